@@ -1,0 +1,1 @@
+"""Options in, settings out: the `bokeh` command."""

@@ -1,0 +1,1 @@
+"""Disparity: estimated, or read from a track."""

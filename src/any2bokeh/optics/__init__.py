@@ -1,0 +1,1 @@
+"""Focus, circle of confusion, MPI planes and light; pure tensor functions."""

@@ -1,0 +1,1 @@
+"""Renderers: scenes in, refocused frames out."""

@@ -1,0 +1,1 @@
+"""The lens renderer: physics, no weights, any machine."""

@@ -1,0 +1,55 @@
+"""One frame, and what is known of it when it is rendered."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from any2bokeh.errors import ShapeError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Frame:
+    """One picture of a video at its time.
+
+    ``picture`` is ``3 H W`` float32, display-referred R'G'B' in 0..1, in displayed orientation.
+    ``pts`` counts the time base of the video that it came from.
+    """
+
+    picture: Tensor
+    pts: int
+
+    def __post_init__(self) -> None:
+        _check("picture", self.picture, channels=3)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scene:
+    """One all-in-focus frame with its geometry and the focus asked for.
+
+    ``sharp`` is ``3 H W`` float32 display-referred R'G'B' in 0..1; ``disparity`` is ``1 H W`` float32
+    in 0..1 (near is 1) at the same size; ``focus_disparity`` is the disparity that stays sharp;
+    ``blur_strength`` is the radius of the circle of confusion in pixels, per unit of disparity
+    difference, in a frame whose longer displayed side is 1024 pixels.
+    """
+
+    sharp: Tensor
+    disparity: Tensor
+    focus_disparity: float
+    blur_strength: float
+    pts: int
+
+    def __post_init__(self) -> None:
+        _check("sharp", self.sharp, channels=3)
+        _check("disparity", self.disparity, channels=1)
+        if self.sharp.shape[1:] != self.disparity.shape[1:]:
+            raise ShapeError(f"disparity is {_size(self.disparity)} where the picture is {_size(self.sharp)}")
+
+
+def _size(image: Tensor) -> str:
+    return f"{image.shape[2]}x{image.shape[1]}"
+
+
+def _check(name: str, image: Tensor, channels: int) -> None:
+    if image.ndim != 3 or image.shape[0] != channels or image.dtype != torch.float32:
+        raise ShapeError(f"{name} must be {channels} H W float32, got {tuple(image.shape)} {image.dtype}")

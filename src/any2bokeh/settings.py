@@ -1,0 +1,148 @@
+"""What the user can choose: one frozen dataclass per step, each checks itself."""
+
+import math
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal, get_args
+
+from any2bokeh.errors import SettingsError
+
+DisparityKind = Literal["disparity", "inverted", "depth"]
+DepthModel = Literal["auto", "small", "base", "large"]
+RendererName = Literal["auto", "lens"]
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+DtypeName = Literal["auto", "float32", "bfloat16", "float16"]
+ApertureShape = Literal["disc", "polygon"]
+
+MAX_BLUR_STRENGTH = 128.0
+
+
+def _check_choice(name: str, value: str, choices: object) -> None:
+    if value not in get_args(choices):
+        raise SettingsError(f"{name} must be one of {', '.join(get_args(choices))}, got {value!r}")
+
+
+def _check_range(name: str, value: float, low: float, high: float) -> None:
+    if not (math.isfinite(value) and low <= value <= high):
+        raise SettingsError(f"{name} must be a number from {low:g} to {high:g}, got {value:g}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FocusSettings:
+    """The focal plane (a disparity, 0..1, near is 1) and the blur strength K (DESIGN: pixels at 1024)."""
+
+    focus_disparity: float
+    blur_strength: float
+
+    def __post_init__(self) -> None:
+        _check_range("focus", self.focus_disparity, 0, 1)
+        _check_range("k", self.blur_strength, 0, MAX_BLUR_STRENGTH)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DepthSettings:
+    """Where disparity comes from: a given track, or an estimator whose result is cached.
+
+    ``size`` is the shorter side of the estimator's working frame in pixels; ``None`` follows the device.
+    """
+
+    track: Path | None = None
+    kind: DisparityKind = "disparity"
+    model: DepthModel = "auto"
+    size: int | None = None
+    steady: bool | None = None  # None: estimated disparity is steadied, a given track is not
+    use_cache: bool = True
+
+    def __post_init__(self) -> None:
+        _check_choice("disparity kind", self.kind, DisparityKind)
+        _check_choice("depth", self.model, DepthModel)
+        if self.size is not None and not 56 <= self.size <= 2048:
+            raise SettingsError(f"depth size must be from 56 to 2048 pixels, got {self.size}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LensSettings:
+    """The aperture's shape and what happens to clipped lights.
+
+    ``rotation_deg`` turns the polygon counter-clockwise on the display. ``highlights`` is how many
+    times brighter than white a pixel above ``highlight_threshold`` (code value 0..1) may become, minus one.
+    """
+
+    aperture: ApertureShape = "disc"
+    blades: int = 6
+    rotation_deg: float = 0.0
+    highlights: float = 0.0
+    highlight_threshold: float = 0.95
+
+    def __post_init__(self) -> None:
+        _check_choice("aperture", self.aperture, ApertureShape)
+        if not 3 <= self.blades <= 16:
+            raise SettingsError(f"blades must be from 3 to 16, got {self.blades}")
+        _check_range("rotation", self.rotation_deg, -360, 360)
+        _check_range("highlights", self.highlights, 0, 20)
+        _check_range("highlight threshold", self.highlight_threshold, 0, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderSettings:
+    """Which renderer, where it runs and in which precision."""
+
+    renderer: RendererName = "auto"
+    device: DeviceName = "auto"
+    dtype: DtypeName = "auto"
+    lens: LensSettings = field(default_factory=LensSettings)
+
+    def __post_init__(self) -> None:
+        _check_choice("renderer", self.renderer, RendererName)
+        _check_choice("device", self.device, DeviceName)
+        _check_choice("dtype", self.dtype, DtypeName)
+
+
+@dataclass(frozen=True)
+class TimePoint:
+    """A moment of a video: seconds from its beginning, or the number of a frame, counted from 0."""
+
+    seconds: Fraction | None = None
+    frame: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.seconds is None) == (self.frame is None):
+            raise SettingsError("a time is either seconds or a frame number")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeRange:
+    """The part of the video to work on; ``None`` is the beginning or the end, ``end`` is exclusive."""
+
+    start: TimePoint | None = None
+    end: TimePoint | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodeSettings:
+    """How the result is written. ``None`` leaves the choice to the source: see ``video/encode.py``."""
+
+    codec: str | None = None
+    crf: float | None = None
+    preset: str | None = None
+    pixel_format: str | None = None
+    lossless: bool = False
+    audio: bool = True
+
+    def __post_init__(self) -> None:
+        if self.crf is not None:
+            _check_range("crf", self.crf, 0, 63)
+        if self.lossless and (self.codec or self.crf is not None or self.preset or self.pixel_format):
+            raise SettingsError("lossless chooses codec, crf, preset and pixel format itself")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that one run of ``refocus`` is told, besides its input and output."""
+
+    focus: FocusSettings
+    depth: DepthSettings = field(default_factory=DepthSettings)
+    render: RenderSettings = field(default_factory=RenderSettings)
+    time_range: TimeRange = field(default_factory=TimeRange)
+    encode: EncodeSettings = field(default_factory=EncodeSettings)

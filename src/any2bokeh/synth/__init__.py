@@ -1,0 +1,1 @@
+"""Scenes whose truth is known: descriptions and a ray tracer."""

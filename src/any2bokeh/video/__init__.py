@@ -1,0 +1,1 @@
+"""Video files in and out; the only room that knows PyAV."""

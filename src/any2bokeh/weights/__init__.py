@@ -1,0 +1,1 @@
+"""Network weights: the list of them, and how they get here."""
