@@ -1,0 +1,96 @@
+"""The whole run, top to bottom: a clip in, the refocused clip out."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from any2bokeh.depth.source import disparity_source
+from any2bokeh.depth.track import DisparityTrack
+from any2bokeh.device import choose_device
+from any2bokeh.render.base import make_renderer
+from any2bokeh.scene import Frame, Scene
+from any2bokeh.settings import FocusSettings, Settings
+from any2bokeh.video.decode import frame_times, open_video, probe_video
+from any2bokeh.video.encode import open_writer
+from any2bokeh.video.prefetch import prefetch
+
+SCENES_AHEAD = 2  # frames with their disparity that wait for the renderer: 33 MB each at 1080p
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stage of the run has come, in frames."""
+
+    stage: Literal["depth", "render"]
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What one run made."""
+
+    target: Path
+    frames: int
+    renderer: str
+    corrupt_packets: int
+
+
+def ignore(progress: Progress) -> None:
+    """Report progress to nobody."""
+
+
+def refocus(
+    source: Path,
+    target: Path,
+    settings: Settings,
+    on_progress: Callable[[Progress], None] = ignore,
+    *,
+    overwrite: bool = False,
+) -> Result:
+    """Write ``source``, refocused, to ``target`` and return what was done.
+
+    Decoding, disparity, rendering and encoding run at the same time; memory does not depend on the
+    clip's length. ``target`` appears under its name only when it is complete.
+
+    Raises ``RefocusError`` with a sentence for the user.
+    """
+    info = probe_video(source)
+    times = frame_times(source, settings.time_range)
+    device = choose_device(settings.render.device)
+    renderer = make_renderer(settings.render, device, light=info.color.light, pixel_aspect=info.pixel_aspect)
+
+    def depth_progress(done: int) -> None:
+        on_progress(Progress("depth", done, len(times)))
+
+    with (
+        open_writer(
+            target, like=info, settings=settings.encode, time_range=settings.time_range, overwrite=overwrite
+        ) as writer,
+        disparity_source(
+            info, times, settings.depth, settings.time_range, device, settings.render.dtype, depth_progress
+        ) as disparity,
+        open_video(source, settings.time_range) as video,
+        prefetch(scenes(video, disparity, settings.focus), SCENES_AHEAD) as upcoming,
+    ):
+        frames = 0
+        for frame in renderer.render(upcoming):  # same order, same time stamps
+            writer.write(frame)
+            frames += 1
+            on_progress(Progress("render", frames, len(times)))
+        return Result(
+            target=target, frames=frames, renderer=renderer.name, corrupt_packets=video.corrupt_packets
+        )
+
+
+def scenes(frames: Iterable[Frame], disparity: DisparityTrack, focus: FocusSettings) -> Iterator[Scene]:
+    """Each frame with its disparity and the focus at its time, in order."""
+    for frame in frames:
+        yield Scene(
+            sharp=frame.picture,
+            disparity=disparity.at(frame),
+            focus_disparity=focus.focus_disparity,
+            blur_strength=focus.blur_strength,
+            pts=frame.pts,
+        )
