@@ -15,17 +15,38 @@ DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 DtypeName = Literal["auto", "float32", "bfloat16", "float16"]
 ApertureShape = Literal["disc", "polygon"]
 
-MAX_BLUR_STRENGTH = 128.0
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers that a setting accepts, both ends included; ``unit`` says what they count."""
+
+    name: str
+    unit: str
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.unit} from {self.low:g} to {self.high:g}"
+
+    def check(self, value: float) -> None:
+        """Raise ``SettingsError`` for a value outside the range, or that is no number."""
+        if not (math.isfinite(value) and self.low <= value <= self.high):
+            raise SettingsError(f"{self.name} must be {self}, got {value:g}")
+
+
+FOCUS_DISPARITY = Range("focus", "a disparity", 0, 1)
+BLUR_STRENGTH = Range("k", "a radius in pixels", 0, 128)
+DEPTH_SIZE = Range("depth size", "a number of pixels", 56, 2048)
+BLADES = Range("blades", "a number of sides", 3, 16)
+ROTATION_DEG = Range("rotation", "an angle in degrees", -360, 360)
+HIGHLIGHTS = Range("highlights", "a multiple of white", 0, 20)
+HIGHLIGHT_THRESHOLD = Range("highlight threshold", "a code value", 0, 1)
+CRF = Range("crf", "an encoder quality", 0, 63)
 
 
 def _check_choice(name: str, value: str, choices: object) -> None:
     if value not in get_args(choices):
         raise SettingsError(f"{name} must be one of {', '.join(get_args(choices))}, got {value!r}")
-
-
-def _check_range(name: str, value: float, low: float, high: float) -> None:
-    if not (math.isfinite(value) and low <= value <= high):
-        raise SettingsError(f"{name} must be a number from {low:g} to {high:g}, got {value:g}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +57,8 @@ class FocusSettings:
     blur_strength: float
 
     def __post_init__(self) -> None:
-        _check_range("focus", self.focus_disparity, 0, 1)
-        _check_range("k", self.blur_strength, 0, MAX_BLUR_STRENGTH)
+        FOCUS_DISPARITY.check(self.focus_disparity)
+        BLUR_STRENGTH.check(self.blur_strength)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +78,8 @@ class DepthSettings:
     def __post_init__(self) -> None:
         _check_choice("disparity kind", self.kind, DisparityKind)
         _check_choice("depth", self.model, DepthModel)
-        if self.size is not None and not 56 <= self.size <= 2048:
-            raise SettingsError(f"depth size must be from 56 to 2048 pixels, got {self.size}")
+        if self.size is not None:
+            DEPTH_SIZE.check(self.size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,11 +98,10 @@ class LensSettings:
 
     def __post_init__(self) -> None:
         _check_choice("aperture", self.aperture, ApertureShape)
-        if not 3 <= self.blades <= 16:
-            raise SettingsError(f"blades must be from 3 to 16, got {self.blades}")
-        _check_range("rotation", self.rotation_deg, -360, 360)
-        _check_range("highlights", self.highlights, 0, 20)
-        _check_range("highlight threshold", self.highlight_threshold, 0, 1)
+        BLADES.check(self.blades)
+        ROTATION_DEG.check(self.rotation_deg)
+        HIGHLIGHTS.check(self.highlights)
+        HIGHLIGHT_THRESHOLD.check(self.highlight_threshold)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +152,7 @@ class EncodeSettings:
 
     def __post_init__(self) -> None:
         if self.crf is not None:
-            _check_range("crf", self.crf, 0, 63)
+            CRF.check(self.crf)
         if self.lossless and (self.codec or self.crf is not None or self.preset or self.pixel_format):
             raise SettingsError("lossless chooses codec, crf, preset and pixel format itself")
 
