@@ -31,22 +31,22 @@ class Range:
     def check(self, value: float) -> None:
         """Raise ``SettingsError`` for a value outside the range, or that is no number."""
         if not (math.isfinite(value) and self.low <= value <= self.high):
-            raise SettingsError(f"{self.name} must be {self}, got {value:g}")
+            raise SettingsError(f"{self.name} must be {self}, got {value:g}.")
 
 
-FOCUS_DISPARITY = Range("focus", "a disparity", 0, 1)
-BLUR_STRENGTH = Range("k", "a radius in pixels", 0, 128)
-DEPTH_SIZE = Range("depth size", "a number of pixels", 56, 2048)
-BLADES = Range("blades", "a number of sides", 3, 16)
-ROTATION_DEG = Range("rotation", "an angle in degrees", -360, 360)
-HIGHLIGHTS = Range("highlights", "a multiple of white", 0, 20)
-HIGHLIGHT_THRESHOLD = Range("highlight threshold", "a code value", 0, 1)
-CRF = Range("crf", "an encoder quality", 0, 63)
+FOCUS_DISPARITY = Range("Focus", "a disparity", 0, 1)
+BLUR_STRENGTH = Range("K", "a radius in pixels", 0, 128)
+DEPTH_SIZE = Range("Depth size", "a number of pixels", 56, 2048)
+BLADES = Range("Blades", "a number of sides", 3, 16)
+ROTATION_DEG = Range("Rotation", "an angle in degrees", -360, 360)
+HIGHLIGHTS = Range("Highlights", "a multiple of white", 0, 20)
+HIGHLIGHT_THRESHOLD = Range("Highlight threshold", "a code value", 0, 1)
+CRF = Range("CRF", "an encoder quality", 0, 63)
 
 
 def _check_choice(name: str, value: str, choices: object) -> None:
     if value not in get_args(choices):
-        raise SettingsError(f"{name} must be one of {', '.join(get_args(choices))}, got {value!r}")
+        raise SettingsError(f"{name} must be one of {', '.join(get_args(choices))}, got {value!r}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +76,8 @@ class DepthSettings:
     use_cache: bool = True
 
     def __post_init__(self) -> None:
-        _check_choice("disparity kind", self.kind, DisparityKind)
-        _check_choice("depth", self.model, DepthModel)
+        _check_choice("Disparity kind", self.kind, DisparityKind)
+        _check_choice("Depth", self.model, DepthModel)
         if self.size is not None:
             DEPTH_SIZE.check(self.size)
 
@@ -97,7 +97,7 @@ class LensSettings:
     highlight_threshold: float = 0.95
 
     def __post_init__(self) -> None:
-        _check_choice("aperture", self.aperture, ApertureShape)
+        _check_choice("Aperture", self.aperture, ApertureShape)
         BLADES.check(self.blades)
         ROTATION_DEG.check(self.rotation_deg)
         HIGHLIGHTS.check(self.highlights)
@@ -114,9 +114,9 @@ class RenderSettings:
     lens: LensSettings = field(default_factory=LensSettings)
 
     def __post_init__(self) -> None:
-        _check_choice("renderer", self.renderer, RendererName)
-        _check_choice("device", self.device, DeviceName)
-        _check_choice("dtype", self.dtype, DtypeName)
+        _check_choice("Renderer", self.renderer, RendererName)
+        _check_choice("Device", self.device, DeviceName)
+        _check_choice("Dtype", self.dtype, DtypeName)
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class TimePoint:
 
     def __post_init__(self) -> None:
         if (self.seconds is None) == (self.frame is None):
-            raise SettingsError("a time is either seconds or a frame number")
+            raise SettingsError("A time is either seconds or a frame number.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +154,7 @@ class EncodeSettings:
         if self.crf is not None:
             CRF.check(self.crf)
         if self.lossless and (self.codec or self.crf is not None or self.preset or self.pixel_format):
-            raise SettingsError("lossless chooses codec, crf, preset and pixel format itself")
+            raise SettingsError("Lossless chooses codec, crf, preset and pixel format itself.")
 
 
 @dataclass(frozen=True, kw_only=True)
