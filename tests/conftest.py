@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -19,3 +20,36 @@ def no_error_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     yield
     errors = [record.getMessage() for record in caplog.get_records("call") if record.levelno >= logging.ERROR]
     assert not errors, f"logged as ERROR: {errors}"
+
+
+@pytest.fixture(scope="session")
+def tiny_depth_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a Depth Anything network of 89 thousand random parameters, saved like a published one."""
+    from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
+
+    backbone = Dinov2Config(
+        hidden_size=32,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        patch_size=14,
+        image_size=56,
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+        reshape_hidden_states=False,
+    )
+    config = DepthAnythingConfig(
+        backbone_config=backbone,
+        reassemble_hidden_size=32,
+        neck_hidden_sizes=[8, 8, 16, 16],
+        fusion_hidden_size=8,
+        head_hidden_size=4,
+    )
+    folder = tmp_path_factory.mktemp("network")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = DepthAnythingForDepthEstimation(config)
+        for name, weight in network.named_parameters():  # as initialised, nearly a constant
+            if weight.ndim > 1 and not name.startswith("backbone.embeddings"):
+                torch.nn.init.normal_(weight, std=1.5 / weight[0].numel() ** 0.5)
+    torch.nn.init.constant_(network.head.conv3.bias, 5.0)
+    network.save_pretrained(folder)
+    return folder

@@ -1,0 +1,49 @@
+"""Which device, which precision, and why."""
+
+import torch
+
+from any2bokeh.errors import SettingsError
+from any2bokeh.settings import DeviceName, DtypeName
+
+
+def choose_device(name: DeviceName) -> torch.device:
+    """Return the device called ``name``; ``auto`` is CUDA, else MPS, else the CPU.
+
+    Raises ``SettingsError`` if the device asked for is not there.
+    """
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(device for device, there in present.items() if there))
+    if not present[name]:
+        there = " and ".join(device for device, is_there in present.items() if is_there)
+        raise SettingsError(
+            f"torch {torch.__version__} finds no device {name} on this machine, only {there}.",
+            hint="--device auto",
+        )
+    return torch.device(name)
+
+
+def choose_dtype(name: DtypeName, device: torch.device) -> torch.dtype:
+    """Return the precision that the depth network computes in on ``device``.
+
+    ``auto`` is float16 on a GPU. On the CPU it is float32: bfloat16 is quicker on some CPUs, but its
+    8 bits leave steps in smooth disparity, which blur shows as bands.
+
+    Raises ``SettingsError`` for float16 on the CPU, which has no fast arithmetic for it.
+    """
+    if name == "auto":
+        return torch.float32 if device.type == "cpu" else torch.float16
+    if name == "float16" and device.type == "cpu":
+        raise SettingsError(
+            "float16 is for GPUs; on the CPU choose float32 or bfloat16.", hint="--dtype auto"
+        )
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
+
+
+def default_depth_size(device: torch.device) -> int:
+    """Return the shorter side in pixels of the frame that the depth network sees on ``device``.
+
+    Depth Anything V2 was trained at 518; that takes a CPU a second or more for a frame, so a CPU gets
+    less than a third of the pixels.
+    """
+    return 280 if device.type == "cpu" else 518

@@ -1,0 +1,123 @@
+"""What networks there are: ``models.toml``, read and checked."""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from any2bokeh.errors import WeightsError
+
+CATALOG_VARIABLE = "ANY2BOKEH_MODELS"
+
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFile:
+    """One file of a model: its path in the repository and, where they are pinned, its size and hash."""
+
+    path: str
+    size_bytes: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """One entry of the catalog. ``revision`` is a branch, a tag or a commit of the hub repository."""
+
+    name: str
+    repository: str
+    licence: str
+    purpose: str
+    files: tuple[ModelFile, ...]
+    revision: str = "main"
+
+
+def load_catalog(path: Path | None = None) -> dict[str, Model]:
+    """Return the models by name, in the order of the file.
+
+    Reads ``path``, else the file that ``ANY2BOKEH_MODELS`` names, else the one that ships with the
+    package. Raises ``WeightsError`` that names the file, the entry and the field that is wrong.
+    """
+    path = path or _default_path()
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise WeightsError(f"The list of models {path} cannot be read: {error}") from error
+    entries = document.get("model")
+    if set(document) != {"model"} or not isinstance(entries, list):
+        raise WeightsError(f"{path} must hold [[model]] entries and nothing else.")
+    catalog: dict[str, Model] = {}
+    for number, entry in enumerate(entries, start=1):
+        model = _read_model(entry, f"{path}, model {number}")
+        if model.name in catalog:
+            raise WeightsError(f"{path} lists the model {model.name} twice.")
+        catalog[model.name] = model
+    return catalog
+
+
+def find_model(name: str, catalog: Mapping[str, Model]) -> Model:
+    """Return the model called ``name``; raises ``WeightsError`` that lists the names there are."""
+    try:
+        return catalog[name]
+    except KeyError:
+        raise WeightsError(f"There is no model {name!r}: the names are {', '.join(catalog)}.") from None
+
+
+def _default_path() -> Path:
+    if chosen := os.environ.get(CATALOG_VARIABLE):
+        return Path(chosen)
+    package = Path(__file__).parents[1]
+    installed = package / "models.toml"  # where the wheel has it; an editable install reads the checkout's
+    return installed if installed.exists() else package.parents[1] / "models.toml"
+
+
+def _read_model(entry: object, where: str) -> Model:
+    if not isinstance(entry, dict):
+        raise WeightsError(f"{where}: must be a table, got {entry!r}.")
+    required = {"name", "repository", "licence", "purpose", "files"}
+    _check_fields(entry, required, {"revision"}, where)
+    files = entry["files"]
+    if not isinstance(files, list) or not files:
+        raise WeightsError(f"{where}: files must be a list of file names, got {files!r}.")
+    return Model(
+        name=_text(entry, "name", where, _NAME),
+        repository=_text(entry, "repository", where, _REPOSITORY),
+        licence=_text(entry, "licence", where),
+        purpose=_text(entry, "purpose", where),
+        files=tuple(_read_file(file, where) for file in files),
+        revision=_text(entry, "revision", where) if "revision" in entry else "main",
+    )
+
+
+def _read_file(file: object, where: str) -> ModelFile:
+    table = {"path": file} if isinstance(file, str) else file
+    if not isinstance(table, dict):
+        raise WeightsError(f"{where}: a file is a name or {{ path, size, sha256 }}, got {file!r}.")
+    _check_fields(table, {"path"}, {"size", "sha256"}, f"{where}, files")
+    path = _text(table, "path", where)
+    if path.startswith("/") or "\\" in path or ".." in path.split("/"):
+        raise WeightsError(f"{where}: the file {path!r} must be a path inside the repository.")
+    size = table.get("size")
+    if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
+        raise WeightsError(f"{where}: size of {path} must be a number of bytes, got {size!r}.")
+    sha256 = _text(table, "sha256", where, _SHA256) if "sha256" in table else None
+    return ModelFile(path=path, size_bytes=size, sha256=sha256)
+
+
+def _check_fields(table: Mapping[str, object], required: set[str], optional: set[str], where: str) -> None:
+    if missing := sorted(required - set(table)):
+        raise WeightsError(f"{where}: {', '.join(missing)} is missing.")
+    if unknown := sorted(set(table) - required - optional):
+        raise WeightsError(f"{where}: {', '.join(unknown)} is not a field of models.toml.")
+
+
+def _text(table: Mapping[str, object], field: str, where: str, form: re.Pattern[str] | None = None) -> str:
+    value = table[field]
+    if not isinstance(value, str) or not value or (form and not form.fullmatch(value)):
+        raise WeightsError(f"{where}: {field} has the value {value!r}, which is not a {field}.")
+    return value

@@ -1,0 +1,126 @@
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from any2bokeh.errors import WeightsError
+from any2bokeh.weights.catalog import ModelFile, find_model, load_catalog
+
+ENTRY = """
+[[model]]
+name = "depth-small"
+repository = "owner/name"
+licence = "Apache-2.0"
+purpose = "tests"
+files = ["config.json"]
+"""
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(text):
+        path = tmp_path / "models.toml"
+        path.write_text(text)
+        return load_catalog(path)
+
+    return read
+
+
+def test_the_list_that_ships_names_the_three_depth_networks_and_their_licences(monkeypatch):
+    monkeypatch.delenv("ANY2BOKEH_MODELS", raising=False)
+    catalog = load_catalog()
+    assert {name: (model.repository, model.licence) for name, model in catalog.items()} == {
+        "depth-small": ("depth-anything/Depth-Anything-V2-Small-hf", "Apache-2.0"),
+        "depth-base": ("depth-anything/Depth-Anything-V2-Base-hf", "CC-BY-NC-4.0"),
+        "depth-large": ("depth-anything/Depth-Anything-V2-Large-hf", "CC-BY-NC-4.0"),
+    }
+    for model in catalog.values():
+        assert model.revision == "main"
+        assert [file.path for file in model.files] == [
+            "config.json",
+            "preprocessor_config.json",
+            "model.safetensors",
+        ]
+
+
+def test_the_list_inside_an_installed_package_is_read_from_any_working_directory(tmp_path):
+    source = Path(sys.modules["any2bokeh"].__file__).parent
+    installed = tmp_path / "site" / "any2bokeh"
+    shutil.copytree(source, installed, ignore=shutil.ignore_patterns("__pycache__"))
+    (installed / "models.toml").write_text(ENTRY.replace("depth-small", "from-the-wheel"))
+    program = "from any2bokeh.weights.catalog import load_catalog; print(*load_catalog())"
+    process = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path / "site")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert process.stdout == "from-the-wheel\n"
+
+
+def test_the_environment_names_another_list(tmp_path, monkeypatch):
+    path = tmp_path / "mine.toml"
+    path.write_text(ENTRY.replace("depth-small", "mine"))
+    monkeypatch.setenv("ANY2BOKEH_MODELS", str(path))
+    assert list(load_catalog()) == ["mine"]
+
+
+def test_pins_are_read(read):
+    sha256 = "0123456789abcdef" * 4
+    text = ENTRY.replace('["config.json"]', f'[{{ path = "a/b.json", size = 7, sha256 = "{sha256}" }}]')
+    model = read(text + 'revision = "v2"')["depth-small"]
+    assert model.revision == "v2"
+    assert model.files == (ModelFile(path="a/b.json", size_bytes=7, sha256=sha256),)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("[[model]]", "[[model", "cannot be read: "),
+        ("[[model]]", "[[network]]", "must hold [[model]] entries and nothing else."),
+        ('licence = "Apache-2.0"\n', "", "model 1: licence is missing."),
+        ("licence", "license", "model 1: licence is missing."),
+        ("purpose", "colour = 1\npurpose", "model 1: colour is not a field of models.toml."),
+        ('"depth-small"', "7", "model 1: name has the value 7, which is not a name."),
+        ("depth-small", "Depth Small", "which is not a name."),
+        ("owner/name", "https://owner/name", "which is not a repository."),
+        ('"tests"', '""', "which is not a purpose."),
+        ('["config.json"]', "[]", "files must be a list of file names, got []."),
+        ('["config.json"]', "[3]", "a file is a name or { path, size, sha256 }, got 3."),
+        ("config.json", "../config.json", "'../config.json' must be a path inside the repository."),
+        ("config.json", "/etc/passwd", "'/etc/passwd' must be a path inside the repository."),
+        ('"config.json"', "{ size = 3 }", "files: path is missing."),
+        ('"config.json"', '{ path = "a", md5 = "b" }', "files: md5 is not a field of models.toml."),
+        ('"config.json"', '{ path = "a", size = "3" }', "size of a must be a number of bytes, got '3'."),
+        ('"config.json"', '{ path = "a", sha256 = "3" }', "which is not a sha256."),
+        ("purpose", "revision = 3\npurpose", "which is not a revision."),
+    ],
+)
+def test_a_field_that_is_wrong_is_named(read, tmp_path, old, new, said):
+    with pytest.raises(WeightsError) as raised:
+        read(ENTRY.replace(old, new))
+    assert str(tmp_path / "models.toml") in raised.value.message
+    assert said in raised.value.message
+
+
+def test_a_model_listed_twice_is_an_error(read):
+    with pytest.raises(WeightsError, match=r"lists the model depth-small twice\."):
+        read(ENTRY + ENTRY)
+
+
+def test_a_list_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(WeightsError, match=r"The list of models .*absent\.toml cannot be read: "):
+        load_catalog(tmp_path / "absent.toml")
+
+
+def test_an_unknown_name_lists_the_names_there_are(read):
+    catalog = read(ENTRY + ENTRY.replace("depth-small", "depth-base"))
+    assert find_model("depth-base", catalog).name == "depth-base"
+    with pytest.raises(
+        WeightsError, match=r"There is no model 'tiny': the names are depth-small, depth-base\."
+    ):
+        find_model("tiny", catalog)
