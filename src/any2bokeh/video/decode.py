@@ -1,0 +1,226 @@
+"""Frames out of a video file, one after the other, and what is known of the file."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import av
+import torch
+
+from any2bokeh.errors import VideoError
+from any2bokeh.scene import Frame
+from any2bokeh.settings import TimeRange
+from any2bokeh.video.color import UNSPECIFIED, ColorTags, PictureReader, PixelLayout, pixel_layout
+from any2bokeh.video.hdr import Hdr10, read_hdr10
+from any2bokeh.video.orientation import DisplayMatrix, Orientation, display_matrix, orientation_of
+from any2bokeh.video.prefetch import Prefetch, prefetch
+from any2bokeh.video.source import (
+    Damage,
+    decoded_frames,
+    open_source,
+    seek,
+    stored_packets,
+    video_stream,
+)
+from any2bokeh.video.span import WHOLE_VIDEO, Span, find_span
+
+log = logging.getLogger(__name__)
+
+FRAMES_AHEAD = 2  # decoded and waiting: 25 MB each at 1080p
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoInfo:
+    """What is known of a video before its frames are read.
+
+    ``width``, ``height`` and ``pixel_aspect`` (width by height of a pixel) are those of the displayed
+    picture; ``rotation`` is the angle in degrees, counter-clockwise, that the file states, and
+    ``display_matrix`` all of that statement. ``start_pts`` is the time of the first frame, in units of
+    ``time_base`` seconds. ``frame_count`` and ``duration_s`` are hints. ``not_kept`` names what the
+    pictures that are handed out do not carry.
+    """
+
+    path: Path
+    width: int
+    height: int
+    pixel_aspect: Fraction
+    rotation: int
+    display_matrix: DisplayMatrix | None
+    time_base: Fraction
+    frame_rate: Fraction | None
+    frame_count: int | None
+    duration_s: float | None
+    start_pts: int
+    color: ColorTags
+    pixel_format: str
+    bit_depth: int
+    codec: str
+    container: str
+    hdr10: Hdr10 | None
+    not_kept: tuple[str, ...]
+
+    @property
+    def layout(self) -> PixelLayout:
+        """What the stored pixels hold."""
+        return pixel_layout(self.pixel_format)
+
+    @property
+    def orientation(self) -> Orientation:
+        """How the stored picture is turned to be displayed."""
+        return orientation_of(self.display_matrix)
+
+
+class VideoReader:
+    """The frames of a video in presentation order, decoded ahead in a thread; a context manager.
+
+    Packets that cannot be decoded are left out, counted in ``corrupt_packets`` and, at the end,
+    reported by one warning; too many of them end the iteration with ``VideoError``.
+    """
+
+    def __init__(self, info: VideoInfo, span: Span) -> None:
+        self.info = info
+        self._damage = Damage(info.path)
+        self._frames: Prefetch[Frame] = prefetch(_frames(info, span, self._damage), FRAMES_AHEAD)
+
+    @property
+    def corrupt_packets(self) -> int:
+        """How many packets could not be decoded so far."""
+        return self._damage.packets
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self._frames
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._frames.close()
+
+
+def open_video(path: Path, time_range: TimeRange = WHOLE_VIDEO) -> VideoReader:
+    """Start to decode ``path``, or a part of it.
+
+    Raises ``VideoError`` if it cannot be read as a video, or has no frame in the range.
+    """
+    info = probe_video(path)
+    return VideoReader(info, find_span(path, time_range))
+
+
+def probe_video(path: Path) -> VideoInfo:
+    """Return what is known of a video, for which its first frame is decoded.
+
+    Raises ``VideoError`` if the file cannot be read as a video.
+    """
+    with open_source(path) as container:
+        stream = video_stream(path, container)
+        start_pts, frame = next(decoded_frames(container, stream, Damage(path)), (0, None))
+        if frame is None:
+            raise VideoError(f"{path} holds no frame that can be decoded.")
+        return _info(path, container, stream, start_pts, frame)
+
+
+def frame_times(path: Path, time_range: TimeRange = WHOLE_VIDEO) -> list[int]:
+    """Return the time stamps of all frames in the range, in presentation order, without decoding them.
+
+    Raises ``VideoError`` if the file cannot be read as a video, or has no frame in the range.
+    """
+    span = find_span(path, time_range)
+    times = set()
+    for pts, packet in stored_packets(path, span.start):
+        if span.end is not None and packet.dts is not None and packet.dts >= span.end:
+            break
+        if pts in span:
+            times.add(pts)
+    return sorted(times)
+
+
+def _frames(info: VideoInfo, span: Span, damage: Damage) -> Iterator[Frame]:
+    pictures = PictureReader(info.color, info.orientation)
+    coded_size = info.orientation.size(info.width, info.height)
+    with open_source(info.path) as container:
+        stream = video_stream(info.path, container)
+        seek(container, stream, span.start)
+        for pts, frame in decoded_frames(container, stream, damage):
+            if span.end is not None and pts >= span.end:
+                break
+            if (frame.width, frame.height) != coded_size:
+                raise VideoError(f"{info.path} changes its picture size, from {coded_size} on the way.")
+            if pts in span:
+                yield Frame(picture=torch.from_numpy(pictures.read(frame)), pts=pts)
+    if damage.packets:
+        log.warning(
+            "%s is damaged: %d packets could not be decoded, and the frames in them are missing.",
+            info.path,
+            damage.packets,
+        )
+
+
+def _info(path: Path, container: Any, stream: Any, start_pts: int, frame: av.VideoFrame) -> VideoInfo:
+    matrix = display_matrix(frame)
+    orientation = orientation_of(matrix)
+    width, height = orientation.size(frame.width, frame.height)
+    pixel_aspect = Fraction(stream.sample_aspect_ratio or 1)
+    duration_s = _duration_s(container, stream)
+    rate = stream.average_rate or stream.guessed_rate
+    layout = pixel_layout(frame.format.name)
+    color = _tags(stream.codec_context, frame)
+    if not color.is_known:
+        raise VideoError(f"{path} stores colour with a matrix (number {color.matrix}) that cannot be read.")
+    return VideoInfo(
+        path=path,
+        width=width,
+        height=height,
+        pixel_aspect=1 / pixel_aspect if orientation.transposed else pixel_aspect,
+        rotation=frame.rotation,
+        display_matrix=matrix,
+        time_base=stream.time_base,
+        frame_rate=rate,
+        frame_count=stream.frames or (round(duration_s * rate) if duration_s and rate else None),
+        duration_s=duration_s,
+        start_pts=start_pts,
+        color=color,
+        pixel_format=frame.format.name,
+        bit_depth=layout.depth,
+        codec=stream.codec_context.codec.canonical_name,
+        container=container.format.name,
+        hdr10=read_hdr10(frame),
+        not_kept=tuple(_not_kept(stream, frame, layout)),
+    )
+
+
+def _tags(codec_context: Any, frame: av.VideoFrame) -> ColorTags:
+    """The container's word counts before the frame's: some codecs (DNxHR) store a wrong one."""
+
+    def stated(of_stream: int, of_frame: int, unspecified: int = UNSPECIFIED) -> int:
+        return of_frame if of_stream == unspecified else of_stream
+
+    return ColorTags(
+        matrix=stated(codec_context.colorspace, frame.colorspace),
+        range=stated(codec_context.color_range, frame.color_range, 0),
+        primaries=stated(codec_context.color_primaries, frame.color_primaries),
+        transfer=stated(codec_context.color_trc, frame.color_trc),
+    )
+
+
+def _duration_s(container: Any, stream: Any) -> float | None:
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    return container.duration / av.time_base if container.duration else None
+
+
+def _not_kept(stream: Any, frame: av.VideoFrame, layout: PixelLayout) -> Iterator[str]:
+    if layout.has_alpha or stream.metadata.get("alpha_mode") == "1":
+        yield "transparency"
+    if frame.interlaced_frame:
+        yield "interlacing"
+    kinds = {data.type.name for data in frame.side_data}
+    if kinds & {"DOVI_METADATA", "DOVI_RPU_BUFFER"}:
+        yield "Dolby Vision"
+    if "DYNAMIC_HDR_PLUS" in kinds:
+        yield "HDR10+"

@@ -1,0 +1,92 @@
+"""HDR10: what a file says of its mastering display and of its brightest light."""
+
+import struct
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+
+Point = tuple[Fraction, Fraction]
+
+# Units in which x265 counts: 0.00002 of CIE x and y, 0.0001 cd/m2 (SMPTE ST 2086).
+CHROMATICITY_STEPS, LUMINANCE_STEPS = 50_000, 10_000
+
+
+@dataclass(frozen=True)
+class Mastering:
+    """The display that a film was graded on: CIE x, y of its colours, its black and white in cd/m2."""
+
+    red: Point
+    green: Point
+    blue: Point
+    white: Point
+    darkest: Fraction
+    brightest: Fraction
+
+
+@dataclass(frozen=True)
+class Hdr10:
+    """Static HDR metadata; ``light`` is MaxCLL and MaxFALL in cd/m2."""
+
+    mastering: Mastering | None
+    light: tuple[int, int] | None
+
+    def x265_params(self) -> list[str]:
+        """Return the settings by which x265 writes it."""
+        params = ["hdr10=1", "repeat-headers=1"]
+        if self.mastering:
+            params.append(f"master-display={_layout(self.mastering, CHROMATICITY_STEPS, LUMINANCE_STEPS)}")
+        if self.light:
+            params.append(f"max-cll={self.light[0]},{self.light[1]}")
+        return params
+
+    def svtav1_params(self) -> list[str]:
+        """Return the settings by which SVT-AV1 writes it."""
+        params = []
+        if self.mastering:
+            params.append(f"mastering-display={_layout(self.mastering)}")
+        if self.light:
+            params.append(f"content-light={self.light[0]},{self.light[1]}")
+        return params
+
+
+def read_hdr10(frame: av.VideoFrame) -> Hdr10 | None:
+    """Return the HDR10 metadata of a frame, usually the first of a video, or ``None``."""
+    found = {data.type.name: bytes(data) for data in frame.side_data}
+    mastering = _mastering(found.get("MASTERING_DISPLAY_METADATA"))
+    light = struct.unpack("2I", found["CONTENT_LIGHT_LEVEL"][:8]) if "CONTENT_LIGHT_LEVEL" in found else None
+    return Hdr10(mastering, light) if mastering or light else None
+
+
+def _mastering(data: bytes | None) -> Mastering | None:
+    """Read AVMasteringDisplayMetadata: ten rationals (R, G, B, white, black and white level), two flags."""
+    if data is None:
+        return None
+    numbers = struct.unpack("22i", data[:88])
+    has_colors, has_luminance = numbers[20:]
+    if not (has_colors and has_luminance):
+        return None
+    pairs = zip(numbers[0:20:2], numbers[1:20:2], strict=True)
+    values = [Fraction(number, unit) if unit else Fraction(0) for number, unit in pairs]
+    red, green, blue, white = (values[at : at + 2] for at in (0, 2, 4, 6))
+    return Mastering(
+        red=(red[0], red[1]),
+        green=(green[0], green[1]),
+        blue=(blue[0], blue[1]),
+        white=(white[0], white[1]),
+        darkest=values[8],
+        brightest=values[9],
+    )
+
+
+def _layout(mastering: Mastering, chromaticity_steps: int = 0, luminance_steps: int = 0) -> str:
+    """``G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min)``, as both encoders read it; in steps or as decimal numbers."""
+
+    def pair(first: Fraction, second: Fraction, steps: int) -> str:
+        if steps:
+            return f"({round(first * steps)},{round(second * steps)})"
+        return f"({float(first):.6f},{float(second):.6f})"
+
+    named = (("G", mastering.green), ("B", mastering.blue), ("R", mastering.red), ("WP", mastering.white))
+    colors = "".join(name + pair(x, y, chromaticity_steps) for name, (x, y) in named)
+    return colors + "L" + pair(mastering.brightest, mastering.darkest, luminance_steps)

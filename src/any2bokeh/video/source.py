@@ -1,0 +1,166 @@
+"""Video files as they are: opening them, their packets and times, and damage in them."""
+
+import heapq
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+from av.stream import Discard, Disposition
+
+from any2bokeh.errors import VideoError
+
+DECODER_THREADS = 4  # more gain little, and each holds frames of its own
+
+MAX_DAMAGE_IN_A_ROW = 50
+MAX_DAMAGED_SHARE = 0.1  # of all packets; but a few are always allowed
+ALLOWED_DAMAGE = 5
+
+# Here a keyframe before any time is found through an index; elsewhere reading starts at the beginning.
+INDEXED_FORMATS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
+# AVI has no presentation times; those that FFmpeg makes up are right as a set, but not frame by frame.
+UNTIMED_FORMATS = ("avi",)
+
+
+def open_source(path: Path) -> Any:
+    """Open a file for reading; raises ``VideoError`` with a sentence on why that cannot be done."""
+    try:
+        # The prefix keeps FFmpeg from reading "take:1.mov" as a protocol; broken tags are no reason to stop.
+        return av.open(f"file:{path}", metadata_errors="replace")
+    except FileNotFoundError as error:
+        raise VideoError(f"{path} does not exist.") from error
+    except IsADirectoryError as error:
+        raise VideoError(f"{path} is a folder, not a video.") from error
+    except PermissionError as error:
+        raise VideoError(f"{path} may not be read: permission denied.") from error
+    except (av.FFmpegError, OSError) as error:
+        raise VideoError(
+            f"{path} cannot be read as a video: it is of another kind, damaged or incomplete.",
+            hint="A recording that was cut off before its end was written often lacks its index.",
+        ) from error
+
+
+def video_stream(path: Path, container: Any) -> Any:
+    """Return the video of an open file, not its cover art, set up for threaded decoding.
+
+    Raises ``VideoError`` if there is none, or none that can be decoded.
+    """
+    stream = container.streams.best("video")
+    if stream is None or stream.disposition & Disposition.attached_pic:
+        raise VideoError(f"{path} holds no video.")
+    if stream.codec_context is None:
+        raise VideoError(f"{path} holds video of a kind that cannot be decoded.")
+    stream.codec_context.thread_type = "AUTO"
+    stream.codec_context.thread_count = DECODER_THREADS
+    read_only(container, [stream])
+    return stream
+
+
+def read_only(container: Any, wanted: list[Any]) -> None:
+    """Let the reader pass over the streams that are not wanted."""
+    for stream in container.streams:
+        stream.discard = Discard.default if stream in wanted else Discard.all
+
+
+def seek(container: Any, stream: Any, pts: int | None) -> None:
+    """Go to the last keyframe before ``pts``, or stay at the beginning."""
+    if pts is not None and container.format.name in INDEXED_FORMATS:
+        container.seek(pts, stream=stream)
+
+
+class Damage:
+    """Counts the packets of a file that cannot be decoded, and gives up when there are too many."""
+
+    def __init__(self, path: Path) -> None:
+        self.packets = 0
+        self._path = path
+        self._good = 0
+        self._in_a_row = 0
+
+    def none(self) -> None:
+        """Note a packet that is as it should be."""
+        self._good += 1
+        self._in_a_row = 0
+
+    def more(self, cause: BaseException | None = None) -> None:
+        """Note a damaged packet; raises ``VideoError`` after too many in a row."""
+        self.packets += 1
+        self._in_a_row += 1
+        if self._in_a_row >= MAX_DAMAGE_IN_A_ROW:
+            raise self._error() from cause
+
+    def check_share(self) -> None:
+        """Raise ``VideoError`` if too large a share of the whole was damaged."""
+        if self.packets > max(ALLOWED_DAMAGE, MAX_DAMAGED_SHARE * (self.packets + self._good)):
+            raise self._error()
+
+    def _error(self) -> VideoError:
+        total = self.packets + self._good
+        return VideoError(f"{self._path} is damaged: {self.packets} of {total} packets cannot be decoded.")
+
+
+def decoded_frames(container: Any, stream: Any, damage: Damage) -> Iterator[tuple[int, av.VideoFrame]]:
+    """Yield time stamp and frame in presentation order; what cannot be decoded is left out and counted."""
+    last = None
+    untimed: list[int] = []  # a heap of the times of packets whose frames have none
+    for pts, packet in timed_packets(container, stream, damage):
+        if pts is not None and (packet.pts is None or container.format.name in UNTIMED_FORMATS):
+            heapq.heappush(untimed, pts)
+        try:
+            frames = packet.decode()
+        except EOFError:
+            continue  # emptied already
+        except av.FFmpegError as error:
+            damage.more(error)
+            if pts in untimed:
+                untimed.remove(pts)
+                heapq.heapify(untimed)
+            continue
+        if packet.size:
+            damage.none()
+        for frame in frames:
+            time = heapq.heappop(untimed) if untimed else frame.pts
+            if time is None or (last is not None and time <= last):
+                damage.more()
+                continue
+            last = time
+            yield time, frame
+    damage.check_share()
+
+
+def timed_packets(container: Any, stream: Any, damage: Damage) -> Iterator[tuple[int | None, Any]]:
+    """Yield time stamp and packet in stored order; at last the empty packet that empties the decoder.
+
+    Packets without times, as in a raw stream, get times one after the other.
+    """
+    following = 0
+    for packet in _packets(container, stream, damage):
+        if not packet.size:
+            yield None, packet
+            continue
+        pts = packet.pts if packet.pts is not None else packet.dts if packet.dts is not None else following
+        following = pts + (packet.duration or 1)
+        yield pts, packet
+
+
+def stored_packets(path: Path, start: int | None = None) -> Iterator[tuple[int, Any]]:
+    """Yield time stamp and packet of each frame, in stored order, from a keyframe before ``start`` on."""
+    with open_source(path) as container:
+        stream = video_stream(path, container)
+        seek(container, stream, start)
+        for pts, packet in timed_packets(container, stream, Damage(path)):
+            if pts is not None and not packet.is_discard:
+                yield pts, packet
+
+
+def _packets(container: Any, stream: Any, damage: Damage) -> Iterator[Any]:
+    while True:
+        try:
+            yield from container.demux(stream)
+            return
+        except av.error.InvalidDataError as error:
+            damage.more(error)  # and read on behind it
+        except av.FFmpegError as error:
+            raise VideoError(
+                f"{container.name.removeprefix('file:')} cannot be read to its end: {error.strerror}."
+            ) from error
