@@ -34,9 +34,9 @@ def from_linear(linear: Tensor, light: Light) -> Tensor:
     """Code values of linear light: the inverse of ``to_linear``, not clamped at white for sRGB."""
     if light == "srgb":
         size = linear.abs()
-        return torch.where(
-            size <= 0.0031308, size * 12.92, 1.055 * size ** (1 / 2.4) - 0.055
-        ).copysign(linear)
+        return torch.where(size <= 0.0031308, size * 12.92, 1.055 * size ** (1 / 2.4) - 0.055).copysign(
+            linear
+        )
     level = linear.clamp(0, 1)
     if light == "pq":
         power = level**PQ_M1

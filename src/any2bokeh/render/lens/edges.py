@@ -1,0 +1,93 @@
+"""Edge pixels mix the colours of two surfaces: take them apart."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import max_pool2d
+
+from any2bokeh.render.lens.layers import Surface
+
+EDGE_STEP_PX = 2.0  # two surfaces: their circles of confusion differ by at least this
+TRUSTED_CONTRAST = 4.0  # a colour tells its mixture where contrast^2 is well above this x variance
+TRACE = 0.02  # a share below this is noise
+PLAUSIBLE_MIXTURE = 4.0  # how fast trust falls with a colour's distance from the mixing line
+
+
+def unmix_edges(linear: Tensor, coc: Tensor) -> tuple[Tensor, Surface]:
+    """Separate the two colours that pixels at depth edges mix.
+
+    A pixel of the farther surface that touches a nearer one holds some of its colour (the picture is
+    averaged over pixels, disparity is not). Returns the picture ``3 H W`` with that colour taken out,
+    and what was taken out: the nearer surface's fringe. Without this a sharp foreground leaves a halo
+    in the blur behind it. ``coc`` is ``H W`` in pixels.
+    """
+    nearest = -max_pool2d(-coc[None, None], 3, 1, 1)[0, 0]
+    farthest = max_pool2d(coc[None, None], 3, 1, 1)[0, 0]
+    touches_nearer, touches_farther = coc - nearest >= EDGE_STEP_PX, farthest - coc >= EDGE_STEP_PX
+    rows, columns = touches_nearer.nonzero(as_tuple=True)
+    mixed, own, near = linear[:, rows, columns], coc[rows, columns], nearest[rows, columns]
+
+    behind, front, any_front = _Mean(mixed), _Mean(mixed), _Mean(mixed)
+    label_share = torch.zeros_like(own)
+    for dy in (-1, 0, 1):
+        for dx in (-1, 0, 1):
+            y, x = (rows + dy).clamp(0, coc.shape[0] - 1), (columns + dx).clamp(0, coc.shape[1] - 1)
+            beside, colour = coc[y, x], linear[:, y, x]
+            is_front = ((beside - near).abs() < EDGE_STEP_PX) & (beside < own - EDGE_STEP_PX / 2)
+            behind.add(colour, ((beside - own).abs() < EDGE_STEP_PX) & ~touches_nearer[y, x])
+            front.add(colour, is_front & ~touches_farther[y, x])
+            any_front.add(colour, is_front)
+            label_share += is_front * ((2 - abs(dy)) * (2 - abs(dx)) / 16)  # 3x3 binomial
+
+    front_colour = torch.where(front.count > 0, front.colour, any_front.colour)
+    share = _front_share(mixed, front_colour, behind, front.variance + behind.variance, label_share)
+    background = ((mixed - share * front_colour) / (1 - share)).clamp(min=0)
+
+    unmixed = linear.clone()
+    unmixed[:, rows, columns] = background
+    fringe = Surface(torch.zeros_like(linear), torch.zeros_like(coc), torch.zeros_like(coc))
+    fringe.linear[:, rows, columns] = front_colour
+    fringe.coverage[rows, columns] = share
+    fringe.coc[rows, columns] = near
+    return unmixed, fringe
+
+
+class _Mean:
+    """Running mean and variance of chosen neighbours' colours, for P pixels at once (``3 P``)."""
+
+    def __init__(self, like: Tensor) -> None:
+        self.total = torch.zeros_like(like)
+        self.squares = torch.zeros_like(like[0])
+        self.count = torch.zeros_like(like[0])
+
+    def add(self, colour: Tensor, chosen: Tensor) -> None:
+        self.total += colour * chosen
+        self.squares += colour.square().sum(0) * chosen
+        self.count += chosen
+
+    @property
+    def colour(self) -> Tensor:
+        return self.total / self.count.clamp(min=1)
+
+    @property
+    def variance(self) -> Tensor:
+        """Summed over the channels; 0 where nothing was chosen."""
+        return (self.squares / self.count.clamp(min=1) - self.colour.square().sum(0)).clamp(min=0)
+
+
+def _front_share(
+    mixed: Tensor, front_colour: Tensor, behind: _Mean, variance: Tensor, label_share: Tensor
+) -> Tensor:
+    """How much of each edge pixel (``P``) is the nearer surface, 0 to at most its share of labels around it.
+
+    Read off the line from the farther to the nearer colour where their contrast stands out from the
+    surfaces' own variation, else taken from the disparity around; 0 where the farther colour is not known.
+    """
+    line = front_colour - behind.colour
+    contrast = line.square().sum(0)
+    projected = (((mixed - behind.colour) * line).sum(0) / contrast.clamp(min=1e-9)).clamp(0, 1)
+    off_line = (mixed - behind.colour - projected * line).square().sum(0)
+    trust = contrast / (contrast + TRUSTED_CONTRAST * variance + 1e-9)
+    share = torch.minimum(trust * projected + (1 - trust) * label_share, label_share)
+    share = share * torch.exp(-PLAUSIBLE_MIXTURE * off_line / (contrast + 1e-6))
+    share = ((share - TRACE) / (1 - TRACE)).clamp(0, 0.75)
+    return torch.where(behind.count > 0, share, torch.zeros_like(share))

@@ -1,0 +1,237 @@
+"""The lens in plain torch: the reference, on any device."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, conv2d, interpolate, pad
+
+from any2bokeh.optics.coc import coc_px
+from any2bokeh.optics.light import Light, from_linear, to_linear
+from any2bokeh.render.lens.aperture import aperture_kernel
+from any2bokeh.render.lens.edges import unmix_edges
+from any2bokeh.render.lens.hidden import find_hidden
+from any2bokeh.render.lens.layers import Layer, Surface, layer_positions, plan_layers
+from any2bokeh.scene import Frame, Scene
+from any2bokeh.settings import LensSettings
+
+IN_FOCUS_PX = 0.5  # a circle of confusion below this blurs nothing
+NEGLIGIBLE = 1 / 1024  # coverage of a sharp pixel that does not count as reaching it
+NEIGHBOURS = 2.5  # layers within this many spacings belong to one surface: they add, they do not occlude
+STRIP_PIXELS = 1 << 17  # a strip's layers stay in the CPU's cache
+COLUMN_TILES = 4
+HIDDEN_REACH = 1.1  # how far behind an edge light can come from, in largest radii
+
+
+class LensRenderer:
+    """Blurs each frame as a lens would: by depth, in linear light, near over far.
+
+    ``light`` says how code values encode light, ``pixel_aspect`` is a pixel's displayed width over
+    its height.
+    """
+
+    name = "lens"
+
+    def __init__(
+        self,
+        settings: LensSettings,
+        device: torch.device,
+        *,
+        light: Light = "srgb",
+        pixel_aspect: float = 1.0,
+    ) -> None:
+        self.settings = settings
+        self.device = device
+        self.light: Light = light
+        self.pixel_aspect = pixel_aspect
+
+    def render(self, scenes: Iterator[Scene]) -> Iterator[Frame]:
+        """Yield each scene's refocused frame, on the CPU. Scenes do not depend on one another."""
+        for scene in scenes:
+            yield Frame(picture=self.refocus(scene), pts=scene.pts)
+
+    @torch.inference_mode()
+    def refocus(self, scene: Scene) -> Tensor:
+        """The refocused picture ``3 H W`` of one scene; pixels that no blur touches are the scene's own."""
+        height, width = scene.sharp.shape[1:]
+        longer_side_px = max(width * self.pixel_aspect, height)
+        disparity = scene.disparity[0].to(self.device)
+        coc = coc_px(disparity, scene.focus_disparity, scene.blur_strength, longer_side_px)
+        if coc.abs().max() < IN_FOCUS_PX:
+            return scene.sharp
+        sharp = scene.sharp.to(self.device)
+        linear = to_linear(sharp, self.light)
+        if self.settings.highlights:
+            linear = raise_highlights(sharp, linear, self.settings)
+        blurred, touched = render_layers(linear, coc, self.settings, self.pixel_aspect)
+        picture = from_linear(blurred.clamp_(0, 1), self.light)
+        return torch.where(touched, picture, sharp).cpu()
+
+
+def raise_highlights(sharp: Tensor, linear: Tensor, settings: LensSettings) -> Tensor:
+    """Linear light with clipped lights made up to ``1 + highlights`` times brighter.
+
+    The gain rises smoothly from the threshold to white, so that nothing pops as a light moves.
+    """
+    brightest = sharp.amax(dim=0)
+    room = max(1 - settings.highlight_threshold, 1e-3)
+    excess = ((brightest - settings.highlight_threshold) / room).clamp(0, 1)
+    return linear * (1 + settings.highlights * excess**2 * (3 - 2 * excess))
+
+
+def render_layers(
+    linear: Tensor, coc: Tensor, settings: LensSettings, pixel_aspect: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """The picture through the lens, ``3 H W`` linear light, and which pixels it changed, ``H W`` bool.
+
+    ``linear`` is ``3 H W``, ``coc`` the signed circle of confusion ``H W`` in pixels. The scene is cut into
+    layers by signed CoC; each is blurred by its own aperture, and they are laid over each other front to
+    back, neighbouring ones side by side.
+    """
+    unmixed, fringe = unmix_edges(linear, coc)
+    hidden = find_hidden(unmixed, coc, HIDDEN_REACH * float(coc.abs().max()))
+    surfaces = [Surface(unmixed, torch.ones_like(coc), coc), fringe, hidden]
+    layers = plan_layers(float(coc.min()), float(coc.max()))
+    kernels = [_kernel(layer, settings, pixel_aspect).to(linear) for layer in layers]
+    strips = _Strips(surfaces, layers, kernels)
+    blurred, open_in_front = torch.empty_like(linear), torch.empty_like(coc)
+    for top, bottom in strips:
+        blurred[:, top:bottom], open_in_front[top:bottom] = _compose(strips, layers, top, bottom)
+    touched = (coc.abs() >= IN_FOCUS_PX) | (open_in_front < 1 - NEGLIGIBLE)
+    return blurred, touched
+
+
+def _kernel(layer: Layer, settings: LensSettings, pixel_aspect: float) -> Tensor:
+    """The aperture of a layer, in its cells. Seen from behind the focal plane the aperture is upright."""
+    radius = layer.aperture_radius_px / layer.cell_px
+    kernel = aperture_kernel(round(radius / pixel_aspect, 4), round(radius, 4), settings)
+    return kernel if layer.radius_px >= 0 else kernel.flip(0, 1)
+
+
+class _Strips:
+    """Horizontal strips of the frame, each with the blurred layers that reach it.
+
+    Surfaces are padded once by replication, so that the frame's border does not darken, to a grid on
+    which the cells of every layer start at the same pixels in every strip.
+    """
+
+    def __init__(self, surfaces: list[Surface], layers: list[Layer], kernels: list[Tensor]) -> None:
+        self.height, self.width = surfaces[0].coc.shape
+        self.layers, self.kernels = layers, kernels
+        self.cell = max(layer.cell_px for layer in layers)
+        reach = max(_margin(layer, kernel) for layer, kernel in zip(layers, kernels, strict=True))
+        self.margin = math.ceil(reach / self.cell) * self.cell
+        on_cpu = surfaces[0].coc.device.type == "cpu"
+        rows = max(STRIP_PIXELS // self.width, 1) if on_cpu else self.height
+        self.rows = math.ceil(rows / self.cell) * self.cell
+        below, right = -self.height % self.cell, -self.width % self.cell
+        sides = (self.margin, self.margin + right, self.margin, self.margin + below)
+        self.light = [
+            pad(torch.cat([s.linear, torch.ones_like(s.coc)[None]]), sides, mode="replicate")
+            for s in surfaces
+        ]
+        self.coverage = [pad(s.coverage[None], sides, mode="replicate")[0] for s in surfaces]
+        self.position = [
+            pad(layer_positions(s.coc, layers)[None], sides, mode="replicate")[0] for s in surfaces
+        ]
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        for top in range(0, self.height, self.rows):
+            yield top, min(top + self.rows, self.height)
+
+    def occupied(self, top: int, bottom: int) -> list[int]:
+        """The layers that anything in reach of the strip lies on, nearest first."""
+        rows = slice(top, bottom + 2 * self.margin)
+        present = torch.zeros(len(self.layers) + 1, dtype=torch.bool, device=self.light[0].device)
+        for position, coverage in zip(self.position, self.coverage, strict=True):
+            low = position[rows][coverage[rows] > 0].floor().long()
+            present[low] = True
+            present[low + 1] = True
+        return [index for index in range(len(self.layers)) if present[index]]
+
+    def blurred(self, index: int, top: int, bottom: int) -> Tensor:
+        """Layer ``index`` blurred: light times coverage, and coverage, ``4 rows W``."""
+        layer, kernel = self.layers[index], self.kernels[index]
+        margin = _margin(layer, kernel)
+        bottom_cell = top + math.ceil((bottom - top) / layer.cell_px) * layer.cell_px
+        rows = slice(self.margin + top - margin, self.margin + bottom_cell + margin)
+        columns = slice(self.margin - margin, self.light[0].shape[2] - self.margin + margin)
+        total: Tensor | None = None
+        for light, coverage, position in zip(self.light, self.coverage, self.position, strict=True):
+            share = (1 - (position[rows, columns] - index).abs_()).clamp_(min=0).mul_(coverage[rows, columns])
+            part = light[:, rows, columns] * share
+            total = part if total is None else total.add_(part)
+        assert total is not None
+        if layer.cell_px > 1:
+            total = avg_pool2d(total, layer.cell_px)
+        if kernel.numel() > 1:
+            total = blur(total, kernel)
+        if layer.cell_px > 1:
+            total = interpolate(total[None], scale_factor=layer.cell_px, mode="bilinear")[0]
+            total = total[:, layer.cell_px : -layer.cell_px, layer.cell_px : -layer.cell_px]
+        return total[:, : bottom - top, : self.width]
+
+
+def blur(planes: Tensor, kernel: Tensor) -> Tensor:
+    """Every plane of ``C H W`` convolved with ``kernel``, without its border: ``C H-kh+1 W-kw+1``.
+
+    Tiles of columns are stacked as channels: depthwise convolution on a CPU is several times faster
+    with a multiple of 16 channels.
+    """
+    channels, height, width = planes.shape
+    border = kernel.shape[1] - 1
+    tile = math.ceil((width - border) / COLUMN_TILES)
+    planes = pad(planes, (0, tile * COLUMN_TILES + border - width))
+    tiles = planes.unfold(2, tile + border, tile).transpose(1, 2).reshape(1, -1, height, tile + border)
+    weights = kernel.flip(0, 1).expand(tiles.shape[1], 1, *kernel.shape).contiguous()  # torch correlates
+    blurred = conv2d(tiles, weights, groups=tiles.shape[1])[0]
+    rows = (
+        blurred.view(channels, COLUMN_TILES, -1, tile)
+        .transpose(1, 2)
+        .reshape(channels, -1, tile * COLUMN_TILES)
+    )
+    return rows[:, :, : width - border]
+
+
+def _margin(layer: Layer, kernel: Tensor) -> int:
+    """How far around a strip a layer is needed [px]: the aperture, and a cell to interpolate from."""
+    cells = max(kernel.shape) // 2 + (layer.cell_px > 1)
+    return cells * layer.cell_px
+
+
+def _compose(strips: _Strips, layers: list[Layer], top: int, bottom: int) -> tuple[Tensor, Tensor]:
+    """Lay a strip's layers over each other, front to back.
+
+    Returns the light ``3 rows W``, and how much of each pixel is open in front of the layer in focus.
+
+    A surface that slants through depth lies on several neighbouring layers, whose coverages tile it:
+    they add up. Things farther apart occlude. So a layer gets ``min(open_before (1 - S), open)`` at
+    most, where ``open_before`` is what all clearly nearer layers let through and S the coverage of the
+    neighbours in front of it.
+    """
+    light = open_now = open_in_front = None
+    passed: list[tuple[float, Tensor, Tensor]] = []  # radius, open after it, its own coverage
+    for index in strips.occupied(top, bottom):
+        layer = layers[index]
+        blurred = strips.blurred(index, top, bottom)
+        coverage = blurred[3].clamp(max=1)
+        if light is None or open_now is None:
+            light, open_now = torch.zeros_like(blurred[:3]), torch.ones_like(coverage)
+        if open_in_front is None and layer.radius_px >= 0:
+            open_in_front = open_now
+        open_before, beside = torch.ones_like(coverage), torch.zeros_like(coverage)
+        window = NEIGHBOURS * layer.spacing_px
+        for radius_px, open_after, own in passed:
+            if layer.radius_px - radius_px >= window:
+                open_before = open_after
+            else:
+                beside = beside + own
+        seen = torch.minimum(open_before * torch.minimum(coverage, (1 - beside).clamp_(min=0)), open_now)
+        light = light.addcmul(blurred[:3], seen / blurred[3].clamp(min=1e-6))
+        open_now = open_now - seen
+        passed = [*passed[-5:], (layer.radius_px, open_now, coverage)]
+    assert light is not None and open_now is not None  # every pixel lies on some layer
+    if open_in_front is None:
+        open_in_front = open_now
+    return light / (1 - open_now).clamp(min=1e-6), open_in_front
