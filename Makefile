@@ -1,0 +1,34 @@
+# Each target sets up what it needs: a virtual environment in .venv with the tested versions.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+OUT ?= out
+DEMO_FOCUS := 0.62
+DEMO_K := 22
+
+.PHONY: demo test lint pictures clean
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "any2bokeh needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	touch $@
+
+demo: $(READY)  ## make the example clip, refocus it, and show where the results are
+	$(BIN)/python examples/make_example.py $(OUT)
+	$(BIN)/bokeh refocus $(OUT)/example.mp4 --disparity $(OUT)/example.disparity.mkv \
+	    --focus $(DEMO_FOCUS) --k $(DEMO_K) -o $(OUT)/example.refocus.mp4 --overwrite
+	$(BIN)/python examples/before_after.py $(OUT)/example.mp4 $(OUT)/example.refocus.mp4 $(OUT)/before_after.png
+
+test: lint  ## run everything that checks the project
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) $(OUT)
