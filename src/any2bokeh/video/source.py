@@ -134,7 +134,7 @@ def timed_packets(container: Any, stream: Any, damage: Damage) -> Iterator[tuple
     Packets without times, as in a raw stream, get times one after the other.
     """
     following = 0
-    for packet in _packets(container, stream, damage):
+    for packet in readable_packets(container, [stream], damage):
         if not packet.size:
             yield None, packet
             continue
@@ -153,10 +153,11 @@ def stored_packets(path: Path, start: int | None = None) -> Iterator[tuple[int, 
                 yield pts, packet
 
 
-def _packets(container: Any, stream: Any, damage: Damage) -> Iterator[Any]:
+def readable_packets(container: Any, streams: list[Any], damage: Damage) -> Iterator[Any]:
+    """Yield the packets of some streams as they are stored, reading on behind what cannot be read."""
     while True:
         try:
-            yield from container.demux(stream)
+            yield from container.demux(streams)
             return
         except av.error.InvalidDataError as error:
             damage.more(error)  # and read on behind it

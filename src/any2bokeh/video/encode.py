@@ -1,0 +1,98 @@
+"""Frames into a video file, beside the untouched sound of the file that they come from."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from any2bokeh.errors import ShapeError, VideoError
+from any2bokeh.scene import Frame
+from any2bokeh.settings import EncodeSettings, TimeRange
+from any2bokeh.video.containers import container_of
+from any2bokeh.video.decode import VideoInfo
+from any2bokeh.video.output import Output, StoppedError
+from any2bokeh.video.partial import partial_file
+from any2bokeh.video.prefetch import Channel
+from any2bokeh.video.span import WHOLE_VIDEO, find_span
+
+FRAMES_WAITING = 2  # for the encoder: 25 MB each at 1080p
+
+
+class VideoWriter:
+    """Takes frames and encodes them in a thread; ``open_writer`` makes and ends it."""
+
+    def __init__(self, output: Output, info: VideoInfo) -> None:
+        self._output = output
+        self._shape = (3, info.height, info.width)
+        self._frames: Channel[Frame] = Channel(FRAMES_WAITING)
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._encode, name="encode", daemon=True)
+        self._thread.start()
+
+    def write(self, frame: Frame) -> None:
+        """Hand over the next frame: displayed orientation, time of the source. Do not change it after.
+
+        Raises ``ShapeError`` for a picture of another size than the source's, and ``VideoError`` if
+        an earlier frame could not be written.
+        """
+        if tuple(frame.picture.shape) != self._shape:
+            raise ShapeError(f"a frame must be {self._shape} as its source, got {tuple(frame.picture.shape)}")
+        if not self._frames.put(Frame(picture=frame.picture.detach().cpu(), pts=frame.pts)):
+            self._wait()
+
+    def finish(self) -> None:
+        """Complete the file; raises ``VideoError`` if it, or an earlier frame, could not be written."""
+        self._frames.finish()
+        self._wait()
+
+    def abort(self) -> None:
+        """Stop as soon as possible and leave the file incomplete."""
+        self._output.stopped.set()
+        self._frames.finish(StoppedError())
+        self._frames.close()
+        self._thread.join()
+
+    def _wait(self) -> None:
+        self._thread.join()
+        if self._error:
+            raise self._error
+
+    def _encode(self) -> None:
+        try:
+            for frame in self._frames:
+                self._output.encode(frame)
+            self._output.finish()
+        except StoppedError:
+            pass
+        except Exception as error:  # noqa: BLE001 - it is raised where frames are handed over
+            self._error = error
+        finally:
+            self._frames.close()
+            self._output.close()
+
+
+@contextmanager
+def open_writer(
+    target: Path,
+    like: VideoInfo,
+    settings: EncodeSettings,
+    time_range: TimeRange = WHOLE_VIDEO,
+    overwrite: bool = False,
+) -> Iterator[VideoWriter]:
+    """Write a video like ``like``, or like a part of it, with its sound, subtitles, chapters and tags.
+
+    The file appears under its name when the block ends well; after any exception nothing is left of
+    it. What cannot be kept of the source is named in one warning. Raises ``VideoError`` before the
+    block starts if the file cannot be written there, by this encoder or with this sound.
+    """
+    container_of(target)
+    if target.exists() and target.samefile(like.path):
+        raise VideoError(f"{target} is the source itself: choose another name.")
+    with partial_file(target, overwrite=overwrite) as partial:
+        writer = VideoWriter(Output(partial, target, like, settings, find_span(like.path, time_range)), like)
+        try:
+            yield writer
+            writer.finish()
+        except BaseException:
+            writer.abort()
+            raise

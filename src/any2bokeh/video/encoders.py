@@ -1,0 +1,170 @@
+"""Which encoder writes a video, in which pixel format and with which options."""
+
+import os
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+import av
+
+from any2bokeh.errors import VideoError
+from any2bokeh.settings import EncodeSettings
+from any2bokeh.video.color import PixelLayout, pixel_layout
+from any2bokeh.video.containers import Container
+from any2bokeh.video.decode import VideoInfo
+
+# What people say -> what FFmpeg calls the encoder; its own names are taken as well.
+NAMES = {
+    "h264": "libx264",
+    "avc": "libx264",
+    "x264": "libx264",
+    "hevc": "libx265",
+    "h265": "libx265",
+    "x265": "libx265",
+    "av1": "libsvtav1",
+    "svtav1": "libsvtav1",
+    "vp9": "libvpx-vp9",
+    "prores": "prores_ks",
+}
+# Visually lossless where the encoder has such a scale; ffv1: version 3, each frame on its own.
+OPTIONS = {
+    "libx264": {"crf": "16"},
+    "libx265": {"crf": "16"},
+    "libsvtav1": {"crf": "20"},
+    "libvpx-vp9": {"crf": "20", "row-mt": "1"},
+    "ffv1": {"level": "3", "g": "1"},
+}
+QUALITY_OPTIONS = ("crf", "cq")
+PRESET_OPTIONS = ("preset", "cpu-used")
+HALVED_NEEDS_EVEN = ("libx264", "libx265")
+HDR10_WRITERS = ("libx265", "libsvtav1")
+
+# Formats that frames are made in; others, with alpha or the same in another order, only when asked for.
+_PLAIN = re.compile(r"yuv4\d\dp(\d+le)?|p010le|gray(\d+le)?|gbrp(\d+le)?|bgr0|rgb48le")
+
+LOSSY_DEPTH = 10  # deeper sources are written with 10 bits, which players can show
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """An encoder by FFmpeg's name, with all that it is told."""
+
+    name: str
+    pixel_format: str
+    options: dict[str, str]
+
+    @property
+    def writes_hdr10(self) -> bool:
+        """Whether HDR10 metadata reaches the file."""
+        return self.name in HDR10_WRITERS and pixel_layout(self.pixel_format).depth > 8
+
+
+def choose_encoder(info: VideoInfo, settings: EncodeSettings, container: Container) -> Encoder:
+    """Return the encoder for a video like ``info``: the one asked for, or the one that suits it.
+
+    Raises ``VideoError`` where the encoder does not exist, cannot write such pictures or has no such option.
+    """
+    name = _name(info, settings, container)
+    try:
+        codec = av.Codec(name, "w")
+    except ValueError as error:  # PyAV's UnknownCodecError is one
+        raise VideoError(
+            f"There is no encoder called {name!r}.", hint="--codec h264, hevc, av1 or prores"
+        ) from error
+    pixel_format = _pixel_format(codec, info, settings)
+    encoder = Encoder(name, pixel_format, _options(codec, settings))
+    return _with_params(encoder, info)
+
+
+def _name(info: VideoInfo, settings: EncodeSettings, container: Container) -> str:
+    if settings.lossless:
+        if container.suffix != ".mkv":
+            raise VideoError(
+                f"Lossless video (FFV1) cannot be written to a {container.suffix} file.", hint="Use .mkv."
+            )
+        return "ffv1"
+    if settings.codec:
+        return NAMES.get(settings.codec.lower(), settings.codec)
+    if container.format == "webm":
+        return "libsvtav1"
+    return "libx265" if info.bit_depth > 8 else "libx264"
+
+
+def _pixel_format(codec: Any, info: VideoInfo, settings: EncodeSettings) -> str:
+    """The pixel format asked for, or the one of the encoder's that loses least of the source."""
+    names = [pixel_format.name for pixel_format in codec.video_formats or ()]
+    size = info.orientation.size(info.width, info.height)
+    if settings.pixel_format:
+        name = settings.pixel_format
+        if name not in names:
+            raise VideoError(
+                f"The encoder {codec.name} has no pixel format {name}.", hint=f"It has {', '.join(names)}."
+            )
+        if not _fits(codec.name, pixel_layout(name), size):
+            raise VideoError(
+                f"The encoder {codec.name} writes {name} in even sizes only, not {size[0]}x{size[1]}.",
+                hint="--pix-fmt yuv444p",
+            )
+        return name
+    kinds = (info.layout.kind,) if settings.lossless else ("yuv", "rgb")
+    layouts = [
+        layout
+        for layout in map(pixel_layout, filter(_PLAIN.fullmatch, names))
+        if layout.kind in kinds and _fits(codec.name, layout, size)
+    ]
+    if not layouts:
+        raise VideoError(
+            f"The encoder {codec.name} has no pixel format for {info.path}.", hint="Choose another --codec."
+        )
+    depth = info.bit_depth if settings.lossless else min(info.bit_depth, LOSSY_DEPTH)
+    return min(layouts, key=lambda layout: _loss(layout, info.layout, depth)).name
+
+
+def _loss(layout: PixelLayout, source: PixelLayout, depth: int) -> tuple[int, ...]:
+    """How badly a layout suits a source; what is lost counts before what is added."""
+    # RGB and gray become 4:2:0, which every player shows.
+    across, down = (source.across, source.down) if source.kind == "yuv" else (2, 2)
+    return (
+        max(0, depth - layout.depth),
+        layout.kind == "rgb",
+        max(0, layout.across - across) + max(0, layout.down - down),
+        max(0, across - layout.across) + max(0, down - layout.down),
+        layout.depth,
+    )
+
+
+def _fits(encoder: str, layout: PixelLayout, size: tuple[int, int]) -> bool:
+    if encoder not in HALVED_NEEDS_EVEN:
+        return True
+    return size[0] % layout.across == 0 and size[1] % layout.down == 0
+
+
+def _options(codec: Any, settings: EncodeSettings) -> dict[str, str]:
+    known = {option.name for option in av.CodecContext.create(codec.name, "w").supported_options.private}
+    options = dict(OPTIONS.get(codec.name, {}))
+    for what, value, names in (
+        ("quality scale (--crf)", settings.crf, QUALITY_OPTIONS),
+        ("presets (--preset)", settings.preset, PRESET_OPTIONS),
+    ):
+        if value is None:
+            continue
+        name = next((name for name in names if name in known), None)
+        if name is None:
+            raise VideoError(f"The encoder {codec.name} has no {what}.")
+        options[name] = f"{value:g}" if isinstance(value, float) else str(value)
+    return options
+
+
+def _with_params(encoder: Encoder, info: VideoInfo) -> Encoder:
+    """The encoder, quiet, and told of HDR10: what x265 and SVT-AV1 only take in a language of their own."""
+    hdr10 = info.hdr10 if encoder.writes_hdr10 else None
+    if encoder.name == "libx265":
+        params = ["log-level=error", *(hdr10.x265_params() if hdr10 else [])]
+        return replace(encoder, options=encoder.options | {"x265-params": ":".join(params)})
+    if encoder.name == "libsvtav1":
+        os.environ.setdefault("SVT_LOG", "1")  # errors only: it would print its settings on stderr
+        if hdr10:
+            return replace(
+                encoder, options=encoder.options | {"svtav1-params": ":".join(hdr10.svtav1_params())}
+            )
+    return encoder

@@ -1,0 +1,164 @@
+"""One video file while it is written: the encoder and the copied streams, taking turns."""
+
+import errno
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import av
+
+from any2bokeh.errors import VideoError
+from any2bokeh.scene import Frame
+from any2bokeh.settings import EncodeSettings
+from any2bokeh.video.color import FrameMaker, is_hd, pixel_layout, written_tags
+from any2bokeh.video.containers import Container, container_of, suffixes_that_take
+from any2bokeh.video.copy import Cut, StreamCopy
+from any2bokeh.video.decode import VideoInfo
+from any2bokeh.video.encoders import Encoder, choose_encoder
+from any2bokeh.video.span import Span
+
+log = logging.getLogger(__name__)
+
+MAX_THREADS = 16  # of an encoder
+DISK_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+# Broadcasts number their time from anywhere; files made of them start at 0, others keep their times.
+ARBITRARY_STARTS = ("mpegts", "mpeg")
+# Matroska cannot be told the pixels' shape here; these encoders write it into the video itself.
+WRITE_PIXEL_ASPECT = ("libx264", "libx265")
+
+
+class StoppedError(Exception):
+    """Writing was stopped from outside."""
+
+
+class Output:
+    """A file that takes frames; used by one thread at a time.
+
+    Creating it writes the header, so whatever the encoder or the container cannot take is known before
+    the first frame. All methods raise ``VideoError`` with a sentence.
+    """
+
+    def __init__(
+        self, partial: Path, target: Path, info: VideoInfo, settings: EncodeSettings, span: Span
+    ) -> None:
+        self.stopped = threading.Event()
+        self._target = target
+        start = info.start_pts if span.start is None and info.container in ARBITRARY_STARTS else span.start
+        self._start, self._time_base = start or 0, info.time_base
+        kind = container_of(target)
+        encoder = choose_encoder(info, settings, kind)
+        with self._sentences():
+            # The prefix keeps FFmpeg from reading a colon in the name as the end of a protocol.
+            self._file = av.open(f"file:{partial}", "w", format=kind.format, container_options=kind.options)
+        self._video = _add_video(self._file, info, encoder, kind)
+        self._maker = _open_encoder(self._video, info, encoder)
+        self._copy = StreamCopy(info.path, self._file, kind, _cut(start, span, info), audio=settings.audio)
+        with self._sentences():
+            self._file.start_encoding()
+        self._warn([*info.not_kept, *_not_written(info, encoder, kind), *self._copy.not_kept])
+
+    def encode(self, frame: Frame) -> None:
+        """Encode a frame (its time in the source's), and copy what is due before it."""
+        coded = self._maker.make(frame.picture.numpy())
+        coded.pts, coded.time_base = frame.pts - self._start, self._time_base
+        self._write(coded)
+
+    def finish(self) -> None:
+        """Write what the encoder still holds and the rest of the copied streams, and complete the file."""
+        self._write(None)
+        with self._sentences():
+            self._copy.until(None)
+            self._file.close()
+
+    def close(self) -> None:
+        """Let go of the files, complete or not."""
+        self._copy.close()
+        with suppress(av.FFmpegError):  # an incomplete file may also fail to end
+            self._file.close()
+
+    def _write(self, coded: av.VideoFrame | None) -> None:
+        with self._sentences():
+            for packet in self._video.codec_context.encode_lazy(coded):
+                if self.stopped.is_set():
+                    raise StoppedError
+                self._copy.until((packet.dts + self._start) * self._time_base)
+                packet.stream = self._video
+                self._file.mux_one(packet)
+
+    def _warn(self, not_kept: list[str]) -> None:
+        if not_kept:
+            log.warning(
+                "%s does not keep of its source: %s.", self._target, ", ".join(dict.fromkeys(not_kept))
+            )
+
+    @contextmanager
+    def _sentences(self) -> Iterator[None]:
+        try:
+            yield
+        except (av.FFmpegError, OSError) as error:
+            if error.errno in DISK_FULL:
+                raise VideoError(f"{self._target} cannot be written: the disk is full.") from error
+            raise VideoError(
+                f"{self._target} cannot be written: {(error.strerror or str(error)).lower()}."
+            ) from error
+
+
+def _add_video(file: Any, info: VideoInfo, encoder: Encoder, kind: Container) -> Any:
+    try:
+        stream = file.add_stream(encoder.name, rate=info.frame_rate, options=encoder.options)
+    except ValueError as error:
+        suffixes = suffixes_that_take(lambda output: output.add_stream(encoder.name))
+        raise VideoError(
+            f"A {kind.suffix} file cannot hold video of the encoder {encoder.name}.",
+            hint=f"Write to a {' or '.join(suffixes)} file.",
+        ) from error
+    stream.time_base = info.time_base
+    stream.set_display_matrix(info.display_matrix)
+    return stream
+
+
+def _open_encoder(stream: Any, info: VideoInfo, encoder: Encoder) -> FrameMaker:
+    """Start the encoder, and return what makes its frames."""
+    context = stream.codec_context
+    context.width, context.height = info.orientation.size(info.width, info.height)
+    context.pix_fmt = encoder.pixel_format
+    context.time_base = info.time_base
+    context.sample_aspect_ratio = 1 / info.pixel_aspect if info.orientation.transposed else info.pixel_aspect
+    context.thread_count = min(os.cpu_count() or 1, MAX_THREADS)
+    if encoder.name == "libx265" and stream.container.format.name in ("mp4", "mov"):
+        context.codec_tag = "hvc1"  # Apple's players know HEVC by this name only
+    tags = written_tags(
+        info.color,
+        info.layout,
+        pixel_layout(encoder.pixel_format),
+        is_hd=is_hd(context.width, context.height),
+    )
+    context.colorspace, context.color_range = tags.matrix, tags.range
+    context.color_primaries, context.color_trc = tags.primaries, tags.transfer
+    try:
+        context.open()
+    except (av.FFmpegError, OSError) as error:
+        told = ", ".join(f"{name} {value}" for name, value in encoder.options.items())
+        raise VideoError(
+            f"The encoder {encoder.name} cannot write {context.width}x{context.height} pixels as "
+            f"{encoder.pixel_format}{f' with {told}' if told else ''}."
+        ) from error
+    return FrameMaker(encoder.pixel_format, tags, info.orientation)
+
+
+def _cut(start: int | None, span: Span, info: VideoInfo) -> Cut:
+    return Cut(
+        None if start is None else start * info.time_base,
+        None if span.end is None else span.end * info.time_base,
+    )
+
+
+def _not_written(info: VideoInfo, encoder: Encoder, kind: Container) -> Iterator[str]:
+    if info.hdr10 and not encoder.writes_hdr10:
+        yield "HDR10 metadata"
+    if info.pixel_aspect != 1 and kind.family == "matroska" and encoder.name not in WRITE_PIXEL_ASPECT:
+        yield "the pixel aspect ratio"
