@@ -1,0 +1,166 @@
+"""Disparity for each frame of a video, read from a track file in step with the video."""
+
+import logging
+from bisect import bisect_left
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from any2bokeh.depth.match import Times, match_frames, nearest_in_time
+from any2bokeh.depth.upsample import upsample_disparity
+from any2bokeh.errors import DisparityError
+from any2bokeh.scene import Frame
+from any2bokeh.settings import DisparityKind
+from any2bokeh.video.decode import VideoInfo, frame_times
+from any2bokeh.video.gray import GrayReader, open_gray
+from any2bokeh.video.prefetch import Prefetch, prefetch
+
+log = logging.getLogger(__name__)
+
+ASPECT_TOLERANCE = 0.02
+FRAMES_AHEAD = 2  # decoded and waiting: 8 MB each at 1080p
+DEPTH_LEVELS = 65536  # all that a 16-bit track can tell apart
+NEAREST, FARTHEST = 0.001, 0.999  # shares of all depths that become disparity 1 and 0
+
+
+class DisparityTrack:
+    """The disparity of a video's frames; a context manager.
+
+    At the end, one warning is logged if every frame that was read is the same value everywhere.
+    """
+
+    def __init__(
+        self, reader: GrayReader, times: list[int], numbers: list[int], convert: Callable[[Tensor], Tensor]
+    ) -> None:
+        self._reader = reader
+        self._times = times
+        self._numbers = numbers
+        self._convert = convert
+        self._frames: Prefetch[tuple[int, Tensor]] | None = None
+        self._current: tuple[int, Tensor] | None = None
+        self._lowest, self._highest = 1.0, 0.0
+
+    def at(self, frame: Frame) -> Tensor:
+        """Return the frame's disparity, ``1 H W`` in 0..1 at its picture's size and on its device.
+
+        Frames are asked for in order of time. Raises ``DisparityError`` if the track's frame cannot be read.
+        """
+        number = self._numbers[min(bisect_left(self._times, frame.pts), len(self._times) - 1)]
+        disparity = self._convert(self._read(number).to(frame.picture.device))
+        return upsample_disparity(disparity, frame.picture)
+
+    def _read(self, number: int) -> Tensor:
+        if self._frames is None:
+            self._frames = prefetch(self._reader.frames(number), FRAMES_AHEAD)
+        while self._current is None or self._current[0] < number:
+            self._current = next(self._frames, None)
+            if self._current is None:
+                raise DisparityError(
+                    f"Frame {number} of {self._reader.path} cannot be read: the track ends before."
+                )
+        if self._current[0] > number:
+            raise DisparityError(f"Frame {number} of {self._reader.path} cannot be decoded.")
+        values = self._current[1]
+        self._lowest = min(self._lowest, values.min().item())
+        self._highest = max(self._highest, values.max().item())
+        return values
+
+    def close(self) -> None:
+        """Stop reading."""
+        if self._frames is not None:
+            self._frames.close()
+            if self._lowest == self._highest:
+                log.warning(
+                    "The disparity track %s is the same value everywhere, so the whole picture is blurred alike.",
+                    self._reader.path,
+                )
+            self._frames = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_track(path: Path, kind: DisparityKind, info: VideoInfo, times: list[int]) -> DisparityTrack:
+    """Return the track at ``path`` for the frames at ``times``: all of a video's, or those of a range.
+
+    Depth is read once from end to end, to normalise it over the whole track. Raises ``DisparityError`` if
+    the track cannot be read, is of another shape, or its frames do not match the video's.
+    """
+    reader = open_gray(path)
+    _check_aspect(reader, info)
+    numbers = _match(reader, info, times)
+    return DisparityTrack(reader, times, numbers, _conversion(kind, reader))
+
+
+def _check_aspect(reader: GrayReader, info: VideoInfo) -> None:
+    """Raise ``DisparityError`` unless the track has the shape of the picture, as stored or as displayed."""
+
+    def fits(width: float, height: float) -> bool:
+        return abs(reader.width / reader.height * height / width - 1) <= ASPECT_TOLERANCE
+
+    width, height, displayed_width = info.width, info.height, float(info.width * info.pixel_aspect)
+    if fits(width, height) or fits(displayed_width, height):
+        return
+    turned = fits(height, width) or fits(height, displayed_width)
+    raise DisparityError(
+        f"The disparity track {reader.path} is {reader.width}x{reader.height},"
+        f" which is not the shape of {info.path}, {width}x{height}.",
+        hint="The video is displayed turned; the track must be turned likewise." if turned else "",
+    )
+
+
+def _match(reader: GrayReader, info: VideoInfo, times: list[int]) -> list[int]:
+    """The number of the track's frame for each of the times."""
+    track = Times(reader.times, reader.time_base) if reader.times and reader.time_base else reader.frame_count
+    matched = match_frames(track, Times(times, info.time_base))
+    if matched is None:
+        whole = Times(frame_times(info.path), info.time_base)
+        wanted = np.searchsorted(whole.pts, times)
+        matched = match_frames(track, whole)
+        if matched is None and isinstance(track, Times) and len(times) < len(whole.pts):
+            matched = nearest_in_time(track, whole)  # a track of the range alone, or a little more
+        if matched is None or matched[wanted].min() < 0:
+            raise DisparityError(
+                f"The disparity track {reader.path} has {reader.frame_count} frames, which match the"
+                f" {len(whole.pts)} frames of {info.path} neither in time nor in number."
+            )
+        matched = matched[wanted]
+    return [int(number) for number in matched]
+
+
+def _conversion(kind: DisparityKind, reader: GrayReader) -> Callable[[Tensor], Tensor]:
+    """What makes disparity of the track's values."""
+    if kind == "disparity":
+        return lambda values: values
+    if kind == "inverted":
+        return lambda values: 1 - values
+    nearest, farthest = _depth_range(reader)
+    highest, lowest = 1 / nearest, 1 / farthest
+    # Depth 0 is nearer than all: 1 / 0 is infinite and becomes 1. One depth everywhere becomes 0.
+    scale = 1 / (highest - lowest) if highest > lowest else 1.0
+    return lambda depth: ((1 / depth - lowest) * scale).clamp(0, 1)
+
+
+def _depth_range(reader: GrayReader) -> tuple[float, float]:
+    """The depths that become disparity 1 and 0, from a histogram of all that are above 0."""
+    counts = torch.zeros(DEPTH_LEVELS, dtype=torch.int64)
+    for _, depth in reader.frames():
+        levels = (depth.flatten() * (DEPTH_LEVELS - 1)).round().to(torch.int64)
+        counts += torch.bincount(levels, minlength=DEPTH_LEVELS)
+    counts[0] = 0
+    below = counts.cumsum(0).double() / counts.sum()
+    if not counts.any():
+        raise DisparityError(f"The depth track {reader.path} is 0 everywhere.")
+    nearest, farthest = (int((below >= share).nonzero()[0]) for share in (NEAREST, FARTHEST))
+    return nearest / (DEPTH_LEVELS - 1), farthest / (DEPTH_LEVELS - 1)

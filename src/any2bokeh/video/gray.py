@@ -1,0 +1,244 @@
+"""Gray pictures that stand for numbers from 0 to 1: read from many kinds of file, written as FFV1.
+
+A value is its code divided by the largest code of its kind.
+"""
+
+import re
+from abc import ABC, abstractmethod
+from bisect import bisect_left
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import av
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from any2bokeh.errors import DisparityError, VideoError
+from any2bokeh.video.arrays import ArrayFile
+from any2bokeh.video.color import FULL
+from any2bokeh.video.luma import gray_values
+from any2bokeh.video.orientation import display_matrix, orientation_of
+from any2bokeh.video.partial import partial_file
+from any2bokeh.video.source import Damage, decoded_frames, open_source, seek, stored_packets, video_stream
+from any2bokeh.video.still import read_png_frame
+
+LARGEST_CODE = 65535  # of our own tracks, gray16le
+
+
+class GrayReader(ABC):
+    """Gray pictures of one size in displayed orientation, one after the other.
+
+    ``times`` are their time stamps in units of ``time_base`` seconds, ascending; ``None`` where the file
+    has none.
+    """
+
+    path: Path
+    width: int
+    height: int
+    frame_count: int
+    time_base: Fraction | None = None
+    times: list[int] | None = None
+
+    @abstractmethod
+    def frames(self, first: int = 0) -> Iterator[tuple[int, Tensor]]:
+        """Yield number and picture (``1 h w`` float32 in 0..1) of each frame from number ``first`` on.
+
+        A video leaves out what it cannot decode. Raises ``DisparityError`` at a frame that cannot be read,
+        is not gray, has another size or holds a value outside 0..1 or NaN.
+        """
+
+
+def open_gray(path: Path) -> GrayReader:
+    """Return a reader of ``path``: a video, a PNG, a folder of PNGs, or an array in ``.npy`` or ``.npz``.
+
+    Raises ``DisparityError`` if it is none of these.
+    """
+    if not path.exists():
+        raise DisparityError(f"The disparity track {path} does not exist.")
+    if path.suffix.lower() in (".npy", ".npz") and path.is_file():
+        return GrayArray(path)
+    if path.suffix.lower() == ".png" or path.is_dir():
+        return GrayPictures(path)
+    try:
+        return GrayVideo(path)
+    except VideoError as error:
+        raise DisparityError(error.message, error.hint) from error
+
+
+class GrayVideo(GrayReader):
+    """A gray video, or the luma of one in YUV, with the times of its frames."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.times = sorted({pts for pts, _ in stored_packets(path)})
+        self.frame_count = len(self.times)
+        with open_source(path) as container:
+            stream = video_stream(path, container)
+            self.time_base = stream.time_base
+            _, frame = next(decoded_frames(container, stream, Damage(path)), (0, None))
+            if frame is None:
+                raise VideoError(f"{path} holds no frame that can be decoded.")
+            self._orientation = orientation_of(display_matrix(frame))
+            self.width, self.height = self._orientation.size(frame.width, frame.height)
+
+    def frames(self, first: int = 0) -> Iterator[tuple[int, Tensor]]:
+        """Yield number and picture of each frame; see ``GrayReader``."""
+        assert self.times is not None
+        try:
+            with open_source(self.path) as container:
+                stream = video_stream(self.path, container)
+                seek(container, stream, self.times[first] if first else None)
+                for pts, frame in decoded_frames(container, stream, Damage(self.path)):
+                    number = bisect_left(self.times, pts)
+                    if number >= first:
+                        yield number, self._picture(frame, number, stream.codec_context.color_range)
+        except VideoError as error:
+            raise DisparityError(error.message, error.hint) from error
+
+    def _picture(self, frame: av.VideoFrame, number: int, stated_range: int) -> Tensor:
+        if frame.is_corrupt:
+            raise DisparityError(f"Frame {number} of {self.path} is damaged.")
+        values = gray_values(frame, stated_range, f"Frame {number} of {self.path}")
+        return _checked(self._orientation.displayed(values), self, number)
+
+
+class GrayPictures(GrayReader):
+    """A PNG, or the PNGs of a folder in the order of the numbers in their names; 8 or 16 bits."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._files = sorted(_png_files(path), key=_natural_order) if path.is_dir() else [path]
+        if not self._files:
+            raise DisparityError(f"The folder {path} holds no PNG.")
+        self.frame_count = len(self._files)
+        first = self._read(0)
+        self.height, self.width = first.shape
+
+    def frames(self, first: int = 0) -> Iterator[tuple[int, Tensor]]:
+        """Yield number and picture of each file; see ``GrayReader``."""
+        for number in range(first, self.frame_count):
+            yield number, _checked(self._read(number), self, number)
+
+    def _read(self, number: int) -> NDArray[np.float32]:
+        file = self._files[number]
+        try:
+            return gray_values(read_png_frame(file), FULL, str(file))
+        except VideoError as error:
+            raise DisparityError(error.message, error.hint) from error
+
+
+class GrayArray(GrayReader):
+    """An array ``T H W`` or ``T 1 H W``: floats in 0..1, or integers from 0 to the largest of their type."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._array = ArrayFile(path)
+        shape = self._array.shape
+        if len(shape) not in (3, 4) or (len(shape) == 4 and shape[1] != 1) or 0 in shape:
+            raise DisparityError(f"{path} must hold an array T H W or T 1 H W, not {shape}.")
+        self.frame_count, self.height, self.width = shape[0], shape[-2], shape[-1]
+
+    def frames(self, first: int = 0) -> Iterator[tuple[int, Tensor]]:
+        """Yield number and picture of each entry along the first axis; see ``GrayReader``."""
+        dtype = self._array.dtype
+        largest = np.iinfo(dtype).max if dtype.kind in "iu" else 1
+        for number, entry in enumerate(self._array.entries(first), start=first):
+            values = (entry / largest).astype(np.float32).reshape(self.height, self.width)
+            yield number, _checked(values, self, number)
+
+
+class GrayWriter:
+    """Writes a track as FFV1 ``gray16le`` in Matroska, which keeps times to 1 ms; a context manager."""
+
+    def __init__(
+        self, path: Path, width: int, height: int, time_base: Fraction, frame_rate: Fraction | None = None
+    ) -> None:
+        self._path = path
+        try:
+            self._container: Any = av.open(f"file:{path}", "w", format="matroska")
+        except (av.FFmpegError, OSError) as error:
+            raise VideoError(f"{path} cannot be written: {error.strerror}.") from error
+        # With a checksum per slice, a damaged track is noticed when it is read.
+        options = {"level": "3", "slices": "4", "slicecrc": "1"}
+        self._stream = self._container.add_stream("ffv1", rate=frame_rate, options=options)
+        self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, "gray16le"
+        self._stream.codec_context.color_range = FULL
+        self._stream.time_base = self._stream.codec_context.time_base = time_base
+
+    def write(self, disparity: Tensor, pts: int) -> None:
+        """Append ``1 h w`` in 0..1 at ``pts``, in units of the time base; raises ``VideoError``."""
+        codes = (disparity[0].clamp(0, 1) * LARGEST_CODE).round().to(torch.int32)
+        frame = av.VideoFrame.from_ndarray(codes.cpu().numpy().astype(np.uint16), format="gray16le")
+        frame.pts, frame.time_base = pts, self._stream.codec_context.time_base
+        frame.color_range = FULL
+        self._mux(frame)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._mux(None)
+        self._close()
+
+    def _mux(self, frame: av.VideoFrame | None) -> None:
+        try:
+            self._container.mux(self._stream.encode(frame))
+        except (av.FFmpegError, OSError) as error:
+            raise VideoError(f"{self._path} cannot be written: {error.strerror}.") from error
+
+    def _close(self) -> None:
+        try:
+            self._container.close()
+        except (av.FFmpegError, OSError) as error:
+            raise VideoError(f"{self._path} cannot be written: {error.strerror}.") from error
+
+
+@contextmanager
+def open_gray_writer(
+    target: Path,
+    width: int,
+    height: int,
+    time_base: Fraction,
+    frame_rate: Fraction | None = None,
+    *,
+    overwrite: bool = False,
+) -> Iterator[GrayWriter]:
+    """Write a track that appears as ``target`` when the block ends well; raises ``VideoError``."""
+    with (
+        partial_file(target, overwrite=overwrite) as partial,
+        GrayWriter(partial, width, height, time_base, frame_rate) as writer,
+    ):
+        yield writer
+
+
+def _png_files(folder: Path) -> Iterator[Path]:
+    for path in folder.iterdir():
+        if path.suffix.lower() == ".png" and not path.name.startswith("."):
+            yield path
+
+
+def _natural_order(path: Path) -> list[tuple[int, str]]:
+    """Sort frame_2 before frame_10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]
+
+
+def _checked(values: NDArray[np.float32], reader: GrayReader, number: int) -> Tensor:
+    if values.shape != (reader.height, reader.width):
+        size, own = f"{values.shape[1]}x{values.shape[0]}", f"{reader.width}x{reader.height}"
+        raise DisparityError(f"Frame {number} of {reader.path} is {size} where the others are {own}.")
+    # NaN fails both comparisons.
+    if not (values.min() >= 0 and values.max() <= 1):
+        raise DisparityError(
+            f"Frame {number} of {reader.path} holds values that are not numbers from 0 to 1.",
+            hint="Scale the whole track by one factor and offset, not each frame by its own.",
+        )
+    return torch.from_numpy(np.ascontiguousarray(values))[None]

@@ -1,0 +1,58 @@
+"""Single pictures: PNG in and out."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from torch import Tensor
+
+from any2bokeh.errors import ShapeError, VideoError
+from any2bokeh.video.color import ColorTags, PictureReader
+from any2bokeh.video.orientation import Orientation
+from any2bokeh.video.partial import partial_file
+
+
+def write_png(target: Path, image: Tensor, *, overwrite: bool = False) -> None:
+    """Write R'G'B' ``3 H W`` with 8 bits, or gray ``1 H W`` with 16, both from 0..1; others are clamped.
+
+    ``target`` appears when it is complete. Raises ``VideoError`` if it cannot be written.
+    """
+    if image.ndim != 3 or image.shape[0] not in (1, 3):
+        raise ShapeError(f"image must be 3 H W or 1 H W, got {tuple(image.shape)}")
+    frame = _colour_frame(image) if image.shape[0] == 3 else _gray_frame(image)
+    encoder = av.CodecContext.create("png", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = frame.width, frame.height, frame.format.name
+    encoder.time_base = 1
+    packets = [*encoder.encode(frame), *encoder.encode(None)]
+    with partial_file(target, overwrite=overwrite) as partial:
+        try:
+            partial.write_bytes(b"".join(bytes(packet) for packet in packets))
+        except OSError as error:
+            raise VideoError(f"{target} cannot be written: {error.strerror}.") from error
+
+
+def read_png(path: Path) -> Tensor:
+    """Return a PNG's R'G'B' (``3 H W`` in 0..1), without its alpha; raises ``VideoError``."""
+    frame = read_png_frame(path)
+    return torch.from_numpy(PictureReader(ColorTags(), Orientation()).read(frame))
+
+
+def read_png_frame(path: Path) -> av.VideoFrame:
+    """Return a PNG as it is stored; raises ``VideoError`` if it cannot be read."""
+    try:
+        # Named, since FFmpeg would otherwise take "frame%02d.png" for a whole sequence.
+        with av.open(f"file:{path}", format="png_pipe") as container:
+            return next(container.decode(video=0))
+    except (av.FFmpegError, OSError, StopIteration) as error:
+        raise VideoError(f"{path} cannot be read as a PNG.") from error
+
+
+def _colour_frame(picture: Tensor) -> av.VideoFrame:
+    codes = (picture.clamp(0, 1) * 255).round().to(torch.uint8)
+    return av.VideoFrame.from_ndarray(codes.permute(1, 2, 0).contiguous().cpu().numpy(), format="rgb24")
+
+
+def _gray_frame(values: Tensor) -> av.VideoFrame:
+    codes = (values[0].clamp(0, 1) * 65535).round().cpu().numpy().astype(np.uint16)
+    return av.VideoFrame.from_ndarray(codes, format="gray16le").reformat(format="gray16be")
