@@ -4,6 +4,7 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch.nn.functional import interpolate
 from transformers import DepthAnythingForDepthEstimation
 
 from any2bokeh.depth.estimate import load_estimator
@@ -11,6 +12,7 @@ from any2bokeh.errors import DisparityError, ShapeError, WeightsError
 
 CPU = torch.device("cpu")
 ANY_KEY = "neck.convs.0.weight"
+SIZE = (56, 98)
 
 
 @pytest.fixture(scope="module")
@@ -36,42 +38,38 @@ def load(folder):
     return load_estimator(folder, CPU, torch.float32)
 
 
-@pytest.mark.parametrize(
-    ("height", "width", "size", "expected"),
-    [
-        (1080, 1920, 518, (518, 924)),
-        (1920, 1080, 518, (924, 518)),
-        (1080, 1920, 280, (280, 504)),
-        (480, 480, 100, (98, 98)),
-        (35, 3000, 56, (56, 4802)),
-        (2, 2, 56, (56, 56)),
-    ],
-)
-def test_the_working_frame_keeps_the_aspect_in_whole_patches(estimator, height, width, size, expected):
-    assert estimator.working_size(height, width, size) == expected
-
-
-def test_each_picture_gets_a_disparity_of_the_working_size(estimator):
-    disparity = estimator.estimate(torch.rand(3, 3, 45, 80), 56)
-    assert disparity.shape == (3, 1, 56, 98)
+@pytest.mark.parametrize("size", [(56, 98), (50, 100), (1, 3), (70, 41)])
+def test_each_picture_gets_a_disparity_of_the_size_asked_for(estimator, size):
+    disparity = estimator.estimate(torch.rand(3, 3, 45, 80), size)
+    assert disparity.shape == (3, 1, *size)
     assert disparity.dtype == torch.float32
-    assert disparity.std() > 0.1
+
+
+def test_disparity_follows_the_picture(estimator):
+    assert estimator.estimate(torch.rand(1, 3, 45, 80), SIZE).std() > 0.1
+
+
+def test_a_size_that_is_no_whole_number_of_patches_covers_the_same_picture(estimator):
+    picture = torch.rand(1, 3, 56, 98)
+    exact, larger = estimator.estimate(picture, (56, 98)), estimator.estimate(picture, (58, 101))
+    expected = interpolate(exact, (58, 101), mode="bilinear", antialias=True)
+    torch.testing.assert_close(larger, expected)
 
 
 def test_frames_of_a_batch_do_not_influence_each_other(estimator):
     pictures = torch.rand(3, 3, 45, 80)
-    together = estimator.estimate(pictures, 56)
-    alone = torch.cat([estimator.estimate(picture[None], 56) for picture in pictures])
+    together = estimator.estimate(pictures, SIZE)
+    alone = torch.cat([estimator.estimate(picture[None], SIZE) for picture in pictures])
     torch.testing.assert_close(together, alone, rtol=1e-3, atol=1e-3)
 
 
 def test_each_colour_channel_matters(estimator):
     picture = torch.rand(1, 3, 56, 98)
-    reference = estimator.estimate(picture, 56)
+    reference = estimator.estimate(picture, SIZE)
     for channel in range(3):
         changed = picture.clone()
         changed[:, channel] = 1 - changed[:, channel]
-        assert (estimator.estimate(changed, 56) - reference).abs().max() > 0.01
+        assert (estimator.estimate(changed, SIZE) - reference).abs().max() > 0.01
 
 
 def test_the_network_sees_what_the_published_processor_would_give_it(estimator, tiny_depth_network):
@@ -81,34 +79,34 @@ def test_the_network_sees_what_the_published_processor_would_give_it(estimator, 
     std = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
     with torch.no_grad():
         expected = network(pixel_values=(picture - mean) / std).predicted_depth
-    torch.testing.assert_close(estimator.estimate(picture, 56)[:, 0], expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(estimator.estimate(picture, SIZE)[:, 0], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_larger_picture_is_averaged_not_sampled(estimator):
     picture = torch.rand(1, 3, 56, 98)
     noise = torch.tensor([[0.2, -0.2], [-0.2, 0.2]]).repeat(112, 196)  # gone when 4 x 4 pixels become one
     large = picture.mul(0.5).add(0.25).repeat_interleave(4, 2).repeat_interleave(4, 3)
-    plain, noisy = estimator.estimate(large, 56), estimator.estimate(large + noise, 56)
+    plain, noisy = estimator.estimate(large, SIZE), estimator.estimate(large + noise, SIZE)
     assert (plain - noisy).abs().mean() < 0.05 * plain.std()
 
 
 def test_reduced_precision_gives_nearly_the_same(estimator, tiny_depth_network):
     picture = torch.rand(1, 3, 56, 98)
-    exact = estimator.estimate(picture, 56)
-    rough = load_estimator(tiny_depth_network, CPU, torch.bfloat16).estimate(picture, 56)
+    exact = estimator.estimate(picture, SIZE)
+    rough = load_estimator(tiny_depth_network, CPU, torch.bfloat16).estimate(picture, SIZE)
     assert rough.dtype == torch.float32
     assert (rough - exact).abs().mean() < 0.1 * exact.std()
 
 
 def test_pictures_of_another_shape_are_refused(estimator):
     with pytest.raises(ShapeError, match=r"pictures must be T 3 H W, got \(3, 45, 80\)"):
-        estimator.estimate(torch.rand(3, 45, 80), 56)
+        estimator.estimate(torch.rand(3, 45, 80), SIZE)
 
 
 def test_numbers_that_are_none_are_an_error(changed):
     folder = changed(lambda weights: weights["head.conv3.bias"].fill_(float("nan")))
     with pytest.raises(DisparityError, match=r"values that are not numbers in torch\.float32"):
-        load(folder).estimate(torch.rand(1, 3, 56, 56), 56)
+        load(folder).estimate(torch.rand(1, 3, 56, 56), SIZE)
 
 
 def test_a_missing_key_is_named(changed):

@@ -115,6 +115,19 @@ def test_a_moving_object_is_no_worse_than_unsteadied_and_its_surroundings_are_be
     assert after[~near].mean() < 0.3 * before[~near].mean()
 
 
+@pytest.mark.parametrize("pan_px", [0, 2])
+def test_a_third_of_the_picture_that_leaps_does_not_push_the_rest_away(pan_px):
+    film, frames = Film(pan_px=pan_px), []
+    for number in range(10):
+        picture, disparity = film.frame(number)
+        if number % 2:
+            disparity[:, :, -WIDTH // 3 :] += 0.4
+        frames.append((picture, disparity, disparity * SCALE + SHIFT))
+    exact, steady = columns(frames)[1], steadied(frames)
+    rest = ((steady - SHIFT) / SCALE - exact)[:, :, :, : -WIDTH // 3]
+    assert rest.abs().mean() < 0.02
+
+
 @pytest.mark.parametrize("noise", [0.01, 0.05])
 def test_the_scale_does_not_drift_over_a_long_clip(noise):
     frames = list(estimates(Film(), 400, noise=noise))

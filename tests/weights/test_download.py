@@ -23,7 +23,7 @@ def test_a_download_leaves_the_hubs_files_in_the_cache_and_reports_every_byte(hu
 def test_a_downloaded_network_estimates_disparity(hub, client, tiny_depth_network):
     hub.files = {name: (tiny_depth_network / name).read_bytes() for name in hub.files}
     estimator = load_estimator(Path(client().folder), torch.device("cpu"), torch.float32)
-    assert estimator.estimate(torch.rand(1, 3, 40, 60), 28).shape == (1, 1, 28, 42)
+    assert estimator.estimate(torch.rand(1, 3, 40, 60), (28, 42)).shape == (1, 1, 28, 42)
 
 
 def test_what_was_downloaded_is_found_without_asking_the_hub(hub, client):

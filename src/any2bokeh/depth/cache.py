@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import platformdirs
@@ -29,7 +29,7 @@ def cache_folder() -> Path:
     return platformdirs.user_cache_path("any2bokeh") / "disparity"
 
 
-def cache_key(video: Path, facts: dict[str, str | int | bool | None]) -> str:
+def cache_key(video: Path, facts: Mapping[str, str | int | bool]) -> str:
     """Return the key of the track that ``facts`` (all that decides its values) give for ``video``.
 
     The video is known by its size, its time of change and its first and last megabyte.

@@ -19,30 +19,18 @@ _STD = (0.229, 0.224, 0.225)
 
 
 class DisparityEstimator:
-    """A loaded depth network. ``multiple_of`` is what both sides of its working frame divide by."""
+    """A loaded depth network. It takes pictures whose sides are multiples of ``patch`` pixels."""
 
-    def __init__(self, network: torch.nn.Module, multiple_of: int) -> None:
+    def __init__(self, network: torch.nn.Module, patch: int) -> None:
         self._network = network
-        self.multiple_of = multiple_of
+        self.patch = patch
 
-    def working_size(self, height: int, width: int, size: int) -> tuple[int, int]:
-        """Return height and width of the working frame whose shorter side is about ``size`` pixels.
-
-        The aspect ratio is kept as far as ``multiple_of`` lets it.
-        """
-        scale = size / min(height, width)
-
-        def fit(side: int) -> int:
-            return max(1, round(side * scale / self.multiple_of)) * self.multiple_of
-
-        return fit(height), fit(width)
-
-    def estimate(self, pictures: Tensor, size: int) -> Tensor:
+    def estimate(self, pictures: Tensor, size: tuple[int, int]) -> Tensor:
         """Return the raw relative disparity of each picture, near is large: ``T 1 h w`` float32.
 
         ``pictures`` are ``T 3 H W`` R'G'B' in 0..1 on any device; the result is on the network's.
-        ``h w`` is ``working_size(H, W, size)``. Scale and shift are those that the network gave this
-        frame, and differ from frame to frame.
+        ``size`` is ``h w``, and that of the network's own frame but for rounding to whole patches. Scale
+        and shift are those that the network gave this frame, and differ from frame to frame.
 
         Raises ``ShapeError`` for another shape, ``DisparityError`` if the network returns values that
         are not numbers.
@@ -50,18 +38,16 @@ class DisparityEstimator:
         if pictures.ndim != 4 or pictures.shape[1] != 3:
             raise ShapeError(f"pictures must be T 3 H W, got {tuple(pictures.shape)}")
         weight = next(self._network.parameters())
-        height, width = self.working_size(pictures.shape[2], pictures.shape[3], size)
+        whole_patches = [max(1, round(side / self.patch)) * self.patch for side in size]
         with torch.no_grad():
-            pixels = _preprocess(pictures.to(weight.device), (height, width)).to(weight.dtype)
+            pixels = _preprocess(pictures.to(weight.device), whole_patches).to(weight.dtype)
             disparity: Tensor = self._network(pixel_values=pixels).predicted_depth.float()  # T h w
         if not bool(disparity.isfinite().all()):
             raise DisparityError(
                 f"The depth network returned values that are not numbers in {weight.dtype}.",
                 hint="--dtype float32",
             )
-        return disparity[
-            :, None
-        ].clone()  # a clone made here may be changed in place, the inference tensor not
+        return interpolate(disparity[:, None], size, mode="bilinear", antialias=True)
 
 
 def load_estimator(folder: Path, device: torch.device, dtype: torch.dtype) -> DisparityEstimator:
@@ -86,10 +72,10 @@ def load_estimator(folder: Path, device: torch.device, dtype: torch.dtype) -> Di
     except (OSError, ValueError, SafetensorError) as error:
         raise WeightsError(f"The depth network in {folder} cannot be loaded: {error}") from error
     _check_keys(report["missing_keys"], report["unexpected_keys"], report["mismatched_keys"], folder)
-    return DisparityEstimator(network.eval().to(device, dtype), multiple_of=config.patch_size)
+    return DisparityEstimator(network.eval().to(device, dtype), patch=config.patch_size)
 
 
-def _preprocess(pictures: Tensor, size: tuple[int, int]) -> Tensor:
+def _preprocess(pictures: Tensor, size: list[int]) -> Tensor:
     """Return the pictures resized to ``size`` and standardised as in training: ``T 3 h w``."""
     resized = interpolate(pictures, size, mode="bicubic", antialias=True, align_corners=False)
     mean, std = (pictures.new_tensor(values).view(3, 1, 1) for values in (_MEAN, _STD))

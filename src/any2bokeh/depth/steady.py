@@ -15,20 +15,22 @@ _STILL, _MOVED = 4 / 255, 14 / 255
 # Share of the fit that is given back to the network's own scale, so that errors of the fit cannot add up:
 # without it a scale of 0.999 in each frame leaves a third of the range after 1000 frames.
 _LEAK = 0.02
+_MOVING_TRUST = 0.2  # what moves is fitted too, so that a caption that stands still does not decide alone
 _FIT_ROUNDS = 5
 _FIT_PIXELS = 20_000  # more do not make two numbers more certain
+_GUESSES, _JUDGES = 256, 1000  # first guesses of the fit, and the pixels that choose between them
 _CUT_BLOCKS = 8  # a cut is looked for in pictures of about 8 x 8 blocks, where a pan changes little
 _CUT_CHANGE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
 class _Past:
-    """The running estimate and the picture that it belongs to (filtered alike), at working size."""
+    """The running estimate, and the last picture at its size."""
 
     disparity: Tensor  # 1 h w
     noise: Tensor  # 1 h w: variance of its noise, that of a single frame being 1
     picture: Tensor  # 3 h w
-    blocks: Tensor  # 3 rows columns, of the last frame
+    blocks: Tensor  # 3 rows columns
 
 
 class Steadier:
@@ -63,10 +65,8 @@ class Steadier:
         scale, shift = _fit(disparity, past.disparity, past.noise, still=1 - moved)
         share = _NEW_SHARE + (1 - _NEW_SHARE) * moved
         steadied = torch.lerp(past.disparity, disparity * scale + shift, share)
-        # The picture is filtered in the same way: change that is too slow to be seen from one frame to
-        # the next adds up against it, until the estimate follows.
         noise = (1 - share) ** 2 * past.noise + share**2
-        self._past = _Past(steadied, noise, torch.lerp(past.picture, picture, share), blocks)
+        self._past = _Past(steadied, noise, picture, blocks)
         return steadied, False
 
 
@@ -102,23 +102,42 @@ def _fit(disparity: Tensor, target: Tensor, noise: Tensor, still: Tensor) -> tup
     be too small, because it takes noise for spread, and the error would grow with every frame.
     """
     step = max(1, round((disparity.numel() / _FIT_PIXELS) ** 0.5))
-    x, y, ratio, trust = (image[0, ::step, ::step].double() for image in (disparity, target, noise, still))
-    trust = trust + 0.01  # where all of the picture moves, all of it is fitted
-    weight, scale, shift, error = trust, 1.0, 0.0, 0.0
+    x, y, ratio, trust = (
+        image[0, ::step, ::step].flatten().cpu().double() for image in (disparity, target, noise, still)
+    )
+    trust = trust + _MOVING_TRUST
+    if float(x.max() - x.min()) <= 1e-6 * float(x.abs().max()):  # one value everywhere has no scale
+        return 1.0, 0.0
+    scale, shift = _rough_fit(x, y, trust)
     for _ in range(_FIT_ROUNDS):
-        share = weight / weight.sum()
-        mean_x, mean_y = (share * x).sum(), (share * y).sum()
-        spread_x, spread_y = (share * (x - mean_x) ** 2).sum(), (share * (y - mean_y) ** 2).sum()
-        if spread_x <= 1e-12 * mean_x**2 + 1e-30:  # one value everywhere has no scale
-            return 1.0, 0.0
-        mean_ratio = (share * ratio).sum()
-        noise_x = error / (1 + mean_ratio)  # the error is the noise of both
+        residual = scale * x + shift - y
+        typical = 1.4826 * residual.abs().median() + 1e-9 * y.abs().max() + 1e-30
+        weight = trust / (1 + (residual / (2.4 * typical)) ** 2)
+        weight = weight / weight.sum()
+        mean_x, mean_y, mean_ratio = (weight * x).sum(), (weight * y).sum(), (weight * ratio).sum()
+        spread_x, spread_y = (weight * (x - mean_x) ** 2).sum(), (weight * (y - mean_y) ** 2).sum()
+        noise_x = (weight * residual**2).sum() / (1 + mean_ratio)  # the residual is the noise of both
         signal_x = (spread_x - noise_x / scale**2).clamp(min=spread_x / 2)
         signal_y = (spread_y - noise_x * mean_ratio).clamp(min=spread_y / 2)
         scale = float((signal_y / signal_x).sqrt())
         shift = float(mean_y - scale * mean_x)
-        residual = scale * x + shift - y
-        error = float((share * residual**2).sum())
-        typical = 1.4826 * residual.abs().median() + 1e-6 * spread_y.sqrt()
-        weight = trust / (1 + (residual / (2.4 * typical)) ** 2)
     return scale + _LEAK * (1 - scale), shift * (1 - _LEAK)
+
+
+def _rough_fit(x: Tensor, y: Tensor, trust: Tensor) -> tuple[float, float]:
+    """Return the scale and the shift through two pixels that fit best the better half of all.
+
+    A third of the picture that comes nearer then looks like what it is, and not like a new scale.
+    """
+    picks = torch.multinomial(
+        trust, 2 * _GUESSES + _JUDGES, replacement=True, generator=torch.Generator().manual_seed(0)
+    )
+    first, second, judges = torch.split(picks, [_GUESSES, _GUESSES, _JUDGES])
+    scales = (y[first] - y[second]) / (x[first] - x[second])
+    shifts = y[first] - scales * x[first]
+    usable = scales.isfinite() & (scales > 0)
+    if not bool(usable.any()):
+        return 1.0, 0.0
+    errors = (scales[:, None] * x[judges] + shifts[:, None] - y[judges]).abs().median(dim=1).values
+    best = int(torch.where(usable, errors, torch.inf).argmin())
+    return float(scales[best]), float(shifts[best])

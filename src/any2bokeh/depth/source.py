@@ -1,0 +1,241 @@
+"""Where a clip's disparity comes from: a given track, the cache, or a network."""
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from torch import Tensor
+
+from any2bokeh.depth.cache import cache_key, find_track, keep_track
+from any2bokeh.depth.normalize import RawTrack
+from any2bokeh.depth.steady import Steadier
+from any2bokeh.depth.track import DisparityTrack, open_track
+from any2bokeh.device import choose_dtype, default_depth_size
+from any2bokeh.errors import WeightsError
+from any2bokeh.scene import Frame
+from any2bokeh.settings import DepthSettings, DtypeName, TimeRange
+from any2bokeh.video.decode import VideoInfo, open_video
+from any2bokeh.video.gray import open_gray_writer
+from any2bokeh.video.partial import partial_file
+from any2bokeh.weights.catalog import Model, find_model, load_catalog
+from any2bokeh.weights.download import find_folder, model_folder
+
+DEPTH_NETWORKS = ("depth-small", "depth-base", "depth-large")  # "auto" takes the first that is here
+
+_GPU_BATCH = 8  # frames at once; on the CPU a batch is no quicker than its frames one by one
+
+
+def _ignore(done: int) -> None:
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What estimating a clip's disparity comes to: the network, its working frame and the frames."""
+
+    info: VideoInfo
+    time_range: TimeRange
+    model: Model
+    folder: Path
+    size: tuple[int, int]  # h w
+    steady: bool
+    use_cache: bool
+    device: torch.device
+    dtype: torch.dtype
+
+    @property
+    def key(self) -> str:
+        """Under which the cache keeps the result. It does not depend on device and precision."""
+        return self._key(self.time_range)
+
+    def cached(self) -> Path | None:
+        """Return the track of these frames, or of the whole clip, if the cache has it."""
+        if not self.use_cache:
+            return None
+        return find_track(self._key(TimeRange())) or find_track(self.key)
+
+    def _key(self, time_range: TimeRange) -> str:
+        facts: dict[str, str | int | bool] = {
+            "model": self.model.repository,
+            "commit": self.folder.name,
+            "height": self.size[0],
+            "width": self.size[1],
+            "steady": self.steady,
+            "range": str(time_range),
+        }
+        return cache_key(self.info.path, facts)
+
+
+@contextmanager
+def disparity_source(
+    info: VideoInfo,
+    times: list[int],
+    settings: DepthSettings,
+    time_range: TimeRange,
+    device: torch.device,
+    dtype: DtypeName,
+    on_progress: Callable[[int], None] = _ignore,
+) -> Iterator[DisparityTrack]:
+    """Give the disparity of the frames at ``times``: the track that ``settings`` name, or an estimate.
+
+    What is estimated is estimated before the block begins, ``on_progress`` being told how many frames
+    are done, and kept in the cache for the next run. Raises ``DisparityError`` for a track that does
+    not fit the video, ``WeightsError`` if there is neither a track nor a network.
+    """
+    if settings.track is not None:
+        with open_track(settings.track, settings.kind, info, times) as track:
+            yield SteadiedTrack(track) if settings.steady else track
+        return
+    estimate = plan_estimate(info, settings, time_range, device, dtype)
+    with _estimated(estimate, on_progress) as path, open_track(path, "disparity", info, times) as track:
+        yield track
+
+
+def estimate_track(
+    estimate: Estimate, target: Path, on_progress: Callable[[int], None] = _ignore, *, overwrite: bool = False
+) -> None:
+    """Write the estimated disparity to ``target``, a track as ``--disparity`` takes it.
+
+    Raises ``RefocusError`` with a sentence for the user.
+    """
+    with partial_file(target, overwrite=overwrite) as partial, _estimated(estimate, on_progress) as path:
+        shutil.copyfile(path, partial)
+
+
+def plan_estimate(
+    info: VideoInfo, settings: DepthSettings, time_range: TimeRange, device: torch.device, dtype: DtypeName
+) -> Estimate:
+    """Return what estimating the disparity of ``info`` comes to; nothing is computed yet.
+
+    Raises ``WeightsError`` that names the ways out if no network is on this machine.
+    """
+    model, folder = _find_network(info, settings)
+    return Estimate(
+        info=info,
+        time_range=time_range,
+        model=model,
+        folder=folder,
+        size=working_size(info, settings.size or default_depth_size(device)),
+        steady=settings.steady is not False,
+        use_cache=settings.use_cache,
+        device=device,
+        dtype=choose_dtype(dtype, device),
+    )
+
+
+def describe_source(
+    info: VideoInfo, settings: DepthSettings, time_range: TimeRange, device: torch.device, dtype: DtypeName
+) -> tuple[str, bool]:
+    """Return in a few words where disparity will come from, and whether it is there already.
+
+    Raises ``WeightsError`` as ``plan_estimate`` does.
+    """
+    if settings.track is not None:
+        return f"the track {settings.track}", True
+    estimate = plan_estimate(info, settings, time_range, device, dtype)
+    height, width = estimate.size
+    is_ready = estimate.cached() is not None
+    state = "from the cache" if is_ready else "to be estimated"
+    return f"{estimate.model.name} at {width}x{height}, {state}", is_ready
+
+
+def working_size(info: VideoInfo, shorter_side: int) -> tuple[int, int]:
+    """Return height and width of the network's frame: that of the displayed picture, made smaller.
+
+    Non-square pixels become square: the network was trained on such pictures.
+    """
+    width = float(info.width * info.pixel_aspect)
+    scale = shorter_side / min(info.height, width)
+    return max(1, round(info.height * scale)), max(1, round(width * scale))
+
+
+class SteadiedTrack(DisparityTrack):
+    """A track whose disparity is steadied as it is read."""
+
+    def __init__(self, track: DisparityTrack) -> None:
+        self._track, self._steadier = track, Steadier()
+
+    def at(self, frame: Frame) -> Tensor:
+        """Return the frame's steadied disparity; see ``DisparityTrack.at``."""
+        steadied, _ = self._steadier.steady(self._track.at(frame), frame.picture)
+        return steadied.clamp(0, 1)
+
+
+def _find_network(info: VideoInfo, settings: DepthSettings) -> tuple[Model, Path]:
+    catalog = load_catalog()
+    if settings.model != "auto":
+        model = find_model(f"depth-{settings.model}", catalog)
+        return model, model_folder(model)
+    for name in DEPTH_NETWORKS:
+        if name in catalog and find_folder(catalog[name]) is not None:
+            return catalog[name], model_folder(catalog[name])
+    raise WeightsError(
+        f"There is no disparity for {info.path}: give a track with --disparity FILE, or fetch a network that"
+        f" estimates it with `bokeh download-weights {DEPTH_NETWORKS[0]}`.",
+        hint=f"bokeh download-weights {DEPTH_NETWORKS[0]}",
+    )
+
+
+@contextmanager
+def _estimated(estimate: Estimate, on_progress: Callable[[int], None]) -> Iterator[Path]:
+    """Give the file of the estimated track: from the cache, new in the cache, or temporary."""
+
+    def write(path: Path) -> None:
+        _write_estimate(estimate, path, on_progress)
+
+    path = estimate.cached()
+    if path is None and estimate.use_cache:
+        path = keep_track(estimate.key, write)
+    if path is not None:
+        yield path
+        return
+    with TemporaryDirectory(prefix="any2bokeh-") as folder:
+        path = Path(folder) / "disparity.mkv"
+        write(path)
+        yield path
+
+
+def _write_estimate(estimate: Estimate, target: Path, on_progress: Callable[[int], None]) -> None:
+    """Estimate, steady, normalise and write, one frame after the other; the disk holds what lies between."""
+    info, (height, width) = estimate.info, estimate.size
+    with RawTrack(target.parent) as raw:
+        for done, (pts, disparity, new_shot) in enumerate(_raw_disparity(estimate), start=1):
+            raw.add(pts, disparity, new_shot=new_shot)
+            on_progress(done)
+        with open_gray_writer(
+            target, width, height, info.time_base, info.frame_rate, overwrite=True
+        ) as writer:
+            for pts, disparity in raw.normalized():
+                writer.write(disparity, pts)
+
+
+def _raw_disparity(estimate: Estimate) -> Iterator[tuple[int, Tensor, bool]]:
+    """Yield pts, disparity (``1 h w``) and whether a shot begins, of each frame."""
+    # Here, because transformers takes seconds to import and a cached track does not need it.
+    from any2bokeh.depth.estimate import load_estimator
+
+    estimator = load_estimator(estimate.folder, estimate.device, estimate.dtype)
+    steadier = Steadier()  # which also finds the cuts
+    batch = 1 if estimate.device.type == "cpu" else _GPU_BATCH
+    with open_video(estimate.info.path, estimate.time_range) as video:
+        for frames in _batches(video, batch):
+            pictures = torch.stack([frame.picture for frame in frames]).to(estimate.device)
+            raw = estimator.estimate(pictures, estimate.size)
+            for frame, picture, disparity in zip(frames, pictures, raw, strict=True):
+                steadied, new_shot = steadier.steady(disparity, picture)
+                yield frame.pts, steadied if estimate.steady else disparity, new_shot
+
+
+def _batches(frames: Iterable[Frame], length: int) -> Iterator[list[Frame]]:
+    batch: list[Frame] = []
+    for frame in frames:
+        batch.append(frame)
+        if len(batch) == length:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

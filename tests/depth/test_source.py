@@ -1,0 +1,288 @@
+import logging
+import shutil
+from dataclasses import replace
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+import torch
+from huggingface_hub import constants
+
+from any2bokeh.depth.source import (
+    describe_source,
+    disparity_source,
+    estimate_track,
+    plan_estimate,
+    working_size,
+)
+from any2bokeh.errors import DisparityError, VideoError, WeightsError
+from any2bokeh.settings import DepthSettings, TimePoint, TimeRange
+from any2bokeh.video.decode import frame_times, open_video, probe_video
+from any2bokeh.video.gray import open_gray
+
+CPU = torch.device("cpu")
+WHOLE = TimeRange()
+FRAMES, WIDTH, HEIGHT = 8, 96, 64
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+REPOSITORY = "models--depth-anything--Depth-Anything-V2-{}-hf"
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    """A square that crosses a textured picture, 8 frames of variable duration."""
+    path = tmp_path_factory.mktemp("clip") / "clip.mkv"
+    random = np.random.default_rng(0)
+    wall = np.kron(random.integers(0, 160, (8, 12, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=24)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "bgr0"
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        for number in range(FRAMES):
+            picture = wall.copy()
+            picture[20:44, 8 * number : 8 * number + 24] = 255
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="bgr0")
+            frame.pts, frame.time_base = 40 * number + 7 * (number // 4), Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def places(tmp_path, monkeypatch):
+    """An empty cache of tracks and an empty cache of networks."""
+    monkeypatch.setenv("ANY2BOKEH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("ANY2BOKEH_MODELS", raising=False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+
+
+@pytest.fixture
+def tracks(tmp_path):
+    """The tracks in the cache."""
+    return lambda: sorted((tmp_path / "cache" / "disparity").glob("*.mkv"))
+
+
+@pytest.fixture
+def weights(tmp_path, tiny_depth_network):
+    """Put a network where a download leaves it, and return its folder."""
+
+    def install(size="Small"):
+        model = tmp_path / "hub" / REPOSITORY.format(size)
+        (model / "refs").mkdir(parents=True)
+        (model / "refs" / "main").write_text(COMMIT)
+        folder = shutil.copytree(tiny_depth_network, model / "snapshots" / COMMIT)
+        (folder / "preprocessor_config.json").write_text("{}")
+        return folder
+
+    return install
+
+
+def estimate(clip, time_range=WHOLE, progress=None, **settings):
+    """Disparity by pts as the renderer gets it."""
+    settings = DepthSettings(size=56, **settings)
+    times = frame_times(clip, time_range)
+    options = () if progress is None else (progress.append,)
+    with (
+        disparity_source(probe_video(clip), times, settings, time_range, CPU, "auto", *options) as track,
+        open_video(clip, time_range) as video,
+    ):
+        return {frame.pts: track.at(frame) for frame in video}
+
+
+def assert_same(disparity, expected):
+    assert list(disparity) == list(expected)
+    torch.testing.assert_close(list(disparity.values()), list(expected.values()), rtol=0, atol=1e-6)
+
+
+def test_a_clip_without_a_track_gets_one_disparity_for_each_frame(clip, weights):
+    weights()
+    progress = []
+    disparity = estimate(clip, progress=progress)
+    assert list(disparity) == frame_times(clip)
+    values = torch.stack(list(disparity.values()))
+    assert values.shape == (FRAMES, 1, HEIGHT, WIDTH)
+    assert values.min() < 0.02 and values.max() > 0.98
+    assert values.std() > 0.05
+    assert progress == list(range(1, FRAMES + 1))
+
+
+def test_the_second_run_needs_no_network_pass(clip, weights, tracks):
+    folder = weights()
+    first = estimate(clip)
+    (entry,) = tracks()
+    (folder / "model.safetensors").write_bytes(b"unreadable")  # loading it would fail
+    progress = []
+    second = estimate(clip, progress=progress)
+    assert tracks() == [entry]
+    assert progress == []
+    assert_same(second, first)
+
+
+def test_a_broken_entry_of_the_cache_is_made_again(clip, weights, tracks):
+    weights()
+    first = estimate(clip)
+    (entry,) = tracks()
+    content = entry.read_bytes()
+    entry.write_bytes(content[: len(content) // 2])
+    second = estimate(clip)
+    assert not entry.exists() and len(tracks()) == 1
+    assert_same(second, first)
+
+
+def test_a_part_of_a_clip_is_estimated_alone_or_taken_from_the_whole(clip, weights, tracks):
+    weights()
+    part = TimeRange(start=TimePoint(frame=2), end=TimePoint(frame=5))
+    alone = estimate(clip, part)
+    assert list(alone) == frame_times(clip)[2:5]
+    whole = estimate(clip)
+    assert len(tracks()) == 2
+    progress = []
+    from_whole = estimate(clip, part, progress=progress)
+    assert progress == []
+    assert_same(from_whole, {pts: whole[pts] for pts in alone})
+
+
+@pytest.mark.parametrize("change", [{"size": 70}, {"steady": False}, {"model": "base"}])
+def test_another_way_of_estimating_is_another_entry(clip, weights, tracks, change):
+    weights()
+    weights("Base")
+    info = probe_video(clip)
+    settings = DepthSettings(**{"size": 56} | change)
+    plan = plan_estimate(info, settings, WHOLE, CPU, "auto")
+    estimate(clip)
+    assert plan.key != plan_estimate(info, DepthSettings(size=56), WHOLE, CPU, "auto").key
+    assert plan.cached() is None
+
+
+def test_without_the_cache_nothing_is_kept_or_found(clip, weights, tracks, tmp_path, monkeypatch):
+    weights()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    progress = []
+    cached = estimate(clip)
+    again = estimate(clip, use_cache=False, progress=progress)
+    assert len(progress) == FRAMES
+    assert len(tracks()) == 1
+    assert not list(tmp_path.glob("any2bokeh-*"))
+    assert_same(again, cached)
+
+
+def test_a_cache_that_cannot_be_written_is_only_a_warning(clip, weights, tmp_path, monkeypatch, caplog):
+    weights()
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ANY2BOKEH_CACHE", str(tmp_path / "file"))
+    assert len(estimate(clip)) == FRAMES
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+
+
+def test_an_estimate_that_fails_leaves_nothing_in_the_cache(clip, weights, tmp_path):
+    (weights() / "model.safetensors").write_bytes(b"unreadable")
+    with pytest.raises(WeightsError, match="cannot be loaded"):
+        estimate(clip)
+    assert list((tmp_path / "cache" / "disparity").iterdir()) == []
+
+
+def test_steady_disparity_flickers_less(clip, weights):
+    weights()
+
+    def flicker(**settings):
+        frames = torch.stack(list(estimate(clip, **settings).values()))
+        return frames[:, :, :16].diff(dim=0).abs().mean()  # above the square, where the picture stands still
+
+    assert flicker() < 0.5 * flicker(steady=False)
+
+
+def test_auto_takes_the_small_network_first_and_else_what_is_there(clip, weights):
+    info, settings = probe_video(clip), DepthSettings()
+    weights("Large")
+    assert plan_estimate(info, settings, WHOLE, CPU, "auto").model.name == "depth-large"
+    weights("Small")
+    assert plan_estimate(info, settings, WHOLE, CPU, "auto").model.name == "depth-small"
+
+
+def test_without_weights_and_without_a_track_the_message_names_the_ways_out(clip):
+    with pytest.raises(WeightsError) as raised:
+        estimate(clip)
+    assert raised.value.message == (
+        f"There is no disparity for {clip}: give a track with --disparity FILE, or fetch a network that"
+        " estimates it with `bokeh download-weights depth-small`."
+    )
+
+
+def test_a_network_asked_for_by_name_is_not_replaced_by_another(clip, weights):
+    weights("Small")
+    with pytest.raises(WeightsError, match=r"The weights of depth-base are not on this machine: "):
+        estimate(clip, model="base")
+
+
+def test_an_estimate_is_written_as_a_track_that_gives_the_same_disparity(clip, weights, tmp_path):
+    weights()
+    target = tmp_path / "track.mkv"
+    settings = DepthSettings(size=56)
+    estimate_track(plan_estimate(probe_video(clip), settings, WHOLE, CPU, "auto"), target)
+    assert_same(estimate(clip, track=target), estimate(clip))
+    assert open_gray(target).times == frame_times(clip)
+
+
+def test_a_track_that_exists_is_replaced_only_on_request(clip, weights, tmp_path):
+    weights()
+    target = tmp_path / "track.mkv"
+    target.write_bytes(b"mine")
+    plan = plan_estimate(probe_video(clip), DepthSettings(size=56), WHOLE, CPU, "auto")
+    with pytest.raises(VideoError, match=r"track\.mkv exists already"):
+        estimate_track(plan, target)
+    assert target.read_bytes() == b"mine"
+    estimate_track(plan, target, overwrite=True)
+    assert open_gray(target).frame_count == FRAMES
+
+
+@pytest.fixture
+def given(tmp_path):
+    """A given track whose frames differ in scale and shift, as a network's would."""
+    ramp = np.tile(np.linspace(0.2, 0.6, WIDTH), (HEIGHT, 1)).astype(np.float32)
+    scales = 1 + 0.2 * np.array([0, 1, -1, 1, -1, 1, -1, 0])
+    path = tmp_path / "given.npy"
+    np.save(path, ramp * scales[:, None, None].astype(np.float32))
+    return path
+
+
+def test_a_given_track_is_used_as_it_is_and_steadied_on_request(clip, given):
+    expected = torch.from_numpy(np.load(given))[:, None]
+    as_it_is = torch.stack(list(estimate(clip, track=given).values()))
+    steady = torch.stack(list(estimate(clip, track=given, steady=True).values()))
+    torch.testing.assert_close(as_it_is, expected)
+    assert steady.diff(dim=0).abs().mean() < 0.1 * expected.diff(dim=0).abs().mean()
+    assert steady.min() >= 0 and steady.max() <= 1
+
+
+def test_a_given_track_needs_no_weights_and_must_exist(clip, tmp_path):
+    with pytest.raises(DisparityError, match=r"absent\.mkv does not exist\."):
+        estimate(clip, track=tmp_path / "absent.mkv")
+
+
+def test_what_disparity_will_be_is_described_without_estimating_it(clip, weights, given):
+    weights()
+    info, settings = probe_video(clip), DepthSettings(size=56)
+    described = [describe_source(info, DepthSettings(track=given), WHOLE, CPU, "auto")]
+    described.append(describe_source(info, settings, WHOLE, CPU, "auto"))
+    estimate(clip)
+    described.append(describe_source(info, settings, WHOLE, CPU, "auto"))
+    assert described == [
+        (f"the track {given}", True),
+        ("depth-small at 84x56, to be estimated", False),
+        ("depth-small at 84x56, from the cache", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "aspect", "expected"),
+    [
+        (1920, 1080, Fraction(1), (280, 498)),
+        (1080, 1920, Fraction(1), (498, 280)),
+        (1440, 1080, Fraction(4, 3), (280, 498)),
+        (720, 576, Fraction(64, 45), (280, 498)),
+        (4000, 10, Fraction(1), (280, 112_000)),
+    ],
+)
+def test_the_working_frame_has_the_displayed_shape(clip, width, height, aspect, expected):
+    info = replace(probe_video(clip), width=width, height=height, pixel_aspect=aspect)
+    assert working_size(info, 280) == expected
