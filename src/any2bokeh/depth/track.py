@@ -3,7 +3,6 @@
 import logging
 from bisect import bisect_left
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -77,7 +76,7 @@ class DisparityTrack:
             self._frames.close()
             if self._lowest == self._highest:
                 log.warning(
-                    "The disparity track %s is the same value everywhere, so the whole picture is blurred alike.",
+                    "The disparity track %s is the same value everywhere it was read: all is blurred alike.",
                     self._reader.path,
                 )
             self._frames = None
@@ -159,8 +158,8 @@ def _depth_range(reader: GrayReader) -> tuple[float, float]:
         levels = (depth.flatten() * (DEPTH_LEVELS - 1)).round().to(torch.int64)
         counts += torch.bincount(levels, minlength=DEPTH_LEVELS)
     counts[0] = 0
-    below = counts.cumsum(0).double() / counts.sum()
     if not counts.any():
         raise DisparityError(f"The depth track {reader.path} is 0 everywhere.")
+    below = counts.cumsum(0).double() / counts.sum()
     nearest, farthest = (int((below >= share).nonzero()[0]) for share in (NEAREST, FARTHEST))
     return nearest / (DEPTH_LEVELS - 1), farthest / (DEPTH_LEVELS - 1)

@@ -21,8 +21,9 @@ from torch import Tensor
 
 from any2bokeh.errors import DisparityError, VideoError
 from any2bokeh.video.arrays import ArrayFile
+from any2bokeh.video.checksum import checksums_hold
+from any2bokeh.video.codes import gray_values
 from any2bokeh.video.color import FULL
-from any2bokeh.video.luma import gray_values
 from any2bokeh.video.orientation import display_matrix, orientation_of
 from any2bokeh.video.partial import partial_file
 from any2bokeh.video.source import Damage, decoded_frames, open_source, seek, stored_packets, video_stream
@@ -76,7 +77,7 @@ class GrayVideo(GrayReader):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.times = sorted({pts for pts, _ in stored_packets(path)})
+        self.times = _times(path)
         self.frame_count = len(self.times)
         with open_source(path) as container:
             stream = video_stream(path, container)
@@ -164,9 +165,10 @@ class GrayWriter:
             self._container: Any = av.open(f"file:{path}", "w", format="matroska")
         except (av.FFmpegError, OSError) as error:
             raise VideoError(f"{path} cannot be written: {error.strerror}.") from error
-        # With a checksum per slice, a damaged track is noticed when it is read.
+        # Slices are coded and decoded in parallel; the checksums let players tell damage.
         options = {"level": "3", "slices": "4", "slicecrc": "1"}
         self._stream = self._container.add_stream("ffv1", rate=frame_rate, options=options)
+        self._stream.codec_context.gop_size = 1  # reading may start at any frame; damage stays in its frame
         self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, "gray16le"
         self._stream.codec_context.color_range = FULL
         self._stream.time_base = self._stream.codec_context.time_base = time_base
@@ -218,6 +220,21 @@ def open_gray_writer(
         GrayWriter(partial, width, height, time_base, frame_rate) as writer,
     ):
         yield writer
+
+
+def _times(path: Path) -> list[int]:
+    """The times of all frames; raises ``DisparityError`` at one whose checksum tells of damage."""
+    times: set[int] = set()
+    damaged: list[int] = []
+    packets = 0
+    for number, (pts, packet) in enumerate(stored_packets(path)):
+        if packet.stream.codec_context.name == "ffv1" and not checksums_hold(bytes(packet)):
+            damaged.append(number)
+        times.add(pts)
+        packets = number + 1
+    if 0 < len(damaged) < packets:  # where none holds, none was written
+        raise DisparityError(f"Frame {damaged[0]} of {path} is damaged.")
+    return sorted(times)
 
 
 def _png_files(folder: Path) -> Iterator[Path]:

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from any2bokeh.errors import ShapeError, VideoError
-from any2bokeh.video.color import ColorTags, PictureReader
-from any2bokeh.video.orientation import Orientation
+from any2bokeh.video.codes import codes
 from any2bokeh.video.partial import partial_file
 
 
@@ -34,8 +33,9 @@ def write_png(target: Path, image: Tensor, *, overwrite: bool = False) -> None:
 
 def read_png(path: Path) -> Tensor:
     """Return a PNG's R'G'B' (``3 H W`` in 0..1), without its alpha; raises ``VideoError``."""
-    frame = read_png_frame(path)
-    return torch.from_numpy(PictureReader(ColorTags(), Orientation()).read(frame))
+    planes, largest = codes(read_png_frame(path))
+    green, blue, red = planes if len(planes) == 3 else 3 * planes
+    return torch.from_numpy(np.stack([red, green, blue]).astype(np.float32) / np.float32(largest))
 
 
 def read_png_frame(path: Path) -> av.VideoFrame:

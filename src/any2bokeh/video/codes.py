@@ -1,8 +1,10 @@
-"""The gray that a frame shows, as exact fractions of its largest code.
+"""The codes of a frame and the gray that it shows, as exact fractions of its largest code.
 
 Gray and RGB formats are full range, whatever their tags say; YUV is full range only where the file says so.
 RGB and YUV must be gray in fact: false colours, made for looking, cannot be read back as numbers.
 """
+
+from typing import Any
 
 import av
 import numpy as np
@@ -18,11 +20,10 @@ COLOURED_SHARE = 0.02
 SAMPLED = 4  # every so many rows and columns are enough to see that
 
 
-def gray_values(frame: av.VideoFrame, stated_range: int, name: str) -> NDArray[np.float32]:
-    """Return ``h w`` as stored (not turned): 0..1, unless the frame holds floats, which stay as they are.
+def codes(frame: av.VideoFrame) -> tuple[list[NDArray[Any]], float]:
+    """Return the frame's codes plane by plane (gray; Y, U, V; or G, B, R), and the largest code there is.
 
-    ``stated_range`` is what the container says of YUV (0: nothing, 1: limited, 2: full); ``name`` is the
-    frame's, for messages. Raises ``DisparityError`` if the frame is in colour.
+    A frame of floats has 1 for its largest.
     """
     layout = pixel_layout(frame.format.name)
     if frame.format.name != _planar(layout):
@@ -32,12 +33,21 @@ def gray_values(frame: av.VideoFrame, stated_range: int, name: str) -> NDArray[n
         )
     depth = max(layout.depth, 8)
     largest = 1.0 if depth == 32 else 2.0**depth - 1
-    # Y, U, V or G, B, R: the first is the gray.
-    first, *others = (plane_codes(plane, depth) for plane in frame.planes)
+    return [plane_codes(plane, depth) for plane in frame.planes], largest
+
+
+def gray_values(frame: av.VideoFrame, stated_range: int, name: str) -> NDArray[np.float32]:
+    """Return ``h w`` as stored (not turned): 0..1, unless the frame holds floats, which stay as they are.
+
+    ``stated_range`` is what the container says of YUV (0: nothing, 1: limited, 2: full); ``name`` is the
+    frame's, for messages. Raises ``DisparityError`` if the frame is in colour.
+    """
+    layout = pixel_layout(frame.format.name)
+    (first, *others), largest = codes(frame)
     gray: NDArray[np.float32] = first.astype(np.float32)
     if layout.kind == "gray":
         return gray / np.float32(largest)
-    reference = gray[::SAMPLED, ::SAMPLED] if layout.kind == "rgb" else 2.0 ** (depth - 1)
+    reference = gray[::SAMPLED, ::SAMPLED] if layout.kind == "rgb" else (largest + 1) / 2
     for other in others:
         if (abs(other[::SAMPLED, ::SAMPLED] - reference) > COLOURED * largest).mean() > COLOURED_SHARE:
             raise DisparityError(
@@ -46,8 +56,9 @@ def gray_values(frame: av.VideoFrame, stated_range: int, name: str) -> NDArray[n
             )
     if layout.is_full_range(ColorTags(range=stated_range or frame.color_range)):
         return gray / np.float32(largest)
-    step = 2 ** (depth - 8)
-    return ((gray - 16 * step) / np.float32(219 * step)).clip(0, 1)
+    step = (largest + 1) / 256
+    expanded: NDArray[np.float32] = (gray - np.float32(16 * step)) / np.float32(219 * step)
+    return expanded.clip(0, 1)
 
 
 def _planar(layout: PixelLayout) -> str:
