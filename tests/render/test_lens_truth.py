@@ -17,7 +17,7 @@ VIEW = View(time_s=0.0, width=128, height=80)
 
 
 def psnr_of_lens(stage: Stage, focus: FocusSettings, lens: LensSettings | None = None) -> tuple[float, float]:
-    """PSNR [dB] of the lens and of no blur against the ray tracer, code values, the frame's border left out."""
+    """PSNR [dB] of the lens and of no blur against the ray tracer, in code values, less the border."""
     lens = lens or LensSettings()
     tracer = RayTracer(stage)
     sharp = from_linear(tracer.sharp(VIEW, samples=16), "srgb").clamp(0, 1)
