@@ -3,6 +3,7 @@
 import os
 import re
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 import av
@@ -12,6 +13,7 @@ from any2bokeh.settings import EncodeSettings
 from any2bokeh.video.color import PixelLayout, pixel_layout
 from any2bokeh.video.containers import Container
 from any2bokeh.video.decode import VideoInfo
+from any2bokeh.video.hdr import Hdr10
 
 # What people say -> what FFmpeg calls the encoder; its own names are taken as well.
 NAMES = {
@@ -37,6 +39,11 @@ OPTIONS = {
 QUALITY_OPTIONS = ("crf", "cq")
 PRESET_OPTIONS = ("preset", "cpu-used")
 HALVED_NEEDS_EVEN = ("libx264", "libx265")
+COMMON_ENCODERS = (
+    *("libx264", "libx265", "libsvtav1", "libvpx-vp9", "prores_ks", "ffv1"),
+    *("h264_nvenc", "hevc_nvenc", "av1_nvenc", "h264_videotoolbox", "hevc_videotoolbox"),
+    *("h264_qsv", "hevc_qsv", "h264_amf", "hevc_amf"),
+)
 HDR10_WRITERS = ("libx265", "libsvtav1")
 
 # Formats that frames are made in; others, with alpha or the same in another order, only when asked for.
@@ -73,7 +80,29 @@ def choose_encoder(info: VideoInfo, settings: EncodeSettings, container: Contain
         ) from error
     pixel_format = _pixel_format(codec, info, settings)
     encoder = Encoder(name, pixel_format, _options(codec, settings))
-    return _with_params(encoder, info)
+    return _with_params(encoder, info.hdr10 if encoder.writes_hdr10 else None)
+
+
+def usable_encoders() -> dict[str, bool]:
+    """Whether each encoder of this build that people choose can be opened here, found by opening it."""
+    return {name: _opens(name) for name in COMMON_ENCODERS if name in av.codecs_available}
+
+
+def ffmpeg_version() -> str:
+    """The version of the FFmpeg that comes with PyAV."""
+    return str(av.ffmpeg_version_info)
+
+
+def _opens(name: str) -> bool:
+    context = av.CodecContext.create(name, "w")
+    context.width, context.height, context.time_base = 640, 360, Fraction(1, 25)
+    context.pix_fmt = context.codec.video_formats[0].name
+    context.options = _with_params(Encoder(name, context.pix_fmt, {}), None).options
+    try:
+        context.open()
+    except (av.FFmpegError, OSError):  # without the device they are for, encoders fail in several ways
+        return False
+    return True
 
 
 def _name(info: VideoInfo, settings: EncodeSettings, container: Container) -> str:
@@ -155,9 +184,8 @@ def _options(codec: Any, settings: EncodeSettings) -> dict[str, str]:
     return options
 
 
-def _with_params(encoder: Encoder, info: VideoInfo) -> Encoder:
+def _with_params(encoder: Encoder, hdr10: Hdr10 | None) -> Encoder:
     """The encoder, quiet, and told of HDR10: what x265 and SVT-AV1 only take in a language of their own."""
-    hdr10 = info.hdr10 if encoder.writes_hdr10 else None
     if encoder.name == "libx265":
         params = ["log-level=error", *(hdr10.x265_params() if hdr10 else [])]
         return replace(encoder, options=encoder.options | {"x265-params": ":".join(params)})
