@@ -111,13 +111,16 @@ def _slope(disparity: Tensor, dim: int) -> tuple[Tensor, Tensor]:
 
 
 def _window_max(image: Tensor, radius: int) -> Tensor:
-    """The largest value within a square of ``2 radius + 1``; slices are ten times faster than max_pool2d."""
-    for dim in (1, 2):
-        size = image.shape[dim]
-        border = (0, 0, radius, radius) if dim == 1 else (radius, radius)
-        padded = F.pad(image, border, value=-math.inf)
-        for offset in range(2 * radius + 1):
-            image = torch.maximum(image, padded.narrow(dim, offset, size))
+    """The largest value within a square of ``2 radius + 1``, many times faster than ``max_pool2d``."""
+    size = 2 * radius + 1
+    for dim, border in ((1, (0, 0, radius, radius)), (2, (radius, radius))):
+        image = F.pad(image, border, value=-math.inf)
+        reach = 1
+        while reach < size:
+            step = min(reach, size - reach)
+            left = image.shape[dim] - step
+            image = torch.maximum(image.narrow(dim, 0, left), image.narrow(dim, step, left))
+            reach += step
     return image
 
 
@@ -139,9 +142,9 @@ def _choose_surfaces(cells: Tensor, samples: _Samples, smooth: Tensor, picture: 
         place = ((here - far) / (near - far)).clamp(0, 1)  # 0.5: middle of the ramp
         # One surface in reach, and still a value off it: the foot of a wide ramp.
         changed = (near - far > STEP) | (here - near > STEP) | (far - here > STEP)
-        pixels = pixels[changed]
-        nearer[pixels], farther[pixels] = near[changed], far[changed]
-        votes[pixels] = (vote + TRUST * (2 * place - 1)).nan_to_num(0, 0, 0)[changed]
+        nearer[pixels] = torch.where(changed, near, here)
+        farther[pixels] = torch.where(changed, far, here)
+        votes[pixels] = torch.where(changed, (vote + TRUST * (2 * place - 1)).nan_to_num(0, 0, 0), 0)
     # Neighbours mostly belong together: a 3x3 sum lets a lone pixel follow them.
     chosen = torch.where(_box_sum(votes.view(height, width)).flatten() > 0, nearer, farther)
     return chosen.view(1, height, width)
@@ -174,10 +177,10 @@ def _surroundings(samples: _Samples, y: Tensor, x: Tensor) -> _Surroundings:
     stride = samples.width + 2 * RADIUS
     index = ((y + RADIUS) * stride + x + RADIUS)[:, None] + around_y * stride + around_x
     disparity, along_y, along_x, on_surface = samples.surface[:, index]  # n K each
-    highest = torch.where(on_surface > 0, disparity, -1.0).amax(1, keepdim=True)
-    lowest = torch.where(on_surface > 0, disparity, 2.0).amin(1, keepdim=True)
+    highest = (disparity * on_surface).amax(1, keepdim=True)
+    lowest = 1 - ((1 - disparity) * on_surface).amax(1, keepdim=True)
     weight = on_surface * torch.exp((around_x**2 + around_y**2) / (-2 * DISTANCE_SIGMA**2))
-    near = weight * (disparity > (highest + lowest) / 2)
+    near = torch.where(disparity > (highest + lowest) / 2, weight, 0)
     far = weight - near
     here = disparity - along_y * around_y - along_x * around_x
     slopes = [(side * slope).sum(1) / side.sum(1) for side in (near, far) for slope in (along_y, along_x)]
@@ -212,11 +215,12 @@ def _vote(
 
 
 def _neighbourhood(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Offsets y and x of the samples within RADIUS, as a disc."""
+    """Offsets y and x of samples within RADIUS: the nine in the middle, every other one further out."""
     offsets = torch.arange(-RADIUS, RADIUS + 1, device=device)
     y, x = torch.meshgrid(offsets, offsets, indexing="ij")
-    disc = x**2 + y**2 <= RADIUS**2 + 1
-    return y[disc], x[disc]
+    distance = x**2 + y**2
+    chosen = (distance <= 2) | ((distance <= RADIUS**2 + 1) & ((x + y) % 2 == 0))
+    return y[chosen], x[chosen]
 
 
 def _box_sum(image: Tensor) -> Tensor:

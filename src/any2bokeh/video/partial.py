@@ -16,13 +16,13 @@ def partial_file(target: Path, *, overwrite: bool) -> Iterator[Path]:
     Raises ``VideoError`` if ``target`` exists and may not be overwritten, or its folder cannot be written.
     """
     if target.is_dir():
-        raise VideoError(f"{target} is a folder, not a file to write")
+        raise VideoError(f"{target} is a folder, not a file to write.")
     if target.exists() and not overwrite:
-        raise VideoError(f"{target} exists already", hint="--overwrite replaces it")
+        raise VideoError(f"{target} exists already.", hint="--overwrite replaces it.")
     if not target.parent.is_dir():
-        raise VideoError(f"{target} cannot be written: the folder {target.parent} does not exist")
+        raise VideoError(f"{target} cannot be written: the folder {target.parent} does not exist.")
     if not os.access(target.parent, os.W_OK):
-        raise VideoError(f"{target} cannot be written: the folder {target.parent} is read-only")
+        raise VideoError(f"{target} cannot be written: the folder {target.parent} is read-only.")
     # The suffix stays at the end: FFmpeg chooses the container by it.
     partial = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
     try:
@@ -30,6 +30,6 @@ def partial_file(target: Path, *, overwrite: bool) -> Iterator[Path]:
         try:
             os.replace(partial, target)
         except OSError as error:
-            raise VideoError(f"{target} cannot be written: {error.strerror}") from error
+            raise VideoError(f"{target} cannot be written: {error.strerror}.") from error
     finally:
         partial.unlink(missing_ok=True)
