@@ -84,12 +84,15 @@ def test_a_track_larger_than_the_bound_is_kept_alone(folder):
 
 def test_what_a_killed_run_left_goes_after_a_day_and_not_before(folder):
     folder.mkdir(parents=True)
-    fresh, stale = folder / "partial-fresh.1.mkv", folder / "partial-stale.2.mkv"
+    fresh, *stale = (
+        folder / name for name in ("partial-a.1.mkv", "partial-b.2.mkv", ".partial-b.2.3.part.mkv")
+    )
     fresh.touch()
-    stale.touch()
-    os.utime(stale, (time.time() - 90_000,) * 2)
-    keep("key")
-    assert fresh.exists() and not stale.exists()
+    for path in stale:
+        path.touch()
+        os.utime(path, (time.time() - 90_000,) * 2)
+    entry = keep("key")
+    assert set(folder.iterdir()) == {fresh, entry}
 
 
 def test_a_cache_that_cannot_be_written_is_a_warning(tmp_path, monkeypatch, caplog):

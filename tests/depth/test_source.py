@@ -9,13 +9,7 @@ import pytest
 import torch
 from huggingface_hub import constants
 
-from any2bokeh.depth.source import (
-    describe_source,
-    disparity_source,
-    estimate_track,
-    plan_estimate,
-    working_size,
-)
+from any2bokeh.depth.source import disparity_source, estimate_track, plan_estimate, working_size
 from any2bokeh.errors import DisparityError, VideoError, WeightsError
 from any2bokeh.settings import DepthSettings, TimePoint, TimeRange
 from any2bokeh.video.decode import frame_times, open_video, probe_video
@@ -35,13 +29,13 @@ def clip(tmp_path_factory):
     random = np.random.default_rng(0)
     wall = np.kron(random.integers(0, 160, (8, 12, 3)), np.ones((8, 8, 1))).astype(np.uint8)
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=24)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "bgr0"
+        stream = container.add_stream("libx264", rate=24, options={"crf": "10", "g": "1"})
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv444p"
         stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
         for number in range(FRAMES):
             picture = wall.copy()
             picture[20:44, 8 * number : 8 * number + 24] = 255
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="bgr0")
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv444p")
             frame.pts, frame.time_base = 40 * number + 7 * (number // 4), Fraction(1, 1000)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -142,16 +136,32 @@ def test_a_part_of_a_clip_is_estimated_alone_or_taken_from_the_whole(clip, weigh
     assert_same(from_whole, {pts: whole[pts] for pts in alone})
 
 
+def test_frames_that_cannot_be_decoded_are_no_obstacle(clip, weights, tmp_path, caplog):
+    weights()
+    damaged = tmp_path / "damaged.mkv"
+    content = bytearray(clip.read_bytes())
+    with av.open(str(clip)) as container:
+        packet = next(packet for packet in container.demux(video=0) if packet.pts == frame_times(clip)[3])
+        start = content.index(bytes(packet))
+    content[start : start + packet.size] = b"\xff" * packet.size
+    damaged.write_bytes(content)
+    kept = [pts for number, pts in enumerate(frame_times(clip)) if number != 3]
+    for _ in range(2):  # estimated, then from the cache
+        assert list(estimate(damaged)) == kept
+    part = TimeRange(start=TimePoint(frame=2))
+    assert list(estimate(damaged, part)) == kept[2:]
+    assert "could not be decoded" in caplog.text
+
+
 @pytest.mark.parametrize("change", [{"size": 70}, {"steady": False}, {"model": "base"}])
 def test_another_way_of_estimating_is_another_entry(clip, weights, tracks, change):
     weights()
     weights("Base")
     info = probe_video(clip)
     settings = DepthSettings(**{"size": 56} | change)
-    plan = plan_estimate(info, settings, WHOLE, CPU, "auto")
     estimate(clip)
-    assert plan.key != plan_estimate(info, DepthSettings(size=56), WHOLE, CPU, "auto").key
-    assert plan.cached() is None
+    assert plan_estimate(info, DepthSettings(size=56), WHOLE, CPU, "auto").cached() == tracks()[0]
+    assert plan_estimate(info, settings, WHOLE, CPU, "auto").cached() is None
 
 
 def test_without_the_cache_nothing_is_kept_or_found(clip, weights, tracks, tmp_path, monkeypatch):
@@ -257,20 +267,6 @@ def test_a_given_track_is_used_as_it_is_and_steadied_on_request(clip, given):
 def test_a_given_track_needs_no_weights_and_must_exist(clip, tmp_path):
     with pytest.raises(DisparityError, match=r"absent\.mkv does not exist\."):
         estimate(clip, track=tmp_path / "absent.mkv")
-
-
-def test_what_disparity_will_be_is_described_without_estimating_it(clip, weights, given):
-    weights()
-    info, settings = probe_video(clip), DepthSettings(size=56)
-    described = [describe_source(info, DepthSettings(track=given), WHOLE, CPU, "auto")]
-    described.append(describe_source(info, settings, WHOLE, CPU, "auto"))
-    estimate(clip)
-    described.append(describe_source(info, settings, WHOLE, CPU, "auto"))
-    assert described == [
-        (f"the track {given}", True),
-        ("depth-small at 84x56, to be estimated", False),
-        ("depth-small at 84x56, from the cache", True),
-    ]
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def _shrink(folder: Path, max_bytes: int, newest: Path) -> None:
     kept_bytes = newest.stat().st_size
     others = [(path.stat(), path) for path in folder.glob(f"*{_SUFFIX}") if path != newest]
     for stat, path in sorted(others, key=lambda other: other[0].st_mtime_ns, reverse=True):
-        if path.name.startswith(_PARTIAL):
+        if _PARTIAL in path.name:
             if time.time() - stat.st_mtime > _STALE_S:
                 drop_track(path)
             continue

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from any2bokeh.depth.cache import cache_key, find_track, keep_track
+from any2bokeh.depth.match import Times, nearest_in_time
 from any2bokeh.depth.normalize import RawTrack
 from any2bokeh.depth.steady import Steadier
 from any2bokeh.depth.track import DisparityTrack, open_track
@@ -19,7 +20,7 @@ from any2bokeh.errors import WeightsError
 from any2bokeh.scene import Frame
 from any2bokeh.settings import DepthSettings, DtypeName, TimeRange
 from any2bokeh.video.decode import VideoInfo, open_video
-from any2bokeh.video.gray import open_gray_writer
+from any2bokeh.video.gray import open_gray, open_gray_writer
 from any2bokeh.video.partial import partial_file
 from any2bokeh.weights.catalog import Model, find_model, load_catalog
 from any2bokeh.weights.download import find_folder, model_folder
@@ -47,18 +48,14 @@ class Estimate:
     device: torch.device
     dtype: torch.dtype
 
-    @property
-    def key(self) -> str:
-        """Under which the cache keeps the result. It does not depend on device and precision."""
-        return self._key(self.time_range)
-
     def cached(self) -> Path | None:
         """Return the track of these frames, or of the whole clip, if the cache has it."""
         if not self.use_cache:
             return None
-        return find_track(self._key(TimeRange())) or find_track(self.key)
+        return find_track(self.key(TimeRange())) or find_track(self.key(self.time_range))
 
-    def _key(self, time_range: TimeRange) -> str:
+    def key(self, time_range: TimeRange) -> str:
+        """Return what the cache keeps the track of ``time_range`` under, on any device in any precision."""
         facts: dict[str, str | int | bool] = {
             "model": self.model.repository,
             "commit": self.folder.name,
@@ -91,8 +88,10 @@ def disparity_source(
             yield SteadiedTrack(track) if settings.steady else track
         return
     estimate = plan_estimate(info, settings, time_range, device, dtype)
-    with _estimated(estimate, on_progress) as path, open_track(path, "disparity", info, times) as track:
-        yield track
+    with _estimated(estimate, on_progress) as path:
+        times = _times_within(path, info, times)
+        with open_track(path, "disparity", info, times) as track:
+            yield track
 
 
 def estimate_track(
@@ -125,22 +124,6 @@ def plan_estimate(
         device=device,
         dtype=choose_dtype(dtype, device),
     )
-
-
-def describe_source(
-    info: VideoInfo, settings: DepthSettings, time_range: TimeRange, device: torch.device, dtype: DtypeName
-) -> tuple[str, bool]:
-    """Return in a few words where disparity will come from, and whether it is there already.
-
-    Raises ``WeightsError`` as ``plan_estimate`` does.
-    """
-    if settings.track is not None:
-        return f"the track {settings.track}", True
-    estimate = plan_estimate(info, settings, time_range, device, dtype)
-    height, width = estimate.size
-    is_ready = estimate.cached() is not None
-    state = "from the cache" if is_ready else "to be estimated"
-    return f"{estimate.model.name} at {width}x{height}, {state}", is_ready
 
 
 def working_size(info: VideoInfo, shorter_side: int) -> tuple[int, int]:
@@ -180,6 +163,14 @@ def _find_network(info: VideoInfo, settings: DepthSettings) -> tuple[Model, Path
     )
 
 
+def _times_within(path: Path, info: VideoInfo, times: list[int]) -> list[int]:
+    """Those of the video's times that an estimated track has: frames that cannot be decoded are missing."""
+    reader = open_gray(path)
+    assert reader.times is not None and reader.time_base is not None  # it is a video that we wrote
+    partners = nearest_in_time(Times(reader.times, reader.time_base), Times(times, info.time_base))
+    return [pts for pts, partner in zip(times, partners, strict=True) if partner >= 0]
+
+
 @contextmanager
 def _estimated(estimate: Estimate, on_progress: Callable[[int], None]) -> Iterator[Path]:
     """Give the file of the estimated track: from the cache, new in the cache, or temporary."""
@@ -189,7 +180,7 @@ def _estimated(estimate: Estimate, on_progress: Callable[[int], None]) -> Iterat
 
     path = estimate.cached()
     if path is None and estimate.use_cache:
-        path = keep_track(estimate.key, write)
+        path = keep_track(estimate.key(estimate.time_range), write)
     if path is not None:
         yield path
         return
