@@ -166,3 +166,28 @@ class Settings:
     render: RenderSettings = field(default_factory=RenderSettings)
     time_range: TimeRange = field(default_factory=TimeRange)
     encode: EncodeSettings = field(default_factory=EncodeSettings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackSettings:
+    """What is asked of a disparity track that is written: where it comes from, and of which frames."""
+
+    depth: DepthSettings = field(default_factory=DepthSettings)
+    time_range: TimeRange = field(default_factory=TimeRange)
+    device: DeviceName = "auto"
+    dtype: DtypeName = "auto"
+
+    def __post_init__(self) -> None:
+        _check_choice("Device", self.device, DeviceName)
+        _check_choice("Dtype", self.dtype, DtypeName)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreviewSettings:
+    """What one frame is shown with: the one at ``at``, and what a run on ``time_range`` is told."""
+
+    at: TimePoint
+    focus: FocusSettings
+    depth: DepthSettings = field(default_factory=DepthSettings)
+    render: RenderSettings = field(default_factory=RenderSettings)
+    time_range: TimeRange = field(default_factory=TimeRange)

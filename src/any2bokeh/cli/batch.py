@@ -1,0 +1,98 @@
+"""One clip after the other, whatever becomes of each."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from any2bokeh.cli.errors import FAILED, SOME_FAILED, Failure, UsageError, attempt
+from any2bokeh.cli.jobs import Job
+from any2bokeh.cli.talk import is_quiet, say
+
+if TYPE_CHECKING:
+    from any2bokeh.plan import Plan
+    from any2bokeh.refocus import Result
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchOptions:
+    """What happens to results that exist and after a failure, and whether anything is done at all."""
+
+    overwrite: bool = False
+    skip_existing: bool = False
+    fail_fast: bool = False
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        if self.overwrite and self.skip_existing:
+            raise UsageError("--overwrite and --skip-existing exclude each other.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one clip; ``result`` is what was made of it, or would be in a dry run."""
+
+    job: Job
+    status: Literal["done", "planned", "skipped", "failed"]
+    result: "Result | Plan | None" = None
+    failure: Failure | None = None
+    seconds: float | None = None
+
+    def as_document(self) -> dict[str, object]:
+        """Return what ``--json`` says of it: the facts of the result only where there is one."""
+        facts = asdict(self.result) if self.result else {}
+        facts.pop("target", None)
+        return {
+            "input": self.job.source,
+            "output": self.job.target,
+            "status": self.status,
+            **facts,
+            "seconds": self.seconds,
+            "error": self.failure.sentence if self.failure else None,
+        }
+
+    def as_text(self) -> str:
+        """Return what is printed of it: the path of the result, or the plan."""
+        if self.status != "planned":
+            return str(self.job.target)
+        return f"{self.job.source} -> {self.job.target}\n{self.result}"
+
+
+def run_jobs(
+    jobs: list[Job], options: BatchOptions, work: "Callable[[Job], Result | Plan]"
+) -> Iterator[Outcome]:
+    """Do ``work`` on each clip and yield what became of it; a failure is reported as it happens."""
+    for job in jobs:
+        if options.skip_existing and job.target.exists():
+            yield Outcome(job=job, status="skipped")
+            continue
+        started_s = time.monotonic()
+        result = attempt(partial(work, job))
+        seconds = None if options.dry_run else round(time.monotonic() - started_s, 3)
+        if isinstance(result, Failure):
+            result.report()
+            yield Outcome(job=job, status="failed", failure=result, seconds=seconds)
+            if options.fail_fast:
+                return
+            continue
+        status: Literal["planned", "done"] = "planned" if options.dry_run else "done"
+        yield Outcome(job=job, status=status, result=result, seconds=seconds)
+
+
+def sum_up(outcomes: list[Outcome], jobs: list[Job]) -> int:
+    """Return the exit code of a run; say on stderr how the run of several clips went."""
+    failures = [outcome.failure for outcome in outcomes if outcome.failure]
+    if len(jobs) > 1 and not is_quiet():
+        names = [str(outcome.job.source) for outcome in outcomes if outcome.failure]
+        skipped = sum(outcome.status == "skipped" for outcome in outcomes)
+        done = len(outcomes) - skipped - len(failures)
+        say(
+            f"{done} of {len(jobs)} clips done, {skipped} skipped, {len(failures)} failed"
+            + (f": {', '.join(names)}" if names else "")
+        )
+    if not failures:
+        return 0
+    if len(jobs) == 1:
+        return failures[0].exit_code
+    return FAILED if len(failures) == len(outcomes) else SOME_FAILED

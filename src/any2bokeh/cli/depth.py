@@ -1,0 +1,60 @@
+"""``bokeh depth``: the disparity of a clip as a track file, or in colours for looking."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from any2bokeh.cli.errors import UsageError
+from any2bokeh.cli.jobs import check_targets, result_path
+from any2bokeh.cli.options import Json, Overwrite
+from any2bokeh.cli.progress import show_frames
+from any2bokeh.cli.results import print_json, print_result
+from any2bokeh.settings import TrackSettings
+
+
+def depth(
+    *,
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A video.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="MKV",
+            help="Track to write; by default <stem>.disparity.mkv beside the input.",
+        ),
+    ] = None,
+    colors: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT", help="Colours to write, near is bright: a video, or a .png of the first frame."
+        ),
+    ] = None,
+    settings: TrackSettings,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Write a disparity track.
+
+    Estimates the disparity of a video, or converts the track given with --disparity. With --colors and
+    without -o, only the colours are written.
+    """
+    track = output or (None if colors else result_path(source, "disparity", suffix=".mkv"))
+    if track and track.suffix.lower() != ".mkv":
+        raise UsageError(f"A track is a Matroska file: {track} must end in .mkv.", hint="See --colors.")
+    targets = [target for target in (track, colors) if target]
+    check_targets(targets, [source, settings.depth.track])
+
+    from any2bokeh.disparity import write_colors, write_track
+
+    with show_frames(source.name, "writing disparity") as on_progress:
+        if track:
+            write_track(source, track, settings, on_progress, overwrite=overwrite)
+        if colors:
+            write_colors(source, colors, settings, on_progress, overwrite=overwrite)
+    if as_json:
+        print_json({"input": source, "track": track, "colors": colors})
+        return
+    for target in targets:
+        print_result(target)

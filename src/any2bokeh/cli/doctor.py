@@ -1,0 +1,93 @@
+"""``bokeh doctor``: what this machine has of all that the program stands on."""
+
+import platform
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from any2bokeh.cli.options import Json
+from any2bokeh.cli.results import print_json, print_result
+
+PACKAGES = ("any2bokeh", "torch", "av", "numpy", "transformers", "huggingface-hub", "safetensors", "typer")
+COMMAND = "bokeh"
+
+
+def doctor(*, as_json: Json = False) -> None:
+    """Show what this machine has.
+
+    Versions, devices, encoders (opened for real), networks, the cache, and which program is `bokeh`.
+    """
+    report = {
+        "versions": _versions(),
+        "devices": _devices(),
+        "encoders": _encoders(),
+        "networks": _networks(),
+        "cache": _cache(),
+        "command": _command(),
+    }
+    if as_json:
+        print_json(report)
+        return
+    for title, facts in report.items():
+        print_result(f"{title}:")
+        for name, fact in facts.items():
+            print_result(f"  {name}: {fact}")
+
+
+def _versions() -> dict[str, str]:
+    from any2bokeh.video.encoders import ffmpeg_version
+
+    versions = {"python": f"{platform.python_version()} on {platform.platform()}"}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "not installed"
+    return versions | {"ffmpeg": ffmpeg_version()}
+
+
+def _devices() -> dict[str, str]:
+    import torch
+
+    devices = {"cpu": f"{torch.get_num_threads()} threads"}
+    for index in range(torch.cuda.device_count()):
+        facts = torch.cuda.get_device_properties(index)
+        devices[f"cuda:{index}"] = f"{facts.name}, {facts.total_memory / 2**30:.1f} GiB"
+    if torch.backends.mps.is_available():
+        devices["mps"] = "Apple GPU"
+    return devices
+
+
+def _encoders() -> dict[str, str]:
+    from any2bokeh.video.encoders import usable_encoders
+
+    return {name: "opens" if opens else "does not open here" for name, opens in usable_encoders().items()}
+
+
+def _networks() -> dict[str, str]:
+    from any2bokeh.weights.catalog import load_catalog
+    from any2bokeh.weights.download import find_folder
+
+    return {
+        model.name: f"{find_folder(model) or f'not here: {COMMAND} download-weights {model.name}'}"
+        f" (licence {model.licence})"
+        for model in load_catalog().values()
+    }
+
+
+def _cache() -> dict[str, str]:
+    from any2bokeh.depth.cache import cache_folder
+
+    folder = cache_folder()
+    size_bytes = sum(path.stat().st_size for path in folder.glob("*"))
+    return {"disparity": f"{folder}, {size_bytes / 1e6:.1f} MB"}
+
+
+def _command() -> dict[str, str]:
+    """Which program answers to ``bokeh``: the plotting library of that name installs one too."""
+    path = shutil.which(COMMAND)
+    if path is None:
+        return {COMMAND: "not on the PATH"}
+    if b"any2bokeh" in Path(path).read_bytes():
+        return {COMMAND: f"{path}, this program"}
+    return {COMMAND: f"{path}, another program (the plotting library bokeh?): run any2bokeh instead"}

@@ -1,0 +1,68 @@
+"""``bokeh refocus``: clips in, refocused clips out."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from any2bokeh.cli.batch import BatchOptions, Outcome, run_jobs, sum_up
+from any2bokeh.cli.jobs import Job, check_output, make_folder, make_jobs
+from any2bokeh.cli.options import Json
+from any2bokeh.cli.progress import show_frames
+from any2bokeh.cli.results import print_json, print_result
+from any2bokeh.settings import Settings
+
+if TYPE_CHECKING:
+    from any2bokeh.plan import Plan
+    from any2bokeh.refocus import Result
+
+
+def refocus(
+    *,
+    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Videos, or folders of videos.")],
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="OUT",
+            help="File or folder to write to; several inputs need a folder."
+            " By default <stem>.refocus.<ext> beside the input.",
+        ),
+    ] = None,
+    settings: Settings,
+    batch: BatchOptions,
+    as_json: Json = False,
+) -> None:
+    """Refocus videos.
+
+    What lies at --focus stays sharp, the rest blurs with --k. Prints the path of each finished result.
+
+    Exit codes: 0 done, 1 failed, 2 usage, 3 some of several inputs failed, 130 Ctrl-C, 143 SIGTERM.
+    """
+    jobs = make_jobs(inputs, output, settings)
+
+    def render(job: Job) -> "Result":
+        from any2bokeh.refocus import refocus as run
+
+        if job.folder:
+            make_folder(job.folder)
+        with show_frames(job.source.name) as on_progress:
+            return run(job.source, job.target, job.settings, on_progress, overwrite=batch.overwrite)
+
+    def plan(job: Job) -> "Plan":
+        from any2bokeh.plan import make_plan
+
+        check_output(job, overwrite=batch.overwrite)
+        return make_plan(job.source, job.target, job.settings)
+
+    outcomes: list[Outcome] = []
+    try:
+        for outcome in run_jobs(jobs, batch, plan if batch.dry_run else render):
+            outcomes.append(outcome)
+            if not as_json and not outcome.failure:
+                print_result(outcome.as_text())
+    finally:  # also when a signal ends the run
+        if as_json:
+            print_json({"results": [outcome.as_document() for outcome in outcomes]})
+    raise typer.Exit(sum_up(outcomes, jobs))

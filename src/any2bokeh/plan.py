@@ -1,0 +1,106 @@
+"""What a run would do, found out without doing it."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from any2bokeh.depth.source import disparity_source, plan_estimate
+from any2bokeh.device import choose_device
+from any2bokeh.refocus import scenes
+from any2bokeh.render.base import Renderer, make_renderer
+from any2bokeh.settings import Settings
+from any2bokeh.video.containers import container_of
+from any2bokeh.video.decode import VideoInfo, frame_times, open_video, probe_video
+from any2bokeh.video.encoders import choose_encoder
+
+# Peak resident memory of whole runs on the CPU, 320x180 to 1920x1080 at K = 16: a line fits within a tenth.
+BASE_BYTES = 340_000_000
+BYTES_PER_PIXEL = 540
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a run would work on, with what, and what it would need; sizes are of the displayed picture.
+
+    ``memory_bytes`` is known for the CPU only. ``render_seconds`` is what rendering takes here, measured on
+    the first frame; ``None`` where its disparity would have to be estimated before.
+    """
+
+    frames: int
+    width: int
+    height: int
+    disparity: str
+    renderer: str
+    device: str
+    encoder: str
+    memory_bytes: int | None
+    render_seconds: float | None
+
+    def __str__(self) -> str:
+        memory = f"about {self.memory_bytes / 1e6:.0f} MB" if self.memory_bytes else "unknown"
+        seconds = "unknown" if self.render_seconds is None else f"about {self.render_seconds:.0f} s"
+        return (
+            f"  frames:    {self.frames} of {self.width}x{self.height}\n"
+            f"  disparity: {self.disparity}\n"
+            f"  renderer:  {self.renderer} on {self.device}\n"
+            f"  encoder:   {self.encoder}\n"
+            f"  memory:    {memory}\n"
+            f"  rendering: {seconds}"
+        )
+
+
+def make_plan(source: Path, target: Path, settings: Settings) -> Plan:
+    """Return what refocusing ``source`` to ``target`` would do; nothing is written.
+
+    Raises ``RefocusError`` where the run would fail before its first frame.
+    """
+    info = probe_video(source)
+    times = frame_times(source, settings.time_range)
+    device = choose_device(settings.render.device)
+    renderer = make_renderer(settings.render, device, light=info.color.light, pixel_aspect=info.pixel_aspect)
+    encoder = choose_encoder(info, settings.encode, container_of(target))
+    disparity, is_there = _find_disparity(info, settings, device)
+    seconds = _render_first(info, times, settings, device, renderer) * len(times) if is_there else None
+    pixels = info.width * info.height
+    return Plan(
+        frames=len(times),
+        width=info.width,
+        height=info.height,
+        disparity=disparity,
+        renderer=renderer.name,
+        device=str(device),
+        encoder=f"{encoder.name} {encoder.pixel_format}",
+        memory_bytes=BASE_BYTES + BYTES_PER_PIXEL * pixels if device.type == "cpu" else None,
+        render_seconds=seconds,
+    )
+
+
+def _find_disparity(info: VideoInfo, settings: Settings, device: torch.device) -> tuple[str, bool]:
+    """Where the disparity comes from, in words, and whether it is there already."""
+    if settings.depth.track is not None:
+        return f"track {settings.depth.track}", True
+    estimate = plan_estimate(info, settings.depth, settings.time_range, device, settings.render.dtype)
+    height, width = estimate.size
+    is_cached = estimate.cached() is not None
+    return (
+        f"{estimate.model.name} at {width}x{height}, {'cached' if is_cached else 'to be estimated'}",
+        is_cached,
+    )
+
+
+def _render_first(
+    info: VideoInfo, times: list[int], settings: Settings, device: torch.device, renderer: Renderer
+) -> float:
+    """The seconds that rendering the first frame took."""
+    with (
+        disparity_source(
+            info, times, settings.depth, settings.time_range, device, settings.render.dtype
+        ) as disparity,
+        open_video(info.path, settings.time_range) as video,
+    ):
+        scene = next(scenes(video, disparity, settings.focus))
+    started_s = time.perf_counter()
+    next(renderer.render(iter([scene])))
+    return time.perf_counter() - started_s

@@ -1,0 +1,144 @@
+"""Clips and tracks made on the spot, and the real command run on them."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from any2bokeh.cli import main
+
+WIDTH, HEIGHT = 64, 48
+CATALOG = """
+[[model]]
+name = "depth-small"
+repository = "any2bokeh-tests/nowhere"
+licence = "Apache-2.0"
+purpose = "is not on this machine"
+files = ["config.json"]
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def errors(self) -> list[str]:
+        return [line for line in self.err.splitlines() if line.startswith("Error:")]
+
+
+Bokeh = Callable[..., Run]
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep caches and networks of whoever runs the tests out of them."""
+    catalog = tmp_path / "models.toml"
+    catalog.write_text(CATALOG)
+    monkeypatch.setenv("ANY2BOKEH_MODELS", str(catalog))
+    monkeypatch.setenv("ANY2BOKEH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture
+def bokeh(capsys: pytest.CaptureFixture[str]) -> Bokeh:
+    """Run a command line in this process."""
+
+    def run(*arguments: object) -> Run:
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return Run(code, out, err)
+
+    return run
+
+
+@pytest.fixture
+def bokeh_process() -> Callable[..., subprocess.Popen[str]]:
+    """Start a command line as a process of its own."""
+
+    def start(*arguments: object, limit_bytes: int | None = None) -> subprocess.Popen[str]:
+        program = "import sys; from any2bokeh.cli import main; sys.exit(main())"
+        if limit_bytes:
+            # A disk that is full gives ENOSPC, a file that reached its limit EFBIG, once SIGXFSZ is ignored.
+            program = (
+                "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+                f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit_bytes}, {limit_bytes}));" + program
+            )
+        return subprocess.Popen(
+            [sys.executable, "-c", program, *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        )
+
+    return start
+
+
+def write_clip(
+    path: Path, frames: int = 4, width: int = WIDTH, height: int = HEIGHT, *, audio: str | None = None
+) -> Path:
+    """Write a moving colour ramp, H.264 at 24 frames/s, with one second of a sine in ``audio``'s codec."""
+    rows, columns = np.mgrid[:height, :width]
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=24, options={"crf": "12", "preset": "ultrafast"})
+        video.width, video.height, video.pix_fmt = width, height, "yuv444p" if width % 2 else "yuv420p"
+        sound = container.add_stream(audio, rate=48000, layout="mono") if audio else None
+        for index in range(frames):
+            red = (columns * 4 + index * 5) % 256
+            picture = np.stack([red, (rows * 5) % 256, (red + rows) % 256], axis=-1).astype(np.uint8)
+            container.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(video.encode())
+        if sound:
+            write_sine(container, sound)
+    return path
+
+
+def write_sine(container: av.container.OutputContainer, stream: av.AudioStream) -> None:
+    """Write one second of 440 Hz."""
+    samples = (np.sin(np.arange(48000) * 2 * np.pi * 440 / 48000) * 8000).astype(np.int16)
+    frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
+    frame.sample_rate, frame.pts = 48000, 0
+    container.mux(stream.encode(frame))
+    container.mux(stream.encode())
+
+
+def write_track(path: Path, frames: int = 4, width: int = WIDTH, height: int = HEIGHT) -> Path:
+    """Write disparity that rises from 0 at the left to 1 at the right: FFV1 gray16le."""
+    ramp = np.broadcast_to(np.linspace(0, 65535, width).astype(np.uint16), (height, width))
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("ffv1", rate=24)
+        video.width, video.height, video.pix_fmt = width, height, "gray16le"
+        for _ in range(frames):
+            container.mux(video.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(ramp), "gray16le")))
+        container.mux(video.encode())
+    return path
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    return write_clip(tmp_path / "clip.mp4")
+
+
+@pytest.fixture
+def track(tmp_path: Path) -> Path:
+    return write_track(tmp_path / "track.mkv")
+
+
+@pytest.fixture
+def make_clip() -> Callable[..., Path]:
+    return write_clip
+
+
+@pytest.fixture
+def make_track() -> Callable[..., Path]:
+    return write_track

@@ -1,0 +1,132 @@
+"""Which file becomes which."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from any2bokeh.cli.errors import UsageError
+from any2bokeh.cli.jobs import make_jobs
+from any2bokeh.errors import VideoError
+from any2bokeh.settings import DepthSettings, FocusSettings, Settings
+
+SETTINGS = Settings(focus=FocusSettings(focus_disparity=0.5, blur_strength=8))
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def touch(*names: str) -> list[Path]:
+    paths = [Path(name) for name in names]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return paths
+
+
+def targets(inputs: list[Path], output: str | None = None, settings: Settings = SETTINGS) -> list[str]:
+    return [str(job.target) for job in make_jobs(inputs, output, settings)]
+
+
+def with_tracks(tracks: str) -> Settings:
+    return replace(SETTINGS, depth=DepthSettings(track=Path(tracks)))
+
+
+def test_result_stands_beside_the_input_by_default() -> None:
+    assert targets(touch("films/a.b.mp4")) == ["films/a.b.refocus.mp4"]
+
+
+def test_one_input_and_a_name_is_a_file() -> None:
+    assert targets(touch("a.mp4"), "sub/other.mkv") == ["sub/other.mkv"]
+
+
+@pytest.mark.parametrize("output", ["new/", "here", "here/"])
+def test_slash_or_existing_folder_is_a_folder(output: str) -> None:
+    Path("here").mkdir()
+    assert targets(touch("a.mov"), output) == [f"{output.rstrip('/')}/a.refocus.mov"]
+
+
+def test_several_inputs_make_a_folder_of_any_name() -> None:
+    assert targets(touch("a.mp4", "b.mov"), "out") == ["out/a.refocus.mp4", "out/b.refocus.mov"]
+
+
+@pytest.mark.parametrize("output", ["out.mp4", "notes"])
+def test_several_inputs_cannot_become_one_file(output: str) -> None:
+    inputs = touch("a.mp4", "b.mp4")
+    touch("notes")
+    with pytest.raises(UsageError, match="one file"):
+        make_jobs(inputs, output, SETTINGS)
+    assert not Path("out.mp4").exists()
+
+
+def test_folder_stands_for_its_videos_sorted_without_results_of_ours() -> None:
+    touch("in/b.MP4", "in/a.mkv", "in/a.refocus.mkv", "in/a.disparity.mkv", "in/.b.1.part.mp4", "in/note.txt")
+    touch("in/deeper/c.mp4")
+    assert targets([Path("in")]) == ["in/a.refocus.mkv", "in/b.refocus.MP4"]
+
+
+def test_folder_with_one_video_still_writes_to_a_folder() -> None:
+    touch("in/a.mp4")
+    with pytest.raises(UsageError, match="one file"):
+        make_jobs([Path("in")], "out.mp4", SETTINGS)
+
+
+def test_folder_without_videos_is_named() -> None:
+    touch("empty/note.txt")
+    with pytest.raises(VideoError, match="empty holds no video"):
+        make_jobs([Path("empty")], None, SETTINGS)
+
+
+def test_two_inputs_for_one_output_are_named_before_anything_starts() -> None:
+    with pytest.raises(UsageError, match=r"one file out/a\.refocus\.mp4"):
+        make_jobs(touch("x/a.mp4", "y/a.mp4"), "out/", SETTINGS)
+
+
+@pytest.mark.parametrize("output", ["a.mp4", "./x/../a.mp4", "link.mp4", "hard.mp4"])
+def test_result_never_replaces_its_input(output: str) -> None:
+    touch("a.mp4", "x/b.mp4")
+    Path("link.mp4").symlink_to("a.mp4")
+    Path("hard.mp4").hardlink_to("a.mp4")
+    with pytest.raises(UsageError, match="would replace a file that is read"):
+        make_jobs([Path("a.mp4")], output, SETTINGS)
+
+
+def test_result_never_replaces_another_input_or_a_track() -> None:
+    with pytest.raises(UsageError, match="would replace"):
+        make_jobs(touch("a.mp4", "a.refocus.mp4"), None, SETTINGS)
+    touch("track.mkv")
+    with pytest.raises(UsageError, match="would replace"):
+        make_jobs([Path("a.mp4")], "track.mkv", with_tracks("track.mkv"))
+
+
+def test_each_input_takes_its_own_track_from_a_folder() -> None:
+    inputs = touch("a.mp4", "a2.mp4")
+    touch("tracks/a.disparity.mkv", "tracks/a2.mkv")
+    jobs = make_jobs(inputs, None, with_tracks("tracks"))
+    assert [str(job.settings.depth.track) for job in jobs] == ["tracks/a.disparity.mkv", "tracks/a2.mkv"]
+
+
+def test_tracks_may_lie_beside_the_inputs() -> None:
+    touch("in/a.mp4", "in/a.disparity.mkv", "in/a.refocus.mp4")
+    jobs = make_jobs([Path("in")], None, with_tracks("in"))
+    assert [str(job.settings.depth.track) for job in jobs] == ["in/a.disparity.mkv"]
+
+
+def test_one_input_takes_a_folder_of_pngs_as_it_is() -> None:
+    [source] = touch("a.mp4")
+    touch("pngs/0001.png")
+    assert make_jobs([source], None, with_tracks("pngs"))[0].settings.depth.track == Path("pngs")
+
+
+@pytest.mark.parametrize(
+    ("tracks", "sentence"),
+    [("one.mkv", "share"), ("none", "found nothing"), ("two", r"found b\.mkv, b\.npy")],
+)
+def test_tracks_that_belong_to_no_input_in_particular(tracks: str, sentence: str) -> None:
+    inputs = touch("a.mp4", "b.mp4")
+    touch("one.mkv", "none/x.mkv", "two/a.mkv", "two/b.mkv", "two/b.npy")
+    with pytest.raises(UsageError, match=sentence):
+        make_jobs(inputs, None, with_tracks(tracks))

@@ -1,0 +1,72 @@
+"""What cannot be asked for: exit code 2, one sentence, nothing started."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Bokeh = Callable[..., Any]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--focus", "1.5", "--k", "8"], "Focus must be a disparity from 0 to 1, got 1.5."),
+        (["--focus", "-0.1", "--k", "8"], "Focus must be a disparity from 0 to 1, got -0.1."),
+        (["--focus", "near", "--k", "8"], "Focus must be a disparity from 0 to 1, got 'near'."),
+        (["--focus", "nan", "--k", "8"], "Focus must be a disparity from 0 to 1, got nan."),
+        (["--focus", "0.5", "--k", "-1"], "K must be a radius in pixels from 0 to 128, got -1."),
+        (["--focus", "0.5", "--k", "inf"], "K must be a radius in pixels from 0 to 128, got inf."),
+        (["--focus", "0.5", "--k", "1,5"], "K must be a radius in pixels from 0 to 128, got '1,5'."),
+        (
+            ["--focus", "0.5", "--k", "8", "--blades", "2"],
+            "a number of sides from 3 to 16, got 2.",
+        ),
+        (
+            ["--focus", "0.5", "--k", "8", "--blades", "6.5"],
+            "a number of sides from 3 to 16, got '6.5'.",
+        ),
+        (
+            ["--focus", "0.5", "--k", "8", "--crf", "99"],
+            "an encoder quality from 0 to 63, got 99.",
+        ),
+        (
+            ["--focus", "0.5", "--k", "8", "--depth-size", "5"],
+            "Depth size must be a number of pixels from 56 to 2048, got 5.",
+        ),
+        (
+            ["--focus", "0.5", "--k", "8", "--highlight-threshold", "2"],
+            "Highlight threshold must be a code value from 0 to 1, got 2.",
+        ),
+        (["--focus", "0.5", "--k", "8", "--start", "soon"], "'soon' is not a time."),
+        (["--focus", "0.5", "--k", "8", "--lossless", "--crf", "3"], "Lossless chooses codec"),
+        (["--focus", "0.5", "--k", "8", "--overwrite", "--skip-existing"], "exclude each other"),
+        (["--focus", "0.5", "--k", "8", "--renderer", "magic"], "'magic' is not one of 'auto', 'lens'"),
+        (["--focus", "0.5", "--k", "8", "--blur"], "No such option"),
+        (["--k", "8"], "Missing option '--focus'"),
+    ],
+)
+def test_wrong_values_are_named_with_unit_and_range(
+    options: list[str], sentence: str, clip: Path, bokeh: Bokeh
+) -> None:
+    run = bokeh("refocus", clip, *options)
+    assert run.code == 2
+    assert len(run.errors) == 1
+    assert sentence in run.errors[0]
+    assert run.out == ""
+    assert "Traceback" not in run.err
+    assert list(clip.parent.glob("*.refocus.*")) == []
+
+
+def test_unknown_command_points_to_help(bokeh: Bokeh) -> None:
+    run = bokeh("defocus")
+    assert run.code == 2
+    assert run.errors == ["Error: No such command 'defocus'. Did you mean 'refocus'?"]
+    assert "--help" in run.err
+
+
+def test_preview_is_written_as_png_only(clip: Path, bokeh: Bokeh) -> None:
+    run = bokeh("preview", clip, "--at", "0", "--focus", "0.5", "--k", "8", "-o", clip.with_suffix(".jpg"))
+    assert run.code == 2
+    assert run.errors == [f"Error: A preview is a PNG: {clip.with_suffix('.jpg')} must end in .png."]
