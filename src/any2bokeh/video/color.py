@@ -21,15 +21,17 @@ PQ, HLG = 16, 18  # transfers
 # read and written as the usual BT.2020, which brings the same codes back.
 SCALER_MATRIX = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 
-# SWS_UNSTABLE, the scaler's new conversions: exact in float, where the old ones are low by half an 8-bit
-# code. What they cannot convert, FFmpeg converts in the old way, at the accuracy of the other flags.
-NEW_CONVERSIONS = 1 << 20
-FLAGS = NEW_CONVERSIONS | int(
+CONVERSION = int(
     Interpolation.BICUBIC
     | Interpolation.ACCURATE_RND
     | Interpolation.FULL_CHR_H_INT
     | Interpolation.FULL_CHR_H_INP
 )
+# SWS_UNSTABLE, the scaler's new conversions: exact in float, where the old ones are low by half an 8-bit
+# code. They read and write past the ends of packed pictures and of very small ones (seen with Valgrind), so
+# they get planar pictures only, on a canvas of at least this size.
+NEW_CONVERSION = CONVERSION | 1 << 20
+CANVAS_WIDTH, CANVAS_HEIGHT = 128, 16
 
 
 @dataclass(frozen=True)
@@ -72,13 +74,16 @@ class PixelLayout:
 
     @property
     def planar(self) -> str:
-        """The plain planar YUV format of this depth and chroma sampling (halved ones only)."""
-        return _planar("420" if self.down == 2 else "422", self.depth)
+        """The format with the same codes, but alpha, in planes of their own; some rare ones have none."""
+        if self.kind != "yuv":
+            return _sized("gbrp" if self.kind == "rgb" else "gray", self.depth)
+        sampling = {(2, 2): "420", (2, 1): "422", (1, 1): "444"}.get((self.across, self.down))
+        return _sized(f"yuv{sampling}p", self.depth) if sampling else self.name
 
     @property
     def full_chroma(self) -> str:
-        """The plain planar YUV format of this depth with as much chroma as luma."""
-        return _planar("444", self.depth)
+        """The planar format with as much chroma as luma."""
+        return _sized("yuv444p", self.depth) if self.is_halved else self.planar
 
     def is_full_range(self, tags: ColorTags) -> bool:
         """Whether codes fill the whole range; untagged RGB and gray do, untagged YUV does not."""
@@ -129,38 +134,25 @@ class PictureReader:
         """
         layout = pixel_layout(frame.format.name)
         coding = _coding(self._tags, layout, frame)
+        if layout.planar != layout.name:
+            frame = coding.repack(self._to_planar, frame, layout.planar)
         if layout.is_halved:
-            frame = self._with_full_chroma(frame, layout, coding)
-        elif frame.format.has_palette:
-            frame = self._to_planar.reformat(frame, format="rgba")
+            frame = _with_full_chroma(frame, layout)
         rgb = self._to_rgb.reformat(
-            frame,
+            _on_canvas(frame, *_canvas_size(frame.width, frame.height)),
             format="gbrpf32le",
             src_colorspace=coding.matrix,
             src_color_range=coding.range,
             dst_color_range=FULL,
-            interpolation=FLAGS,
+            interpolation=_conversion(layout),
             threads=1,
         )
-        width, height = self._orientation.size(rgb.width, rgb.height)
+        width, height = self._orientation.size(frame.width, frame.height)
         picture = np.empty((3, height, width), np.float32)
         for channel, plane in zip(picture, _rgb_planes(rgb), strict=True):
-            np.clip(self._orientation.displayed(plane), 0, 1, out=channel)
+            coded = plane[: frame.height, : frame.width]
+            np.clip(self._orientation.displayed(coded), 0, 1, out=channel)
         return picture
-
-    def _with_full_chroma(
-        self, frame: av.VideoFrame, layout: PixelLayout, coding: "_Coding"
-    ) -> av.VideoFrame:
-        if frame.format.name != layout.planar:  # semi-planar, packed, with alpha, ...: the same codes, apart
-            frame = coding.repack(self._to_planar, frame, layout.planar)
-        full = av.VideoFrame(frame.width, frame.height, layout.full_chroma)
-        full.colorspace, full.color_range = frame.colorspace, frame.color_range
-        luma, *chromas = (plane_codes(plane, layout.depth) for plane in frame.planes)
-        full_luma, *full_chromas = (plane_codes(plane, layout.depth) for plane in full.planes)
-        full_luma[:] = luma
-        for chroma, full_chroma in zip(chromas, full_chromas, strict=True):
-            upsample(chroma, full_chroma, lines=layout.down == 2, top=2**layout.depth - 1)
-        return full
 
 
 class FrameMaker:
@@ -176,38 +168,30 @@ class FrameMaker:
     def make(self, picture: NDArray[np.float32]) -> av.VideoFrame:
         """Return the frame of R'G'B' ``3 H W`` in 0..1, tagged."""
         coded = self._orientation.coded(picture)
+        height, width = coded.shape[1:]
         if self._rgb is None:
-            self._rgb = av.VideoFrame(coded.shape[2], coded.shape[1], "gbrpf32le")
+            self._rgb = av.VideoFrame(*_canvas_size(width, height), "gbrpf32le")
         for channel, plane in zip(coded, _rgb_planes(self._rgb), strict=True):
-            plane[:] = channel
+            plane[:height, :width] = channel
         layout, coding = self._layout, _coding(self._tags, self._layout, self._rgb)
         frame = self._from_rgb.reformat(
             self._rgb,
-            format=layout.full_chroma if layout.is_halved else layout.name,
+            format=layout.full_chroma,
             dst_colorspace=coding.matrix,
             src_color_range=FULL,
             dst_color_range=coding.range,
-            interpolation=FLAGS,
+            interpolation=_conversion(layout),
             threads=1,
         )
+        frame = _on_canvas(frame, width, height)
         if layout.is_halved:
-            frame = self._with_half_chroma(frame)
-        if frame.format.name != layout.name:
+            frame = _with_half_chroma(frame, layout)
+        if layout.planar != layout.name:
             frame = coding.repack(self._from_planar, frame, layout.name)
         # Some encoders (ProRes) tell the frame's tags, others the stream's.
         frame.colorspace, frame.color_range = self._tags.matrix, self._tags.range
         frame.color_primaries, frame.color_trc = self._tags.primaries, self._tags.transfer
         return frame
-
-    def _with_half_chroma(self, full: av.VideoFrame) -> av.VideoFrame:
-        layout = self._layout
-        half = av.VideoFrame(full.width, full.height, layout.planar)
-        full_luma, *full_chromas = (plane_codes(plane, layout.depth) for plane in full.planes)
-        luma, *chromas = (plane_codes(plane, layout.depth) for plane in half.planes)
-        luma[:] = full_luma
-        for full_chroma, chroma in zip(full_chromas, chromas, strict=True):
-            downsample(full_chroma, chroma, lines=layout.down == 2, top=2**layout.depth - 1)
-        return half
 
 
 def is_hd(width: int, height: int) -> bool:
@@ -238,7 +222,7 @@ class _Coding:
             dst_colorspace=self.matrix,
             src_color_range=self.range,
             dst_color_range=self.range,
-            interpolation=FLAGS,
+            interpolation=CONVERSION,
             threads=1,
         )
 
@@ -253,5 +237,50 @@ def _rgb_planes(rgb: av.VideoFrame) -> list[NDArray[np.float32]]:
     return [plane_codes(rgb.planes[index], 32) for index in (2, 0, 1)]
 
 
-def _planar(sampling: str, depth: int) -> str:
-    return f"yuv{sampling}p" + (f"{depth}le" if depth > 8 else "")
+def _conversion(layout: PixelLayout) -> int:
+    has_full_planes = layout.kind != "yuv" or layout.is_halved or layout.across == layout.down == 1
+    return NEW_CONVERSION if has_full_planes else CONVERSION
+
+
+def _canvas_size(width: int, height: int) -> tuple[int, int]:
+    return max(width, CANVAS_WIDTH), max(height, CANVAS_HEIGHT)
+
+
+def _on_canvas(frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
+    """The picture in the corner of a larger or smaller frame, if it is not of this size already."""
+    if (frame.width, frame.height) == (width, height):
+        return frame
+    depth = pixel_layout(frame.format.name).depth
+    canvas = av.VideoFrame(width, height, frame.format.name)
+    canvas.colorspace, canvas.color_range = frame.colorspace, frame.color_range
+    height, width = min(height, frame.height), min(width, frame.width)
+    for plane, canvas_plane in zip(frame.planes, canvas.planes, strict=True):
+        plane_codes(canvas_plane, depth)[:height, :width] = plane_codes(plane, depth)[:height, :width]
+    return canvas
+
+
+def _with_full_chroma(half: av.VideoFrame, layout: PixelLayout) -> av.VideoFrame:
+    full = av.VideoFrame(half.width, half.height, layout.full_chroma)
+    luma, *chromas = (plane_codes(plane, layout.depth) for plane in half.planes)
+    full_luma, *full_chromas = (plane_codes(plane, layout.depth) for plane in full.planes)
+    full_luma[:] = luma
+    for chroma, full_chroma in zip(chromas, full_chromas, strict=True):
+        upsample(chroma, full_chroma, lines=layout.down == 2, top=2**layout.depth - 1)
+    return full
+
+
+def _with_half_chroma(full: av.VideoFrame, layout: PixelLayout) -> av.VideoFrame:
+    half = av.VideoFrame(full.width, full.height, layout.planar)
+    full_luma, *full_chromas = (plane_codes(plane, layout.depth) for plane in full.planes)
+    luma, *chromas = (plane_codes(plane, layout.depth) for plane in half.planes)
+    luma[:] = full_luma
+    for full_chroma, chroma in zip(full_chromas, chromas, strict=True):
+        downsample(full_chroma, chroma, lines=layout.down == 2, top=2**layout.depth - 1)
+    return half
+
+
+def _sized(name: str, depth: int) -> str:
+    """The name of a planar format with its depth; FFmpeg has no planar integers of other depths."""
+    if depth == 32:
+        return f"{name}f32le"
+    return name if depth <= 8 else f"{name}{depth}le"

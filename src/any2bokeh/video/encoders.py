@@ -72,15 +72,11 @@ def choose_encoder(info: VideoInfo, settings: EncodeSettings, container: Contain
     Raises ``VideoError`` where the encoder does not exist, cannot write such pictures or has no such option.
     """
     name = _name(info, settings, container)
-    try:
-        codec = av.Codec(name, "w")
-    except ValueError as error:  # PyAV's UnknownCodecError is one
-        raise VideoError(
-            f"There is no encoder called {name!r}.", hint="--codec h264, hevc, av1 or prores"
-        ) from error
+    codec = _find(name)
     pixel_format = _pixel_format(codec, info, settings)
     encoder = Encoder(name, pixel_format, _options(codec, settings))
-    return _with_params(encoder, info.hdr10 if encoder.writes_hdr10 else None)
+    hdr10 = info.hdr10 if encoder.writes_hdr10 else None
+    return _with_params(encoder, hdr10, is_tiny=min(info.width, info.height) < 64)
 
 
 def usable_encoders() -> dict[str, bool]:
@@ -97,7 +93,7 @@ def _opens(name: str) -> bool:
     context = av.CodecContext.create(name, "w")
     context.width, context.height, context.time_base = 640, 360, Fraction(1, 25)
     context.pix_fmt = context.codec.video_formats[0].name
-    context.options = _with_params(Encoder(name, context.pix_fmt, {}), None).options
+    context.options = _with_params(Encoder(name, context.pix_fmt, {}), None, is_tiny=False).options
     try:
         context.open()
     except (av.FFmpegError, OSError):  # without the device they are for, encoders fail in several ways
@@ -117,6 +113,18 @@ def _name(info: VideoInfo, settings: EncodeSettings, container: Container) -> st
     if container.format == "webm":
         return "libsvtav1"
     return "libx265" if info.bit_depth > 8 else "libx264"
+
+
+def _find(name: str) -> Any:
+    try:
+        codec = av.Codec(name, "w")
+    except av.codec.codec.UnknownCodecError:
+        codec = None
+    if codec is None or codec.type != "video":
+        raise VideoError(
+            f"There is no video encoder called {name!r}.", hint="--codec h264, hevc, av1 or prores"
+        )
+    return codec
 
 
 def _pixel_format(codec: Any, info: VideoInfo, settings: EncodeSettings) -> str:
@@ -184,10 +192,12 @@ def _options(codec: Any, settings: EncodeSettings) -> dict[str, str]:
     return options
 
 
-def _with_params(encoder: Encoder, hdr10: Hdr10 | None) -> Encoder:
+def _with_params(encoder: Encoder, hdr10: Hdr10 | None, *, is_tiny: bool) -> Encoder:
     """The encoder, quiet, and told of HDR10: what x265 and SVT-AV1 only take in a language of their own."""
     if encoder.name == "libx265":
         params = ["log-level=error", *(hdr10.x265_params() if hdr10 else [])]
+        if is_tiny:
+            params.append("cutree=0")  # it writes past its memory at 32x32 (seen with Valgrind)
         return replace(encoder, options=encoder.options | {"x265-params": ":".join(params)})
     if encoder.name == "libsvtav1":
         os.environ.setdefault("SVT_LOG", "1")  # errors only: it would print its settings on stderr

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import av
 from any2bokeh.errors import VideoError
 from any2bokeh.scene import Frame
 from any2bokeh.settings import EncodeSettings
-from any2bokeh.video.color import FrameMaker, is_hd, pixel_layout, written_tags
+from any2bokeh.video.color import LIMITED, FrameMaker, is_hd, pixel_layout, written_tags
 from any2bokeh.video.containers import Container, container_of, suffixes_that_take
 from any2bokeh.video.copy import Cut, StreamCopy
 from any2bokeh.video.decode import VideoInfo
@@ -27,6 +28,8 @@ MAX_THREADS = 16  # of an encoder
 DISK_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 # Broadcasts number their time from anywhere; files made of them start at 0, others keep their times.
 ARBITRARY_STARTS = ("mpegts", "mpeg")
+# ProRes has no word for the range, and is read as limited.
+LIMITED_RANGE_ONLY = ("prores_ks", "prores", "prores_aw")
 # Matroska cannot be told the pixels' shape here; these encoders write it into the video itself.
 WRITE_PIXEL_ASPECT = ("libx264", "libx265")
 
@@ -137,6 +140,8 @@ def _open_encoder(stream: Any, info: VideoInfo, encoder: Encoder) -> FrameMaker:
         pixel_layout(encoder.pixel_format),
         is_hd=is_hd(context.width, context.height),
     )
+    if encoder.name in LIMITED_RANGE_ONLY:
+        tags = replace(tags, range=LIMITED)
     context.colorspace, context.color_range = tags.matrix, tags.range
     context.color_primaries, context.color_trc = tags.primaries, tags.transfer
     try:

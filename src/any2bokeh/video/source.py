@@ -46,7 +46,8 @@ def video_stream(path: Path, container: Any) -> Any:
     Raises ``VideoError`` if there is none, or none that can be decoded.
     """
     stream = container.streams.best("video")
-    if stream is None or stream.disposition & Disposition.attached_pic:
+    is_text = container.format.name == "tty"  # which FFmpeg would paint, as ANSI art
+    if stream is None or stream.disposition & Disposition.attached_pic or is_text:
         raise VideoError(f"{path} holds no video.")
     if stream.codec_context is None:
         raise VideoError(f"{path} holds video of a kind that cannot be decoded.")
