@@ -1,4 +1,5 @@
 import logging
+import resource
 import shutil
 from dataclasses import replace
 from fractions import Fraction
@@ -243,6 +244,34 @@ def test_a_track_that_exists_is_replaced_only_on_request(clip, weights, tmp_path
     assert target.read_bytes() == b"mine"
     estimate_track(plan, target, overwrite=True)
     assert open_gray(target).frame_count == FRAMES
+
+
+def test_a_full_disk_leaves_no_track(clip, weights, tmp_path):
+    weights()
+    plan = plan_estimate(probe_video(clip), DepthSettings(size=56), WHOLE, CPU, "auto")
+    estimate(clip)  # so that only the copy is left to do
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(VideoError, match=r"track\.mkv cannot be written: File too large\."):
+            estimate_track(plan, tmp_path / "track.mkv")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(tmp_path.glob("*track*"))
+
+
+def test_an_interrupted_estimate_leaves_nothing(clip, weights, tmp_path):
+    weights()
+
+    def interrupt(done):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    plan = plan_estimate(probe_video(clip), DepthSettings(size=56), WHOLE, CPU, "auto")
+    with pytest.raises(KeyboardInterrupt):
+        estimate_track(plan, tmp_path / "track.mkv", interrupt)
+    assert not list(tmp_path.glob("*track*"))
+    assert list((tmp_path / "cache" / "disparity").iterdir()) == []
 
 
 @pytest.fixture

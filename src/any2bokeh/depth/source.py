@@ -1,8 +1,8 @@
 """Where a clip's disparity comes from: a given track, the cache, or a network."""
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +16,7 @@ from any2bokeh.depth.normalize import RawTrack
 from any2bokeh.depth.steady import Steadier
 from any2bokeh.depth.track import DisparityTrack, open_track
 from any2bokeh.device import choose_dtype, default_depth_size
-from any2bokeh.errors import WeightsError
+from any2bokeh.errors import VideoError, WeightsError
 from any2bokeh.scene import Frame
 from any2bokeh.settings import DepthSettings, DtypeName, TimeRange
 from any2bokeh.video.decode import VideoInfo, open_video
@@ -102,7 +102,10 @@ def estimate_track(
     Raises ``RefocusError`` with a sentence for the user.
     """
     with partial_file(target, overwrite=overwrite) as partial, _estimated(estimate, on_progress) as path:
-        shutil.copyfile(path, partial)
+        try:
+            shutil.copyfile(path, partial)
+        except OSError as error:
+            raise VideoError(f"{target} cannot be written: {error.strerror}.") from error
 
 
 def plan_estimate(
@@ -193,8 +196,8 @@ def _estimated(estimate: Estimate, on_progress: Callable[[int], None]) -> Iterat
 def _write_estimate(estimate: Estimate, target: Path, on_progress: Callable[[int], None]) -> None:
     """Estimate, steady, normalise and write, one frame after the other; the disk holds what lies between."""
     info, (height, width) = estimate.info, estimate.size
-    with RawTrack(target.parent) as raw:
-        for done, (pts, disparity, new_shot) in enumerate(_raw_disparity(estimate), start=1):
+    with RawTrack(target.parent) as raw, closing(_raw_disparity(estimate)) as frames:
+        for done, (pts, disparity, new_shot) in enumerate(frames, start=1):
             raw.add(pts, disparity, new_shot=new_shot)
             on_progress(done)
         with open_gray_writer(
@@ -204,7 +207,7 @@ def _write_estimate(estimate: Estimate, target: Path, on_progress: Callable[[int
                 writer.write(disparity, pts)
 
 
-def _raw_disparity(estimate: Estimate) -> Iterator[tuple[int, Tensor, bool]]:
+def _raw_disparity(estimate: Estimate) -> Generator[tuple[int, Tensor, bool]]:
     """Yield pts, disparity (``1 h w``) and whether a shot begins, of each frame."""
     # Here, because transformers takes seconds to import and a cached track does not need it.
     from any2bokeh.depth.estimate import load_estimator

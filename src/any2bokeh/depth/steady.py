@@ -58,7 +58,7 @@ class Steadier:
         picture = _resize(picture.to(disparity.device), disparity.shape[1:])
         blocks = _blocks(picture)
         past = self._past
-        if past is None or is_cut(past.blocks, blocks) or past.disparity.shape != disparity.shape:
+        if past is None or _is_cut(past.blocks, blocks) or past.disparity.shape != disparity.shape:
             self._past = _Past(disparity, torch.ones_like(disparity), picture, blocks)
             return disparity, True
         moved = _moved(past.picture, picture)
@@ -70,7 +70,7 @@ class Steadier:
         return steadied, False
 
 
-def is_cut(before: Tensor, after: Tensor) -> bool:
+def _is_cut(before: Tensor, after: Tensor) -> bool:
     """Say whether two frames' blocks differ over most of the picture, as they do at a cut."""
     return float((after - before).abs().amax(dim=0).median()) > _CUT_CHANGE
 
