@@ -1,0 +1,133 @@
+"""The truth about a made-up scene: its picture, its disparity, and its picture through a thin lens.
+
+Rays are traced through every pixel (and through every part of the aperture), meet all planes, and
+what they meet is laid over each other in linear light. Nothing is approximated but by the number of
+rays: what a blurred foreground hides from the middle of the lens is there.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from any2bokeh.optics.coc import REFERENCE_SIDE_PX
+from any2bokeh.settings import FocusSettings, LensSettings
+from any2bokeh.synth.lamps import is_small, lamp_rays
+from any2bokeh.synth.raster import draw
+from any2bokeh.synth.rays import (
+    DISC,
+    Box,
+    Optics,
+    Sampling,
+    blocks,
+    lens_sampling,
+    pixel_rays,
+    pixel_sampling,
+)
+from any2bokeh.synth.scenes import Stage, View
+from any2bokeh.synth.shot import Shot
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Geometry:
+    """What the centre of each pixel sees first with an alpha above one half.
+
+    ``disparity`` is ``1 H W`` float32, ``a / z + b`` of the stage, clamped to 0..1; ``objects`` is
+    ``1 H W`` int16, the plane's place in ``stage.planes``, -1 for the sky. Edges are hard.
+    """
+
+    disparity: Tensor
+    objects: Tensor
+
+
+def aperture_radius_m(stage: Stage, focus: FocusSettings, view: View) -> float:
+    """Radius of the aperture that gives the blur strength K of ``focus``.
+
+    A ray through the lens at distance A from its middle that is in focus at z_f leaves the picture of
+    a point at depth z by f A |1/z_f - 1/z| pixels, f being the focal length in pixels. With
+    d = a/z + b that is f A |d_f - d| / a, which is to be K |d_f - d| S/1024, S being the longer side
+    of the picture. So A = K S/1024 a / f.
+    """
+    scale = focus.blur_strength * view.longer_side_px / REFERENCE_SIDE_PX
+    return scale * stage.disparity_scale_m / stage.camera.focal_length_px(view)
+
+
+class RayTracer:
+    """A stage whose textures are drawn, ready to be seen at any time and size.
+
+    All pictures are linear light and may exceed 1 where lamps are; ``optics.light`` encodes them.
+    """
+
+    def __init__(self, stage: Stage, device: torch.device | str = "cpu") -> None:
+        self.stage = stage
+        self.device = torch.device(device)
+        self._rasters = [draw(plane, self.device) for plane in stage.planes]
+
+    def sharp(self, view: View, samples: int = 16) -> Tensor:
+        """The all-in-focus picture, linear ``3 H W``: the mean of ``samples`` rays over each pixel."""
+        return self._picture(self._pinhole(view), pixel_sampling(samples, self.device))
+
+    def refocused(
+        self,
+        view: View,
+        focus: FocusSettings,
+        aperture: LensSettings = DISC,
+        *,
+        samples: int = 256,
+        seed: int = 0,
+    ) -> Tensor:
+        """The picture through a thin lens, linear ``3 H W``: the mean of ``samples`` rays per pixel.
+
+        Rays are spread over the pixel and the aperture by a Sobol sequence scrambled by ``seed``: powers
+        of two suit it best. Only the shape of ``aperture`` matters here, as light is not clipped.
+        """
+        optics = Optics(
+            view=view,
+            focal_px=self.stage.camera.focal_length_px(view),
+            radius_m=aperture_radius_m(self.stage, focus, view),
+            inverse_focus=(focus.focus_disparity - self.stage.disparity_offset)
+            / self.stage.disparity_scale_m,
+            aperture=aperture,
+        )
+        return self._picture(optics, lens_sampling(samples, seed, self.device))
+
+    def geometry(self, view: View) -> Geometry:
+        """Disparity and objects at the pixels' centres."""
+        shot, sampling = Shot(self.stage, self._rasters, self._pinhole(view)), pixel_sampling(1, self.device)
+        depth = torch.empty(view.height, view.width, device=self.device)
+        objects = torch.empty(view.height, view.width, dtype=torch.int16, device=self.device)
+        for box in blocks((0, 0, view.width, view.height), sampling):
+            left, top, right, bottom = box
+            nearest, first = shot.first_solid(box, pixel_rays(box, self._pinhole(view), sampling))
+            depth[top:bottom, left:right] = nearest.reshape(bottom - top, right - left)
+            objects[top:bottom, left:right] = first.reshape(bottom - top, right - left)
+        disparity = self.stage.disparity_scale_m / depth + self.stage.disparity_offset
+        return Geometry(disparity=disparity.clamp(0, 1)[None], objects=objects[None])
+
+    def _pinhole(self, view: View) -> Optics:
+        return Optics(view=view, focal_px=self.stage.camera.focal_length_px(view))
+
+    def _picture(self, optics: Optics, sampling: Sampling) -> Tensor:
+        """Linear ``3 H W``. Lamps that are smaller than their blur are added by rays of their own."""
+        shot = Shot(self.stage, self._rasters, optics)
+        lamps = [
+            sight
+            for sight in shot.sights
+            if (sight.plane.emission or 0) > 1 and is_small(sight.pose, sight.plane.size_m, optics)
+        ]
+        shining = set(range(len(self.stage.planes))) - {lamp.index for lamp in lamps}
+        width, height = optics.view.width, optics.view.height
+        picture = torch.zeros(3, height, width, device=self.device)
+
+        def add(box: Box, light: Tensor) -> None:
+            left, top, right, bottom = box
+            light = light.reshape(3, bottom - top, right - left, -1).mean(-1)
+            picture[:, top:bottom, left:right] += light
+
+        for box in blocks((0, 0, width, height), sampling):
+            add(box, shot.light(box, pixel_rays(box, optics, sampling), shining, sky=True))
+        for lamp in lamps:
+            for box in blocks(lamp.box, sampling):
+                rays, weight = lamp_rays(box, optics, sampling, lamp.pose, lamp.plane.size_m)
+                add(box, weight * shot.light(box, rays, {lamp.index}, sky=False))
+        return picture

@@ -1,0 +1,197 @@
+"""One frame of a stage: which light comes along rays, and which plane they meet first."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from any2bokeh.synth.lighting import light_map
+from any2bokeh.synth.pose import Pose, camera_pose, plane_pose
+from any2bokeh.synth.raster import Raster
+from any2bokeh.synth.rays import Box, Optics, Rays, aperture_reach
+from any2bokeh.synth.scenes import Plane, Stage
+from any2bokeh.synth.sight import Hits, meet, ray_equations, visible_corners
+
+OPAQUE = 1 / 4096  # of what lets less light through than this, nothing behind is looked at
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sight:
+    """A plane as the camera sees it in this frame.
+
+    ``box`` holds all pixels that it reaches, blur included; ``light`` falls on it, see ``light_map``.
+    """
+
+    index: int  # in stage.planes
+    plane: Plane
+    raster: Raster
+    pose: Pose  # in the camera's coordinates
+    equations: Tensor  # 4 6
+    light: Tensor  # 1 3 n n
+    box: Box
+
+
+class Shot:
+    """What one frame's rays meet. ``rasters`` are the drawn textures of ``stage.planes``."""
+
+    def __init__(self, stage: Stage, rasters: list[Raster], optics: Optics) -> None:
+        self._optics = optics
+        self._device = rasters[0].levels[0].device if rasters else torch.device("cpu")
+        self._sky = torch.tensor(stage.sky, device=self._device)[:, None]
+        self.sights: list[Sight] = []
+        time_s = optics.view.time_s
+        camera = camera_pose(stage.camera, time_s)
+        for index, (plane, raster) in enumerate(zip(stage.planes, rasters, strict=True)):
+            world = plane_pose(plane, time_s)
+            pose = world.seen_from(camera)
+            box = self._box(pose, plane.size_m)
+            if box[0] < box[2] and box[1] < box[3]:
+                sight = Sight(
+                    index=index,
+                    plane=plane,
+                    raster=raster,
+                    pose=pose,
+                    equations=ray_equations(pose, plane.size_m).float().to(self._device),
+                    light=light_map(stage, plane, world, time_s).to(self._device),
+                    box=box,
+                )
+                self.sights.append(sight)
+
+    def light(self, box: Box, rays: Rays, shining: set[int], *, sky: bool) -> Tensor:
+        """Linear light ``3 R`` that comes along rays of a box of pixels: the front over what is behind.
+
+        Only the planes in ``shining`` (places in ``stage.planes``) and the sky if asked for give light,
+        but all planes stand in its way.
+        """
+        sights, hits = self._meet(box, rays)
+        light = torch.zeros(3, rays.slopes.shape[1], device=self._device)
+        clear = torch.ones_like(light[0])
+        for layer in hits.layers():
+            wanted = clear > OPAQUE
+            if not wanted.any():
+                break
+            surfaces = {}
+            for i in layer:
+                here = _places(hits.inside[i] & wanted)
+                if here is not None:
+                    surfaces[i] = here, self._surface(sights[i], hits, i, here, rays.per_pixel**-0.5)
+            for i, (here, surface) in surfaces.items():
+                if sights[i].index in shining:
+                    light[:, here] += self._uncovered(clear, surfaces, hits, i) * surface[:3]
+            for here, surface in surfaces.values():
+                clear[here] *= 1 - surface[3]
+        return light + clear * self._sky if sky else light
+
+    def first_solid(self, box: Box, rays: Rays) -> tuple[Tensor, Tensor]:
+        """Depth and plane of the first alpha above one half along the rays of a box of pixels.
+
+        ``R`` float32 metres, infinite for the sky, and ``R`` int16 places in ``stage.planes``, -1.
+        """
+        sights, hits = self._meet(box, rays)
+        depth = torch.full_like(rays.slopes[0], torch.inf)
+        first = torch.full_like(depth, -1, dtype=torch.int16)
+        for layer in hits.layers():
+            for i in layer:
+                here = (hits.inside[i] & (hits.depth[i] < depth)).nonzero()[:, 0]
+                if len(here):
+                    solid = here[self._surface(sights[i], hits, i, here, sample_px=0.0)[3] > 0.5]
+                    depth[solid] = hits.depth[i, solid]
+                    first[solid] = sights[i].index
+        return depth, first
+
+    def _meet(self, box: Box, rays: Rays) -> tuple[list[Sight], Hits]:
+        left, top, right, bottom = box
+        sights = [
+            sight
+            for sight in self.sights
+            if sight.box[0] < right and sight.box[2] > left and sight.box[1] < bottom and sight.box[3] > top
+        ]
+        equations = [sight.equations for sight in sights] or [torch.empty(0, 4, 6, device=self._device)]
+        return sights, meet(torch.stack(equations).reshape(-1, 4, 6), rays)
+
+    def _uncovered(
+        self, clear: Tensor, surfaces: dict[int, tuple[Tensor | slice, Tensor]], hits: Hits, i: int
+    ) -> Tensor:
+        """What planes of a layer that are met before plane i leave of ``clear`` (``R``), where i is met."""
+        share: Tensor = clear[surfaces[i][0]]
+        for j, (there, other) in surfaces.items():
+            if i != j and hits.nearest[j] <= hits.farthest[i]:
+                hidden = torch.zeros_like(clear)
+                hidden[there] = other[3]
+                before = hits.depth[j] <= hits.depth[i] if j < i else hits.depth[j] < hits.depth[i]
+                share = share * (1 - (hidden * before)[surfaces[i][0]])
+        return share
+
+    def _surface(self, sight: Sight, hits: Hits, i: int, here: Tensor | slice, sample_px: float) -> Tensor:
+        """Light times alpha, and alpha, ``4 M`` that plane i shows the ``M`` rays ``here``.
+
+        ``sample_px`` is the side of the part of a pixel that each ray stands for.
+        """
+        plane, x, y = sight.plane, hits.x[i, here], hits.y[i, here]
+        width_m, height_m = plane.size_m
+        patch_width_m, patch_height_m = plane.patch_m or plane.size_m
+        levels = self._levels(sight, hits, i, here, sample_px)
+        surface = sight.raster.at(x * (width_m / patch_width_m), y * (height_m / patch_height_m), levels)
+        if sight.light.shape[-1] == 1:
+            surface[:3] *= sight.light[0, :, 0]
+        else:
+            grid = torch.stack([x, -y], -1)[None, None]
+            surface[:3] *= F.grid_sample(sight.light, grid, padding_mode="border", align_corners=True)[
+                0, :, 0
+            ]
+        if plane.shape is not None:
+            surface *= plane.shape.coverage(x * (width_m / 2), y * (height_m / 2))
+        return surface
+
+    def _levels(
+        self, sight: Sight, hits: Hits, i: int, here: Tensor | slice, sample_px: float
+    ) -> int | Tensor:
+        """Levels of the raster whose texels are as large as what one ray stands for.
+
+        That is a share of the pixel and of its circle of confusion. A pixel covers z / f across, and along
+        the slope more by 1 / cos, which is z over the distance of the plane; the mean of both counts.
+        """
+        distance_m = abs(float(sight.pose.forward @ sight.pose.origin))
+        share = sample_px / self._optics.focal_px / max(distance_m, 1e-6) ** 0.5
+
+        def footprint_m(depth: Tensor) -> Tensor:
+            blur_px = self._optics.coc_px(1 / depth)
+            return share * depth**1.5 * (1 + math.pi * blur_px * blur_px).sqrt()
+
+        nearest, farthest = (
+            sight.raster.level(footprint_m(torch.tensor(depth)))
+            for depth in (hits.nearest[i], hits.farthest[i])
+        )
+        if nearest == farthest:
+            return int(nearest)
+        return sight.raster.level(footprint_m(hits.depth[i, here]))
+
+    def _box(self, pose: Pose, size_m: tuple[float, float]) -> Box:
+        """The pixels that a plane reaches, blur included; an empty box if there are none.
+
+        Inverse depth and so the (signed) radius of the blur is linear over the picture of a plane: the
+        discs of the corners hold those of all points between them.
+        """
+        corners = visible_corners(pose, size_m)
+        if not len(corners):
+            return 0, 0, 0, 0
+        view, inverse = self._optics.view, 1 / corners[:, 2]
+        radius = self._optics.coc_px(inverse).abs() * aperture_reach(self._optics.aperture) + 1
+        x = view.width / 2 + corners[:, 0] * inverse * self._optics.focal_px
+        y = view.height / 2 - corners[:, 1] * inverse * self._optics.focal_px
+        return (
+            max(0, math.floor((x - radius).min())),
+            max(0, math.floor((y - radius).min())),
+            min(view.width, math.ceil((x + radius).max())),
+            min(view.height, math.ceil((y + radius).max())),
+        )
+
+
+def _places(mask: Tensor) -> Tensor | slice | None:
+    """Where a mask holds: indices, or a slice of everything, which costs no copies; None for nowhere."""
+    indices = mask.nonzero()[:, 0]
+    if len(indices) == len(mask):
+        return slice(None)
+    return indices if len(indices) else None

@@ -1,0 +1,202 @@
+"""Things for a street: lamps, trees, people. Places are (x, y, z) of where they stand or hang."""
+
+from any2bokeh.synth.props import BASE, dimmed, mirrored, round_shading
+from any2bokeh.synth.scenes import Light, Motion, Plane, Rgb, Texture, Vec3, rgb, still
+from any2bokeh.synth.shapes import Box, Disc, Point, Polygon, Stroke, Union, Without
+from any2bokeh.synth.strands import Leaves, Strands
+from any2bokeh.synth.textures import Cut, Glow, Noise, Over, Rings, Times, Uniform
+
+WARM = rgb("#ffb765")
+
+
+def lamp(name: str, place: Vec3, radius_m: float, radiance: float, colour: Rgb = WARM) -> Plane:
+    """A glowing globe: brightest in the middle, soft at the rim."""
+    pale = (colour[0], 0.5 * (colour[0] + colour[1]), 0.6 * colour[2] + 0.3)
+    globe = Rings(stops=((0.0, pale), (0.75 * radius_m, colour), (radius_m, dimmed(colour, 0.25))))
+    return Plane(
+        name=name,
+        size_m=(2.2 * radius_m, 2.2 * radius_m),
+        texture=Cut(texture=globe, shape=Disc(radius_m=radius_m, softness_m=0.25 * radius_m)),
+        position=still(*place),
+        emission=radiance,
+        texels=48,
+    )
+
+
+def halo(name: str, place: Vec3, radius_m: float, radiance: float, colour: Rgb = WARM) -> Plane:
+    """The haze around a lamp: light that hides next to nothing of what is behind."""
+    cover = 0.04
+    return Plane(
+        name=name,
+        size_m=(2 * radius_m, 2 * radius_m),
+        texture=Glow(colour=colour, radius_m=radius_m, peak=cover, falloff=3.0),
+        position=still(*place),
+        emission=radiance / cover,
+        texels=64,
+    )
+
+
+def street_lamp(name: str, place: Vec3, height_m: float = 2.9) -> tuple[tuple[Plane, ...], Light]:
+    """A post with a globe, its haze, and the light that it throws."""
+    x, y, z = place
+    globe_m = 0.14
+    post = Plane(
+        name=f"{name} post",
+        size_m=(0.3, height_m),
+        texture=Times(Uniform((0.06, 0.065, 0.07)), round_shading(0.1)),
+        shape=Union(
+            parts=(
+                Box(size_m=(0.07, height_m)),
+                Box(size_m=(0.14, 0.35), centre=(0.0, 0.175 - height_m / 2)),
+                Box(size_m=(0.16, 0.05), centre=(0.0, height_m / 2 - 0.03)),
+            )
+        ),
+        position=still(x, y, z),
+        anchor=BASE,
+        texels=256,
+    )
+    top = (x, y + height_m + 0.8 * globe_m, z)
+    planes = (lamp(f"{name} globe", top, globe_m, 9.0), halo(f"{name} halo", top, 1.5, 0.16), post)
+    return planes, Light(colour=dimmed(WARM, 3.4), position=still(*top), radius_m=0.5)
+
+
+def garland(name: str, start: Vec3, end: Vec3, bulbs: int, sag_m: float = 0.35) -> tuple[Plane, ...]:
+    """Bulbs on a wire that hangs between two points at one depth."""
+    width_m = end[0] - start[0]
+    middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2 - sag_m / 2, start[2])
+
+    def hang(share: float) -> Point:
+        drop = sag_m * (4 * share * (1 - share))
+        rise = start[1] + share * (end[1] - start[1])
+        return (share - 0.5) * width_m, rise - drop - middle[1]
+
+    wire = Plane(
+        name=f"{name} wire",
+        size_m=(width_m, sag_m + abs(end[1] - start[1]) + 0.1),
+        texture=Uniform((0.012, 0.012, 0.014)),
+        shape=Stroke(points=tuple(hang(i / 16) for i in range(17)), width_m=0.012),
+        position=still(*middle),
+        texels=1,
+    )
+    lamps = []
+    for i in range(bulbs):
+        right, up = hang((i + 0.5) / bulbs)
+        tint = (WARM, rgb("#ffd9a0"), rgb("#ff9a4d"))[i % 3]
+        place = (middle[0] + right, middle[1] + up - 0.06, start[2] - 0.01)
+        lamps.append(lamp(f"{name} bulb {i}", place, 0.045, 7.0, tint))
+    return (*lamps, wire)
+
+
+def tree(name: str, place: Vec3, height_m: float, seed: int = 0) -> tuple[Plane, ...]:
+    """A tree: a trunk, and a crown of leaves that sways."""
+    x, y, z = place
+    crown_m = 0.72 * height_m
+    bark = Noise(low=rgb("#2a211b"), high=rgb("#5b4a3a"), scale_m=0.12, stretch=0.3, seed=seed)
+    trunk = Plane(
+        name=f"{name} trunk",
+        size_m=(0.09 * height_m, 0.5 * height_m),
+        texture=Times(bark, round_shading(0.09 * height_m)),
+        shape=Stroke(
+            points=((0.0, -0.25 * height_m), (0.0, 0.25 * height_m)),
+            width_m=0.075 * height_m,
+            end_width_m=0.04 * height_m,
+        ),
+        position=still(x, y, z + 0.1),
+        anchor=BASE,
+        texels=96,
+    )
+    leaves = Leaves(
+        crown=Union(
+            parts=tuple(
+                Disc(radius_m=share * crown_m, centre=(right * crown_m, up * crown_m))
+                for share, right, up in ((0.3, -0.17, -0.08), (0.32, 0.15, -0.05), (0.3, 0.0, 0.17))
+            )
+        ),
+        extent_m=(crown_m, crown_m),
+        count=900,
+        length_m=0.085 * crown_m,
+        dark=rgb("#16241c"),
+        light=rgb("#6f8a4c"),
+        spread_deg=120,
+        seed=seed,
+    )
+    crown = Plane(
+        name=f"{name} crown",
+        size_m=(1.05 * crown_m, 1.05 * crown_m),
+        texture=leaves,
+        position=still(x, y + 0.27 * height_m, z),
+        turn_deg=Motion(sway=(0.0, 0.0, 0.7), sway_period_s=4.3, sway_phase=0.17 * seed),
+        anchor=BASE,
+        texels=512,
+    )
+    return crown, trunk
+
+
+def person(name: str, position: Motion, coat: Texture, height_m: float = 1.75, seed: int = 0) -> Plane:
+    """Someone in a patterned coat, seen from the front, arms by the side."""
+    size = height_m
+    legs = Union(
+        parts=tuple(
+            Stroke(
+                points=((side * 0.045 * size, -0.05 * size), (side * 0.06 * size, -0.48 * size)),
+                width_m=0.085 * size,
+                end_width_m=0.05 * size,
+            )
+            for side in (-1, 1)
+        )
+    )
+    body = Polygon(
+        points=mirrored(
+            (
+                (0.1 * size, -0.17 * size),
+                (0.085 * size, 0.05 * size),
+                (0.125 * size, 0.28 * size),
+                (0.05 * size, 0.34 * size),
+            )
+        )
+    )
+    arms = Union(
+        parts=tuple(
+            Stroke(
+                points=(
+                    (side * 0.11 * size, 0.28 * size),
+                    (side * 0.15 * size, 0.1 * size),
+                    (side * 0.14 * size, -0.06 * size),
+                ),
+                width_m=0.055 * size,
+                end_width_m=0.035 * size,
+            )
+            for side in (-1, 1)
+        )
+    )
+    head = Disc(radius_m=0.062 * size, centre=(0.0, 0.415 * size), stretch=0.82)
+    neck = Box(size_m=(0.05 * size, 0.08 * size), centre=(0.0, 0.345 * size))
+    hair = Without(
+        whole=Disc(radius_m=0.075 * size, centre=(0.0, 0.425 * size), stretch=0.85),
+        hole=Disc(radius_m=0.06 * size, centre=(0.0, 0.395 * size), stretch=0.8),
+    )
+    loose_hair = Strands(
+        roots=((-0.05 * size, 0.46 * size), (0.05 * size, 0.46 * size)),
+        count=60,
+        length_m=0.13 * size,
+        width_m=0.004 * size,
+        dark=(0.01, 0.006, 0.004),
+        light=(0.08, 0.045, 0.025),
+        grow_deg=-90,
+        spread_deg=25,
+        seed=seed,
+    )
+    skin = Times(Uniform((0.5, 0.29, 0.2)), round_shading(0.14 * size))
+    cloth = Times(coat, round_shading(0.32 * size))
+    layers = Over(
+        (
+            Cut(texture=Uniform((0.03, 0.018, 0.01)), shape=hair),
+            Cut(texture=skin, shape=Union(parts=(head, neck))),
+            Cut(texture=cloth, shape=Union(parts=(body, arms))),
+            loose_hair,
+            Cut(texture=Uniform((0.035, 0.04, 0.06)), shape=legs),
+        )
+    )
+    return Plane(
+        name=name, size_m=(0.4 * size, size), texture=layers, position=position, anchor=BASE, texels=512
+    )
