@@ -19,7 +19,7 @@ BT709_LIMITED = (1, 1, 1, 1)
 SCALER_MATRIX = {1: 1, 5: 5, 6: 5, 9: 9}  # H.273 -> FFmpeg's scaler
 SUBTITLES = ((0, 100, "Good evening"), (200, 100, "and good night"))  # start and length in ms, text
 SOUND_RATE = 48000
-LANGUAGES = ("deu", "fra")
+LANGUAGES = ("eng", "fra")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,11 +90,10 @@ def cover_picture() -> bytes:
 
 def make_clip(path: Path, clip: Clip) -> Path:
     is_mov = path.suffix in (".mp4", ".mov")
-    with av.open(
-        str(path),
-        "w",
-        container_options={"movflags": "use_metadata_tags"} if is_mov and not clip.cover else {},
-    ) as file:
+    options = {"movie_timescale": str(clip.time_base.denominator)} if is_mov else {}
+    if is_mov and not clip.cover:
+        options["movflags"] = "use_metadata_tags"
+    with av.open(str(path), "w", container_options=options) as file:
         video = file.add_stream(clip.codec, rate=clip.rate, options=clip.options)
         video.time_base = clip.time_base
         video.set_display_matrix(clip.display_matrix)

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import math
 import os
 import threading
 from collections.abc import Iterator
@@ -28,6 +29,8 @@ MAX_THREADS = 16  # of an encoder
 DISK_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 # Broadcasts number their time from anywhere; files made of them start at 0, others keep their times.
 ARBITRARY_STARTS = ("mpegts", "mpeg")
+SOUND_RATE = 48000  # of most films
+MOV_CLOCK_MAX = 2**31 - 1
 # ProRes has no word for the range, and is read as limited.
 LIMITED_RANGE_ONLY = ("prores_ks", "prores", "prores_aw")
 # Matroska cannot be told the pixels' shape here; these encoders write it into the video itself.
@@ -54,9 +57,10 @@ class Output:
         self._start, self._time_base = start or 0, info.time_base
         kind = container_of(target)
         encoder = choose_encoder(info, settings, kind)
+        options = kind.options | (_mov_clock(info) if kind.family == "mov" else {})
         with self._sentences():
             # The prefix keeps FFmpeg from reading a colon in the name as the end of a protocol.
-            self._file = av.open(f"file:{partial}", "w", format=kind.format, container_options=kind.options)
+            self._file = av.open(f"file:{partial}", "w", format=kind.format, container_options=options)
         self._video = _add_video(self._file, info, encoder, kind)
         self._maker = _open_encoder(self._video, info, encoder)
         self._copy = StreamCopy(info.path, self._file, kind, _cut(start, span, info), audio=settings.audio)
@@ -153,6 +157,13 @@ def _open_encoder(stream: Any, info: VideoInfo, encoder: Encoder) -> FrameMaker:
             f"{encoder.pixel_format}{f' with {told}' if told else ''}."
         ) from error
     return FrameMaker(encoder.pixel_format, tags, info.orientation)
+
+
+def _mov_clock(info: VideoInfo) -> dict[str, str]:
+    """MOV and MP4 store where a stream starts in units of their own, milliseconds if they are not told."""
+    unit = info.time_base.denominator
+    finest = math.lcm(unit, SOUND_RATE)
+    return {"movie_timescale": str(next((rate for rate in (finest, unit) if rate <= MOV_CLOCK_MAX), 1000))}
 
 
 def _cut(start: int | None, span: Span, info: VideoInfo) -> Cut:
