@@ -138,7 +138,7 @@ def make_proxy(clip: Path, target: Path, height: int) -> None:
 
 def refocus_command(clip: Path, track: Path, target: Path, focus: float, k: float, frames: int) -> list[str]:
     """The command under test."""
-    code = "from any2bokeh.cli import main; main()"
+    code = "import sys; from any2bokeh.cli import main; sys.exit(main())"
     options = [
         "--disparity",
         str(track),

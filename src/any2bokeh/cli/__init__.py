@@ -1,5 +1,6 @@
 """The command line: options to settings, progress, exit codes; no tensors."""
 
+import os
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -43,6 +44,9 @@ def program(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (by default the process's own) and return its exit code."""
+    # Decoding, rendering and encoding share the cores: threads of one that spin while they wait, as
+    # OpenMP's do by default, slow the others down several times. Read when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         with signals_as_exceptions(), messages_on_stderr():
             outcome = attempt(lambda: app(arguments, standalone_mode=False))
