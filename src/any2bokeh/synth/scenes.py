@@ -4,7 +4,7 @@ World axes: x right, y up, z forward; lengths are metres, times seconds, light i
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -157,6 +157,11 @@ class Stage:
     def __post_init__(self) -> None:
         if not 0 < self.near_m < self.far_m:
             raise SettingsError(f"near must be above 0 and below far, got {self.near_m:g} and {self.far_m:g}")
+
+    def with_detail(self, share: float) -> "Stage":
+        """The same scene with ``share`` times the texels along each side, for larger or smaller pictures."""
+        planes = (replace(plane, texels=math.ceil(share * plane.texels)) for plane in self.planes)
+        return replace(self, planes=tuple(planes))
 
     @property
     def disparity_scale_m(self) -> float:

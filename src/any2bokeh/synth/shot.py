@@ -76,7 +76,7 @@ class Shot:
             for i in layer:
                 here = _places(hits.inside[i] & wanted)
                 if here is not None:
-                    surfaces[i] = here, self._surface(sights[i], hits, i, here, rays.per_pixel**-0.5)
+                    surfaces[i] = here, self._lit(sights[i], hits, i, here, rays.per_pixel**-0.5)
             for i, (here, surface) in surfaces.items():
                 if sights[i].index in shining:
                     light[:, here] += self._uncovered(clear, surfaces, hits, i) * surface[:3]
@@ -124,8 +124,19 @@ class Shot:
                 share = share * (1 - (hidden * before)[surfaces[i][0]])
         return share
 
+    def _lit(self, sight: Sight, hits: Hits, i: int, here: Tensor | slice, sample_px: float) -> Tensor:
+        """Light times alpha, and alpha, ``4 M`` that plane i shows the ``M`` rays ``here``."""
+        surface = self._surface(sight, hits, i, here, sample_px)
+        if sight.light.shape[-1] == 1:
+            surface[:3] *= sight.light[0, :, 0]
+        else:
+            grid = torch.stack([hits.x[i, here], -hits.y[i, here]], -1)[None, None]
+            light = F.grid_sample(sight.light, grid, padding_mode="border", align_corners=True)
+            surface[:3] *= light[0, :, 0]
+        return surface
+
     def _surface(self, sight: Sight, hits: Hits, i: int, here: Tensor | slice, sample_px: float) -> Tensor:
-        """Light times alpha, and alpha, ``4 M`` that plane i shows the ``M`` rays ``here``.
+        """Colour times alpha, and alpha, ``4 M`` of plane i where the ``M`` rays ``here`` meet it.
 
         ``sample_px`` is the side of the part of a pixel that each ray stands for.
         """
@@ -134,13 +145,6 @@ class Shot:
         patch_width_m, patch_height_m = plane.patch_m or plane.size_m
         levels = self._levels(sight, hits, i, here, sample_px)
         surface = sight.raster.at(x * (width_m / patch_width_m), y * (height_m / patch_height_m), levels)
-        if sight.light.shape[-1] == 1:
-            surface[:3] *= sight.light[0, :, 0]
-        else:
-            grid = torch.stack([x, -y], -1)[None, None]
-            surface[:3] *= F.grid_sample(sight.light, grid, padding_mode="border", align_corners=True)[
-                0, :, 0
-            ]
         if plane.shape is not None:
             surface *= plane.shape.coverage(x * (width_m / 2), y * (height_m / 2))
         return surface
@@ -156,17 +160,12 @@ class Shot:
         distance_m = abs(float(sight.pose.forward @ sight.pose.origin))
         share = sample_px / self._optics.focal_px / max(distance_m, 1e-6) ** 0.5
 
-        def footprint_m(depth: Tensor) -> Tensor:
+        def levels(depth: Tensor) -> Tensor:
             blur_px = self._optics.coc_px(1 / depth)
-            return share * depth**1.5 * (1 + math.pi * blur_px * blur_px).sqrt()
+            return sight.raster.level(share * depth**1.5 * (1 + math.pi * blur_px * blur_px).sqrt())
 
-        nearest, farthest = (
-            sight.raster.level(footprint_m(torch.tensor(depth)))
-            for depth in (hits.nearest[i], hits.farthest[i])
-        )
-        if nearest == farthest:
-            return int(nearest)
-        return sight.raster.level(footprint_m(hits.depth[i, here]))
+        nearest, farthest = levels(torch.tensor([hits.nearest[i], hits.farthest[i]])).tolist()
+        return nearest if nearest == farthest else levels(hits.depth[i, here])
 
     def _box(self, pose: Pose, size_m: tuple[float, float]) -> Box:
         """The pixels that a plane reaches, blur included; an empty box if there are none.

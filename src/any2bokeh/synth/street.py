@@ -73,10 +73,12 @@ def garland(name: str, start: Vec3, end: Vec3, bulbs: int, sag_m: float = 0.35) 
     wire = Plane(
         name=f"{name} wire",
         size_m=(width_m, sag_m + abs(end[1] - start[1]) + 0.1),
-        texture=Uniform((0.012, 0.012, 0.014)),
-        shape=Stroke(points=tuple(hang(i / 16) for i in range(17)), width_m=0.012),
+        texture=Cut(
+            texture=Uniform((0.012, 0.012, 0.014)),
+            shape=Stroke(points=tuple(hang(i / 16) for i in range(17)), width_m=0.012),
+        ),
         position=still(*middle),
-        texels=1,
+        texels=1400,
     )
     lamps = []
     for i in range(bulbs):
