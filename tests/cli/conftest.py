@@ -1,6 +1,7 @@
 """Clips and tracks made on the spot, and the real command run on them."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from huggingface_hub import constants
 
 from any2bokeh.cli import main
 
@@ -20,8 +22,9 @@ name = "depth-small"
 repository = "any2bokeh-tests/nowhere"
 licence = "Apache-2.0"
 purpose = "is not on this machine"
-files = ["config.json"]
+files = ["config.json", "model.safetensors"]
 """
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,16 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     catalog.write_text(CATALOG)
     monkeypatch.setenv("ANY2BOKEH_MODELS", str(catalog))
     monkeypatch.setenv("ANY2BOKEH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+
+
+@pytest.fixture
+def network(tmp_path: Path, tiny_depth_network: Path) -> Path:
+    """A network where a download leaves it."""
+    model = tmp_path / "hub" / "models--any2bokeh-tests--nowhere"
+    (model / "refs").mkdir(parents=True)
+    (model / "refs" / "main").write_text(COMMIT)
+    return shutil.copytree(tiny_depth_network, model / "snapshots" / COMMIT)
 
 
 @pytest.fixture
@@ -85,17 +97,28 @@ def bokeh_process() -> Callable[..., subprocess.Popen[str]]:
 
 
 def write_clip(
-    path: Path, frames: int = 4, width: int = WIDTH, height: int = HEIGHT, *, audio: str | None = None
+    path: Path,
+    frames: int = 4,
+    width: int = WIDTH,
+    height: int = HEIGHT,
+    *,
+    audio: str | None = None,
+    rotation: int = 0,
 ) -> Path:
-    """Write a moving colour ramp, H.264 at 24 frames/s, with one second of a sine in ``audio``'s codec."""
+    """Write moving stripes over a ramp, H.264 at 24 frames/s, with a second of a sine in ``audio``'s codec.
+
+    The colours are mild, so that none leaves R'G'B' on its way through Y'CbCr.
+    """
     rows, columns = np.mgrid[:height, :width]
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=24, options={"crf": "12", "preset": "ultrafast"})
         video.width, video.height, video.pix_fmt = width, height, "yuv444p" if width % 2 else "yuv420p"
+        if rotation:
+            video.set_display_rotation(rotation)
         sound = container.add_stream(audio, rate=48000, layout="mono") if audio else None
         for index in range(frames):
-            red = (columns * 4 + index * 5) % 256
-            picture = np.stack([red, (rows * 5) % 256, (red + rows) % 256], axis=-1).astype(np.uint8)
+            stripes = 80 + 60 * ((columns + index) // 4 % 2)
+            picture = np.stack([stripes + rows, stripes, stripes + 20], axis=-1).astype(np.uint8)
             container.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(video.encode())
         if sound:

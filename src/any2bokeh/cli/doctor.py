@@ -79,8 +79,8 @@ def _cache() -> dict[str, str]:
     from any2bokeh.depth.cache import cache_folder
 
     folder = cache_folder()
-    size_bytes = sum(path.stat().st_size for path in folder.glob("*"))
-    return {"disparity": f"{folder}, {size_bytes / 1e6:.1f} MB"}
+    sizes = [path.stat().st_size for path in folder.glob("*")]
+    return {"disparity": f"{folder}, {len(sizes)} tracks, {sum(sizes) / 1e6:.1f} MB"}
 
 
 def _command() -> dict[str, str]:

@@ -1,0 +1,105 @@
+"""``bokeh depth``: tracks that ``--disparity`` takes back, and colours."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from any2bokeh.depth.colormap import colorize
+from any2bokeh.video.gray import open_gray
+from any2bokeh.video.still import read_png
+
+Bokeh = Callable[..., Any]
+
+
+def values(track: Path) -> torch.Tensor:
+    """``T h w`` of a track file."""
+    return torch.cat([disparity for _, disparity in open_gray(track).frames()])
+
+
+def decoded(video: Path) -> list[bytes]:
+    with av.open(str(video)) as container:
+        return [frame.to_ndarray().tobytes() for frame in container.decode(video=0)]
+
+
+@pytest.mark.parametrize(("kind", "first", "last"), [("disparity", 0.0, 1.0), ("inverted", 1.0, 0.0)])
+def test_given_track_is_converted(
+    kind: str, first: float, last: float, bokeh: Bokeh, clip: Path, track: Path
+) -> None:
+    target = clip.with_name("clip.disparity.mkv")
+    run = bokeh("depth", clip, "--disparity", track, "--disparity-kind", kind)
+    assert (run.code, run.out, run.errors) == (0, f"{target}\n", [])
+    converted = values(target)
+    assert converted.shape == (4, 48, 64)
+    assert converted[:, :, 0].mean() == pytest.approx(first, abs=0.01)
+    assert converted[:, :, -1].mean() == pytest.approx(last, abs=0.01)
+
+
+def test_converted_part_keeps_its_times_and_fits_the_clip(bokeh: Bokeh, clip: Path, track: Path) -> None:
+    part = clip.with_name("part.mkv")
+    assert bokeh("depth", clip, "--disparity", track, "--start", "f1", "--end", "f3", "-o", part).code == 0
+    assert open_gray(part).times == [42, 83]  # ms
+    options = ["--start", "f1", "--end", "f3", "--focus", "0.5", "--k", "8"]
+    assert bokeh("refocus", clip, "--disparity", part, *options).code == 0
+
+
+def test_colours_are_a_picture_or_a_video(bokeh: Bokeh, clip: Path, track: Path) -> None:
+    picture, video = clip.with_name("colours.png"), clip.with_name("colours.mp4")
+    run = bokeh("depth", clip, "--disparity", track, "--colors", picture)
+    assert (run.code, run.out) == (0, f"{picture}\n")
+    assert not clip.with_name("clip.disparity.mkv").exists()
+    expected = colorize(torch.linspace(0, 1, 64).expand(1, 48, 64))
+    assert (read_png(picture) - expected).abs().mean() < 0.01
+    assert bokeh("depth", clip, "--disparity", track, "--colors", video).code == 0
+    with av.open(str(video)) as container:
+        shown = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert len(shown) == 4
+    assert np.abs(shown[0] / 255 - expected.permute(1, 2, 0).numpy()).mean() < 0.04
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "sentence"),
+    [
+        (["-o", "{}/track.mp4"], 2, "must end in .mkv"),
+        (["-o", "{}/track.mkv"], 2, "would replace a file that is read"),
+        (["--colors", "{}/clip.mp4", "-y"], 2, "would replace a file that is read"),
+        (["-o", "{}/a.mkv", "--colors", "{}/a.mkv"], 2, "one file"),
+        (["-o", "{}/gone/a.mkv"], 1, "gone"),
+        (["-o", "{}/taken.mkv"], 1, "exists"),
+        (["--colors", "{}/a.xyz"], 1, "must end in one of"),
+    ],
+)
+def test_targets_that_cannot_be(
+    options: list[str], code: int, sentence: str, bokeh: Bokeh, clip: Path, track: Path
+) -> None:
+    clip.with_name("taken.mkv").touch()
+    before = sorted(clip.parent.rglob("*"))
+    arguments = [option.format(clip.parent) for option in options]
+    run = bokeh("depth", clip, "--disparity", track, *arguments)
+    assert (run.code, run.out, len(run.errors)) == (code, "", 1)
+    assert sentence in run.errors[0]
+    assert sorted(clip.parent.rglob("*")) == before
+
+
+def test_estimated_track_is_what_refocus_uses(bokeh: Bokeh, clip: Path, network: Path) -> None:
+    run = bokeh("depth", clip, "--depth-size", "56")
+    assert (run.code, run.errors) == (0, [])
+    assert "clip.mp4: estimating disparity, 4 of 4 frames" in run.err
+    lens = ["--focus", "0.5", "--k", "32", "--lossless"]
+    direct, by_track = clip.with_name("direct.mkv"), clip.with_name("by_track.mkv")
+    run = bokeh("refocus", clip, *lens, "--depth-size", "56", "-o", direct)
+    assert run.code == 0
+    assert "estimating" not in run.err  # the cache has it
+    track = clip.with_name("clip.disparity.mkv")
+    assert bokeh("refocus", clip, *lens, "--disparity", track, "-o", by_track).code == 0
+    assert decoded(direct) == decoded(by_track) != decoded(clip)
+
+
+def test_without_a_network_the_ways_out_are_named(bokeh: Bokeh, clip: Path) -> None:
+    run = bokeh("depth", clip)
+    assert (run.code, len(run.errors)) == (1, 1)
+    assert "bokeh download-weights depth-small" in run.err

@@ -1,0 +1,73 @@
+"""``bokeh doctor``: what is here, and which program answers to ``bokeh``."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+import torch
+
+from any2bokeh import __version__
+
+Bokeh = Callable[..., Any]
+
+
+@pytest.fixture
+def on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Put a program called ``bokeh`` on the PATH, alone."""
+
+    def put(script: str) -> Path:
+        folder = tmp_path / "bin"
+        folder.mkdir()
+        program = folder / "bokeh"
+        program.write_text(script)
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", str(folder))
+        return program
+
+    return put
+
+
+def test_facts_in_json(bokeh: Bokeh) -> None:
+    run = bokeh("doctor", "--json")
+    report = json.loads(run.out)
+    assert (run.code, run.err) == (0, "")
+    assert report["versions"]["any2bokeh"] == __version__
+    assert report["versions"]["torch"] == torch.__version__
+    assert report["versions"]["ffmpeg"] == av.ffmpeg_version_info
+    assert "cpu" in report["devices"]
+    assert report["encoders"]["libx264"] == report["encoders"]["ffv1"] == "opens"
+    assert "not here" in report["networks"]["depth-small"]
+
+
+def test_network_and_cache_are_found(bokeh: Bokeh, clip: Path, network: Path) -> None:
+    assert bokeh("depth", clip, "--depth-size", "56").code == 0
+    report = json.loads(bokeh("doctor", "--json").out)
+    assert str(network) in report["networks"]["depth-small"]
+    assert str(clip.parent / "cache") in report["cache"]["disparity"]
+    assert "1 tracks" in report["cache"]["disparity"]
+
+
+def test_text_names_every_section(bokeh: Bokeh) -> None:
+    out = bokeh("doctor").out
+    sections = [line.removesuffix(":") for line in out.splitlines() if not line.startswith(" ")]
+    assert sections == ["versions", "devices", "encoders", "networks", "cache", "command"]
+
+
+def test_own_command_is_recognised(bokeh: Bokeh, on_path: Callable[[str], Path]) -> None:
+    program = on_path("#!/usr/bin/python\nfrom any2bokeh.cli import main\n")
+    assert json.loads(bokeh("doctor", "--json").out)["command"] == {"bokeh": f"{program}, this program"}
+
+
+def test_plotting_library_of_the_same_name_is_named(bokeh: Bokeh, on_path: Callable[[str], Path]) -> None:
+    program = on_path("#!/usr/bin/python\nfrom bokeh.__main__ import main\n")
+    fact = json.loads(bokeh("doctor", "--json").out)["command"]["bokeh"]
+    assert str(program) in fact
+    assert "run any2bokeh instead" in fact
+
+
+def test_missing_command_is_named(bokeh: Bokeh, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert json.loads(bokeh("doctor", "--json").out)["command"] == {"bokeh": "not on the PATH"}

@@ -1,0 +1,60 @@
+"""On a terminal: a bar on stderr, messages above it, colours only where they are wanted."""
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+def refocus_on_terminal(clip: Path, track: Path, **environment: str) -> str:
+    """All that the command writes to a terminal on stderr."""
+    program = "import sys; from any2bokeh.cli import main; sys.exit(main())"
+    arguments = ["refocus", str(clip), "--disparity", str(track), "--focus", "0.2", "--k", "8"]
+    terminal, stderr = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", program, *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=stderr,
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", **environment},
+    ) as process:
+        os.close(stderr)
+        written = b""
+        try:
+            while chunk := os.read(terminal, 4096):
+                written += chunk
+        except OSError:  # Linux says so when the other end is closed
+            pass
+    os.close(terminal)
+    assert process.returncode == 0
+    return written.decode()
+
+
+@pytest.fixture
+def flat_track(tmp_path: Path) -> Path:
+    """A track that is worth a warning."""
+    np.save(tmp_path / "flat.npy", np.full((4, 48, 64), 0.5, np.float32))
+    return tmp_path / "flat.npy"
+
+
+def test_bar_counts_frames_and_leaves_warnings_whole(clip: Path, flat_track: Path) -> None:
+    written = refocus_on_terminal(clip, flat_track)
+    assert "clip.mp4: rendering" in written
+    assert "4/4" in written
+    assert "\x1b[3" in written  # colours
+    assert written.count("Warning: ") == 1
+
+
+def test_no_color_is_honoured(clip: Path, flat_track: Path) -> None:
+    written = refocus_on_terminal(clip, flat_track, NO_COLOR="1")
+    assert "4/4" in written
+    assert "\x1b[3" not in written
+
+
+def test_dumb_terminal_gets_plain_lines(clip: Path, flat_track: Path) -> None:
+    written = refocus_on_terminal(clip, flat_track, TERM="dumb")
+    assert "\x1b" not in written
+    assert "clip.mp4: rendering, 4 of 4 frames" in written
