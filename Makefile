@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OUT ?= out
-DEMO_FOCUS := 0.62
-DEMO_K := 22
+DEMO_FOCUS := 0.41
+DEMO_K := 30
 
 .PHONY: demo test lint pictures clean
 
@@ -19,7 +19,7 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)  ## make the example clip, refocus it, and show where the results are
 	$(BIN)/python examples/make_example.py $(OUT)
 	$(BIN)/bokeh refocus $(OUT)/example.mp4 --disparity $(OUT)/example.disparity.mkv \
-	    --focus $(DEMO_FOCUS) --k $(DEMO_K) -o $(OUT)/example.refocus.mp4 --overwrite
+	    --focus $(DEMO_FOCUS) --k $(DEMO_K) --highlights 2 -o $(OUT)/example.refocus.mp4 --overwrite
 	$(BIN)/python examples/before_after.py $(OUT)/example.mp4 $(OUT)/example.refocus.mp4 $(OUT)/before_after.png
 
 test: lint  ## run everything that checks the project
