@@ -63,7 +63,7 @@ def test_sound_that_a_container_cannot_hold_names_one_that_can(clips):
         open_writer(clips.folder / "out.webm", probe_video(source), EncodeSettings()),
     ):
         pytest.fail("the block must not start")
-    assert ".mkv" in refusal.value.hint
+    assert refusal.value.hint == "Write to a .mp4 or .mkv or .mov or .m4v file. --no-audio leaves it out."
     assert [path.name for path in clips.folder.iterdir()] == ["clip.mov"]
 
 
@@ -157,6 +157,16 @@ def test_a_part_has_its_sound_subtitles_and_chapters_from_zero_on(clips):
     assert after.packets["audio"] == [expected]
     assert after.chapters == [(0, Fraction(1, 10), "One"), (Fraction(1, 10), 1, "Two")]
     assert after.packets["subtitle"][0][0] == (0, b"\x00\x0eand good night")
+
+
+def test_the_time_code_is_kept(clips, caplog):
+    source = clips.make("clip.mov", metadata={"timecode": "01:02:03:04"})
+    for target in ("out.mov", "out.mp4"):
+        after = clips.see(clips.copy(source, target))
+        assert ("data", "01:02:03:04") in [(kind, tags.get("timecode")) for kind, _, tags, _ in after.streams]
+    after = clips.see(clips.copy(source, "out.mkv"))
+    assert "01:02:03:04" in [tags.get("TIMECODE") for kind, _, tags, _ in after.streams if kind == "video"]
+    assert not warnings(caplog)
 
 
 def test_a_part_of_matroska_has_its_sound(clips):

@@ -193,6 +193,20 @@ def test_transparency_is_named(clips):
     assert probe_video(path).not_kept == ("transparency",)
 
 
+def test_interlacing_is_named(clips):
+    path = clips.make("clip.mp4", size=(64, 64), options={"flags": "+ilme+ildct"})
+    assert probe_video(path).not_kept == ("interlacing",)
+
+
+def test_a_size_that_changes_on_the_way_is_an_error(clips):
+    first = clips.make("first.ts", size=(64, 48))
+    second = clips.make("second.ts", size=(96, 48), pts=tuple(range(12800, 17920, 512)))
+    joined = clips.folder / "joined.ts"
+    joined.write_bytes(first.read_bytes() + second.read_bytes())
+    with pytest.raises(VideoError, match="from 64x48 to 96x48 pixels"):
+        read(joined)
+
+
 class TestDamage:
     def make(self, clips, name="clip.mkv"):
         return clips.make(

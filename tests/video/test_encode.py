@@ -264,7 +264,7 @@ def test_what_is_not_kept_is_named_in_one_warning(clips, caplog):
     )
     target = clips.copy(source, "out.mp4")
     assert warnings(caplog) == [
-        f"{target} does not keep of its source: transparency, subtitles (subrip), a attachment stream."
+        f"{target} does not keep of its source: transparency, subtitles (subrip), the attached file font.ttf."
     ]
 
 

@@ -126,6 +126,7 @@ class PictureReader:
         self._orientation = orientation
         # One for each step: a reformatter keeps what it worked out for the conversion before.
         self._to_planar, self._to_rgb = VideoReformatter(), VideoReformatter()
+        self._full_chroma: av.VideoFrame | None = None
 
     def read(self, frame: av.VideoFrame) -> NDArray[np.float32]:
         """Return the frame as R'G'B', ``3 H W`` in 0..1, in memory of its own.
@@ -137,7 +138,7 @@ class PictureReader:
         if layout.planar != layout.name:
             frame = coding.repack(self._to_planar, frame, layout.planar)
         if layout.is_halved:
-            frame = _with_full_chroma(frame, layout)
+            frame = self._with_full_chroma(frame, layout)
         rgb = self._to_rgb.reformat(
             _on_canvas(frame, *_canvas_size(frame.width, frame.height)),
             format="gbrpf32le",
@@ -153,6 +154,18 @@ class PictureReader:
             coded = plane[: frame.height, : frame.width]
             np.clip(self._orientation.displayed(coded), 0, 1, out=channel)
         return picture
+
+    def _with_full_chroma(self, half: av.VideoFrame, layout: PixelLayout) -> av.VideoFrame:
+        wanted = half.width, half.height, layout.full_chroma
+        full = self._full_chroma  # kept: a new one for each frame would cost page faults
+        if full is None or (full.width, full.height, full.format.name) != wanted:
+            full = self._full_chroma = av.VideoFrame(*wanted)
+        luma, *chromas = (plane_codes(plane, layout.depth) for plane in half.planes)
+        full_luma, *full_chromas = (plane_codes(plane, layout.depth) for plane in full.planes)
+        full_luma[:] = luma
+        for chroma, full_chroma in zip(chromas, full_chromas, strict=True):
+            upsample(chroma, full_chroma, lines=layout.down == 2, top=2**layout.depth - 1)
+        return full
 
 
 class FrameMaker:
@@ -257,16 +270,6 @@ def _on_canvas(frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
     for plane, canvas_plane in zip(frame.planes, canvas.planes, strict=True):
         plane_codes(canvas_plane, depth)[:height, :width] = plane_codes(plane, depth)[:height, :width]
     return canvas
-
-
-def _with_full_chroma(half: av.VideoFrame, layout: PixelLayout) -> av.VideoFrame:
-    full = av.VideoFrame(half.width, half.height, layout.full_chroma)
-    luma, *chromas = (plane_codes(plane, layout.depth) for plane in half.planes)
-    full_luma, *full_chromas = (plane_codes(plane, layout.depth) for plane in full.planes)
-    full_luma[:] = luma
-    for chroma, full_chroma in zip(chromas, full_chromas, strict=True):
-        upsample(chroma, full_chroma, lines=layout.down == 2, top=2**layout.depth - 1)
-    return full
 
 
 def _with_half_chroma(full: av.VideoFrame, layout: PixelLayout) -> av.VideoFrame:

@@ -52,14 +52,16 @@ def container_of(target: Path) -> Container:
     return container
 
 
-def suffixes_that_take(add_stream: Callable[[Any], Any]) -> list[str]:
-    """Return the kinds of file that a stream can be added to; ``add_stream`` raises ``ValueError`` if not."""
+def where_to_write(add_stream: Callable[[Any], Any]) -> str:
+    """Return a hint at the kinds of file that take a stream: ``add_stream`` raises ``ValueError`` if not."""
 
     def takes(container: Container) -> bool:
         try:
-            add_stream(av.open(os.devnull, "w", format=container.format))  # written to with the header only
+            # Nothing is opened or written before the header.
+            add_stream(av.open(os.devnull, "w", format=container.format))
         except ValueError:
             return False
         return True
 
-    return [suffix for suffix, container in CONTAINERS.items() if takes(container)]
+    suffixes = [suffix for suffix, container in CONTAINERS.items() if takes(container)]
+    return f"Write to a {' or '.join(suffixes)} file." if suffixes else ""

@@ -10,7 +10,7 @@ import av
 from av.stream import Discard, Disposition
 
 from any2bokeh.errors import VideoError
-from any2bokeh.video.containers import Container, suffixes_that_take
+from any2bokeh.video.containers import Container, where_to_write
 from any2bokeh.video.source import Damage, open_source, read_only, readable_packets
 
 # What these say is about the file that they stand in, not about the film.
@@ -90,18 +90,17 @@ class StreamCopy:
         elif stream.type == "data" and (stream.discard == Discard.all or "timecode" in stream.metadata):
             pass  # chapter titles, or a time code: the output makes its own from chapters and tags
         else:
-            self.not_kept.append("a second video" if stream.type == "video" else f"a {stream.type} stream")
+            names = {"video": "a second video", "attachment": f"the attached file {stream.name}"}
+            self.not_kept.append(names.get(stream.type, f"a {stream.type} stream"))
 
     def _add_sound(self, stream: Any) -> None:
         try:
             self._add_copy(stream, _as_is)
         except ValueError as error:  # PyAV's word for a codec that the format does not know
-            suffixes = suffixes_that_take(lambda output: output.add_stream_from_template(stream, opaque=True))
+            elsewhere = where_to_write(lambda output: output.add_stream_from_template(stream, opaque=True))
             raise VideoError(
                 f"A {self._target.suffix} file cannot hold the {_codec(stream)} sound of {self._path}.",
-                hint=f"Write to a {' or '.join(suffixes)} file, or leave the sound out."
-                if suffixes
-                else "Leave the sound out.",
+                hint=f"{elsewhere} --no-audio leaves it out.".strip(),
             ) from error
 
     def _add_subtitles(self, stream: Any) -> None:

@@ -30,7 +30,7 @@ from any2bokeh.video.span import WHOLE_VIDEO, Span, find_span
 
 log = logging.getLogger(__name__)
 
-FRAMES_AHEAD = 2  # decoded and waiting: 25 MB each at 1080p
+FRAMES_AHEAD = 1  # decoded and waiting: 25 MB each at 1080p
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,15 +142,16 @@ def frame_times(path: Path, time_range: TimeRange = WHOLE_VIDEO) -> list[int]:
 
 def _frames(info: VideoInfo, span: Span, damage: Damage) -> Iterator[Frame]:
     pictures = PictureReader(info.color, info.orientation)
-    coded_size = info.orientation.size(info.width, info.height)
+    width, height = info.orientation.size(info.width, info.height)
     with open_source(info.path) as container:
         stream = video_stream(info.path, container)
         seek(container, stream, span.start)
         for pts, frame in decoded_frames(container, stream, damage):
             if span.end is not None and pts >= span.end:
                 break
-            if (frame.width, frame.height) != coded_size:
-                raise VideoError(f"{info.path} changes its picture size, from {coded_size} on the way.")
+            if (frame.width, frame.height) != (width, height):
+                changed = f"from {width}x{height} to {frame.width}x{frame.height} pixels"
+                raise VideoError(f"{info.path} changes on the way {changed}, which cannot be processed.")
             if pts in span:
                 yield Frame(picture=torch.from_numpy(pictures.read(frame)), pts=pts)
     if damage.packets:

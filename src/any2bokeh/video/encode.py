@@ -15,7 +15,7 @@ from any2bokeh.video.partial import partial_file
 from any2bokeh.video.prefetch import Channel
 from any2bokeh.video.span import WHOLE_VIDEO, find_span
 
-FRAMES_WAITING = 2  # for the encoder: 25 MB each at 1080p
+FRAMES_WAITING = 1  # for the encoder: 25 MB each at 1080p
 
 
 class VideoWriter:
@@ -36,7 +36,9 @@ class VideoWriter:
         an earlier frame could not be written.
         """
         if tuple(frame.picture.shape) != self._shape:
-            raise ShapeError(f"a frame must be {self._shape} as its source, got {tuple(frame.picture.shape)}")
+            raise ShapeError(
+                f"A frame must be {self._shape} like its source, got {tuple(frame.picture.shape)}."
+            )
         if not self._frames.put(Frame(picture=frame.picture.detach().cpu(), pts=frame.pts)):
             self._wait()
 

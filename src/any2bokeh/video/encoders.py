@@ -61,6 +61,11 @@ class Encoder:
     options: dict[str, str]
 
     @property
+    def codec(self) -> str:
+        """What it writes, such as ``h264``, whichever encoder it is."""
+        return str(av.Codec(self.name, "w").canonical_name)
+
+    @property
     def writes_hdr10(self) -> bool:
         """Whether HDR10 metadata reaches the file."""
         return self.name in HDR10_WRITERS and pixel_layout(self.pixel_format).depth > 8

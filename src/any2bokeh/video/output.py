@@ -17,7 +17,7 @@ from any2bokeh.errors import VideoError
 from any2bokeh.scene import Frame
 from any2bokeh.settings import EncodeSettings
 from any2bokeh.video.color import LIMITED, FrameMaker, is_hd, pixel_layout, written_tags
-from any2bokeh.video.containers import Container, container_of, suffixes_that_take
+from any2bokeh.video.containers import Container, container_of, where_to_write
 from any2bokeh.video.copy import Cut, StreamCopy
 from any2bokeh.video.decode import VideoInfo
 from any2bokeh.video.encoders import Encoder, choose_encoder
@@ -32,9 +32,9 @@ ARBITRARY_STARTS = ("mpegts", "mpeg")
 SOUND_RATE = 48000  # of most films
 MOV_CLOCK_MAX = 2**31 - 1
 # ProRes has no word for the range, and is read as limited.
-LIMITED_RANGE_ONLY = ("prores_ks", "prores", "prores_aw")
-# Matroska cannot be told the pixels' shape here; these encoders write it into the video itself.
-WRITE_PIXEL_ASPECT = ("libx264", "libx265")
+LIMITED_RANGE_CODECS = ("prores",)
+# PyAV cannot tell Matroska the shape of pixels; these codecs say it in the video itself.
+CODECS_WITH_PIXEL_ASPECT = ("h264", "hevc")
 
 
 class StoppedError(Exception):
@@ -118,10 +118,9 @@ def _add_video(file: Any, info: VideoInfo, encoder: Encoder, kind: Container) ->
     try:
         stream = file.add_stream(encoder.name, rate=info.frame_rate, options=encoder.options)
     except ValueError as error:
-        suffixes = suffixes_that_take(lambda output: output.add_stream(encoder.name))
         raise VideoError(
             f"A {kind.suffix} file cannot hold video of the encoder {encoder.name}.",
-            hint=f"Write to a {' or '.join(suffixes)} file.",
+            hint=where_to_write(lambda output: output.add_stream(encoder.name)),
         ) from error
     stream.time_base = info.time_base
     stream.set_display_matrix(info.display_matrix)
@@ -136,7 +135,7 @@ def _open_encoder(stream: Any, info: VideoInfo, encoder: Encoder) -> FrameMaker:
     context.time_base = info.time_base
     context.sample_aspect_ratio = 1 / info.pixel_aspect if info.orientation.transposed else info.pixel_aspect
     context.thread_count = min(os.cpu_count() or 1, MAX_THREADS)
-    if encoder.name == "libx265" and stream.container.format.name in ("mp4", "mov"):
+    if encoder.codec == "hevc" and stream.container.format.name in ("mp4", "mov"):
         context.codec_tag = "hvc1"  # Apple's players know HEVC by this name only
     tags = written_tags(
         info.color,
@@ -144,7 +143,7 @@ def _open_encoder(stream: Any, info: VideoInfo, encoder: Encoder) -> FrameMaker:
         pixel_layout(encoder.pixel_format),
         is_hd=is_hd(context.width, context.height),
     )
-    if encoder.name in LIMITED_RANGE_ONLY:
+    if encoder.codec in LIMITED_RANGE_CODECS:
         tags = replace(tags, range=LIMITED)
     context.colorspace, context.color_range = tags.matrix, tags.range
     context.color_primaries, context.color_trc = tags.primaries, tags.transfer
@@ -176,5 +175,5 @@ def _cut(start: int | None, span: Span, info: VideoInfo) -> Cut:
 def _not_written(info: VideoInfo, encoder: Encoder, kind: Container) -> Iterator[str]:
     if info.hdr10 and not encoder.writes_hdr10:
         yield "HDR10 metadata"
-    if info.pixel_aspect != 1 and kind.family == "matroska" and encoder.name not in WRITE_PIXEL_ASPECT:
+    if info.pixel_aspect != 1 and kind.family == "matroska" and encoder.codec not in CODECS_WITH_PIXEL_ASPECT:
         yield "the pixel aspect ratio"
