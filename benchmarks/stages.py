@@ -33,7 +33,7 @@ from any2bokeh.video.encode import open_writer
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def measure(run: Callable[[], None], repeats: int) -> tuple[float, float]:
+def measure(run: Callable[[], object], repeats: int) -> tuple[float, float]:
     """Median seconds on the clock and CPU-seconds of ``run``."""
     clock, cpu = [], []
     for _ in range(repeats):
@@ -62,7 +62,9 @@ def measure_command(arguments: list[str], repeats: int) -> tuple[float, float, i
     return statistics.median(clock), statistics.median(cpu), peak // kilobytes // 1024
 
 
-def measure_stages(clip: Path, track: Path, focus: float, k: float, frames: int, repeats: int) -> list[tuple]:
+def measure_stages(
+    clip: Path, track: Path, focus: float, k: float, frames: int, repeats: int
+) -> list[tuple[str, float, float]]:
     """Rows of (stage, seconds per frame, CPU-seconds per frame) for each stage of a run alone."""
     info = probe_video(clip)
     span = first_frames(frames)
@@ -100,10 +102,15 @@ def measure_stages(clip: Path, track: Path, focus: float, k: float, frames: int,
     def encode() -> None:
         write(clip.with_name("stage.mp4"), info, rendered)
 
-    stages = {"decode": read, "disparity": find_disparity, "render": render, "encode": encode}
+    stages: dict[str, Callable[[], object]] = {
+        "decode": read,
+        "disparity": find_disparity,
+        "render": render,
+        "encode": encode,
+    }
     rows = []
     for name, stage in stages.items():
-        clock, cpu = measure(stage, repeats)  # type: ignore[arg-type]
+        clock, cpu = measure(stage, repeats)
         rows.append((name, clock / frames, cpu / frames))
     return rows
 
