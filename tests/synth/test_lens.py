@@ -13,6 +13,7 @@ from any2bokeh.synth.textures import Checks, Uniform
 
 VIEW = View(width=192, height=64)
 UPRIGHT = HalfPlane(direction_deg=0)  # solid on the left half of the picture
+SMALL = View(width=192, height=16)
 COLUMNS = torch.arange(192) + 0.5 - 96  # distance of pixel centres from the middle
 ROWS = torch.arange(64)[:, None] + 0.5 - 32
 
@@ -94,17 +95,17 @@ def test_an_odd_polygon_is_upside_down_before_the_focal_plane(bare_stage, card):
 def test_a_blurred_foreground_edge_is_seen_through_as_the_disc_says(disc_share):
     white, black = Uniform((1.0, 1.0, 1.0)), Uniform((0.0, 0.0, 0.0))
     tracer = RayTracer(two_planes(near_texture=white, far_texture=black, near_shape=UPRIGHT))
-    picture = tracer.refocused(VIEW, focused(0.2, 9.0, 0.6), samples=512)
+    picture = tracer.refocused(SMALL, focused(0.2, 9.0, 0.6), samples=512)
     expected = disc_share(COLUMNS, 9.0)
     torch.testing.assert_close(picture[0].mean(0), expected, atol=0.004, rtol=0)
-    torch.testing.assert_close(picture[0], expected.expand(64, 192), atol=0.03, rtol=0)
+    torch.testing.assert_close(picture[0], expected.expand(16, 192), atol=0.03, rtol=0)
 
 
 def test_a_blurred_background_shows_what_a_sharp_foreground_hides_and_nothing_of_its_colour(disc_share):
     stage = two_planes(
         near_texture=Uniform((1.0, 0.0, 0.0)), far_texture=Uniform((0.0, 0.0, 0.0)), near_shape=UPRIGHT
     )
-    focal_px = stage.camera.focal_length_px(VIEW)
+    focal_px = stage.camera.focal_length_px(SMALL)
     hidden_m = 4 * stage.planes[1].position.start[2] / focal_px
     green = replace(  # begins 4 pixels behind the edge
         stage.planes[1],
@@ -113,7 +114,7 @@ def test_a_blurred_background_shows_what_a_sharp_foreground_hides_and_nothing_of
         shape=HalfPlane(direction_deg=0, offset_m=-hidden_m),
     )
     tracer = RayTracer(replace(stage, planes=(stage.planes[0], green, stage.planes[1])))
-    picture = tracer.refocused(VIEW, focused(0.8, 9.0, 0.6), samples=512)
+    picture = tracer.refocused(SMALL, focused(0.8, 9.0, 0.6), samples=512)
     right = COLUMNS > 0
     assert (picture[0, :, right] == 0).all()
     assert (picture[0, :, ~right] == 1).all()
@@ -123,9 +124,9 @@ def test_a_blurred_background_shows_what_a_sharp_foreground_hides_and_nothing_of
 
 def test_the_plane_in_focus_is_the_sharp_picture():
     tracer = RayTracer(two_planes(near_shape=HalfPlane(direction_deg=20)))
-    sharp = tracer.sharp(VIEW, 256)
-    picture = tracer.refocused(VIEW, focused(0.8, 9.0, 0.6), samples=1024)
-    near = (tracer.geometry(VIEW).objects == 0)[0]
+    sharp = tracer.sharp(SMALL, 256)
+    picture = tracer.refocused(SMALL, focused(0.8, 9.0, 0.6), samples=1024)
+    near = (tracer.geometry(SMALL).objects == 0)[0]
     assert near.float().mean() > 0.4
     assert (picture - sharp)[:, near].square().mean().sqrt() < 0.004
     assert (picture - sharp)[:, ~near].square().mean().sqrt() > 0.02
@@ -133,14 +134,14 @@ def test_the_plane_in_focus_is_the_sharp_picture():
 
 def test_without_blur_strength_everything_is_sharp():
     tracer = RayTracer(two_planes())
-    picture = tracer.refocused(VIEW, FocusSettings(focus_disparity=0.5, blur_strength=0), samples=1024)
-    assert (picture - tracer.sharp(VIEW, 256)).square().mean().sqrt() < 0.004
+    picture = tracer.refocused(SMALL, FocusSettings(focus_disparity=0.5, blur_strength=0), samples=1024)
+    assert (picture - tracer.sharp(SMALL, 256)).square().mean().sqrt() < 0.004
 
 
 def test_focus_beyond_the_horizon_is_possible(bare_stage, card):
     tracer = RayTracer(bare_stage(card("wall", 2.0, (0.5, 0.5, 0.5)), far_m=math.inf))
-    picture = tracer.refocused(VIEW, FocusSettings(focus_disparity=0.0, blur_strength=30), samples=16)
-    torch.testing.assert_close(picture, torch.full((3, 64, 192), 0.5), atol=1e-5, rtol=0)
+    picture = tracer.refocused(SMALL, FocusSettings(focus_disparity=0.0, blur_strength=30), samples=16)
+    torch.testing.assert_close(picture, torch.full((3, 16, 192), 0.5), atol=1e-5, rtol=0)
 
 
 def test_the_same_seed_gives_the_same_picture_and_another_seed_nearly_the_same():
@@ -148,7 +149,7 @@ def test_the_same_seed_gives_the_same_picture_and_another_seed_nearly_the_same()
         two_planes(near_texture=Checks(first=Uniform((1, 1, 1)), second=Uniform((0, 0, 0)), cell_m=0.1))
     )
     first, again, other = (
-        tracer.refocused(VIEW, focused(0.5, 5.0, 0.3), samples=256, seed=seed) for seed in (1, 1, 2)
+        tracer.refocused(SMALL, focused(0.5, 5.0, 0.3), samples=256, seed=seed) for seed in (1, 1, 2)
     )
     assert torch.equal(first, again)
     psnr_db = -10 * (first - other).square().mean().log10()
@@ -156,7 +157,7 @@ def test_the_same_seed_gives_the_same_picture_and_another_seed_nearly_the_same()
 
 
 def test_agreement_of_seeds_grows_with_samples():
-    tracer = RayTracer(thin_structures())
+    tracer = RayTracer(thin_structures().with_detail(0.25))
     view = View(width=64, height=32)
     focus = FocusSettings(focus_disparity=0.6, blur_strength=40)
     psnr_db = [
@@ -175,7 +176,7 @@ def test_agreement_of_seeds_grows_with_samples():
 
 
 def test_a_picture_does_not_depend_on_its_batches(monkeypatch):
-    tracer = RayTracer(thin_structures())
+    tracer = RayTracer(thin_structures().with_detail(0.25))
     view, focus = View(width=40, height=24), FocusSettings(focus_disparity=0.6, blur_strength=40)
     whole = tracer.refocused(view, focus, samples=16)
     monkeypatch.setattr("any2bokeh.synth.rays.BATCH_RAYS_CPU", 16 * 7 * 7)

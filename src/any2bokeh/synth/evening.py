@@ -31,7 +31,7 @@ def evening() -> Stage:
         for i, place in enumerate(((-2.2, 0.0, 10.5), (1.5, 0.0, 14.5), (-1.1, 0.0, 19.0), (4.3, 0.0, 22.0)))
     ]
     candle = Light(
-        colour=(0.2, 0.108, 0.046),
+        colour=(0.17, 0.091, 0.038),
         position=still(LANTERN[0], LANTERN[1] + 0.12, LANTERN[2] - 0.03),
         radius_m=0.16,
     )
@@ -104,8 +104,8 @@ def _table() -> tuple[Plane, ...]:
         anchor=BASE,
         texels=1200,
     )
-    page = Writing(ink=rgb("#2b2622"), paper=rgb("#efe3cc"), line_m=0.011, seed=4)
-    margin = Over((Cut(texture=page, shape=Box(size_m=(0.105, 0.15))), Uniform(rgb("#efe3cc"))))
+    page = Writing(ink=rgb("#2b2622"), paper=rgb("#b3a68e"), line_m=0.011, seed=4)
+    margin = Over((Cut(texture=page, shape=Box(size_m=(0.105, 0.15))), Uniform(rgb("#b3a68e"))))
     letter = Plane(
         name="letter",
         size_m=(0.135, 0.19),
@@ -214,7 +214,7 @@ def _town() -> tuple[Plane, ...]:
             )
         )
     shops = tuple(
-        lamp(f"shop light {i}", (x, y, z), 0.14, 5.0, rgb(tint))
+        lamp(f"shop light {i}", (x, y, z), 0.14, 3.0, rgb(tint))
         for i, (x, y, z, tint) in enumerate(
             (
                 (-8.6, 1.9, 34.0, "#ffb765"),

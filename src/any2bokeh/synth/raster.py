@@ -10,7 +10,7 @@ from torch import Tensor
 from any2bokeh.synth.scenes import Plane
 
 SUBSAMPLES = 2  # per texel and axis
-BLOCK_TEXELS = 48  # drawn at a time, so that paintings of many things look only at those nearby
+BLOCK_TEXELS = 96  # drawn at a time, so that paintings of many things look only at those nearby
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -103,7 +103,7 @@ def aperture_reach(aperture: LensSettings) -> float:
 
 
 def aperture_points(square: Tensor, aperture: LensSettings) -> Tensor:
-    """Points of the aperture ``2 *S`` (x right, y up, unit of the disc's radius) for ``2 *S`` in 0..1.
+    """Points of the aperture ``2 R`` (x right, y up, unit of the disc's radius) for ``2 R`` in 0..1.
 
     Area stays area, so evenly spread numbers are evenly spread light. At rotation 0 a polygon has a
     corner to the right.
@@ -124,7 +124,7 @@ def aperture_points(square: Tensor, aperture: LensSettings) -> Tensor:
 
 
 def aperture_contains(points: Tensor, aperture: LensSettings) -> Tensor:
-    """Whether points ``2 *S`` (x right, y up, unit of the disc's radius) lie in the aperture, ``*S`` bool."""
+    """Whether points ``2 R`` (x right, y up, unit of the disc's radius) lie in the aperture, ``R`` bool."""
     if aperture.aperture == "disc":
         return points.square().sum(0) <= 1
     sector = 2 * math.pi / aperture.blades

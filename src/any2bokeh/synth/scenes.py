@@ -21,14 +21,14 @@ class Texture(Protocol):
     """The colour of a plane's points, and where it has any."""
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Linear colour and coverage ``4 *S`` at points ``x``, ``y`` (``*S`` metres from the centre)."""
+        """Linear colour and coverage ``4 h w`` at points ``x``, ``y`` (``h w``, metres from the centre)."""
 
 
 class Shape(Protocol):
     """Where a plane is solid."""
 
     def coverage(self, x: Tensor, y: Tensor) -> Tensor:
-        """Alpha 0..1 ``*S`` at points ``x``, ``y`` (``*S`` metres from the centre)."""
+        """Alpha 0..1 at points ``x``, ``y`` (metres from the centre), of their shape."""
 
 
 def rgb(code: str) -> Rgb:

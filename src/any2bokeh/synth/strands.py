@@ -1,5 +1,6 @@
 """Paintings of many small things: leaves in a crown, blades of grass, hair."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,6 +10,7 @@ from torch import Tensor
 from any2bokeh.synth.scenes import Rgb
 from any2bokeh.synth.shapes import Outline, Point
 
+TOGETHER = 1 << 18  # things times points that are looked at at once
 SEGMENTS = 6  # straight pieces of a bent strand
 
 
@@ -32,11 +34,13 @@ class Leaves:
     seed: int = 0
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 *S``."""
+        """Colour and coverage ``4 h w``."""
         near = _near(self._places, self._lengths / 2, x, y)
         if not len(near):
             return torch.zeros(4, *x.shape, dtype=x.dtype)
-        grid = (-1, *[1] * x.ndim)
+        if _is_much(len(near), x):
+            return _by_quarters(self.paint, x, y)
+        grid = (-1, 1, 1)
         dx = x - self._places[near, 0].reshape(grid)
         dy = y - self._places[near, 1].reshape(grid)
         angles, half = self._angles[near].reshape(grid), self._lengths[near].reshape(grid) / 2
@@ -95,13 +99,15 @@ class Strands:
     seed: int = 0
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 *S``."""
+        """Colour and coverage ``4 h w``."""
         start, end = self._joints[:, :-1].flatten(0, 1), self._joints[:, 1:].flatten(0, 1)
         reach = (end - start).norm(dim=1) / 2 + self.width_m
         near = _near((start + end) / 2, reach, x, y)
         if not len(near):
             return torch.zeros(4, *x.shape, dtype=x.dtype)
-        grid = (-1, *[1] * x.ndim)
+        if _is_much(len(near), x):
+            return _by_quarters(self.paint, x, y)
+        grid = (-1, 1, 1)
         x0, y0 = (start[near, i].reshape(grid) for i in (0, 1))
         dx, dy = ((end - start)[near, i].reshape(grid) for i in (0, 1))
         along = (((x - x0) * dx + (y - y0) * dy) / (dx * dx + dy * dy)).clamp(0, 1)
@@ -141,17 +147,34 @@ def _near(places: Tensor, reaches: Tensor, x: Tensor, y: Tensor) -> Tensor:
     return keep.nonzero()[:, 0]
 
 
+def _is_much(things: int, x: Tensor) -> bool:
+    """Whether it is worth the trouble to look at fewer points at once, which fewer things are near to."""
+    return things * x.numel() > TOGETHER and min(x.shape) > 4
+
+
+def _by_quarters(paint: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
+    """What ``paint`` makes of points ``h w``, asked for in four parts."""
+    rows, columns = x.shape[0] // 2, x.shape[1] // 2
+    halves = [
+        torch.cat(
+            [paint(x[part, :columns], y[part, :columns]), paint(x[part, columns:], y[part, columns:])], 2
+        )
+        for part in (slice(None, rows), slice(rows, None))
+    ]
+    return torch.cat(halves, 1)
+
+
 def _topmost(inside: Tensor) -> tuple[Tensor, Tensor]:
-    """Of things ``E *S`` that cover points: the last one's index ``*S``, and whether there is one."""
+    """Of things ``E h w`` that cover points: the last one's index ``h w``, and whether there is one."""
     order = torch.arange(1, len(inside) + 1).reshape(-1, *[1] * (inside.ndim - 1))
     highest = (inside * order).amax(0)
     return (highest - 1).clamp(min=0), highest > 0
 
 
 def _at(values: Tensor, index: Tensor) -> Tensor:
-    """``*S`` of values ``E *S`` at an index ``*S`` per point."""
+    """The values ``E h w`` at an index ``h w`` per point, ``h w``."""
     return values.gather(0, index[None])[0]
 
 
 def _column(colour: Rgb, like: Tensor) -> Tensor:
-    return torch.tensor(colour, dtype=like.dtype).reshape(3, *[1] * like.ndim)
+    return torch.tensor(colour, dtype=like.dtype).reshape(3, 1, 1)

@@ -11,7 +11,7 @@ WARM = rgb("#ffb765")
 
 def lamp(name: str, place: Vec3, radius_m: float, radiance: float, colour: Rgb = WARM) -> Plane:
     """A glowing globe: brightest in the middle, soft at the rim."""
-    pale = (colour[0], 0.5 * (colour[0] + colour[1]), 0.6 * colour[2] + 0.3)
+    pale = (colour[0], 0.25 * colour[0] + 0.75 * colour[1], 0.8 * colour[2] + 0.12)
     globe = Rings(stops=((0.0, pale), (0.75 * radius_m, colour), (radius_m, dimmed(colour, 0.25))))
     return Plane(
         name=name,
@@ -56,7 +56,7 @@ def street_lamp(name: str, place: Vec3, height_m: float = 2.9) -> tuple[tuple[Pl
         texels=256,
     )
     top = (x, y + height_m + 0.8 * globe_m, z)
-    planes = (lamp(f"{name} globe", top, globe_m, 9.0), halo(f"{name} halo", top, 1.5, 0.16), post)
+    planes = (lamp(f"{name} globe", top, globe_m, 4.0), halo(f"{name} halo", top, 1.5, 0.16), post)
     return planes, Light(colour=dimmed(WARM, 3.4), position=still(*top), radius_m=0.5)
 
 
@@ -85,7 +85,7 @@ def garland(name: str, start: Vec3, end: Vec3, bulbs: int, sag_m: float = 0.35) 
         right, up = hang((i + 0.5) / bulbs)
         tint = (WARM, rgb("#ffd9a0"), rgb("#ff9a4d"))[i % 3]
         place = (middle[0] + right, middle[1] + up - 0.06, start[2] - 0.01)
-        lamps.append(lamp(f"{name} bulb {i}", place, 0.045, 7.0, tint))
+        lamps.append(lamp(f"{name} bulb {i}", place, 0.045, 3.5, tint))
     return (*lamps, wire)
 
 
@@ -173,6 +173,12 @@ def person(name: str, position: Motion, coat: Texture, height_m: float = 1.75, s
     )
     head = Disc(radius_m=0.062 * size, centre=(0.0, 0.415 * size), stretch=0.82)
     neck = Box(size_m=(0.05 * size, 0.08 * size), centre=(0.0, 0.345 * size))
+    face = Union(
+        parts=(
+            *(Disc(radius_m=0.007 * size, centre=(side * 0.02 * size, 0.42 * size)) for side in (-1, 1)),
+            Box(size_m=(0.03 * size, 0.006 * size), centre=(0.0, 0.385 * size)),
+        )
+    )
     hair = Without(
         whole=Disc(radius_m=0.075 * size, centre=(0.0, 0.425 * size), stretch=0.85),
         hole=Disc(radius_m=0.06 * size, centre=(0.0, 0.395 * size), stretch=0.8),
@@ -193,6 +199,7 @@ def person(name: str, position: Motion, coat: Texture, height_m: float = 1.75, s
     layers = Over(
         (
             Cut(texture=Uniform((0.03, 0.018, 0.01)), shape=hair),
+            Cut(texture=Uniform((0.04, 0.015, 0.012)), shape=face),
             Cut(texture=skin, shape=Union(parts=(head, neck))),
             Cut(texture=cloth, shape=Union(parts=(body, arms))),
             loose_hair,

@@ -21,7 +21,7 @@ class Uniform:
     colour: Rgb
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 *S``."""
+        """Colour and coverage ``4 h w``."""
         return torch.tensor([*self.colour, 1.0], dtype=x.dtype).reshape(4, *[1] * x.ndim).expand(4, *x.shape)
 
 
@@ -36,7 +36,7 @@ class Gradient:
     direction_deg: float = 90.0
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 *S``."""
+        """Colour and coverage ``4 h w``."""
         along = turned(x, y, -self.direction_deg)[0]
         return _ramp(along, self.stops)
 
@@ -49,7 +49,7 @@ class Rings:
     centre: Point = (0.0, 0.0)
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 *S``."""
+        """Colour and coverage ``4 h w``."""
         return _ramp(torch.hypot(x - self.centre[0], y - self.centre[1]), self.stops)
 
 
@@ -63,7 +63,7 @@ class Glow:
     falloff: float = 2.0
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 *S``."""
+        """Colour and coverage ``4 h w``."""
         painted = Uniform(self.colour).paint(x, y).clone()
         painted[3] = self.peak * (1 - torch.hypot(x, y) / self.radius_m).clamp(min=0) ** self.falloff
         return painted
@@ -78,7 +78,7 @@ class Checks:
     cell_m: float
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 *S``."""
+        """Colour and coverage ``4 h w``."""
         odd = ((x / self.cell_m).floor() + (y / self.cell_m).floor()) % 2 != 0
         return torch.where(odd, self.second.paint(x, y), self.first.paint(x, y))
 
@@ -94,7 +94,7 @@ class Stripes:
     share: float = 0.5
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 *S``."""
+        """Colour and coverage ``4 h w``."""
         across = turned(x, y, -self.direction_deg)[1] / self.period_m
         second = (across - across.floor()) < self.share
         return torch.where(second, self.second.paint(x, y), self.first.paint(x, y))
@@ -116,7 +116,7 @@ class Noise:
     seed: int = 0
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 *S``."""
+        """Colour and coverage ``4 h w``."""
         total = torch.zeros_like(x)
         size, weight, weights = self.scale_m, 1.0, 0.0
         for octave in range(self.octaves):
@@ -158,7 +158,7 @@ class Bricks:
     seed: int = 0
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 *S``."""
+        """Colour and coverage ``4 h w``."""
         along_y = y / self.size_m[1]
         row = along_y.floor()
         along_x = x / self.size_m[0] + self.offset * (row % 2)
@@ -185,7 +185,7 @@ class Writing:
     seed: int = 0
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 *S``."""
+        """Colour and coverage ``4 h w``."""
         row, up = _cell(y / self.line_m)
         column, along = _cell(x / (0.45 * self.line_m))
         dot_row, dot_column = (up * 8).long(), (along * 4).long()  # a letter is 3 x 5 dots in 4 x 8
@@ -207,7 +207,7 @@ class Cut:
     shape: Shape
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 *S``."""
+        """Colour and coverage ``4 h w``."""
         painted = self.texture.paint(x, y).clone()
         painted[3] *= self.shape.coverage(x, y)
         return painted
@@ -220,7 +220,7 @@ class Over:
     layers: tuple[Texture, ...]
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 *S``."""
+        """Colour and coverage ``4 h w``."""
         colour = torch.zeros(3, *x.shape, dtype=x.dtype)
         clear = torch.ones_like(x)
         for layer in self.layers:
@@ -239,7 +239,7 @@ class Times:
     second: Texture
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 *S``."""
+        """Colour and coverage ``4 h w``."""
         return self.first.paint(x, y) * self.second.paint(x, y)
 
 
@@ -252,7 +252,7 @@ class Moved:
     turn_deg: float = 0.0
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 *S``."""
+        """Colour and coverage ``4 h w``."""
         return self.texture.paint(*turned(x - self.centre[0], y - self.centre[1], -self.turn_deg))
 
 
@@ -270,7 +270,7 @@ def _smooth(share: Tensor) -> Tensor:
 
 
 def _ramp(along: Tensor, stops: tuple[tuple[float, Rgb], ...], *, smooth: bool = True) -> Tensor:
-    """Colour and full coverage ``4 *S`` of places between ``stops``; the outer ones go on for ever."""
+    """Colour and full coverage ``4 h w`` of places between ``stops``; the outer ones go on for ever."""
     colour = Uniform(stops[0][1]).paint(along, along)
     for (start, _), (end, after) in pairwise(stops):
         share = ((along - start) / max(end - start, 1e-9)).clamp(0, 1)
