@@ -56,6 +56,10 @@ def test_folder_without_videos(refuses: Bokeh, tmp_path: Path, lens: list[object
     refuses("refocus", tmp_path / "empty", *lens, sentence="empty holds no video.")
 
 
+def test_name_that_no_file_can_have(refuses: Bokeh, lens: list[object]) -> None:
+    refuses("refocus", "x" * 300 + ".mp4", *lens, sentence="Error: File name too long: xxx")
+
+
 def test_text_called_mp4(refuses: Bokeh, tmp_path: Path, lens: list[object]) -> None:
     text = tmp_path / "notes.mp4"
     text.write_text("This is no film. " * 200)

@@ -19,15 +19,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def touch(*names: str) -> list[Path]:
-    paths = [Path(name) for name in names]
-    for path in paths:
+def touch(*names: str) -> list[str]:
+    for path in map(Path, names):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    return paths
+    return list(names)
 
 
-def targets(inputs: list[Path], output: str | None = None, settings: Settings = SETTINGS) -> list[str]:
+def targets(inputs: list[str], output: str | None = None, settings: Settings = SETTINGS) -> list[str]:
     return [str(job.target) for job in make_jobs(inputs, output, settings)]
 
 
@@ -65,19 +64,25 @@ def test_several_inputs_cannot_become_one_file(output: str) -> None:
 def test_folder_stands_for_its_videos_sorted_without_results_of_ours() -> None:
     touch("in/b.MP4", "in/a.mkv", "in/a.refocus.mkv", "in/a.disparity.mkv", "in/.b.1.part.mp4", "in/note.txt")
     touch("in/deeper/c.mp4")
-    assert targets([Path("in")]) == ["in/a.refocus.mkv", "in/b.refocus.MP4"]
+    assert targets(["in"]) == ["in/a.refocus.mkv", "in/b.refocus.MP4"]
 
 
 def test_folder_with_one_video_still_writes_to_a_folder() -> None:
     touch("in/a.mp4")
     with pytest.raises(UsageError, match="one file"):
-        make_jobs([Path("in")], "out.mp4", SETTINGS)
+        make_jobs(["in"], "out.mp4", SETTINGS)
 
 
 def test_folder_without_videos_is_named() -> None:
     touch("empty/note.txt")
     with pytest.raises(VideoError, match="empty holds no video"):
-        make_jobs([Path("empty")], None, SETTINGS)
+        make_jobs(["empty"], None, SETTINGS)
+
+
+def test_empty_name_is_not_the_folder_one_stands_in() -> None:
+    touch("a.mp4")
+    with pytest.raises(UsageError, match="empty"):
+        make_jobs([""], None, SETTINGS)
 
 
 def test_two_inputs_for_one_output_are_named_before_anything_starts() -> None:
@@ -91,7 +96,7 @@ def test_result_never_replaces_its_input(output: str) -> None:
     Path("link.mp4").symlink_to("a.mp4")
     Path("hard.mp4").hardlink_to("a.mp4")
     with pytest.raises(UsageError, match="would replace a file that is read"):
-        make_jobs([Path("a.mp4")], output, SETTINGS)
+        make_jobs(["a.mp4"], output, SETTINGS)
 
 
 def test_result_never_replaces_another_input_or_a_track() -> None:
@@ -99,7 +104,7 @@ def test_result_never_replaces_another_input_or_a_track() -> None:
         make_jobs(touch("a.mp4", "a.refocus.mp4"), None, SETTINGS)
     touch("track.mkv")
     with pytest.raises(UsageError, match="would replace"):
-        make_jobs([Path("a.mp4")], "track.mkv", with_tracks("track.mkv"))
+        make_jobs(["a.mp4"], "track.mkv", with_tracks("track.mkv"))
 
 
 def test_each_input_takes_its_own_track_from_a_folder() -> None:
@@ -111,7 +116,7 @@ def test_each_input_takes_its_own_track_from_a_folder() -> None:
 
 def test_tracks_may_lie_beside_the_inputs() -> None:
     touch("in/a.mp4", "in/a.disparity.mkv", "in/a.refocus.mp4")
-    jobs = make_jobs([Path("in")], None, with_tracks("in"))
+    jobs = make_jobs(["in"], None, with_tracks("in"))
     assert [str(job.settings.depth.track) for job in jobs] == ["in/a.disparity.mkv"]
 
 

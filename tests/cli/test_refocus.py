@@ -48,7 +48,8 @@ def last_frame(path: Path) -> NDArray[np.int32]:
     """Luma as it is stored."""
     with av.open(str(path)) as container:
         *_, frame = container.decode(video=0)
-        return frame.to_ndarray()[: frame.height].astype(np.int32)
+        luma: NDArray[np.uint8] = frame.to_ndarray()[: frame.height]
+        return luma.astype(np.int32)
 
 
 def test_result_has_every_frame_at_its_time_and_its_path_on_stdout(

@@ -68,8 +68,12 @@ def _failure(error: Exception) -> Failure:
         context = getattr(error, "ctx", None)
         hint = f"{context.command_path} --help lists what is accepted." if context else ""
         return Failure(" ".join(error.format_message().split()), hint, error.exit_code)
-    sentence = " ".join(str(error).split()) or type(error).__name__
-    return Failure(f"unexpected {type(error).__name__}: {sentence}", "--debug shows the traceback.", FAILED)
+    hint = "--debug shows the traceback."
+    if isinstance(error, OSError) and error.strerror:
+        place = f": {error.filename}" if error.filename else ""
+        return Failure(f"{error.strerror}{place}", hint, FAILED)
+    sentence = " ".join(str(error).split()) or "no message"
+    return Failure(f"unexpected {type(error).__name__}: {sentence}", hint, FAILED)
 
 
 @contextmanager

@@ -26,13 +26,16 @@ class Job:
     folder: Path | None
 
 
-def make_jobs(inputs: list[Path], output: str | None, settings: Settings) -> list[Job]:
+def make_jobs(inputs: list[str], output: str | None, settings: Settings) -> list[Job]:
     """One job for each input; a folder stands for the videos in it.
 
     Raises ``UsageError`` where two results, or a result and a file that is read, would be one file.
     """
-    sources = [video for path in inputs for video in (_videos_in(path) if path.is_dir() else [path])]
-    several = len(inputs) > 1 or inputs[0].is_dir()
+    if "" in inputs:
+        raise UsageError("The name of an input is empty.")
+    paths = [Path(name) for name in inputs]
+    sources = [video for path in paths for video in (_videos_in(path) if path.is_dir() else [path])]
+    several = len(paths) > 1 or paths[0].is_dir()
     folder = _output_folder(output, several)
     jobs = [
         Job(

@@ -1,6 +1,5 @@
 """``bokeh refocus``: clips in, refocused clips out."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 def refocus(
     *,
-    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Videos, or folders of videos.")],
+    inputs: Annotated[list[str], typer.Argument(metavar="IN...", help="Videos, or folders of videos.")],
     output: Annotated[
         str | None,
         typer.Option(
