@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Timer
 from types import FrameType
 from typing import TypeVar
 
@@ -81,6 +82,10 @@ def signals_as_exceptions() -> Iterator[None]:
     """Raise ``Stopped`` in the main thread at the first signal; the second ends the process at once."""
 
     def stop(number: int, frame: FrameType | None) -> None:
+        if _is_importing(frame):
+            # Large packages import parts of themselves on trial and swallow whatever goes wrong.
+            Timer(0.1, signal.raise_signal, [number]).start()
+            return
         signal.signal(number, signal.SIG_DFL)
         raise Stopped(number)
 
@@ -94,3 +99,11 @@ def signals_as_exceptions() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame:
+        if frame.f_globals.get("__name__") == "importlib._bootstrap":
+            return True
+        frame = frame.f_back
+    return False
