@@ -1,8 +1,6 @@
 """``bokeh doctor``: what this machine has of all that the program stands on."""
 
-import platform
 import shutil
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from any2bokeh.cli.options import Json
@@ -35,6 +33,9 @@ def doctor(*, as_json: Json = False) -> None:
 
 
 def _versions() -> dict[str, str]:
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
     from any2bokeh.video.encoders import ffmpeg_version
 
     versions = {"python": f"{platform.python_version()} on {platform.platform()}"}
