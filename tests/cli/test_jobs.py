@@ -8,7 +8,7 @@ import pytest
 from any2bokeh.cli.errors import UsageError
 from any2bokeh.cli.jobs import make_jobs
 from any2bokeh.errors import VideoError
-from any2bokeh.settings import DepthSettings, FocusSettings, Settings
+from any2bokeh.settings import DepthSettings, EncodeSettings, FocusSettings, Settings
 
 SETTINGS = Settings(focus=FocusSettings(focus_disparity=0.5, blur_strength=8))
 
@@ -36,6 +36,12 @@ def with_tracks(tracks: str) -> Settings:
 
 def test_result_stands_beside_the_input_by_default() -> None:
     assert targets(touch("films/a.b.mp4")) == ["films/a.b.refocus.mp4"]
+
+
+def test_result_is_matroska_where_the_input_cannot_be_written_as_it_is() -> None:
+    assert targets(touch("a.avi")) == ["a.refocus.mkv"]
+    lossless = replace(SETTINGS, encode=EncodeSettings(lossless=True))
+    assert targets(touch("b.mp4"), settings=lossless) == ["b.refocus.mkv"]
 
 
 def test_one_input_and_a_name_is_a_file() -> None:

@@ -40,7 +40,7 @@ def depth(
     Estimates the disparity of a video, or converts the track given with --disparity. With --colors and
     without -o, only the colours are written.
     """
-    track = output or (None if colors else result_path(source, "disparity", suffix=".mkv"))
+    track = output or (None if colors else result_path(source, "disparity", ".mkv"))
     if track and track.suffix.lower() != ".mkv":
         raise UsageError(f"A track is a Matroska file: {track} must end in .mkv.", hint="See --colors.")
     targets = [target for target in (track, colors) if target]

@@ -40,7 +40,9 @@ def make_jobs(inputs: list[str], output: str | None, settings: Settings) -> list
     jobs = [
         Job(
             source=source,
-            target=Path(output) if output and not folder else result_path(source, "refocus", folder),
+            target=Path(output)
+            if output and not folder
+            else result_path(source, "refocus", _result_suffix(source, settings), folder),
             settings=_with_own_track(settings, source) if several else settings,
             folder=folder,
         )
@@ -53,9 +55,16 @@ def make_jobs(inputs: list[str], output: str | None, settings: Settings) -> list
     return jobs
 
 
-def result_path(source: Path, what: str, folder: Path | None = None, suffix: str = "") -> Path:
-    """``<stem>.<what><suffix>`` beside ``source`` or in ``folder``; the suffix is the source's by default."""
-    return (folder or source.parent) / f"{source.stem}.{what}{suffix or source.suffix}"
+def result_path(source: Path, what: str, suffix: str, folder: Path | None = None) -> Path:
+    """``<stem>.<what><suffix>`` beside ``source`` or in ``folder``."""
+    return (folder or source.parent) / f"{source.stem}.{what}{suffix}"
+
+
+def _result_suffix(source: Path, settings: Settings) -> str:
+    """The source's own, or Matroska's, which takes everything, for kinds of file that are only read."""
+    from any2bokeh.video.containers import CONTAINERS
+
+    return ".mkv" if settings.encode.lossless or source.suffix.lower() not in CONTAINERS else source.suffix
 
 
 def make_folder(folder: Path) -> None:

@@ -34,7 +34,7 @@ def preview(
     Writes one PNG: above the original and its disparity (near is bright), below what is in focus (tinted)
     and the result. Disparity that has to be estimated is that of the whole range, and kept for refocus.
     """
-    target = output or result_path(source, "preview", suffix=".png")
+    target = output or result_path(source, "preview", ".png")
     if target.suffix.lower() != ".png":
         raise UsageError(f"A preview is a PNG: {target} must end in .png.")
     check_targets([target], [source, settings.depth.track])
