@@ -95,7 +95,7 @@ def test_codes_are_those_of_the_matrix_and_range(clips, matrix, color_range):
 )
 def test_untagged_video_is_bt709_from_hd_on_and_bt601_below(size, matrix):
     picture = np.broadcast_to(np.float32([0.8, 0.3, 0.1])[:, None, None], (3, size[1], size[0]))
-    tagged = FrameMaker("yuv420p", ColorTags(matrix, 1), UPRIGHT).make(picture)
+    tagged = FrameMaker("yuv420p10le", ColorTags(matrix, 1), UPRIGHT).make(picture)
     untagged = PictureReader(ColorTags(), UPRIGHT).read(tagged)
     assert np.abs(untagged - picture).max() < 0.01  # of the other matrix: 0.05
 

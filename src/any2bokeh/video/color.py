@@ -1,5 +1,6 @@
 """Colour: what the numbers of a file mean, and pictures from its frames and back."""
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
@@ -10,6 +11,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from any2bokeh.video.chroma import downsample, upsample
+from any2bokeh.video.matrix import LUMA_SHARES, Coding, from_rgb, to_rgb
 from any2bokeh.video.orientation import Orientation
 
 UNSPECIFIED = 2  # as matrix, primaries or transfer; an unspecified range is 0
@@ -17,21 +19,12 @@ LIMITED, FULL = 1, 2  # ranges
 RGB, BT709, SMPTE170M = 0, 1, 6  # matrices
 PQ, HLG = 16, 18  # transfers
 
-# The matrix of H.273 -> the one that FFmpeg's scaler computes with. BT.2020 with constant luminance is
-# read and written as the usual BT.2020, which brings the same codes back.
-SCALER_MATRIX = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
-
 CONVERSION = int(
     Interpolation.BICUBIC
     | Interpolation.ACCURATE_RND
     | Interpolation.FULL_CHR_H_INT
     | Interpolation.FULL_CHR_H_INP
 )
-# SWS_UNSTABLE, the scaler's new conversions: exact in float, where the old ones are low by half an 8-bit
-# code. They read and write past the ends of packed pictures and of very small ones (seen with Valgrind), so
-# they get planar pictures only, on a canvas of at least this size.
-NEW_CONVERSION = CONVERSION | 1 << 20
-CANVAS_WIDTH, CANVAS_HEIGHT = 128, 16
 
 
 @dataclass(frozen=True)
@@ -53,7 +46,7 @@ class ColorTags:
     @property
     def is_known(self) -> bool:
         """Whether the matrix is one that can be computed with."""
-        return self.matrix in (RGB, UNSPECIFIED, *SCALER_MATRIX)
+        return self.matrix in (RGB, UNSPECIFIED, *LUMA_SHARES)
 
 
 @dataclass(frozen=True)
@@ -74,11 +67,19 @@ class PixelLayout:
 
     @property
     def planar(self) -> str:
-        """The format with the same codes, but alpha, in planes of their own; some rare ones have none."""
+        """The format with the same codes, but alpha, in planes of their own.
+
+        Rare chroma (4:1:1, 4:4:0, ...) becomes 4:4:4.
+        """
         if self.kind != "yuv":
             return _sized("gbrp" if self.kind == "rgb" else "gray", self.depth)
-        sampling = {(2, 2): "420", (2, 1): "422", (1, 1): "444"}.get((self.across, self.down))
-        return _sized(f"yuv{sampling}p", self.depth) if sampling else self.name
+        sampling = {(2, 2): "420", (2, 1): "422"}.get((self.across, self.down), "444")
+        return _sized(f"yuv{sampling}p", self.depth)
+
+    @property
+    def is_planar(self) -> bool:
+        """Whether the codes are in such planes already, maybe with one of alpha behind them."""
+        return re.sub("^(yuv|gbr)[aj]", r"\1", self.name) == self.planar
 
     @property
     def full_chroma(self) -> str:
@@ -124,9 +125,7 @@ class PictureReader:
     def __init__(self, tags: ColorTags, orientation: Orientation) -> None:
         self._tags = tags
         self._orientation = orientation
-        # One for each step: a reformatter keeps what it worked out for the conversion before.
-        self._to_planar, self._to_rgb = VideoReformatter(), VideoReformatter()
-        self._full_chroma: av.VideoFrame | None = None
+        self._reformatter = VideoReformatter()
 
     def read(self, frame: av.VideoFrame) -> NDArray[np.float32]:
         """Return the frame as R'G'B', ``3 H W`` in 0..1, in memory of its own.
@@ -135,37 +134,18 @@ class PictureReader:
         """
         layout = pixel_layout(frame.format.name)
         coding = _coding(self._tags, layout, frame)
-        if layout.planar != layout.name:
-            frame = coding.repack(self._to_planar, frame, layout.planar)
+        if not layout.is_planar:
+            frame = _repack(self._reformatter, frame, layout.planar, coding)
+        planes = _color_planes(frame, layout)
         if layout.is_halved:
-            frame = self._with_full_chroma(frame, layout)
-        rgb = self._to_rgb.reformat(
-            _on_canvas(frame, *_canvas_size(frame.width, frame.height)),
-            format="gbrpf32le",
-            src_colorspace=coding.matrix,
-            src_color_range=coding.range,
-            dst_color_range=FULL,
-            interpolation=_conversion(layout),
-            threads=1,
-        )
+            chromas = _full_chromas(planes)
+            for half, full in zip(planes[1:], chromas, strict=True):
+                upsample(half, full, lines=layout.down == 2, top=coding.top)
+            planes = [planes[0], *chromas]
         width, height = self._orientation.size(frame.width, frame.height)
         picture = np.empty((3, height, width), np.float32)
-        for channel, plane in zip(picture, _rgb_planes(rgb), strict=True):
-            coded = plane[: frame.height, : frame.width]
-            np.clip(self._orientation.displayed(coded), 0, 1, out=channel)
+        to_rgb(planes, coding, self._orientation.coded(picture))
         return picture
-
-    def _with_full_chroma(self, half: av.VideoFrame, layout: PixelLayout) -> av.VideoFrame:
-        wanted = half.width, half.height, layout.full_chroma
-        full = self._full_chroma  # kept: a new one for each frame would cost page faults
-        if full is None or (full.width, full.height, full.format.name) != wanted:
-            full = self._full_chroma = av.VideoFrame(*wanted)
-        luma, *chromas = (plane_codes(plane, layout.depth) for plane in half.planes)
-        full_luma, *full_chromas = (plane_codes(plane, layout.depth) for plane in full.planes)
-        full_luma[:] = luma
-        for chroma, full_chroma in zip(chromas, full_chromas, strict=True):
-            upsample(chroma, full_chroma, lines=layout.down == 2, top=2**layout.depth - 1)
-        return full
 
 
 class FrameMaker:
@@ -175,32 +155,26 @@ class FrameMaker:
         self._layout = pixel_layout(pixel_format)
         self._tags = tags
         self._orientation = orientation
-        self._rgb: av.VideoFrame | None = None
-        self._from_rgb, self._from_planar = VideoReformatter(), VideoReformatter()
+        self._reformatter = VideoReformatter()
 
     def make(self, picture: NDArray[np.float32]) -> av.VideoFrame:
-        """Return the frame of R'G'B' ``3 H W`` in 0..1, tagged."""
-        coded = self._orientation.coded(picture)
+        """Return the frame of R'G'B' ``3 H W`` in 0..1, tagged; alpha, if any, is opaque."""
+        coded, layout = self._orientation.coded(picture), self._layout
         height, width = coded.shape[1:]
-        if self._rgb is None:
-            self._rgb = av.VideoFrame(*_canvas_size(width, height), "gbrpf32le")
-        for channel, plane in zip(coded, _rgb_planes(self._rgb), strict=True):
-            plane[:height, :width] = channel
-        layout, coding = self._layout, _coding(self._tags, self._layout, self._rgb)
-        frame = self._from_rgb.reformat(
-            self._rgb,
-            format=layout.full_chroma,
-            dst_colorspace=coding.matrix,
-            src_color_range=FULL,
-            dst_color_range=coding.range,
-            interpolation=_conversion(layout),
-            threads=1,
-        )
-        frame = _on_canvas(frame, width, height)
+        frame = av.VideoFrame(width, height, layout.name if layout.is_planar else layout.planar)
+        coding = _coding(self._tags, layout, frame)
+        planes = _color_planes(frame, layout)
         if layout.is_halved:
-            frame = _with_half_chroma(frame, layout)
-        if layout.planar != layout.name:
-            frame = coding.repack(self._from_planar, frame, layout.name)
+            chromas = _full_chromas(planes)
+            from_rgb(coded, coding, [planes[0], *chromas])
+            for full, half in zip(chromas, planes[1:], strict=True):
+                downsample(full, half, lines=layout.down == 2, top=coding.top)
+        else:
+            from_rgb(coded, coding, planes)
+        if not layout.is_planar:
+            frame = _repack(self._reformatter, frame, layout.name, coding)
+        elif layout.has_alpha:
+            plane_codes(frame.planes[-1], layout.depth)[:] = coding.top
         # Some encoders (ProRes) tell the frame's tags, others the stream's.
         frame.colorspace, frame.color_range = self._tags.matrix, self._tags.range
         frame.color_primaries, frame.color_trc = self._tags.primaries, self._tags.transfer
@@ -219,67 +193,43 @@ def plane_codes(plane: Any, depth: int) -> NDArray[Any]:
     return rows[:: 1 if plane.line_size > 0 else -1, : plane.width]
 
 
-@dataclass(frozen=True)
-class _Coding:
-    """The matrix, in the scaler's numbers, and the range that codes are computed with."""
-
-    matrix: int
-    range: int
-
-    def repack(self, reformatter: VideoReformatter, frame: av.VideoFrame, pixel_format: str) -> av.VideoFrame:
-        """The same codes in another format."""
-        return reformatter.reformat(
-            frame,
-            format=pixel_format,
-            src_colorspace=self.matrix,
-            dst_colorspace=self.matrix,
-            src_color_range=self.range,
-            dst_color_range=self.range,
-            interpolation=CONVERSION,
-            threads=1,
-        )
+def _coding(tags: ColorTags, layout: PixelLayout, frame: av.VideoFrame) -> Coding:
+    untagged = BT709 if is_hd(frame.width, frame.height) else SMPTE170M
+    return Coding(
+        kind=layout.kind,
+        depth=max(layout.depth, 8),
+        matrix=tags.matrix if tags.matrix in LUMA_SHARES else untagged,
+        is_full_range=layout.is_full_range(tags),
+        chroma_step=(layout.across, layout.down) if layout.is_halved else (1, 1),
+    )
 
 
-def _coding(tags: ColorTags, layout: PixelLayout, frame: av.VideoFrame) -> _Coding:
-    untagged = BT709 if is_hd(frame.width, frame.height) else SCALER_MATRIX[SMPTE170M]
-    return _Coding(SCALER_MATRIX.get(tags.matrix, untagged), FULL if layout.is_full_range(tags) else LIMITED)
+def _color_planes(frame: av.VideoFrame, layout: PixelLayout) -> list[NDArray[Any]]:
+    """The samples of a planar frame: R G B (which FFmpeg has as G, B, R), Y Cb Cr, or gray."""
+    order = {"rgb": (2, 0, 1), "yuv": (0, 1, 2), "gray": (0,)}[layout.kind]
+    return [plane_codes(frame.planes[index], layout.depth) for index in order]
 
 
-def _rgb_planes(rgb: av.VideoFrame) -> list[NDArray[np.float32]]:
-    """The R, G and B planes of a frame in ``gbrpf32le``, which has them as G, B, R."""
-    return [plane_codes(rgb.planes[index], 32) for index in (2, 0, 1)]
+def _full_chromas(planes: list[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Room for chroma as large as the luma of these planes."""
+    return [np.empty(planes[0].shape, planes[0].dtype) for _ in planes[1:]]
 
 
-def _conversion(layout: PixelLayout) -> int:
-    has_full_planes = layout.kind != "yuv" or layout.is_halved or layout.across == layout.down == 1
-    return NEW_CONVERSION if has_full_planes else CONVERSION
-
-
-def _canvas_size(width: int, height: int) -> tuple[int, int]:
-    return max(width, CANVAS_WIDTH), max(height, CANVAS_HEIGHT)
-
-
-def _on_canvas(frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
-    """The picture in the corner of a larger or smaller frame, if it is not of this size already."""
-    if (frame.width, frame.height) == (width, height):
-        return frame
-    depth = pixel_layout(frame.format.name).depth
-    canvas = av.VideoFrame(width, height, frame.format.name)
-    canvas.colorspace, canvas.color_range = frame.colorspace, frame.color_range
-    height, width = min(height, frame.height), min(width, frame.width)
-    for plane, canvas_plane in zip(frame.planes, canvas.planes, strict=True):
-        plane_codes(canvas_plane, depth)[:height, :width] = plane_codes(plane, depth)[:height, :width]
-    return canvas
-
-
-def _with_half_chroma(full: av.VideoFrame, layout: PixelLayout) -> av.VideoFrame:
-    half = av.VideoFrame(full.width, full.height, layout.planar)
-    full_luma, *full_chromas = (plane_codes(plane, layout.depth) for plane in full.planes)
-    luma, *chromas = (plane_codes(plane, layout.depth) for plane in half.planes)
-    luma[:] = full_luma
-    for full_chroma, chroma in zip(full_chromas, chromas, strict=True):
-        downsample(full_chroma, chroma, lines=layout.down == 2, top=2**layout.depth - 1)
-    return half
+def _repack(
+    reformatter: VideoReformatter, frame: av.VideoFrame, pixel_format: str, coding: Coding
+) -> av.VideoFrame:
+    """The same codes in another format: with equal matrices and ranges FFmpeg only moves them."""
+    color_range = FULL if coding.is_full_range else LIMITED
+    return reformatter.reformat(
+        frame,
+        format=pixel_format,
+        src_colorspace=BT709,
+        dst_colorspace=BT709,
+        src_color_range=color_range,
+        dst_color_range=color_range,
+        interpolation=CONVERSION,
+        threads=1,
+    )
 
 
 def _sized(name: str, depth: int) -> str:
