@@ -219,7 +219,7 @@ def test_pixel_format_that_cannot_take_an_odd_size(
         (["--pix-fmt", "yuv999p"], "The encoder libx264 has no pixel format yuv999p."),
         (["--codec", "vhs"], "encoder called 'vhs'."),
         (["--preset", "hasty"], "preset hasty"),
-        (["--lossless"], "Lossless video (FFV1) cannot be written to a .mp4 file."),
+        (["--lossless", "-o", "lossless.mp4"], "Lossless video (FFV1) cannot be written to a .mp4 file."),
         (["--start", "9"], "has no frame in the range that was asked for."),
         (["--start", "f2", "--end", "f2"], "has no frame in the range that was asked for."),
     ],

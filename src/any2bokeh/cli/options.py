@@ -82,7 +82,7 @@ OPTIONS: dict[object, dict[str, Any]] = {
         "track": option(
             "--disparity",
             help="Disparity track to use: a gray video, a folder of PNGs, .npy or .npz;"
-            " for several inputs a folder with one file per input, <stem>*.",
+            " for several inputs a folder with one track for each, <stem>.*",
         ),
         "kind": option(
             "--disparity-kind", help="What the values of --disparity mean: inverted is 1 - disparity."
