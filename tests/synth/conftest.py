@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from any2bokeh.synth.scenes import Camera, Plane, Rgb, Shape, Stage, still
+from any2bokeh.synth.scenes import Camera, Plane, Rgb, Stage, still
 from any2bokeh.synth.textures import Uniform
 
 
@@ -23,26 +23,16 @@ def bare_stage() -> Callable[..., Stage]:
 
 @pytest.fixture
 def card() -> Callable[..., Plane]:
-    """A plane of one colour that faces the camera."""
+    """A plane of one colour that faces the camera at ``x``, ``y``."""
 
     def make(
-        name: str,
-        depth_m: float,
-        colour: Rgb,
-        *,
-        size_m: float = 50.0,
-        x: float = 0.0,
-        y: float = 0.0,
-        shape: Shape | None = None,
-        emission: float | None = None,
+        name: str, depth_m: float, colour: Rgb, *, size_m: float = 50.0, x: float = 0.0, y: float = 0.0
     ) -> Plane:
         return Plane(
             name=name,
             size_m=(size_m, size_m),
             texture=Uniform(colour),
-            shape=shape,
             position=still(x, y, depth_m),
-            emission=emission,
             texels=1,
         )
 

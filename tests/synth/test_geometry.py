@@ -110,7 +110,7 @@ def test_rolling_a_plane_turns_it_counter_clockwise(bare_stage, card):
 
 
 def test_the_object_mask_agrees_with_the_disparity(bare_stage, card):
-    near = card("near", 2.0, (1, 0, 0), shape=Disc(radius_m=0.4))
+    near = replace(card("near", 2.0, (1, 0, 0)), shape=Disc(radius_m=0.4))
     far = card("far", 5.0, (0, 1, 0))
     tracer = RayTracer(bare_stage(far, near))
     geometry = tracer.geometry(SQUARE)
@@ -125,7 +125,7 @@ def test_the_object_mask_agrees_with_the_disparity(bare_stage, card):
 
 
 def test_alpha_below_one_half_is_seen_through(bare_stage, card):
-    veil = card("veil", 2.0, (1, 0, 0), shape=Disc(radius_m=0.5, softness_m=0.8))
+    veil = replace(card("veil", 2.0, (1, 0, 0)), shape=Disc(radius_m=0.5, softness_m=0.8))
     geometry = RayTracer(bare_stage(veil, card("far", 5.0, (0, 1, 0)))).geometry(SQUARE)
     assert (geometry.objects == 0).sum() == pytest.approx(math.pi * (96 * 0.5 / 2) ** 2, rel=0.01)
 

@@ -26,8 +26,8 @@ def focused(disparity: float, coc_px: float, off_focus: float) -> FocusSettings:
 def light_spot(bare_stage, card, disparity: float, *, side_px: float, emission: float):
     """A dark stage with one shining square, ``side_px`` wide."""
     depth_m = bare_stage().depth_m(disparity)
-    spot = card("spot", depth_m, (1, 1, 1), size_m=side_px * depth_m / 192, emission=emission)
-    return RayTracer(bare_stage(spot))
+    spot = card("spot", depth_m, (1, 1, 1), size_m=side_px * depth_m / 192)
+    return RayTracer(bare_stage(replace(spot, emission=emission)))
 
 
 def test_the_aperture_follows_from_blur_strength(bare_stage):

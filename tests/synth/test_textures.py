@@ -187,7 +187,8 @@ def test_a_patch_repeats_mirrored():
 
 def test_light_falls_with_the_square_of_the_distance_and_not_on_what_shines(bare_stage, card):
     lamp = Light(colour=(1.0, 0.5, 0.0), position=still(0, 0, 1.0), radius_m=1e-3)
-    wall, sign = card("wall", 4.0, (0.5, 0.5, 0.5)), card("sign", 4.0, (0.5, 0.5, 0.5), emission=3.0)
+    wall = card("wall", 4.0, (0.5, 0.5, 0.5))
+    sign = replace(wall, emission=3.0)
     lit, shining = (
         RayTracer(bare_stage(plane, lights=(lamp,), ambient=(0.1, 0.1, 0.1))).sharp(View(width=33, height=33))
         for plane in (wall, sign)

@@ -22,16 +22,32 @@ from any2bokeh.synth.textures import (
 TABLE_M = 0.74  # height of the table
 LANTERN = (-0.16, TABLE_M, 1.5)
 NEAR_M, FAR_M = 0.6, 80.0
+STREET_LAMPS = ((-2.2, 0.0, 10.5), (1.5, 0.0, 14.5), (-1.1, 0.0, 19.0), (4.3, 0.0, 22.0))
+SHOP_LIGHTS = (
+    ((-8.6, 1.9, 34.0), "#ffb765"),
+    ((-6.9, 1.2, 31.0), "#ff6b52"),
+    ((-3.6, 2.2, 36.0), "#ffe0b0"),
+    ((-2.3, 0.9, 29.0), "#6fd0c8"),
+    ((-0.4, 1.8, 37.0), "#ffb765"),
+    ((1.5, 1.1, 33.0), "#ffd08a"),
+    ((2.9, 2.0, 35.0), "#ff7d57"),
+    ((4.6, 1.3, 30.0), "#ffb765"),
+    ((6.6, 2.1, 36.0), "#7fc9d6"),
+    ((8.8, 1.5, 32.0), "#ffc98a"),
+)
+HOUSES = (  # x, z, width, height
+    (-16.0, 46.0, 11.0, 6.9),
+    (-5.5, 52.0, 8.0, 5.2),
+    (4.0, 48.0, 8.0, 8.6),
+    (17.0, 44.0, 12.0, 6.2),
+)
 
 
 def evening() -> Stage:
-    """The whole scene; the camera trucks to the right by 6 cm per second and turns back a little."""
-    lamps = [
-        street_lamp(f"lamp {i}", place)
-        for i, place in enumerate(((-2.2, 0.0, 10.5), (1.5, 0.0, 14.5), (-1.1, 0.0, 19.0), (4.3, 0.0, 22.0)))
-    ]
+    """The whole scene, good for some 4 seconds: the camera trucks right and turns back to the table."""
+    lamps = [street_lamp(f"lamp {i}", place) for i, place in enumerate(STREET_LAMPS)]
     candle = Light(
-        colour=(0.17, 0.091, 0.038),
+        colour=(0.15, 0.081, 0.034),
         position=still(LANTERN[0], LANTERN[1] + 0.12, LANTERN[2] - 0.03),
         radius_m=0.16,
     )
@@ -85,6 +101,7 @@ def _branch() -> tuple[Plane, ...]:
 
 
 def _table() -> tuple[Plane, ...]:
+    """The subject: a lantern among things on a table."""
     wood = Times(
         Bricks(
             tints=(rgb("#94714f"), rgb("#836246"), rgb("#a07d5a"), rgb("#8b6a4b")),
@@ -104,8 +121,8 @@ def _table() -> tuple[Plane, ...]:
         anchor=BASE,
         texels=1200,
     )
-    page = Writing(ink=rgb("#2b2622"), paper=rgb("#b3a68e"), line_m=0.011, seed=4)
-    margin = Over((Cut(texture=page, shape=Box(size_m=(0.105, 0.15))), Uniform(rgb("#b3a68e"))))
+    page = Writing(ink=rgb("#2b2622"), paper=rgb("#a89c85"), line_m=0.011, seed=4)
+    margin = Over((Cut(texture=page, shape=Box(size_m=(0.105, 0.15))), Uniform(rgb("#a89c85"))))
     letter = Plane(
         name="letter",
         size_m=(0.135, 0.19),
@@ -124,6 +141,7 @@ def _table() -> tuple[Plane, ...]:
 
 
 def _promenade() -> tuple[Plane, ...]:
+    """The ground behind the table, a railing, lights on wires and people."""
     paving = Times(
         Bricks(
             tints=(rgb("#6d6761"), rgb("#7b746b"), rgb("#645f5b"), rgb("#857a6c")),
@@ -161,6 +179,17 @@ def _promenade() -> tuple[Plane, ...]:
         anchor=BASE,
         texels=1,
     )
+    return (
+        railing,
+        *garland("garland near", (-2.4, 1.86, 6.0), (2.3, 1.8, 6.0), 11, 0.26),
+        *garland("garland far", (-3.6, 2.62, 11.0), (3.9, 2.5, 11.0), 15, 0.5),
+        *_walkers(),
+        ground,
+    )
+
+
+def _walkers() -> tuple[Plane, ...]:
+    """Two people who stroll to the right."""
     tartan = Over(
         (
             Cut(texture=Uniform(rgb("#d9c08a")), shape=Bars(period_m=0.09, width_m=0.008)),
@@ -178,72 +207,28 @@ def _promenade() -> tuple[Plane, ...]:
         start=(0.45, 0.0, 12.2), velocity=(0.16, 0.0, 0.0), sway=(0.0, 0.012, 0.0), sway_period_s=0.6
     )
     return (
-        railing,
-        *garland("garland near", (-2.4, 1.86, 6.0), (2.3, 1.8, 6.0), 11, 0.26),
-        *garland("garland far", (-3.6, 2.62, 11.0), (3.9, 2.5, 11.0), 15, 0.5),
         person("walker", walk, tartan, 1.72, seed=1),
         person("stroller", stroll, striped, 1.8, seed=2),
         shadow("walkers' shadow", (0.4, 0.0, 12.1), 0.9, 0.6),
-        ground,
     )
 
 
 def _town() -> tuple[Plane, ...]:
-    lit, dim, dark = rgb("#ffc273"), rgb("#8a5a35"), rgb("#11141d")
-    houses = []
-    for i, (x, z, width_m, height_m) in enumerate(
-        ((-16.0, 46.0, 11.0, 6.9), (-5.5, 52.0, 8.0, 5.2), (4.0, 48.0, 8.0, 8.6), (17.0, 44.0, 12.0, 6.2))
-    ):
-        facade = Bricks(
-            tints=(dark, dark, dim, lit, dark),
-            joint=rgb("#1e2233"),
-            size_m=(1.5, 1.7),
-            joint_m=0.75,
-            offset=0.0,
-            seed=20 + i,
-        )
-        houses.append(
-            Plane(
-                name=f"house {i}",
-                size_m=(width_m, height_m),
-                texture=facade,
-                position=still(x, 0.0, z),
-                anchor=BASE,
-                emission=0.8,
-                texels=256,
-            )
-        )
+    """Trees, lights, houses and the sky behind them."""
     shops = tuple(
-        lamp(f"shop light {i}", (x, y, z), 0.14, 3.0, rgb(tint))
-        for i, (x, y, z, tint) in enumerate(
-            (
-                (-8.6, 1.9, 34.0, "#ffb765"),
-                (-6.9, 1.2, 31.0, "#ff6b52"),
-                (-3.6, 2.2, 36.0, "#ffe0b0"),
-                (-2.3, 0.9, 29.0, "#6fd0c8"),
-                (-0.4, 1.8, 37.0, "#ffb765"),
-                (1.5, 1.1, 33.0, "#ffd08a"),
-                (2.9, 2.0, 35.0, "#ff7d57"),
-                (4.6, 1.3, 30.0, "#ffb765"),
-                (6.6, 2.1, 36.0, "#7fc9d6"),
-                (8.8, 1.5, 32.0, "#ffc98a"),
-            )
+        lamp(f"shop light {i}", place, 0.14, 2.2, rgb(tint)) for i, (place, tint) in enumerate(SHOP_LIGHTS)
+    )
+    houses = tuple(_house(i, *house) for i, house in enumerate(HOUSES))
+    dusk = Gradient(
+        stops=(
+            (-2.0, rgb("#d9825f")),
+            (2.5, rgb("#b06f78")),
+            (8.0, rgb("#5c5a86")),
+            (18.0, rgb("#2a3763")),
         )
     )
     sky = Plane(
-        name="sky",
-        size_m=(110.0, 60.0),
-        texture=Gradient(
-            stops=(
-                (-2.0, rgb("#d9825f")),
-                (2.5, rgb("#b06f78")),
-                (8.0, rgb("#5c5a86")),
-                (18.0, rgb("#2a3763")),
-            )
-        ),
-        position=still(0.0, 0.0, 79.0),
-        emission=0.8,
-        texels=512,
+        name="sky", size_m=(110.0, 60.0), texture=dusk, position=still(z=79.0), emission=0.8, texels=512
     )
     return (
         *tree("left tree", (-4.4, 0.0, 16.5), 5.2, seed=31),
@@ -252,4 +237,26 @@ def _town() -> tuple[Plane, ...]:
         *shops,
         *houses,
         sky,
+    )
+
+
+def _house(number: int, x_m: float, z_m: float, width_m: float, height_m: float) -> Plane:
+    """A dark front with some windows lit."""
+    lit, dim, dark = rgb("#ffc273"), rgb("#8a5a35"), rgb("#11141d")
+    facade = Bricks(
+        tints=(dark, dark, dim, lit, dark),
+        joint=rgb("#1e2233"),
+        size_m=(1.5, 1.7),
+        joint_m=0.75,
+        offset=0.0,
+        seed=20 + number,
+    )
+    return Plane(
+        name=f"house {number}",
+        size_m=(width_m, height_m),
+        texture=facade,
+        position=still(x_m, 0.0, z_m),
+        anchor=BASE,
+        emission=0.8,
+        texels=256,
     )

@@ -3,14 +3,14 @@
 import torch
 from torch import Tensor
 
-from any2bokeh.synth.pose import Pose
+from any2bokeh.synth.pose import Pose, plane_pose
 from any2bokeh.synth.scenes import Plane, Stage
 
 NODES = 33  # of a light map along each side of a plane; light between them is interpolated
 GRAZING = 0.4  # share of the light that does not ask for the angle: real things are not quite flat
 
 
-def light_map(stage: Stage, plane: Plane, pose: Pose, time_s: float) -> Tensor:
+def light_map(stage: Stage, plane: Plane, time_s: float) -> Tensor:
     """Light on a plane at the nodes of a grid over it: ``1 3 NODES NODES`` float32, upper row first.
 
     An emissive plane, and one on a stage without lights, has the same light everywhere: ``1 3 1 1``.
@@ -19,6 +19,7 @@ def light_map(stage: Stage, plane: Plane, pose: Pose, time_s: float) -> Tensor:
         return torch.full((1, 3, 1, 1), plane.emission)
     light = torch.tensor(stage.ambient, dtype=torch.float64)[:, None, None]
     if stage.lights:
+        pose = plane_pose(plane, time_s)
         points = _nodes(plane, pose)
         for lamp in stage.lights:
             way = points - torch.tensor(lamp.position.at(time_s), dtype=torch.float64)

@@ -41,18 +41,24 @@ class Optics:
 class Rays:
     """``R`` rays: at depth z they are at ``(points, 0) + z * (slopes, 1)``, in metres.
 
-    ``slopes`` and ``points`` (where they pass the lens) are ``2 R``, x right and y up; ``per_pixel`` of
-    them in a row belong to one pixel.
+    ``slopes`` and ``points`` (where they pass the lens; None is its middle for all) are ``2 R``, x right
+    and y up; ``per_pixel`` of them in a row belong to one pixel.
     """
 
     slopes: Tensor
-    points: Tensor
+    points: Tensor | None
     per_pixel: int
 
     def plucker(self) -> Tensor:
-        """``6 R``: 1, both slopes, both lens coordinates, and the last component of point x slope."""
-        moment = self.points[0] * self.slopes[1] - self.points[1] * self.slopes[0]
-        return torch.cat([torch.ones_like(moment)[None], self.slopes, self.points, moment[None]])
+        """``6 R``: 1, both slopes, both lens coordinates, and the last component of point x slope.
+
+        The last three are left out (``3 R``) where they are all 0.
+        """
+        one = torch.ones_like(self.slopes[:1])
+        if self.points is None:
+            return torch.cat([one, self.slopes])
+        moment = self.points[:1] * self.slopes[1:] - self.points[1:] * self.slopes[:1]
+        return torch.cat([one, self.slopes, self.points, moment])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -147,12 +153,11 @@ def blocks(box: Box, sampling: Sampling) -> Iterator[Box]:
 def pixel_rays(box: Box, optics: Optics, sampling: Sampling) -> Rays:
     """The rays of the pixels of a box, through all of the lens."""
     slopes, square = central_slopes(box, optics, sampling)
-    if optics.radius_m > 0:
-        points = aperture_points(square, optics.aperture) * optics.radius_m
-    else:
-        points = torch.zeros_like(slopes)
-    slopes = slopes - points * optics.inverse_focus
-    return Rays(slopes=slopes, points=points, per_pixel=sampling.pattern.shape[1])
+    per_pixel = sampling.pattern.shape[1]
+    if optics.radius_m == 0:
+        return Rays(slopes=slopes, points=None, per_pixel=per_pixel)
+    points = aperture_points(square, optics.aperture) * optics.radius_m
+    return Rays(slopes=slopes - points * optics.inverse_focus, points=points, per_pixel=per_pixel)
 
 
 def central_slopes(box: Box, optics: Optics, sampling: Sampling) -> tuple[Tensor, Tensor]:

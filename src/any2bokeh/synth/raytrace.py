@@ -1,8 +1,9 @@
 """The truth about a made-up scene: its picture, its disparity, and its picture through a thin lens.
 
 Rays are traced through every pixel (and through every part of the aperture), meet all planes, and
-what they meet is laid over each other in linear light. Nothing is approximated but by the number of
-rays: what a blurred foreground hides from the middle of the lens is there.
+what they meet is laid over each other in linear light. What a blurred foreground hides from the
+middle of the lens is there. The number of rays is the only approximation: each stands for a share of
+its pixel and circle of confusion, and textures are read at that size.
 """
 
 from dataclasses import dataclass
@@ -79,7 +80,9 @@ class RayTracer:
         """The picture through a thin lens, linear ``3 H W``: the mean of ``samples`` rays per pixel.
 
         Rays are spread over the pixel and the aperture by a Sobol sequence scrambled by ``seed``: powers
-        of two suit it best. Only the shape of ``aperture`` matters here, as light is not clipped.
+        of two suit it best. With 256 the ready stages agree between two seeds to 50 to 53 dB (clipped
+        linear light, K = 40; 41 dB on the fine print of ``depth_ramp``), four times as many add 5 to 8 dB.
+        Only the shape of ``aperture`` matters here, as light is not clipped.
         """
         optics = Optics(
             view=view,
@@ -93,7 +96,10 @@ class RayTracer:
 
     def geometry(self, view: View) -> Geometry:
         """Disparity and objects at the pixels' centres."""
-        shot, sampling = Shot(self.stage, self._rasters, self._pinhole(view)), pixel_sampling(1, self.device)
+        shot, sampling = (
+            Shot(self.stage, self._rasters, self._pinhole(view), self.device),
+            pixel_sampling(1, self.device),
+        )
         depth = torch.empty(view.height, view.width, device=self.device)
         objects = torch.empty(view.height, view.width, dtype=torch.int16, device=self.device)
         for box in blocks((0, 0, view.width, view.height), sampling):
@@ -109,7 +115,7 @@ class RayTracer:
 
     def _picture(self, optics: Optics, sampling: Sampling) -> Tensor:
         """Linear ``3 H W``. Lamps that are smaller than their blur are added by rays of their own."""
-        shot = Shot(self.stage, self._rasters, optics)
+        shot = Shot(self.stage, self._rasters, optics, self.device)
         lamps = [
             sight
             for sight in shot.sights

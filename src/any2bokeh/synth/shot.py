@@ -21,7 +21,7 @@ OPAQUE = 1 / 4096  # of what lets less light through than this, nothing behind i
 class Sight:
     """A plane as the camera sees it in this frame.
 
-    ``box`` holds all pixels that it reaches, blur included; ``light`` falls on it, see ``light_map``.
+    ``box`` holds all pixels that it reaches, blur included.
     """
 
     index: int  # in stage.planes
@@ -29,23 +29,21 @@ class Sight:
     raster: Raster
     pose: Pose  # in the camera's coordinates
     equations: Tensor  # 4 6
-    light: Tensor  # 1 3 n n
     box: Box
 
 
 class Shot:
     """What one frame's rays meet. ``rasters`` are the drawn textures of ``stage.planes``."""
 
-    def __init__(self, stage: Stage, rasters: list[Raster], optics: Optics) -> None:
-        self._optics = optics
-        self._device = rasters[0].levels[0].device if rasters else torch.device("cpu")
-        self._sky = torch.tensor(stage.sky, device=self._device)[:, None]
+    def __init__(self, stage: Stage, rasters: list[Raster], optics: Optics, device: torch.device) -> None:
+        self._stage, self._optics, self._device = stage, optics, device
+        self._sky = torch.tensor(stage.sky, device=device)[:, None]
+        self._light_maps: dict[int, Tensor] = {}
         self.sights: list[Sight] = []
         time_s = optics.view.time_s
         camera = camera_pose(stage.camera, time_s)
         for index, (plane, raster) in enumerate(zip(stage.planes, rasters, strict=True)):
-            world = plane_pose(plane, time_s)
-            pose = world.seen_from(camera)
+            pose = plane_pose(plane, time_s).seen_from(camera)
             box = self._box(pose, plane.size_m)
             if box[0] < box[2] and box[1] < box[3]:
                 sight = Sight(
@@ -54,7 +52,6 @@ class Shot:
                     raster=raster,
                     pose=pose,
                     equations=ray_equations(pose, plane.size_m).float().to(self._device),
-                    light=light_map(stage, plane, world, time_s).to(self._device),
                     box=box,
                 )
                 self.sights.append(sight)
@@ -127,11 +124,15 @@ class Shot:
     def _lit(self, sight: Sight, hits: Hits, i: int, here: Tensor | slice, sample_px: float) -> Tensor:
         """Light times alpha, and alpha, ``4 M`` that plane i shows the ``M`` rays ``here``."""
         surface = self._surface(sight, hits, i, here, sample_px)
-        if sight.light.shape[-1] == 1:
-            surface[:3] *= sight.light[0, :, 0]
+        if sight.index not in self._light_maps:
+            light_on = light_map(self._stage, sight.plane, self._optics.view.time_s)
+            self._light_maps[sight.index] = light_on.to(self._device)
+        light_on = self._light_maps[sight.index]
+        if light_on.shape[-1] == 1:
+            surface[:3] *= light_on[0, :, 0]
         else:
             grid = torch.stack([hits.x[i, here], -hits.y[i, here]], -1)[None, None]
-            light = F.grid_sample(sight.light, grid, padding_mode="border", align_corners=True)
+            light = F.grid_sample(light_on, grid, padding_mode="border", align_corners=True)
             surface[:3] *= light[0, :, 0]
         return surface
 

@@ -65,7 +65,8 @@ def ray_equations(pose: Pose, size_m: tuple[float, float]) -> Tensor:
 
 def meet(equations: Tensor, rays: Rays) -> Hits:
     """Where rays meet the planes of ``equations`` (``K 4 6`` float32)."""
-    met = equations.movedim(1, 0).flatten(0, 1) @ rays.plucker()  # all planes in one product
+    plucker = rays.plucker()
+    met = equations[..., : len(plucker)].movedim(1, 0).flatten(0, 1) @ plucker  # all planes in one product
     facing, distance, x, y = met.reshape(4, len(equations), rays.slopes.shape[1])
     inverse = 1 / facing
     depth, x, y = distance * inverse, x * inverse, y * inverse

@@ -83,91 +83,8 @@ def depth_ramp(*, texture: Texture = PAGE, camera: Camera = CAMERA) -> Stage:
 
 
 def thin_structures(*, seed: int = 0, camera: Camera = TRUCK) -> Stage:
-    """Wires, a fence, grass, hair-thin strands and loose leaves at many depths before a wall."""
-    random = torch.rand(24, generator=torch.Generator().manual_seed(seed)).tolist()
-    fence = Plane(
-        name="fence",
-        size_m=(4.0, 1.2),
-        texture=Noise(low=rgb("#6a675f"), high=rgb("#b9b2a2"), scale_m=0.05, seed=seed),
-        shape=Union(
-            parts=(
-                Bars(period_m=0.11 + 0.03 * random[0], width_m=0.012),
-                Bars(period_m=0.13, width_m=0.008, direction_deg=20 + 20 * random[1]),
-            )
-        ),
-        position=still(0.0, -0.2, 2.4),
-        turn_deg=still(x=-18 + 36 * random[2]),
-        texels=512,
-    )
-    wires = tuple(
-        Plane(
-            name=f"wire {i}",
-            size_m=(3.0, 0.6),
-            texture=Uniform(rgb("#1a1a1d")),
-            shape=Stroke(
-                points=tuple((x / 4 - 1.5, 0.1 * math.cos(x * math.pi / 6)) for x in range(13)),
-                width_m=0.004 + 0.004 * random[3 + i],
-            ),
-            position=still(0.0, 0.35 - 0.25 * i + 0.1 * random[6 + i], 1.2 + 0.5 * i),
-            turn_deg=Motion(start=(0.0, 0.0, 24 * random[9 + i] - 12), sway=(0.0, 0.0, 1.0)),
-            texels=1,
-        )
-        for i in range(3)
-    )
-    grass = Plane(
-        name="grass",
-        size_m=(2.4, 0.7),
-        texture=Strands(
-            roots=((-1.2, -0.35), (1.2, -0.35)),
-            count=140,
-            length_m=0.6,
-            width_m=0.012,
-            dark=rgb("#25401c"),
-            light=rgb("#a9bd62"),
-            seed=seed,
-        ),
-        position=still(0.0, -0.75, 1.7),
-        anchor=BASE,
-        texels=1024,
-    )
-    hair = Plane(
-        name="hair",
-        size_m=(0.6, 0.6),
-        texture=Strands(
-            roots=((-0.08, 0.25), (0.08, 0.25)),
-            count=90,
-            length_m=0.5,
-            width_m=0.004,
-            dark=rgb("#2a1a10"),
-            light=rgb("#a87445"),
-            grow_deg=-90,
-            spread_deg=30,
-            seed=seed + 1,
-        ),
-        position=still(-0.35 + 0.2 * random[12], 0.05, 1.45),
-        turn_deg=Motion(sway=(0.0, 0.0, 3.0), sway_period_s=2.1),
-        texels=512,
-    )
-    leaves = tuple(
-        Plane(
-            name=f"leaves {i}",
-            size_m=(1.4, 1.4),
-            texture=Leaves(
-                crown=Disc(radius_m=0.65),
-                extent_m=(1.4, 1.4),
-                count=45,
-                length_m=0.16,
-                dark=rgb("#1f3a20"),
-                light=rgb("#86ab58"),
-                spread_deg=150,
-                seed=seed + 2 + i,
-            ),
-            position=still(0.5 + 0.5 * random[14 + i], 0.3 * random[18 + i], 1.9 + 0.45 * i),
-            turn_deg=Motion(sway=(0.0, 0.0, 1.5), sway_period_s=3.0, sway_phase=random[i]),
-            texels=512,
-        )
-        for i in range(3)
-    )
+    """A fence, wires, grass, hair-thin strands and loose leaves at many depths before a wall."""
+    random = torch.rand(5, 3, generator=torch.Generator().manual_seed(seed)).tolist()
     wall = Plane(
         name="wall",
         size_m=(9.0, 6.0),
@@ -176,7 +93,106 @@ def thin_structures(*, seed: int = 0, camera: Camera = TRUCK) -> Stage:
         texels=1024,
         patch_m=(2.64, 1.8),
     )
-    return Stage(camera=camera, planes=(fence, *wires, grass, hair, *leaves, wall), near_m=1.0, far_m=6.0)
+    planes = (
+        _fence(random[0], seed),
+        *(_wire(i, random[1 + i]) for i in range(3)),
+        *_strands(random[4], seed + 1),
+        *(_leaves(i, random[1 + i], seed + 3 + i) for i in range(3)),
+        wall,
+    )
+    return Stage(camera=camera, planes=planes, near_m=1.0, far_m=6.0)
+
+
+def _fence(random: list[float], seed: int) -> Plane:
+    bars = (
+        Bars(period_m=0.11 + 0.03 * random[0], width_m=0.012),
+        Bars(period_m=0.13, width_m=0.008, direction_deg=20 + 20 * random[1]),
+    )
+    return Plane(
+        name="fence",
+        size_m=(4.0, 1.2),
+        texture=Noise(low=rgb("#6a675f"), high=rgb("#b9b2a2"), scale_m=0.05, seed=seed),
+        shape=Union(parts=bars),
+        position=still(0.0, -0.2, 2.4),
+        turn_deg=still(x=-18 + 36 * random[2]),
+        texels=512,
+    )
+
+
+def _wire(number: int, random: list[float]) -> Plane:
+    waves = tuple((x / 4 - 1.5, 0.1 * math.cos(x * math.pi / 6)) for x in range(13))
+    return Plane(
+        name=f"wire {number}",
+        size_m=(3.0, 0.6),
+        texture=Uniform(rgb("#1a1a1d")),
+        shape=Stroke(points=waves, width_m=0.004 + 0.004 * random[0]),
+        position=still(0.0, 0.35 - 0.25 * number + 0.1 * random[1], 1.2 + 0.5 * number),
+        turn_deg=Motion(start=(0.0, 0.0, 24 * random[2] - 12), sway=(0.0, 0.0, 1.0)),
+        texels=1,
+    )
+
+
+def _strands(random: list[float], seed: int) -> tuple[Plane, Plane]:
+    """Grass that stands and hair that hangs."""
+    grass = Strands(
+        roots=((-1.2, -0.35), (1.2, -0.35)),
+        count=140,
+        length_m=0.6,
+        width_m=0.012,
+        dark=rgb("#25401c"),
+        light=rgb("#a9bd62"),
+        seed=seed,
+    )
+    hair = Strands(
+        roots=((-0.08, 0.25), (0.08, 0.25)),
+        count=90,
+        length_m=0.5,
+        width_m=0.004,
+        dark=rgb("#2a1a10"),
+        light=rgb("#a87445"),
+        grow_deg=-90,
+        spread_deg=30,
+        seed=seed + 1,
+    )
+    return (
+        Plane(
+            name="grass",
+            size_m=(2.4, 0.7),
+            texture=grass,
+            position=still(0.0, -0.75, 1.7),
+            anchor=BASE,
+            texels=1024,
+        ),
+        Plane(
+            name="hair",
+            size_m=(0.6, 0.6),
+            texture=hair,
+            position=still(-0.35 + 0.2 * random[0], 0.05, 1.45),
+            turn_deg=Motion(sway=(0.0, 0.0, 3.0), sway_period_s=2.1),
+            texels=512,
+        ),
+    )
+
+
+def _leaves(number: int, random: list[float], seed: int) -> Plane:
+    leaves = Leaves(
+        crown=Disc(radius_m=0.65),
+        extent_m=(1.4, 1.4),
+        count=45,
+        length_m=0.16,
+        dark=rgb("#1f3a20"),
+        light=rgb("#86ab58"),
+        spread_deg=150,
+        seed=seed,
+    )
+    return Plane(
+        name=f"leaves {number}",
+        size_m=(1.4, 1.4),
+        texture=leaves,
+        position=still(0.5 + 0.5 * random[0], 0.3 * random[1], 1.9 + 0.45 * number),
+        turn_deg=Motion(sway=(0.0, 0.0, 1.5), sway_period_s=3.0, sway_phase=random[2]),
+        texels=512,
+    )
 
 
 def night_lamps(*, seed: int = 0, camera: Camera = TRUCK) -> Stage:

@@ -11,7 +11,7 @@ WARM = rgb("#ffb765")
 
 def lamp(name: str, place: Vec3, radius_m: float, radiance: float, colour: Rgb = WARM) -> Plane:
     """A glowing globe: brightest in the middle, soft at the rim."""
-    pale = (colour[0], 0.25 * colour[0] + 0.75 * colour[1], 0.8 * colour[2] + 0.12)
+    pale = (colour[0], 0.1 * colour[0] + 0.9 * colour[1], 0.9 * colour[2] + 0.06)
     globe = Rings(stops=((0.0, pale), (0.75 * radius_m, colour), (radius_m, dimmed(colour, 0.25))))
     return Plane(
         name=name,
@@ -56,7 +56,7 @@ def street_lamp(name: str, place: Vec3, height_m: float = 2.9) -> tuple[tuple[Pl
         texels=256,
     )
     top = (x, y + height_m + 0.8 * globe_m, z)
-    planes = (lamp(f"{name} globe", top, globe_m, 4.0), halo(f"{name} halo", top, 1.5, 0.16), post)
+    planes = (lamp(f"{name} globe", top, globe_m, 2.2), halo(f"{name} halo", top, 1.0, 0.18), post)
     return planes, Light(colour=dimmed(WARM, 3.4), position=still(*top), radius_m=0.5)
 
 
@@ -83,9 +83,9 @@ def garland(name: str, start: Vec3, end: Vec3, bulbs: int, sag_m: float = 0.35) 
     lamps = []
     for i in range(bulbs):
         right, up = hang((i + 0.5) / bulbs)
-        tint = (WARM, rgb("#ffd9a0"), rgb("#ff9a4d"))[i % 3]
+        tint = (rgb("#ffa950"), rgb("#ffcb8c"), rgb("#ff9440"))[i % 3]
         place = (middle[0] + right, middle[1] + up - 0.06, start[2] - 0.01)
-        lamps.append(lamp(f"{name} bulb {i}", place, 0.045, 3.5, tint))
+        lamps.append(lamp(f"{name} bulb {i}", place, 0.045, 2.0, tint))
     return (*lamps, wire)
 
 
@@ -136,76 +136,64 @@ def tree(name: str, place: Vec3, height_m: float, seed: int = 0) -> tuple[Plane,
 
 def person(name: str, position: Motion, coat: Texture, height_m: float = 1.75, seed: int = 0) -> Plane:
     """Someone in a patterned coat, seen from the front, arms by the side."""
-    size = height_m
-    legs = Union(
-        parts=tuple(
-            Stroke(
-                points=((side * 0.045 * size, -0.05 * size), (side * 0.06 * size, -0.48 * size)),
-                width_m=0.085 * size,
-                end_width_m=0.05 * size,
-            )
-            for side in (-1, 1)
-        )
+    return Plane(
+        name=name,
+        size_m=(0.4 * height_m, height_m),
+        texture=Over((*_head(height_m, seed), *_clothes(height_m, coat))),
+        position=position,
+        anchor=BASE,
+        texels=512,
     )
-    body = Polygon(
-        points=mirrored(
-            (
-                (0.1 * size, -0.17 * size),
-                (0.085 * size, 0.05 * size),
-                (0.125 * size, 0.28 * size),
-                (0.05 * size, 0.34 * size),
-            )
-        )
-    )
-    arms = Union(
-        parts=tuple(
-            Stroke(
-                points=(
-                    (side * 0.11 * size, 0.28 * size),
-                    (side * 0.15 * size, 0.1 * size),
-                    (side * 0.14 * size, -0.06 * size),
-                ),
-                width_m=0.055 * size,
-                end_width_m=0.035 * size,
-            )
-            for side in (-1, 1)
-        )
-    )
-    head = Disc(radius_m=0.062 * size, centre=(0.0, 0.415 * size), stretch=0.82)
-    neck = Box(size_m=(0.05 * size, 0.08 * size), centre=(0.0, 0.345 * size))
-    face = Union(
-        parts=(
-            *(Disc(radius_m=0.007 * size, centre=(side * 0.02 * size, 0.42 * size)) for side in (-1, 1)),
-            Box(size_m=(0.03 * size, 0.006 * size), centre=(0.0, 0.385 * size)),
-        )
-    )
+
+
+def _head(size_m: float, seed: int) -> tuple[Texture, ...]:
+    """Hair, a face and a neck of someone ``size_m`` tall."""
+    head = Disc(radius_m=0.062 * size_m, centre=(0.0, 0.415 * size_m), stretch=0.82)
+    neck = Box(size_m=(0.05 * size_m, 0.08 * size_m), centre=(0.0, 0.345 * size_m))
+    eyes = (Disc(radius_m=0.007 * size_m, centre=(side * 0.02 * size_m, 0.42 * size_m)) for side in (-1, 1))
+    mouth = Box(size_m=(0.03 * size_m, 0.006 * size_m), centre=(0.0, 0.385 * size_m))
     hair = Without(
-        whole=Disc(radius_m=0.075 * size, centre=(0.0, 0.425 * size), stretch=0.85),
-        hole=Disc(radius_m=0.06 * size, centre=(0.0, 0.395 * size), stretch=0.8),
+        whole=Disc(radius_m=0.075 * size_m, centre=(0.0, 0.425 * size_m), stretch=0.85),
+        hole=Disc(radius_m=0.06 * size_m, centre=(0.0, 0.395 * size_m), stretch=0.8),
     )
     loose_hair = Strands(
-        roots=((-0.05 * size, 0.46 * size), (0.05 * size, 0.46 * size)),
+        roots=((-0.05 * size_m, 0.46 * size_m), (0.05 * size_m, 0.46 * size_m)),
         count=60,
-        length_m=0.13 * size,
-        width_m=0.004 * size,
+        length_m=0.13 * size_m,
+        width_m=0.004 * size_m,
         dark=(0.01, 0.006, 0.004),
         light=(0.08, 0.045, 0.025),
         grow_deg=-90,
         spread_deg=25,
         seed=seed,
     )
-    skin = Times(Uniform((0.5, 0.29, 0.2)), round_shading(0.14 * size))
-    cloth = Times(coat, round_shading(0.32 * size))
-    layers = Over(
-        (
-            Cut(texture=Uniform((0.03, 0.018, 0.01)), shape=hair),
-            Cut(texture=Uniform((0.04, 0.015, 0.012)), shape=face),
-            Cut(texture=skin, shape=Union(parts=(head, neck))),
-            Cut(texture=cloth, shape=Union(parts=(body, arms))),
-            loose_hair,
-            Cut(texture=Uniform((0.035, 0.04, 0.06)), shape=legs),
-        )
+    skin = Times(Uniform((0.5, 0.29, 0.2)), round_shading(0.14 * size_m))
+    return (
+        Cut(texture=Uniform((0.03, 0.018, 0.01)), shape=hair),
+        Cut(texture=Uniform((0.04, 0.015, 0.012)), shape=Union(parts=(*eyes, mouth))),
+        Cut(texture=skin, shape=Union(parts=(head, neck))),
+        loose_hair,
     )
-    return Plane(
-        name=name, size_m=(0.4 * size, size), texture=layers, position=position, anchor=BASE, texels=512
+
+
+def _clothes(size_m: float, coat: Texture) -> tuple[Texture, ...]:
+    """The coat and the legs of someone ``size_m`` tall."""
+
+    def limbs(line: tuple[Point, ...], width: float, end_width: float) -> tuple[Stroke, ...]:
+        return tuple(
+            Stroke(
+                points=tuple((side * x * size_m, y * size_m) for x, y in line),
+                width_m=width * size_m,
+                end_width_m=end_width * size_m,
+            )
+            for side in (-1, 1)
+        )
+
+    side_line = ((0.1, -0.17), (0.085, 0.05), (0.125, 0.28), (0.05, 0.34))
+    body = Polygon(points=mirrored(tuple((x * size_m, y * size_m) for x, y in side_line)))
+    arms = limbs(((0.11, 0.28), (0.15, 0.1), (0.14, -0.06)), 0.055, 0.035)
+    legs = limbs(((0.045, -0.05), (0.06, -0.48)), 0.085, 0.05)
+    return (
+        Cut(texture=Times(coat, round_shading(0.32 * size_m)), shape=Union(parts=(body, *arms))),
+        Cut(texture=Uniform((0.035, 0.04, 0.06)), shape=Union(parts=legs)),
     )
