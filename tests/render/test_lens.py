@@ -261,6 +261,14 @@ def test_highlights_brighten_clipped_lights_only() -> None:
     assert added[:8].abs().max() < 1e-5
 
 
+def test_highlights_in_focus_stay_as_they_are() -> None:
+    linear = torch.full((3, 33, 33), 0.1)
+    linear[:, 14:19, 14:19] = 1.0
+    disparity = torch.full((33, 33), 0.42)  # 0.8 px
+    plain = refocus(linear, disparity)
+    assert torch.equal(refocus(linear, disparity, settings=LensSettings(highlights=5.0)), plain)
+
+
 def test_a_large_blur_on_a_small_frame_is_finite() -> None:
     blurred = refocus(torch.rand(3, 24, 40), torch.rand(24, 40), radius_per_disparity=300)
     assert blurred.isfinite().all()

@@ -21,6 +21,7 @@ NEGLIGIBLE = 1 / 1024  # coverage of a sharp pixel that does not count as reachi
 NEIGHBOURS = 2.5  # layers within this many spacings belong to one surface: they add, they do not occlude
 STRIP_PIXELS = 1 << 17  # a strip's layers stay in the CPU's cache
 COLUMN_TILES = 4
+HIGHLIGHT_FROM_PX, HIGHLIGHT_FULL_PX = 1.0, 4.0  # blur from which lights are raised, and fully
 HIDDEN_REACH = 1.1  # how far behind an edge light can come from, in largest radii
 
 
@@ -63,21 +64,23 @@ class LensRenderer:
         sharp = scene.sharp.to(self.device)
         linear = to_linear(sharp, self.light)
         if self.settings.highlights:
-            linear = raise_highlights(sharp, linear, self.settings)
+            linear = raise_highlights(sharp, linear, coc, self.settings)
         blurred, touched = render_layers(linear, coc, self.settings, self.pixel_aspect)
         picture = from_linear(blurred.clamp_(0, 1), self.light)
         return torch.where(touched, picture, sharp).cpu()
 
 
-def raise_highlights(sharp: Tensor, linear: Tensor, settings: LensSettings) -> Tensor:
+def raise_highlights(sharp: Tensor, linear: Tensor, coc: Tensor, settings: LensSettings) -> Tensor:
     """Linear light with clipped lights made up to ``1 + highlights`` times brighter.
 
-    The gain rises smoothly from the threshold to white, so that nothing pops as a light moves.
+    The gain rises smoothly from the threshold to white, so that nothing pops as a light moves, and
+    with the circle of confusion: a light in focus was clipped as it should be.
     """
     brightest = sharp.amax(dim=0)
     room = max(1 - settings.highlight_threshold, 1e-3)
     excess = ((brightest - settings.highlight_threshold) / room).clamp(0, 1)
-    return linear * (1 + settings.highlights * excess**2 * (3 - 2 * excess))
+    defocus = ((coc.abs() - HIGHLIGHT_FROM_PX) / (HIGHLIGHT_FULL_PX - HIGHLIGHT_FROM_PX)).clamp(0, 1)
+    return linear * (1 + settings.highlights * defocus * excess**2 * (3 - 2 * excess))
 
 
 def render_layers(
