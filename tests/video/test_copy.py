@@ -67,6 +67,18 @@ def test_sound_that_a_container_cannot_hold_names_one_that_can(clips):
     assert [path.name for path in clips.folder.iterdir()] == ["clip.mov"]
 
 
+@pytest.mark.parametrize("codec", ["flac", "libopus"])
+def test_sound_that_only_the_header_refuses_names_a_container_too(clips, codec):
+    source = clips.make("clip.mkv", sound=(codec,))
+    with (
+        pytest.raises(VideoError, match=r"A \.mov file cannot hold the (flac|opus) sound") as refusal,
+        open_writer(clips.folder / "out.mov", probe_video(source), EncodeSettings()),
+    ):
+        pytest.fail("the block must not start")
+    assert ".mkv" in refusal.value.hint
+    assert [path.name for path in clips.folder.iterdir()] == ["clip.mkv"]
+
+
 def test_sound_can_be_left_out(clips):
     source = clips.make("clip.mov", sound=("pcm_s16le",), subtitles="mov_text")
     after = clips.see(clips.copy(source, "out.webm", audio=False, preset="12"))

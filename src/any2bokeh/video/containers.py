@@ -52,16 +52,21 @@ def container_of(target: Path) -> Container:
     return container
 
 
+def can_hold(container: Container, add_stream: Callable[[Any], Any]) -> bool:
+    """Whether this kind of file takes the stream that ``add_stream`` adds to an output.
+
+    Some codecs are refused at once, others (FLAC and Opus in MOV) only when the header is written.
+    """
+    try:
+        with av.open(os.devnull, "w", format=container.format) as output:
+            add_stream(output)
+            output.start_encoding()
+    except (ValueError, av.FFmpegError):
+        return False
+    return True
+
+
 def where_to_write(add_stream: Callable[[Any], Any]) -> str:
-    """Return a hint at the kinds of file that take a stream: ``add_stream`` raises ``ValueError`` if not."""
-
-    def takes(container: Container) -> bool:
-        try:
-            # Nothing is opened or written before the header.
-            add_stream(av.open(os.devnull, "w", format=container.format))
-        except ValueError:
-            return False
-        return True
-
-    suffixes = [suffix for suffix, container in CONTAINERS.items() if takes(container)]
+    """Return a hint at the kinds of file that take the stream that ``add_stream`` adds to an output."""
+    suffixes = [suffix for suffix, container in CONTAINERS.items() if can_hold(container, add_stream)]
     return f"Write to a {' or '.join(suffixes)} file." if suffixes else ""

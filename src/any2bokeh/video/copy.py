@@ -10,7 +10,7 @@ import av
 from av.stream import Discard, Disposition
 
 from any2bokeh.errors import VideoError
-from any2bokeh.video.containers import Container, where_to_write
+from any2bokeh.video.containers import Container, can_hold, where_to_write
 from any2bokeh.video.source import Damage, open_source, read_only, readable_packets
 
 # What these say is about the file that they stand in, not about the film.
@@ -94,14 +94,15 @@ class StreamCopy:
             self.not_kept.append(names.get(stream.type, f"a {stream.type} stream"))
 
     def _add_sound(self, stream: Any) -> None:
-        try:
-            self._add_copy(stream, _as_is)
-        except ValueError as error:  # PyAV's word for a codec that the format does not know
-            elsewhere = where_to_write(lambda output: output.add_stream_from_template(stream, opaque=True))
+        def add(output: Any) -> Any:
+            return output.add_stream_from_template(stream, opaque=True)
+
+        if not can_hold(self._target, add):
             raise VideoError(
                 f"A {self._target.suffix} file cannot hold the {_codec(stream)} sound of {self._path}.",
-                hint=f"{elsewhere} --no-audio leaves it out.".strip(),
-            ) from error
+                hint=f"{where_to_write(add)} --no-audio leaves it out.".strip(),
+            )
+        self._add_copy(stream, _as_is)
 
     def _add_subtitles(self, stream: Any) -> None:
         is_mov_text = _codec(stream) == "mov_text"

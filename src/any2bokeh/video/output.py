@@ -120,11 +120,16 @@ def _add_video(file: Any, info: VideoInfo, encoder: Encoder, kind: Container) ->
     except ValueError as error:
         raise VideoError(
             f"A {kind.suffix} file cannot hold video of the encoder {encoder.name}.",
-            hint=where_to_write(lambda output: output.add_stream(encoder.name)),
+            hint=where_to_write(lambda output: _add_small_video(output, encoder)),
         ) from error
     stream.time_base = info.time_base
     stream.set_display_matrix(info.display_matrix)
     return stream
+
+
+def _add_small_video(file: Any, encoder: Encoder) -> None:
+    stream = file.add_stream(encoder.name)
+    stream.width, stream.height, stream.pix_fmt = 128, 128, encoder.pixel_format
 
 
 def _open_encoder(stream: Any, info: VideoInfo, encoder: Encoder) -> FrameMaker:
