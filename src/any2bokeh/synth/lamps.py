@@ -17,10 +17,12 @@ def is_small(pose: Pose, size_m: tuple[float, float], optics: Optics) -> bool:
     """Whether a plane (seen from the camera) is smaller than its blur all over, so that it suits this way."""
     half_m = math.hypot(*size_m) / 2
     depth_m = float(pose.origin[2])
-    ends = torch.tensor([1 / (depth_m - half_m), 1 / (depth_m + half_m)])
-    blur_px = float(optics.coc_px(ends).abs().min())
-    if depth_m <= half_m or float(optics.coc_px(ends).prod()) <= 0:  # behind the camera, or partly in focus
+    if depth_m <= half_m:
         return False
+    first, last = (optics.coc_px(1 / depth) for depth in (depth_m - half_m, depth_m + half_m))
+    if first * last <= 0:  # a part is in focus
+        return False
+    blur_px = min(abs(first), abs(last))
     return math.pi * blur_px**2 > size_m[0] * size_m[1] * (optics.focal_px / depth_m) ** 2
 
 

@@ -17,36 +17,42 @@ BLOCK_TEXELS = 96  # drawn at a time, so that paintings of many things look only
 class Raster:
     """A plane's colour and coverage in texels.
 
-    ``levels`` are ``1 4 h w`` linear colour times coverage, and coverage; each has half the texels of
-    the one before. ``texel_m`` is the size of one in the first. Coordinates count half sizes of the
-    patch from its centre, x right, y up; beyond it the patch is mirrored.
+    ``levels`` are ``1 4 h w`` linear colour times coverage, and coverage, the lowest row first; each has
+    half the texels of the one before. ``texel_m`` is the size of one in the first. Places count half
+    sizes of the patch from its centre, x right, y up; beyond it the patch is mirrored.
     """
 
     levels: tuple[Tensor, ...]
     texel_m: float
 
-    def level(self, footprint_m: Tensor) -> Tensor:
-        """The level (int, any shape) whose texels are nearest in size to what a sample stands for.
+    def level(self, footprint_m: float) -> int:
+        """The level whose texels are nearest in size to what a sample stands for.
 
         Finer detail than the samples could show is not in it, so it cannot alias.
         """
+        halvings = round(math.log2(max(footprint_m / self.texel_m, 1)))
+        return min(halvings, len(self.levels) - 1)
+
+    def level_of_each(self, footprint_m: Tensor) -> Tensor:
+        """The level of each of ``R`` samples, int."""
         return (footprint_m / self.texel_m).log2().round().clamp(0, len(self.levels) - 1).int()
 
-    def at(self, x: Tensor, y: Tensor, level: int | Tensor) -> Tensor:
-        """Colour times coverage, and coverage, ``4 R`` at coordinates ``x``, ``y``, of one level or ``R``."""
+    def at(self, places: Tensor, level: int | Tensor) -> Tensor:
+        """Colour times coverage, and coverage, ``4 R`` at places ``2 R`` (x, y), of one level or ``R``."""
         if isinstance(level, int):
-            return self._read(level, x, y)
-        colour = torch.empty(4, len(x), device=x.device, dtype=x.dtype)
+            return read_grid(self.levels[level], places, "reflection")
+        colour = torch.empty(4, places.shape[1], device=places.device, dtype=places.dtype)
         for i in range(int(level.min()), int(level.max()) + 1):
             here = (level == i).nonzero()[:, 0]
-            colour[:, here] = self._read(i, x[here], y[here])
+            if len(here):
+                read = read_grid(self.levels[i], places.index_select(1, here), "reflection")
+                colour.index_copy_(1, here, read)
         return colour
 
-    def _read(self, level: int, x: Tensor, y: Tensor) -> Tensor:
-        grid = torch.stack([x, -y], -1)[None, None]  # rows of texels go down
-        texels = self.levels[level]
-        read = F.grid_sample(texels, grid, "bilinear", "reflection", align_corners=False)
-        return read[0, :, 0]
+
+def read_grid(grid: Tensor, places: Tensor, beyond: str) -> Tensor:
+    """Values ``C R`` between those of a grid ``1 C h w`` at places ``2 R``; -1 and 1 are its outer edges."""
+    return F.grid_sample(grid, places.t()[None, None], "bilinear", beyond, align_corners=False)[0, :, 0]
 
 
 def draw(plane: Plane, device: torch.device) -> Raster:
@@ -54,7 +60,7 @@ def draw(plane: Plane, device: torch.device) -> Raster:
     width_m, height_m = plane.patch_m or plane.size_m
     texel_m = max(width_m, height_m) / plane.texels
     columns, rows = max(1, round(width_m / texel_m)), max(1, round(height_m / texel_m))
-    x, y = _positions(columns, width_m), -_positions(rows, height_m)
+    x, y = _positions(columns, width_m), _positions(rows, height_m)
     texels = torch.empty(1, 4, rows, columns)
     for top in range(0, rows, BLOCK_TEXELS):
         for left in range(0, columns, BLOCK_TEXELS):

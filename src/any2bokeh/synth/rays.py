@@ -3,13 +3,17 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from any2bokeh.settings import LensSettings
 from any2bokeh.synth.scenes import View
 
+Number = TypeVar("Number", float, Tensor, NDArray[np.float64])
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels
 
 DISC = LensSettings()
@@ -32,7 +36,7 @@ class Optics:
     inverse_focus: float = 0.0
     aperture: LensSettings = DISC
 
-    def coc_px(self, inverse_depth: Tensor) -> Tensor:
+    def coc_px(self, inverse_depth: Number) -> Number:
         """Signed radius of the circle of confusion in pixels, positive behind the plane in focus."""
         return self.radius_m * self.focal_px * (self.inverse_focus - inverse_depth)
 

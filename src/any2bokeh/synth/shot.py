@@ -4,15 +4,16 @@ import math
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from any2bokeh.synth.lighting import light_map
 from any2bokeh.synth.pose import Pose, camera_pose, plane_pose
-from any2bokeh.synth.raster import Raster
-from any2bokeh.synth.rays import Box, Optics, Rays, aperture_reach
+from any2bokeh.synth.raster import Raster, read_grid
+from any2bokeh.synth.rays import Box, Number, Optics, Rays, aperture_reach
 from any2bokeh.synth.scenes import Plane, Stage
 from any2bokeh.synth.sight import Hits, meet, ray_equations, visible_corners
+
+Chosen = Tensor | None  # indices of some of the rays of a batch; None is all of them
 
 OPAQUE = 1 / 4096  # of what lets less light through than this, nothing behind is looked at
 
@@ -51,7 +52,7 @@ class Shot:
                     plane=plane,
                     raster=raster,
                     pose=pose,
-                    equations=ray_equations(pose, plane.size_m).float().to(self._device),
+                    equations=torch.from_numpy(ray_equations(pose, plane.size_m)).float().to(device),
                     box=box,
                 )
                 self.sights.append(sight)
@@ -71,14 +72,15 @@ class Shot:
                 break
             surfaces = {}
             for i in layer:
-                here = _places(hits.inside[i] & wanted)
-                if here is not None:
+                here = _chosen(hits.inside[i] & wanted)
+                if here is None or len(here):
                     surfaces[i] = here, self._lit(sights[i], hits, i, here, rays.per_pixel**-0.5)
             for i, (here, surface) in surfaces.items():
                 if sights[i].index in shining:
-                    light[:, here] += self._uncovered(clear, surfaces, hits, i) * surface[:3]
+                    share = self._uncovered(clear, surfaces, hits, i)
+                    _add(light, here, share * surface[:3])
             for here, surface in surfaces.values():
-                clear[here] *= 1 - surface[3]
+                _multiply(clear, here, 1 - surface[3])
         return light + clear * self._sky if sky else light
 
     def first_solid(self, box: Box, rays: Rays) -> tuple[Tensor, Tensor]:
@@ -94,8 +96,8 @@ class Shot:
                 here = (hits.inside[i] & (hits.depth[i] < depth)).nonzero()[:, 0]
                 if len(here):
                     solid = here[self._surface(sights[i], hits, i, here, sample_px=0.0)[3] > 0.5]
-                    depth[solid] = hits.depth[i, solid]
-                    first[solid] = sights[i].index
+                    depth.index_copy_(0, solid, hits.depth[i].index_select(0, solid))
+                    first.index_fill_(0, solid, sights[i].index)
         return depth, first
 
     def _meet(self, box: Box, rays: Rays) -> tuple[list[Sight], Hits]:
@@ -109,19 +111,20 @@ class Shot:
         return sights, meet(torch.stack(equations).reshape(-1, 4, 6), rays)
 
     def _uncovered(
-        self, clear: Tensor, surfaces: dict[int, tuple[Tensor | slice, Tensor]], hits: Hits, i: int
+        self, clear: Tensor, surfaces: dict[int, tuple[Chosen, Tensor]], hits: Hits, i: int
     ) -> Tensor:
         """What planes of a layer that are met before plane i leave of ``clear`` (``R``), where i is met."""
-        share: Tensor = clear[surfaces[i][0]]
+        here = surfaces[i][0]
+        share = _pick(clear, here)
         for j, (there, other) in surfaces.items():
             if i != j and hits.nearest[j] <= hits.farthest[i]:
                 hidden = torch.zeros_like(clear)
-                hidden[there] = other[3]
+                _add(hidden, there, other[3])
                 before = hits.depth[j] <= hits.depth[i] if j < i else hits.depth[j] < hits.depth[i]
-                share = share * (1 - (hidden * before)[surfaces[i][0]])
+                share = share * (1 - _pick(hidden * before, here))
         return share
 
-    def _lit(self, sight: Sight, hits: Hits, i: int, here: Tensor | slice, sample_px: float) -> Tensor:
+    def _lit(self, sight: Sight, hits: Hits, i: int, here: Chosen, sample_px: float) -> Tensor:
         """Light times alpha, and alpha, ``4 M`` that plane i shows the ``M`` rays ``here``."""
         surface = self._surface(sight, hits, i, here, sample_px)
         if sight.index not in self._light_maps:
@@ -131,28 +134,27 @@ class Shot:
         if light_on.shape[-1] == 1:
             surface[:3] *= light_on[0, :, 0]
         else:
-            grid = torch.stack([hits.x[i, here], -hits.y[i, here]], -1)[None, None]
-            light = F.grid_sample(light_on, grid, padding_mode="border", align_corners=True)
-            surface[:3] *= light[0, :, 0]
+            surface[:3] *= read_grid(light_on, _pick(hits.places[:, i], here), "border")
         return surface
 
-    def _surface(self, sight: Sight, hits: Hits, i: int, here: Tensor | slice, sample_px: float) -> Tensor:
+    def _surface(self, sight: Sight, hits: Hits, i: int, here: Chosen, sample_px: float) -> Tensor:
         """Colour times alpha, and alpha, ``4 M`` of plane i where the ``M`` rays ``here`` meet it.
 
         ``sample_px`` is the side of the part of a pixel that each ray stands for.
         """
-        plane, x, y = sight.plane, hits.x[i, here], hits.y[i, here]
-        width_m, height_m = plane.size_m
-        patch_width_m, patch_height_m = plane.patch_m or plane.size_m
+        plane, places = sight.plane, _pick(hits.places[:, i], here)
         levels = self._levels(sight, hits, i, here, sample_px)
-        surface = sight.raster.at(x * (width_m / patch_width_m), y * (height_m / patch_height_m), levels)
+        if plane.patch_m is None:
+            surface = sight.raster.at(places, levels)
+        else:
+            patches = [size / patch for size, patch in zip(plane.size_m, plane.patch_m, strict=True)]
+            surface = sight.raster.at(torch.stack([places[0] * patches[0], places[1] * patches[1]]), levels)
         if plane.shape is not None:
-            surface *= plane.shape.coverage(x * (width_m / 2), y * (height_m / 2))
+            half_width_m, half_height_m = plane.size_m[0] / 2, plane.size_m[1] / 2
+            surface *= plane.shape.coverage(places[0] * half_width_m, places[1] * half_height_m)
         return surface
 
-    def _levels(
-        self, sight: Sight, hits: Hits, i: int, here: Tensor | slice, sample_px: float
-    ) -> int | Tensor:
+    def _levels(self, sight: Sight, hits: Hits, i: int, here: Chosen, sample_px: float) -> int | Tensor:
         """Levels of the raster whose texels are as large as what one ray stands for.
 
         That is a share of the pixel and of its circle of confusion. A pixel covers z / f across, and along
@@ -161,12 +163,17 @@ class Shot:
         distance_m = abs(float(sight.pose.forward @ sight.pose.origin))
         share = sample_px / self._optics.focal_px / max(distance_m, 1e-6) ** 0.5
 
-        def levels(depth: Tensor) -> Tensor:
+        def footprint_m(depth: Number) -> Number:
             blur_px = self._optics.coc_px(1 / depth)
-            return sight.raster.level(share * depth**1.5 * (1 + math.pi * blur_px * blur_px).sqrt())
+            size_m: Number = share * depth**1.5 * (1 + math.pi * blur_px * blur_px) ** 0.5
+            return size_m
 
-        nearest, farthest = levels(torch.tensor([hits.nearest[i], hits.farthest[i]])).tolist()
-        return nearest if nearest == farthest else levels(hits.depth[i, here])
+        nearest, farthest = (
+            sight.raster.level(footprint_m(depth)) for depth in (hits.nearest[i], hits.farthest[i])
+        )
+        if nearest == farthest:
+            return nearest
+        return sight.raster.level_of_each(footprint_m(_pick(hits.depth[i], here)))
 
     def _box(self, pose: Pose, size_m: tuple[float, float]) -> Box:
         """The pixels that a plane reaches, blur included; an empty box if there are none.
@@ -178,7 +185,8 @@ class Shot:
         if not len(corners):
             return 0, 0, 0, 0
         view, inverse = self._optics.view, 1 / corners[:, 2]
-        radius = self._optics.coc_px(inverse).abs() * aperture_reach(self._optics.aperture) + 1
+        reach = aperture_reach(self._optics.aperture)
+        radius = abs(self._optics.coc_px(inverse)) * reach + 1
         x = view.width / 2 + corners[:, 0] * inverse * self._optics.focal_px
         y = view.height / 2 - corners[:, 1] * inverse * self._optics.focal_px
         return (
@@ -189,9 +197,30 @@ class Shot:
         )
 
 
-def _places(mask: Tensor) -> Tensor | slice | None:
-    """Where a mask holds: indices, or a slice of everything, which costs no copies; None for nowhere."""
-    indices = mask.nonzero()[:, 0]
-    if len(indices) == len(mask):
-        return slice(None)
-    return indices if len(indices) else None
+def _chosen(mask: Tensor) -> Chosen:
+    """Where a mask ``R`` holds."""
+    return None if mask.all() else mask.nonzero()[:, 0]
+
+
+# These are several times faster than indexing with brackets.
+
+
+def _pick(values: Tensor, here: Chosen) -> Tensor:
+    """The chosen ones of values ``... R``."""
+    return values if here is None else values.index_select(-1, here)
+
+
+def _add(values: Tensor, here: Chosen, more: Tensor) -> None:
+    """Add ``... M`` to the chosen ones of values ``... R``."""
+    if here is None:
+        values += more
+    else:
+        values.index_add_(-1, here, more)
+
+
+def _multiply(values: Tensor, here: Chosen, factor: Tensor) -> None:
+    """Multiply the chosen ones of values ``R`` by ``M`` factors."""
+    if here is None:
+        values *= factor
+    else:
+        values.index_copy_(0, here, values.index_select(0, here) * factor)
