@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 import torch
 from torch import Tensor
@@ -46,6 +47,10 @@ class LensRenderer:
         self.device = device
         self.light: Light = light
         self.pixel_aspect = pixel_aspect
+        # A thread for each strip, and one thread for each of its many small steps: several threads for
+        # each step leave cores idle. A GPU takes the frame as one strip.
+        workers = torch.get_num_threads() if device.type == "cpu" else 1
+        self._pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
 
     def render(self, scenes: Iterator[Scene]) -> Iterator[Frame]:
         """Yield each scene's refocused frame, on the CPU. Scenes do not depend on one another."""
@@ -65,7 +70,7 @@ class LensRenderer:
         linear = to_linear(sharp, self.light)
         if self.settings.highlights:
             linear = raise_highlights(sharp, linear, coc, self.settings)
-        blurred, touched = render_layers(linear, coc, self.settings, self.pixel_aspect)
+        blurred, touched = render_layers(linear, coc, self.settings, self.pixel_aspect, self._pool)
         picture = from_linear(blurred.clamp_(0, 1), self.light)
         return torch.where(touched, picture, sharp).cpu()
 
@@ -84,13 +89,13 @@ def raise_highlights(sharp: Tensor, linear: Tensor, coc: Tensor, settings: LensS
 
 
 def render_layers(
-    linear: Tensor, coc: Tensor, settings: LensSettings, pixel_aspect: float = 1.0
+    linear: Tensor, coc: Tensor, settings: LensSettings, pixel_aspect: float, pool: Executor
 ) -> tuple[Tensor, Tensor]:
     """The picture through the lens, ``3 H W`` linear light, and which pixels it changed, ``H W`` bool.
 
     ``linear`` is ``3 H W``, ``coc`` the signed circle of confusion ``H W`` in pixels. The scene is cut into
     layers by signed CoC; each is blurred by its own aperture, and they are laid over each other front to
-    back, neighbouring ones side by side.
+    back, neighbouring ones side by side. Strips of the frame are worked on by the threads of ``pool``.
     """
     unmixed, fringe = unmix_edges(linear, coc)
     hidden = find_hidden(unmixed, coc, HIDDEN_REACH * float(coc.abs().max()))
@@ -98,9 +103,9 @@ def render_layers(
     layers = plan_layers(float(coc.min()), float(coc.max()))
     kernels = [_kernel(layer, settings, pixel_aspect).to(linear) for layer in layers]
     strips = _Strips(surfaces, layers, kernels)
-    blurred, open_in_front = torch.empty_like(linear), torch.empty_like(coc)
-    for top, bottom in strips:
-        blurred[:, top:bottom], open_in_front[top:bottom] = _compose(strips, layers, top, bottom)
+    composed = list(pool.map(lambda strip: _compose(strips, layers, *strip), strips))
+    blurred = torch.cat([light for light, _ in composed], dim=1)
+    open_in_front = torch.cat([openness for _, openness in composed])
     touched = (coc.abs() >= IN_FOCUS_PX) | (open_in_front < 1 - NEGLIGIBLE)
     return blurred, touched
 
@@ -203,6 +208,7 @@ def _margin(layer: Layer, kernel: Tensor) -> int:
     return cells * layer.cell_px
 
 
+@torch.inference_mode()
 def _compose(strips: _Strips, layers: list[Layer], top: int, bottom: int) -> tuple[Tensor, Tensor]:
     """Lay a strip's layers over each other, front to back.
 
