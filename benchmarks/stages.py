@@ -5,7 +5,7 @@
 Measures on one machine, in one run, at the clip's own size and at 1024x576 (a proxy made of the clip):
 each stage alone, then the whole command in a process of its own, then its memory on a tenth of the clip
 and on all of it.
-Prints tables with medians. CPU-seconds count all threads; on a shared machine they say more than the clock.
+Prints tables with medians; Linux only, for the memory. CPU-seconds count all threads; on a shared machine they say more than the clock.
 """
 
 import argparse
@@ -49,17 +49,28 @@ def measure_command(arguments: list[str], repeats: int) -> tuple[float, float, i
     clock, cpu, peak = [], [], 0
     for _ in range(repeats):
         started = time.perf_counter()
-        process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        assert process.stderr is not None
-        errors = process.stderr.read()
-        _, status, usage = os.wait4(process.pid, 0)
+        process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        output, errors = process.communicate()
         clock.append(time.perf_counter() - started)
-        if status:
-            sys.exit(errors.decode())
-        cpu.append(usage.ru_utime + usage.ru_stime)
-        peak = max(peak, usage.ru_maxrss)
-    kilobytes = 1024 if sys.platform == "darwin" else 1
-    return statistics.median(clock), statistics.median(cpu), peak // kilobytes // 1024
+        if process.returncode:
+            sys.exit(errors)
+        seconds, kilobytes = output.split()[-2:]
+        cpu.append(float(seconds))
+        peak = max(peak, int(kilobytes) // 1024)
+    return statistics.median(clock), statistics.median(cpu), peak
+
+
+# Run the command, then print its CPU-seconds and largest memory [kB]: what the system tells the parent of
+# the latter includes the parent's own.
+COMMAND = """
+import sys, time
+from pathlib import Path
+from any2bokeh.cli import main
+code = main()
+status = Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]
+print(time.process_time(), status)
+sys.exit(code)
+"""
 
 
 def measure_stages(
@@ -145,7 +156,6 @@ def make_proxy(clip: Path, target: Path, height: int) -> None:
 
 def refocus_command(clip: Path, track: Path, target: Path, focus: float, k: float, frames: int) -> list[str]:
     """The command under test."""
-    code = "import sys; from any2bokeh.cli import main; sys.exit(main())"
     options = [
         "--disparity",
         str(track),
@@ -158,7 +168,7 @@ def refocus_command(clip: Path, track: Path, target: Path, focus: float, k: floa
         "--overwrite",
         "-q",
     ]
-    return [sys.executable, "-c", code, "refocus", str(clip), "-o", str(target), *options]
+    return [sys.executable, "-c", COMMAND, "refocus", str(clip), "-o", str(target), *options]
 
 
 def main() -> None:
