@@ -5,8 +5,8 @@
 Measures on one machine, in one run, at the clip's own size and at 1024x576 (a proxy made of the clip):
 each stage alone, then the whole command in a process of its own, then its memory on a tenth of the clip
 and on all of it.
-Prints tables with medians; Linux only, for the memory. CPU-seconds count all threads; on a shared machine they
-say more than the clock.
+Prints tables with medians; Linux only, for the memory. CPU-seconds count all threads: on a shared
+machine they say more than the clock.
 """
 
 import argparse
