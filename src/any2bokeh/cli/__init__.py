@@ -1,6 +1,8 @@
 """The command line: options to settings, progress, exit codes; no tensors."""
 
+import ctypes
 import os
+import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -10,6 +12,8 @@ from any2bokeh.cli import depth, doctor, download_weights, preview, refocus
 from any2bokeh.cli.errors import Failure, Stopped, attempt, signals_as_exceptions
 from any2bokeh.cli.options import with_settings
 from any2bokeh.cli.talk import messages_on_stderr, say
+
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of glibc's malloc.h
 
 # Plain help: the drawn boxes alone would double the time that --help takes.
 app = typer.Typer(rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
@@ -42,11 +46,20 @@ def program(
         raise typer.Exit(2)
 
 
+def _prepare_process() -> None:
+    """Settle, before torch is loaded, how threads wait and how memory is given back."""
+    # Decoding, rendering and encoding share the cores: threads of one that spin while they wait, as
+    # OpenMP's do by default, slow the others down several times.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # glibc would come to keep freed frames in a heap of each thread: a third more memory, and growing.
+    if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "mallopt"):
+        for option, value in ((M_ARENA_MAX, 2), (M_MMAP_THRESHOLD, 4 << 20)):
+            ctypes.CDLL(None).mallopt(option, value)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (by default the process's own) and return its exit code."""
-    # Decoding, rendering and encoding share the cores: threads of one that spin while they wait, as
-    # OpenMP's do by default, slow the others down several times. Read when torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _prepare_process()
     try:
         with signals_as_exceptions(), messages_on_stderr():
             outcome = attempt(lambda: app(arguments, standalone_mode=False))
