@@ -12,7 +12,7 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from any2bokeh.errors import DisparityError
-from any2bokeh.video.color import FULL, ColorTags, PixelLayout, pixel_layout, plane_codes
+from any2bokeh.video.color import FULL, ColorTags, pixel_layout, plane_codes
 
 # Compression leaves gray within a few codes of 255; false colours are far from it almost everywhere.
 COLOURED = 0.08
@@ -26,10 +26,10 @@ def codes(frame: av.VideoFrame) -> tuple[list[NDArray[Any]], float]:
     A frame of floats has 1 for its largest.
     """
     layout = pixel_layout(frame.format.name)
-    if frame.format.name != _planar(layout):
+    if frame.format.name != layout.planar:
         # With equal ranges the codes stay what they are.
         frame = VideoReformatter().reformat(
-            frame, format=_planar(layout), src_color_range=FULL, dst_color_range=FULL
+            frame, format=layout.planar, src_color_range=FULL, dst_color_range=FULL
         )
     depth = max(layout.depth, 8)
     largest = 1.0 if depth == 32 else 2.0**depth - 1
@@ -59,13 +59,3 @@ def gray_values(frame: av.VideoFrame, stated_range: int, name: str) -> NDArray[n
     step = (largest + 1) / 256
     expanded: NDArray[np.float32] = (gray - np.float32(16 * step)) / np.float32(219 * step)
     return expanded.clip(0, 1)
-
-
-def _planar(layout: PixelLayout) -> str:
-    """The format with the same codes in planes of their own, little-endian."""
-    if layout.kind == "yuv":
-        return layout.planar if layout.is_halved else layout.full_chroma
-    if layout.depth == 32:
-        return "gbrpf32le" if layout.kind == "rgb" else "grayf32le"
-    plain = "gbrp" if layout.kind == "rgb" else "gray"
-    return plain if layout.depth <= 8 else f"{plain}{layout.depth}le"

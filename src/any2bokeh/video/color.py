@@ -81,11 +81,6 @@ class PixelLayout:
         """Whether the codes are in such planes already, maybe with one of alpha behind them."""
         return re.sub("^(yuv|gbr)[aj]", r"\1", self.name) == self.planar
 
-    @property
-    def full_chroma(self) -> str:
-        """The planar format with as much chroma as luma."""
-        return _sized("yuv444p", self.depth) if self.is_halved else self.planar
-
     def is_full_range(self, tags: ColorTags) -> bool:
         """Whether codes fill the whole range; untagged RGB and gray do, untagged YUV does not."""
         if self.kind == "rgb" or self.name.startswith("yuvj"):
