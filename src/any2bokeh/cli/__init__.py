@@ -52,9 +52,9 @@ def _prepare_process() -> None:
     # OpenMP's do by default, slow the others down several times.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # glibc would come to keep freed frames in a heap of each thread: a third more memory, and growing.
-    if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "mallopt"):
-        for option, value in ((M_ARENA_MAX, 2), (M_MMAP_THRESHOLD, 4 << 20)):
-            ctypes.CDLL(None).mallopt(option, value)
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(M_ARENA_MAX, 2)
+        libc.mallopt(M_MMAP_THRESHOLD, 4 << 20)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
