@@ -1,0 +1,68 @@
+"""Inner loops compiled to machine code on first use, by numba, and kept for the next run.
+
+The compiled code lives in the cache folder, one set for each kind of processor. Where that folder cannot
+be written, every run compiles anew.
+"""
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import platformdirs
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S = 1.5  # loading what was compiled before takes less
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _cache_folder() -> Path | None:
+    """The folder for compiled code, created; ``None`` if it cannot be written."""
+    named = os.environ.get("ANY2BOKEH_CACHE")
+    folder = (Path(named) if named else platformdirs.user_cache_path("any2bokeh")) / "compiled"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        log.info("The cache folder %s cannot be written (%s): every run compiles anew.", folder, error)
+        return None
+    return folder
+
+
+CACHE_FOLDER = _cache_folder()
+if CACHE_FOLDER is not None:
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(CACHE_FOLDER))
+
+import numba  # noqa: E402  (it reads the variable when it is imported)
+
+# Sums may be reordered, as vector instructions need; NaN and infinity keep their meaning.
+RELAXED = {"contract", "nsz", "reassoc"}
+
+
+def compiled(function: Function) -> Function:
+    """Compile ``function`` on its first call with arguments of new types; it runs without the GIL.
+
+    Array indices are not checked: they must be right.
+    """
+    settings = {"nogil": True, "fastmath": RELAXED, "cache": CACHE_FOLDER is not None}
+    result: Function = numba.njit(**settings)(function)
+    return result
+
+
+@contextmanager
+def announced(what: str) -> Iterator[None]:
+    """Say that ``what`` is being compiled, if that takes long enough to be noticed."""
+    sentence = f"Compiling {what} for this machine; this is done once and takes about half a minute."
+    notice = threading.Timer(PATIENCE_S, log.warning, [sentence])
+    notice.daemon = True
+    notice.start()
+    try:
+        yield
+    finally:
+        notice.cancel()
