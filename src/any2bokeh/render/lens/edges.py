@@ -9,6 +9,7 @@ from any2bokeh.render.lens.layers import Surface
 EDGE_STEP_PX = 2.0  # two surfaces: their circles of confusion differ by at least this
 TRUSTED_CONTRAST = 4.0  # a colour tells its mixture where contrast^2 is well above this x variance
 TRACE = 0.02  # a share below this is noise
+LARGEST_SHARE = 0.75
 PLAUSIBLE_MIXTURE = 4.0  # how fast trust falls with a colour's distance from the mixing line
 
 
@@ -89,5 +90,5 @@ def _front_share(
     trust = contrast / (contrast + TRUSTED_CONTRAST * variance + 1e-9)
     share = torch.minimum(trust * projected + (1 - trust) * label_share, label_share)
     share = share * torch.exp(-PLAUSIBLE_MIXTURE * off_line / (contrast + 1e-6))
-    share = ((share - TRACE) / (1 - TRACE)).clamp(0, 0.75)
+    share = ((share - TRACE) / (1 - TRACE)).clamp(0, LARGEST_SHARE)
     return torch.where(behind.count > 0, share, torch.zeros_like(share))

@@ -23,7 +23,7 @@ def find_hidden(linear: Tensor, coc: Tensor, reach_px: float) -> Surface:
     the nearest hit are averaged by inverse squared distance. Large frames are searched at a
     fraction of their size, on single pixels (a mean would mix surfaces).
     """
-    stride = max(1, round(min(coc.shape) / SEARCH_SIDE_PX))
+    stride = search_stride(*coc.shape)
     small = _search(linear[:, ::stride, ::stride], coc[::stride, ::stride], int(reach_px / stride))
     if stride > 1:
         small = _grow(small)
@@ -31,6 +31,11 @@ def find_hidden(linear: Tensor, coc: Tensor, reach_px: float) -> Surface:
         small = Surface(*(_enlarge(x, stride, size) for x in (small.linear, small.coverage, small.coc)))
     coverage = small.coverage * (small.coc >= coc + EDGE_STEP_PX)
     return Surface(small.linear, coverage, small.coc)
+
+
+def search_stride(height: int, width: int) -> int:
+    """Every how many pixels of a frame the search begins."""
+    return max(1, round(min(height, width) / SEARCH_SIDE_PX))
 
 
 def _search(linear: Tensor, coc: Tensor, reach_px: int) -> Surface:

@@ -101,7 +101,7 @@ def render_layers(
     hidden = find_hidden(unmixed, coc, HIDDEN_REACH * float(coc.abs().max()))
     surfaces = [Surface(unmixed, torch.ones_like(coc), coc), fringe, hidden]
     layers = plan_layers(float(coc.min()), float(coc.max()))
-    kernels = [_kernel(layer, settings, pixel_aspect).to(linear) for layer in layers]
+    kernels = [layer_kernel(layer, settings, pixel_aspect).to(linear) for layer in layers]
     strips = _Strips(surfaces, layers, kernels)
     composed = list(pool.map(lambda strip: _compose(strips, layers, *strip), strips))
     blurred = torch.cat([light for light, _ in composed], dim=1)
@@ -110,8 +110,8 @@ def render_layers(
     return blurred, touched
 
 
-def _kernel(layer: Layer, settings: LensSettings, pixel_aspect: float) -> Tensor:
-    """The aperture of a layer, in its cells. Seen from behind the focal plane the aperture is upright."""
+def layer_kernel(layer: Layer, settings: LensSettings, pixel_aspect: float) -> Tensor:
+    """The aperture's image for a layer, in its cells. Seen from behind the focal plane the aperture is upright."""
     radius = layer.aperture_radius_px / layer.cell_px
     kernel = aperture_kernel(round(radius / pixel_aspect, 4), round(radius, 4), settings)
     return kernel if layer.radius_px >= 0 else kernel.flip(0, 1)

@@ -1,0 +1,209 @@
+"""The lens compiled for the CPU: what ``reference`` draws, many times faster.
+
+Steps and constants are the reference's. What differs is that each step works only where there is something
+to do, and that layers are blurred and composed in tiles that stay in a core's cache.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from any2bokeh.jit import announced
+from any2bokeh.optics.coc import coc_px
+from any2bokeh.optics.light import Light
+from any2bokeh.render.lens.blur import Sparse, Stack, make_stack
+from any2bokeh.render.lens.compiled_edges import mark_edges, unmix_rows
+from any2bokeh.render.lens.compiled_hidden import farthest_in_reach, grow_rows, list_rows, search_rows
+from any2bokeh.render.lens.compiled_light import code_table, encode_rows, linear_table, linearize_rows, raise_rows
+from any2bokeh.render.lens.edges import EDGE_STEP_PX
+from any2bokeh.render.lens.hidden import search_stride
+from any2bokeh.render.lens.layers import Layer, plan_layers
+from any2bokeh.render.lens.positions import BLOCK, place_list, place_rows
+from any2bokeh.render.lens.reference import HIDDEN_REACH, IN_FOCUS_PX, LensRenderer, layer_kernel
+from any2bokeh.render.lens.tiles import Ground, compose_band
+from any2bokeh.scene import Scene
+from any2bokeh.settings import LensSettings
+
+Floats = NDArray[np.float32]
+
+BAND_ROWS = 64  # a band is one task for a thread, and as high as a tile
+WIDE_REACH_PX = 40  # wider apertures get larger tiles, else most work is done around them
+
+
+class CompiledLensRenderer(LensRenderer):
+    """The lens on a CPU. When it is made on a machine for the first time, it compiles itself."""
+
+    def __init__(
+        self, settings: LensSettings, device: torch.device, *, light: Light = "srgb", pixel_aspect: float = 1.0
+    ) -> None:
+        super().__init__(settings, device, light=light, pixel_aspect=pixel_aspect)
+        with announced("the lens"):
+            self._compile()
+
+    def _compile(self) -> None:
+        """Run every step once, on a frame with an edge, so that a clip does not wait for it."""
+        picture, disparity = torch.rand(3, 16, 32), torch.zeros(1, 16, 32)
+        disparity[:, :, 16:] = 1
+        self.refocus(
+            Scene(sharp=picture, disparity=disparity, focus_disparity=0.5, blur_strength=1000.0, pts=0)
+        )
+
+    def refocus(self, scene: Scene) -> Tensor:
+        """The refocused picture ``3 H W`` of one scene; pixels that no blur touches are the scene's own."""
+        height, width = scene.sharp.shape[1:]
+        longer_side_px = max(width * self.pixel_aspect, height)
+        coc = coc_px(scene.disparity[0], scene.focus_disparity, scene.blur_strength, longer_side_px).numpy()
+        nearest_px, farthest_px = float(coc.min()), float(coc.max())
+        if max(-nearest_px, farthest_px) < IN_FOCUS_PX:
+            return scene.sharp
+        layers = tuple(plan_layers(nearest_px, farthest_px))
+        stack = _stack(layers, self.settings, self.pixel_aspect)
+        frame = _Frame(self._pool.map, scene.sharp.contiguous().numpy(), coc, stack)
+        frame.linearize(linear_table(self.light), self.settings)
+        fringe = frame.unmix_edges()
+        hidden = frame.find_hidden(HIDDEN_REACH * max(-nearest_px, farthest_px))
+        frame.replicate_border()
+        return torch.from_numpy(frame.compose(fringe, hidden, code_table(self.light)))
+
+
+@lru_cache(maxsize=16)
+def _stack(layers: tuple[Layer, ...], settings: LensSettings, pixel_aspect: float) -> Stack:
+    return make_stack(layers, [layer_kernel(layer, settings, pixel_aspect) for layer in layers])
+
+
+class _Frame:
+    """One frame on its way through the lens. Bands of rows are worked on in parallel by ``run``."""
+
+    def __init__(self, run: Callable[..., object], sharp: Floats, coc: Floats, stack: Stack) -> None:
+        self.run, self.sharp, self.coc, self.stack = run, sharp, coc, stack
+        self.height, self.width = coc.shape
+        self.margin = stack.reach_px
+        self.linear = np.empty((3, *self._bordered), np.float32)
+        self.position = np.empty(self._bordered, np.float32)
+        blocks = -(-self.height // BLOCK), -(-self.width // BLOCK)
+        self.is_present = np.zeros((*blocks, len(stack.radius_px)), np.bool_)
+
+    @property
+    def _bordered(self) -> tuple[int, int]:
+        return self.height + 2 * self.margin, self.width + 2 * self.margin
+
+    @property
+    def _inner(self) -> tuple[slice, slice]:
+        return slice(self.margin, self.margin + self.height), slice(self.margin, self.margin + self.width)
+
+    def _in_bands(self, step: Callable[[int, int], object], rows: int, at_once: int = BAND_ROWS) -> list[object]:
+        """Run a step on bands of so many rows; return what it returned for each."""
+        tops = range(0, rows, at_once)
+        return list(self.run(step, tops, [min(top + at_once, rows) for top in tops]))
+
+    def linearize(self, table: Floats, settings: LensSettings) -> None:
+        """Fill ``linear``, and ``position``: where each pixel lies between the layers."""
+
+        def step(top: int, bottom: int) -> None:
+            linearize_rows(self.sharp, table, top, bottom, self.linear, self.margin)
+            raise_rows(
+                self.sharp, self.coc, np.float32(settings.highlights), np.float32(settings.highlight_threshold),
+                top, bottom, self.linear, self.margin,
+            )
+            place_rows(
+                self.coc, self.stack.radius_px, top, bottom, self.position, self.margin, self.is_present
+            )
+
+        self._in_bands(step, self.height)
+
+    def unmix_edges(self) -> Sparse:
+        """Take the nearer surface's colour out of edge pixels in ``linear``, and return it."""
+        marks = np.empty((self.height, self.width), np.uint8)
+        linear = self.linear[(slice(None), *self._inner)]
+        counts = self._in_bands(lambda top, bottom: mark_edges(self.coc, top, bottom, marks), self.height)
+        ends = list(accumulate(counts))
+        rows, columns = np.empty((2, ends[-1]), np.int64)
+        background, front = np.empty((2, 3, ends[-1]), np.float32)
+        share, near = np.empty((2, ends[-1]), np.float32)
+
+        def step(top: int, bottom: int) -> None:
+            band = top // BAND_ROWS
+            own = slice(ends[band] - counts[band], ends[band])
+            unmix_rows(
+                linear, self.coc, marks, top, bottom, rows[own], columns[own], background[:, own], front[:, own],
+                share[own], near[own],
+            )
+
+        self._in_bands(step, self.height)
+        linear[:, rows, columns] = background
+        first = np.searchsorted(rows, np.arange(self.height + 1))
+        return self._list(1, -np.inf, first, columns, front, share, near)
+
+    def find_hidden(self, reach_px: float) -> Sparse:
+        """What lies just behind the pixels near edges."""
+        stride = search_stride(self.height, self.width)
+        light = np.ascontiguousarray(self.linear[(slice(None), *self._inner)][:, ::stride, ::stride])
+        coc = np.ascontiguousarray(self.coc[::stride, ::stride])
+        reach = max(1, min(int(reach_px / stride), max(coc.shape)))
+        farthest = farthest_in_reach(coc, reach)
+        found = np.zeros((5, *coc.shape), np.float32)
+        counts = self._in_bands(
+            lambda top, bottom: search_rows(light, coc, farthest, reach, top, bottom, found), len(coc)
+        )
+        if stride > 1:
+            grown = np.empty_like(found)
+            counts = self._in_bands(lambda top, bottom: grow_rows(found, top, bottom, grown), len(coc))
+            found = grown
+        ends = list(accumulate(counts))
+        columns = np.empty(ends[-1], np.int64)
+        colours, depths = np.empty((3, ends[-1]), np.float32), np.empty(ends[-1], np.float32)
+
+        def step(top: int, bottom: int) -> None:
+            band = top // BAND_ROWS
+            own = slice(ends[band] - counts[band], ends[band])
+            list_rows(found, top, bottom, columns[own], colours[:, own], depths[own])
+
+        self._in_bands(step, len(coc))
+        first = np.concatenate([[0], np.cumsum(np.count_nonzero(found[4], axis=1))])
+        return self._list(stride, EDGE_STEP_PX, first, columns, colours, np.ones_like(depths), depths)
+
+    def _list(
+        self,
+        stride: int,
+        behind_px: float,
+        first: NDArray[np.int64],
+        column: NDArray[np.int64],
+        light: Floats,
+        coverage: Floats,
+        coc: Floats,
+    ) -> Sparse:
+        """A surface known at few pixels, placed among the layers."""
+        position = np.empty_like(coc)
+        place_list(coc, self.stack.radius_px, first, column, stride, position, self.is_present)
+        return Sparse(stride, behind_px, first, column, light, coverage, coc, position)
+
+    def replicate_border(self) -> None:
+        """Continue the frame beyond its border by its outermost pixels."""
+        margin, right, bottom = self.margin, self.margin + self.width, self.margin + self.height
+        for plane in (*self.linear, self.position):
+            plane[margin:bottom, :margin] = plane[margin:bottom, margin : margin + 1]
+            plane[margin:bottom, right:] = plane[margin:bottom, right - 1 : right]
+            plane[:margin] = plane[margin]
+            plane[bottom:] = plane[bottom - 1]
+
+    def compose(self, fringe: Sparse, hidden: Sparse, table: Floats) -> Floats:
+        """The picture ``3 H W`` through the lens, in code values."""
+        ground = Ground(self.linear, self.position, self.coc, self.margin, self.is_present)
+        picture = np.empty_like(self.sharp)
+        is_touched = np.empty((self.height, self.width), np.bool_)
+        tile = BAND_ROWS
+        while tile < 2 * self.margin - 2 * WIDE_REACH_PX:
+            tile *= 2
+
+        def step(top: int, bottom: int) -> None:
+            compose_band(ground, fringe, hidden, self.stack, top, bottom, 2 * tile, picture, is_touched)
+            encode_rows(picture, is_touched, self.sharp, table, top, bottom)
+
+        self._in_bands(step, self.height, tile)
+        return picture

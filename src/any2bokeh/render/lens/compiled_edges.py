@@ -1,0 +1,126 @@
+"""Edge pixels taken apart, compiled: the rules of ``edges.unmix_edges``, at edge pixels alone."""
+
+import numpy as np
+
+from any2bokeh.jit import compiled
+from any2bokeh.render.lens.edges import EDGE_STEP_PX, LARGEST_SHARE, PLAUSIBLE_MIXTURE, TRACE, TRUSTED_CONTRAST
+
+TOUCHES_NEARER, TOUCHES_FARTHER = 1, 2
+
+
+@compiled
+def mark_edges(coc, top, bottom, marks):  # type: ignore[no-untyped-def]
+    """Fill rows of ``marks H W`` with which pixels touch a nearer or a farther surface; return their number."""
+    height, width = coc.shape
+    lowest, highest = np.empty(width + 2, np.float32), np.empty(width + 2, np.float32)
+    count = 0
+    for y in range(top, bottom):
+        above, here, below = coc[max(y - 1, 0)], coc[y], coc[min(y + 1, height - 1)]
+        low, high = lowest[1:], highest[1:]
+        for x in range(width):
+            low[x] = min(min(above[x], here[x]), below[x])
+            high[x] = max(max(above[x], here[x]), below[x])
+        lowest[0], highest[0], lowest[width + 1], highest[width + 1] = low[0], high[0], low[width - 1], high[width - 1]
+        mark = marks[y]
+        next_low, next_high = lowest[2:], highest[2:]
+        for x in range(width):
+            nearest = min(min(lowest[x], low[x]), next_low[x])
+            farthest = max(max(highest[x], high[x]), next_high[x])
+            touches_nearer = here[x] - nearest >= np.float32(EDGE_STEP_PX)
+            mark[x] = touches_nearer + 2 * (farthest - here[x] >= np.float32(EDGE_STEP_PX))
+            count += touches_nearer
+    return count
+
+
+@compiled
+def unmix_rows(linear, coc, marks, top, bottom, rows, columns, background, front, share, near):  # type: ignore[no-untyped-def]
+    """Fill lists with the pixels of rows ``top`` to ``bottom`` that touch a nearer surface, taken apart.
+
+    For P pixels: ``rows``, ``columns`` and, as in ``edges``, the colours of the ``background`` and of the
+    ``front`` (``3 P``), the front's ``share``, and its CoC ``near``.
+    """
+    found = 0
+    for y in range(top, bottom):
+        mark = marks[y]
+        for x in range(coc.shape[1]):
+            if mark[x] & TOUCHES_NEARER:
+                rows[found], columns[found] = y, x
+                share[found], near[found] = _unmix(
+                    linear, coc, marks, y, x, background[:, found], front[:, found]
+                )
+                found += 1
+
+
+@compiled
+def _unmix(linear, coc, marks, y, x, background, front):  # type: ignore[no-untyped-def]
+    """Write the two colours of a pixel; return the nearer surface's share and its CoC."""
+    height, width = coc.shape
+    own, near = coc[y, x], coc[y, x]
+    for dy in range(-1, 2):
+        for dx in range(-1, 2):
+            near = min(near, coc[min(max(y + dy, 0), height - 1), min(max(x + dx, 0), width - 1)])
+    # Sums of red, green, blue, squares and number, of the farther and of the nearer surface's clean
+    # pixels, and of all the nearer one's.
+    sums = np.zeros((3, 5), np.float32)
+    label_share = np.float32(0)
+    for dy in range(-1, 2):
+        for dx in range(-1, 2):
+            row, column = min(max(y + dy, 0), height - 1), min(max(x + dx, 0), width - 1)
+            beside, mark = coc[row, column], marks[row, column]
+            if abs(beside - own) < EDGE_STEP_PX and not mark & TOUCHES_NEARER:
+                _add_colour(sums[0], linear, row, column)
+            if abs(beside - near) < EDGE_STEP_PX and beside < own - np.float32(EDGE_STEP_PX / 2):
+                if not mark & TOUCHES_FARTHER:
+                    _add_colour(sums[1], linear, row, column)
+                _add_colour(sums[2], linear, row, column)
+                label_share += np.float32((2 - abs(dy)) * (2 - abs(dx)) / 16)
+    behind, ahead = sums[0], sums[1] if sums[1, 4] > 0 else sums[2]
+    variance = _mean(behind) + (_mean(sums[1]) if sums[1, 4] > 0 else np.float32(0))
+    if sums[1, 4] == 0:
+        _mean(sums[2])
+    front[:] = ahead[:3]
+    share = _front_share(linear[:, y, x], ahead, behind, variance, label_share)
+    for channel in range(3):
+        mixed = linear[channel, y, x]
+        background[channel] = max((mixed - share * ahead[channel]) / (np.float32(1) - share), np.float32(0))
+    return share, near
+
+
+@compiled
+def _add_colour(sums, linear, row, column):  # type: ignore[no-untyped-def]
+    for channel in range(3):
+        value = linear[channel, row, column]
+        sums[channel] += value
+        sums[3] += value * value
+    sums[4] += 1
+
+
+@compiled
+def _mean(sums):  # type: ignore[no-untyped-def]
+    """Turn sums of colours into their mean; return the variance, summed over the channels."""
+    count = max(sums[4], np.float32(1))
+    variance = sums[3] / count
+    for channel in range(3):
+        sums[channel] /= count
+        variance -= sums[channel] * sums[channel]
+    return max(variance, np.float32(0))
+
+
+@compiled
+def _front_share(mixed, front, behind, variance, label_share):  # type: ignore[no-untyped-def]
+    if behind[4] == 0:
+        return np.float32(0)
+    contrast = projected = np.float32(0)
+    for channel in range(3):
+        line = front[channel] - behind[channel]
+        contrast += line * line
+        projected += (mixed[channel] - behind[channel]) * line
+    projected = min(max(projected / max(contrast, np.float32(1e-9)), np.float32(0)), np.float32(1))
+    off_line = np.float32(0)
+    for channel in range(3):
+        off = mixed[channel] - behind[channel] - projected * (front[channel] - behind[channel])
+        off_line += off * off
+    trust = contrast / (contrast + np.float32(TRUSTED_CONTRAST) * variance + np.float32(1e-9))
+    share = min(trust * projected + (1 - trust) * label_share, label_share)
+    share *= np.exp(-np.float32(PLAUSIBLE_MIXTURE) * off_line / (contrast + np.float32(1e-6)))
+    return np.float32(min(max((share - TRACE) / (1 - TRACE), 0.0), LARGEST_SHARE))

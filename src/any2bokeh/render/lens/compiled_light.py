@@ -1,0 +1,75 @@
+"""Frames between code values and linear light, compiled: by tables, which no eye tells from the formulas."""
+
+from functools import cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from any2bokeh.jit import compiled
+from any2bokeh.optics.light import Light, from_linear, to_linear
+from any2bokeh.render.lens.reference import HIGHLIGHT_FROM_PX, HIGHLIGHT_FULL_PX
+
+Floats = NDArray[np.float32]
+
+STEPS = 8192  # of a table; between them it is interpolated: an error below 1e-6
+
+
+@cache
+def linear_table(light: Light) -> Floats:
+    """Linear light of the code values 0..1, and one more entry to interpolate to."""
+    codes = torch.arange(STEPS + 2, dtype=torch.float64) / STEPS
+    return to_linear(codes, light).float().numpy()
+
+
+@cache
+def code_table(light: Light) -> Floats:
+    """Code values by the fourth root of linear light, in which every curve is smooth down to black."""
+    roots = torch.arange(STEPS + 2, dtype=torch.float64) / STEPS
+    return from_linear(roots**4, light).float().numpy()
+
+
+@compiled
+def linearize_rows(sharp, table, top, bottom, linear, margin):  # type: ignore[no-untyped-def]
+    """Fill rows of ``linear 3 H W``, which has a border of ``margin``, from code values."""
+    width = sharp.shape[2]
+    for channel in range(3):
+        for y in range(top, bottom):
+            codes, light = sharp[channel, y], linear[channel, y + margin, margin : margin + width]
+            for x in range(width):
+                light[x] = _look_up(table, codes[x])
+
+
+@compiled
+def _look_up(table, value):  # type: ignore[no-untyped-def]
+    place = min(max(value, np.float32(0)), np.float32(1)) * np.float32(STEPS)
+    index = np.int32(place)
+    low = table[index]
+    return low + (place - np.float32(index)) * (table[index + 1] - low)
+
+
+@compiled
+def raise_rows(sharp, coc, gain, threshold, top, bottom, linear, margin):  # type: ignore[no-untyped-def]
+    """Make clipped lights brighter, as ``reference.raise_highlights``, in rows of ``linear 3 H W``."""
+    room = max(np.float32(1) - threshold, np.float32(1e-3))
+    from_px, defocus_range = np.float32(HIGHLIGHT_FROM_PX), np.float32(HIGHLIGHT_FULL_PX - HIGHLIGHT_FROM_PX)
+    for y in range(top, bottom):
+        for x in range(sharp.shape[2]):
+            brightest = max(max(sharp[0, y, x], sharp[1, y, x]), sharp[2, y, x])
+            if brightest > threshold:
+                excess = min((brightest - threshold) / room, np.float32(1))
+                defocus = min(max((abs(coc[y, x]) - from_px) / defocus_range, np.float32(0)), np.float32(1))
+                factor = np.float32(1) + gain * defocus * excess * excess * (np.float32(3) - np.float32(2) * excess)
+                for channel in range(3):
+                    linear[channel, y + margin, x + margin] *= factor
+
+
+@compiled
+def encode_rows(picture, is_touched, sharp, table, top, bottom):  # type: ignore[no-untyped-def]
+    """Turn rows of ``picture 3 H W`` from light into codes; pixels that are not touched are those of ``sharp``."""
+    for channel in range(3):
+        for y in range(top, bottom):
+            out, own, touched = picture[channel, y], sharp[channel, y], is_touched[y]
+            for x in range(len(out)):
+                root = np.sqrt(np.sqrt(min(max(out[x], np.float32(0)), np.float32(1))))
+                out[x] = _look_up(table, root) if touched[x] else own[x]
