@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from any2bokeh.jit import compiled
+from any2bokeh.render.lens.aperture import NARROW
 from any2bokeh.render.lens.layers import Layer
 from any2bokeh.render.lens.positions import BLOCK
 
@@ -19,7 +20,6 @@ Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
 NEARLY_ALL = 0.75  # of a row's columns: then its four channels are blurred in one go
-NARROW = 5  # an aperture of up to so many columns is cheaper without running sums
 
 
 class Stack(NamedTuple):
@@ -110,7 +110,7 @@ def _row_groups(rows: Floats, is_summed: bool) -> list[tuple[int, int, list[tupl
 
 
 @compiled
-def cut_layer(ground, fringe, hidden, layer, cell, first_row, first_column, cells, start, stop):  # type: ignore[no-untyped-def]
+def cut_layer(ground, fringe, hidden, layer, cell, first_row, first_column, cells, line_room, start, stop):  # type: ignore[no-untyped-def]
     """Fill ``cells`` (rows, 4 x columns: red, green, blue, coverage) with what lies on the layer.
 
     They begin at a pixel of the frame, and light is multiplied by coverage. The last column is unused. Row by
@@ -130,7 +130,7 @@ def cut_layer(ground, fringe, hidden, layer, cell, first_row, first_column, cell
             if cell == 1:
                 _cut_row(ground, layer, y, first_column, start[row], stop[row], line)
             else:
-                _add_row(ground, layer, y, first_column, left, right, cell, line)
+                _add_row(ground, layer, y, first_column, left, right, cell, line_room, line)
             _add_sparse(fringe, ground.coc, layer, y, first_column, left, right, cell, line)
             _add_sparse(hidden, ground.coc, layer, y, first_column, left, right, cell, line)
         if cell > 1:
@@ -173,31 +173,45 @@ def _cut_row(ground, layer, y, first_column, start, stop, line):  # type: ignore
 
 
 @compiled
-def _add_row(ground, layer, y, first_column, left, right, cell, line):  # type: ignore[no-untyped-def]
+def _add_row(ground, layer, y, first_column, left, right, cell, line_room, line):  # type: ignore[no-untyped-def]
     """Add a row of pixels to a row of cells, where blocks of the frame have any on the layer."""
     columns, row, width = len(line) // 4, y + ground.margin, ground.coc.shape[1]
     here = ground.is_present[min(max(y, 0), ground.coc.shape[0] - 1) // BLOCK]
     position, light = ground.position[row], ground.linear[:, row]
+    share, product = line_room[: right - left], line_room[right - left :]
     x = left
     while x < right:
         block = min(max(x, 0), width - 1) // BLOCK
-        end = min(max((x // BLOCK + 1) * BLOCK, x + cell), right)
+        end = x
+        while end < right and here[min(max(end, 0), width - 1) // BLOCK, layer] == here[block, layer]:
+            end = min(max((end // BLOCK + 1) * BLOCK, end + cell), right)
         if here[block, layer]:
-            for at in range((x - first_column) // cell, (end - first_column) // cell):
-                red = green = blue = coverage = np.float32(0)
-                pixel = first_column + at * cell + ground.margin
-                for _ in range(cell):
-                    share = max(np.float32(1) - abs(position[pixel] - np.float32(layer)), np.float32(0))
-                    red += share * light[0, pixel]
-                    green += share * light[1, pixel]
-                    blue += share * light[2, pixel]
-                    coverage += share
-                    pixel += 1
-                line[at] += red
-                line[columns + at] += green
-                line[2 * columns + at] += blue
-                line[3 * columns + at] += coverage
+            first, count = (x - first_column) // cell, (end - x) // cell
+            pixel = x + ground.margin
+            for i in range(end - x):
+                share[i] = max(np.float32(1) - abs(position[pixel + i] - np.float32(layer)), np.float32(0))
+            for channel in range(3):
+                own = light[channel, pixel : pixel + end - x]
+                for i in range(end - x):
+                    product[i] = share[i] * own[i]
+                _pool(product, cell, line[channel * columns + first : channel * columns + first + count])
+            _pool(share, cell, line[3 * columns + first : 3 * columns + first + count])
         x = end
+
+
+@compiled
+def _pool(values, cell, out):  # type: ignore[no-untyped-def]
+    """Add to every cell its pixels' values."""
+    if cell == 2:
+        for at in range(len(out)):
+            out[at] += values[2 * at] + values[2 * at + 1]
+    elif cell == 4:
+        for at in range(len(out)):
+            out[at] += (values[4 * at] + values[4 * at + 1]) + (values[4 * at + 2] + values[4 * at + 3])
+    else:
+        for at in range(len(out)):
+            for phase in range(cell):
+                out[at] += values[at * cell + phase]
 
 
 @compiled

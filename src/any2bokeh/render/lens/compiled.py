@@ -4,10 +4,11 @@ Steps and constants are the reference's. What differs is that each step works on
 to do, and that layers are blurred and composed in tiles that stay in a core's cache.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from any2bokeh.optics.light import Light
 from any2bokeh.render.lens.blur import Sparse, Stack, make_stack
 from any2bokeh.render.lens.compiled_edges import mark_edges, unmix_rows
 from any2bokeh.render.lens.compiled_hidden import farthest_in_reach, grow_rows, list_rows, search_rows
-from any2bokeh.render.lens.compiled_light import code_table, encode_rows, linear_table, linearize_rows, raise_rows
+from any2bokeh.render.lens.compiled_light import code_table, linear_table, linearize_rows, raise_rows
 from any2bokeh.render.lens.edges import EDGE_STEP_PX
 from any2bokeh.render.lens.hidden import search_stride
 from any2bokeh.render.lens.layers import Layer, plan_layers
@@ -33,6 +34,7 @@ from any2bokeh.settings import LensSettings
 Floats = NDArray[np.float32]
 
 BAND_ROWS = 64  # a band is one task for a thread, and as high as a tile
+TILE_ROWS, TILE_SHAPE = 96, 4  # rows of a tile, and columns for each of them
 WIDE_REACH_PX = 40  # wider apertures get larger tiles, else most work is done around them
 
 
@@ -43,6 +45,7 @@ class CompiledLensRenderer(LensRenderer):
         self, settings: LensSettings, device: torch.device, *, light: Light = "srgb", pixel_aspect: float = 1.0
     ) -> None:
         super().__init__(settings, device, light=light, pixel_aspect=pixel_aspect)
+        self._rooms: dict[str, Floats] = {}
         with announced("the lens"):
             self._compile()
 
@@ -64,12 +67,20 @@ class CompiledLensRenderer(LensRenderer):
             return scene.sharp
         layers = tuple(plan_layers(nearest_px, farthest_px))
         stack = _stack(layers, self.settings, self.pixel_aspect)
-        frame = _Frame(self._pool.map, scene.sharp.contiguous().numpy(), coc, stack)
+        frame = _Frame(self._pool.map, self._room, scene.sharp.contiguous().numpy(), coc, stack)
         frame.linearize(linear_table(self.light), self.settings)
         fringe = frame.unmix_edges()
         hidden = frame.find_hidden(HIDDEN_REACH * max(-nearest_px, farthest_px))
         frame.replicate_border()
         return torch.from_numpy(frame.compose(fringe, hidden, code_table(self.light)))
+
+
+    def _room(self, name: str, shape: tuple[int, ...]) -> Floats:
+        """An array that is the same memory for every frame: new memory has to be cleared by the system."""
+        size = math.prod(shape)
+        if name not in self._rooms or self._rooms[name].size < size:
+            self._rooms[name] = np.empty(size, np.float32)
+        return self._rooms[name][:size].reshape(shape)
 
 
 @lru_cache(maxsize=16)
@@ -80,12 +91,19 @@ def _stack(layers: tuple[Layer, ...], settings: LensSettings, pixel_aspect: floa
 class _Frame:
     """One frame on its way through the lens. Bands of rows are worked on in parallel by ``run``."""
 
-    def __init__(self, run: Callable[..., object], sharp: Floats, coc: Floats, stack: Stack) -> None:
-        self.run, self.sharp, self.coc, self.stack = run, sharp, coc, stack
+    def __init__(
+        self,
+        run: Callable[..., Iterable[Any]],
+        room: Callable[[str, tuple[int, ...]], Floats],
+        sharp: Floats,
+        coc: Floats,
+        stack: Stack,
+    ) -> None:
+        self.run, self.room, self.sharp, self.coc, self.stack = run, room, sharp, coc, stack
         self.height, self.width = coc.shape
         self.margin = stack.reach_px
-        self.linear = np.empty((3, *self._bordered), np.float32)
-        self.position = np.empty(self._bordered, np.float32)
+        self.linear = room("linear", (3, *self._bordered))
+        self.position = room("position", self._bordered)
         blocks = -(-self.height // BLOCK), -(-self.width // BLOCK)
         self.is_present = np.zeros((*blocks, len(stack.radius_px)), np.bool_)
 
@@ -97,7 +115,7 @@ class _Frame:
     def _inner(self) -> tuple[slice, slice]:
         return slice(self.margin, self.margin + self.height), slice(self.margin, self.margin + self.width)
 
-    def _in_bands(self, step: Callable[[int, int], object], rows: int, at_once: int = BAND_ROWS) -> list[object]:
+    def _in_bands(self, step: Callable[[int, int], object], rows: int, at_once: int = BAND_ROWS) -> list[Any]:
         """Run a step on bands of so many rows; return what it returned for each."""
         tops = range(0, rows, at_once)
         return list(self.run(step, tops, [min(top + at_once, rows) for top in tops]))
@@ -107,10 +125,9 @@ class _Frame:
 
         def step(top: int, bottom: int) -> None:
             linearize_rows(self.sharp, table, top, bottom, self.linear, self.margin)
-            raise_rows(
-                self.sharp, self.coc, np.float32(settings.highlights), np.float32(settings.highlight_threshold),
-                top, bottom, self.linear, self.margin,
-            )
+            if settings.highlights:
+                gain, threshold = np.float32(settings.highlights), np.float32(settings.highlight_threshold)
+                raise_rows(self.sharp, self.coc, gain, threshold, top, bottom, self.linear, self.margin)
             place_rows(
                 self.coc, self.stack.radius_px, top, bottom, self.position, self.margin, self.is_present
             )
@@ -143,16 +160,17 @@ class _Frame:
     def find_hidden(self, reach_px: float) -> Sparse:
         """What lies just behind the pixels near edges."""
         stride = search_stride(self.height, self.width)
-        light = np.ascontiguousarray(self.linear[(slice(None), *self._inner)][:, ::stride, ::stride])
+        light = self.linear[(slice(None), *self._inner)][:, ::stride, ::stride]
         coc = np.ascontiguousarray(self.coc[::stride, ::stride])
         reach = max(1, min(int(reach_px / stride), max(coc.shape)))
         farthest = farthest_in_reach(coc, reach)
-        found = np.zeros((5, *coc.shape), np.float32)
+        found = self.room("found", (5, *coc.shape))
+        around = np.pad(coc, reach, constant_values=-np.inf)
         counts = self._in_bands(
-            lambda top, bottom: search_rows(light, coc, farthest, reach, top, bottom, found), len(coc)
+            lambda top, bottom: search_rows(light, around, farthest, reach, top, bottom, found), len(coc)
         )
         if stride > 1:
-            grown = np.empty_like(found)
+            grown = self.room("grown", found.shape)
             counts = self._in_bands(lambda top, bottom: grow_rows(found, top, bottom, grown), len(coc))
             found = grown
         ends = list(accumulate(counts))
@@ -196,14 +214,14 @@ class _Frame:
         """The picture ``3 H W`` through the lens, in code values."""
         ground = Ground(self.linear, self.position, self.coc, self.margin, self.is_present)
         picture = np.empty_like(self.sharp)
-        is_touched = np.empty((self.height, self.width), np.bool_)
-        tile = BAND_ROWS
+        tile = TILE_ROWS
         while tile < 2 * self.margin - 2 * WIDE_REACH_PX:
             tile *= 2
 
         def step(top: int, bottom: int) -> None:
-            compose_band(ground, fringe, hidden, self.stack, top, bottom, 2 * tile, picture, is_touched)
-            encode_rows(picture, is_touched, self.sharp, table, top, bottom)
+            compose_band(
+                ground, fringe, hidden, self.stack, self.sharp, table, top, bottom, TILE_SHAPE * tile, picture
+            )
 
         self._in_bands(step, self.height, tile)
         return picture

@@ -1,54 +1,73 @@
 """What lies just behind, compiled: the rules of ``hidden.find_hidden``, near edges alone."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from any2bokeh.jit import compiled
 from any2bokeh.render.lens.edges import EDGE_STEP_PX
 from any2bokeh.render.lens.hidden import DIRECTIONS, SAME_SURFACE_PX
+
+Floats = NDArray[np.float32]
 
 SQUARE = 8  # side of the squares whose farthest surface tells whether a search can find anything
 STEPS_DOWN = np.array([direction[0] for direction in DIRECTIONS])
 STEPS_ACROSS = np.array([direction[1] for direction in DIRECTIONS])
 
 
-def farthest_in_reach(coc, reach_px):  # type: ignore[no-untyped-def]
-    """The largest CoC that a search from anywhere in each square of SQUARE pixels can meet, at most."""
+def farthest_in_reach(coc: Floats, reach_px: int) -> Floats:
+    """The largest CoC that a search from anywhere in a square can meet in each direction, at most.
+
+    ``coc`` is ``H W``; the result ``8 h w``, for squares of SQUARE pixels.
+    """
     height, width = coc.shape
     down, across = -(-height // SQUARE), -(-width // SQUARE)
-    padded = np.full((down * SQUARE, across * SQUARE), -np.inf, np.float32)
-    padded[:height, :width] = coc
+    padded = np.pad(
+        coc, ((0, down * SQUARE - height), (0, across * SQUARE - width)), constant_values=-np.inf
+    )
     largest = padded.reshape(down, SQUARE, across, SQUARE).max(axis=(1, 3))
-    squares = -(-reach_px // SQUARE)
-    for axis in (0, 1):
-        spread = largest.copy()
-        for shift in range(1, min(squares, largest.shape[axis] - 1) + 1):
-            ahead, behind = [slice(None)] * 2, [slice(None)] * 2
-            ahead[axis], behind[axis] = slice(shift, None), slice(None, -shift)
-            np.maximum(spread[tuple(behind)], largest[tuple(ahead)], out=spread[tuple(behind)])
-            np.maximum(spread[tuple(ahead)], largest[tuple(behind)], out=spread[tuple(ahead)])
-        largest = spread
-    return largest
+    result = np.empty((len(DIRECTIONS), down, across), np.float32)
+    for farthest, (dy, dx) in zip(result, DIRECTIONS, strict=True):
+        # On a diagonal, a pixel can be a square further along one axis than along the other.
+        here = np.maximum(np.maximum(largest, _shifted(largest, dy, 0)), _shifted(largest, 0, dx))
+        farthest[:] = here
+        for squares in range(1, -(-reach_px // SQUARE) + 1):
+            np.maximum(farthest, _shifted(here, squares * dy, squares * dx), out=farthest)
+    return result
+
+
+def _shifted(values: Floats, down: int, across: int) -> Floats:
+    """For each place the value so far down and across from it; minus infinity beyond the border."""
+    height, width = values.shape
+    border = max(abs(down), abs(across))
+    padded = np.pad(values, border, constant_values=-np.inf)
+    return padded[border + down : border + down + height, border + across : border + across + width]
 
 
 @compiled
 def search_rows(light, coc, farthest, reach_px, top, bottom, surface):  # type: ignore[no-untyped-def]
     """Fill rows of ``surface 5 H W`` (red, green, blue, CoC, 1) where something hidden is found.
 
-    ``light 3 H W`` and ``coc H W`` are as far apart as the search steps. Return the number found.
+    ``light 3 H W`` is of every pixel that the search steps on, and so is ``coc``, which has a border of
+    ``reach_px`` of minus infinity: nearer than all, so passed over. Return the number found.
     """
     hits, coc_of, distance = np.empty((8, 2), np.int64), np.empty(8, np.float32), np.empty(8, np.float32)
+    pitch, flat = coc.shape[1], coc.reshape(-1)
     count = 0
     for y in range(top, bottom):
-        for x in range(coc.shape[1]):
-            if farthest[y // SQUARE, x // SQUARE] < coc[y, x] + np.float32(EDGE_STEP_PX):
-                continue
+        for x in range(light.shape[2]):
+            start = (y + reach_px) * pitch + x + reach_px
+            behind = flat[start] + np.float32(EDGE_STEP_PX)
+            surface[4, y, x] = 0
             found = 0
             for direction in range(8):
+                if farthest[direction, y // SQUARE, x // SQUARE] < behind:
+                    continue
                 down, across = STEPS_DOWN[direction], STEPS_ACROSS[direction]
-                steps = _walk(coc, y, x, down, across, reach_px)
+                reach = int(reach_px * np.sqrt(0.5)) if down and across else reach_px
+                steps = _walk(flat, start, down * pitch + across, reach)
                 if steps:
                     hits[found, 0], hits[found, 1] = y + steps * down, x + steps * across
-                    coc_of[found] = coc[hits[found, 0], hits[found, 1]]
+                    coc_of[found] = flat[start + steps * (down * pitch + across)]
                     distance[found] = steps * np.sqrt(np.float32(down * down + across * across))
                     found += 1
             if found:
@@ -58,21 +77,17 @@ def search_rows(light, coc, farthest, reach_px, top, bottom, surface):  # type: 
 
 
 @compiled
-def _walk(coc, y, x, down, across, reach_px):  # type: ignore[no-untyped-def]
+def _walk(coc, start, stride, reach):  # type: ignore[no-untyped-def]
     """Steps to what is first behind the pixel's own surface; 0 if nothing is."""
-    height, width = coc.shape
-    surface = coc[y, x]
+    surface = coc[np.uintp(start)]
     behind = surface + np.float32(EDGE_STEP_PX)
-    reach = int(reach_px / np.sqrt(np.float64(down * down + across * across)))
-    if down:
-        reach = min(reach, y if down < 0 else height - 1 - y)
-    if across:
-        reach = min(reach, x if across < 0 else width - 1 - x)
+    place = start
     for step in range(1, reach + 1):
-        here = coc[y + step * down, x + step * across]
-        if here >= max(surface + np.float32(SAME_SURFACE_PX), behind):
-            return step
+        place += stride
+        here = coc[np.uintp(place)]
         if here > surface - np.float32(SAME_SURFACE_PX):
+            if here >= surface + np.float32(SAME_SURFACE_PX) and here >= behind:
+                return step
             surface = here
     return 0
 
@@ -102,28 +117,39 @@ def _average(light, hits, coc_of, distance, found, out):  # type: ignore[no-unty
 def grow_rows(surface, top, bottom, grown):  # type: ignore[no-untyped-def]
     """Fill rows of ``grown 5 H W``: pixels without a surface take the mean of their neighbours that have one."""
     height, width = surface.shape[1:]
+    line = np.zeros(width + 2, np.float32)
+    own = line[1:]
     count = 0
     for y in range(top, bottom):
+        above, here, below = surface[4, max(y - 1, 0)], surface[4, y], surface[4, min(y + 1, height - 1)]
         for x in range(width):
-            known = np.float32(0)
-            for row in range(max(y - 1, 0), min(y + 2, height)):
-                for column in range(max(x - 1, 0), min(x + 2, width)):
-                    known += surface[4, row, column]
-            grown[4, y, x] = known > 0
-            if known == 0:
+            own[x] = max(max(above[x], here[x]), below[x])
+        for x in range(width):
+            grown[4, y, x] = max(max(line[x], own[x]), line[x + 2])
+            if grown[4, y, x] == 0:
                 continue
             count += 1
-            if surface[4, y, x] > 0:
+            if here[x] > 0:
                 for channel in range(4):
                     grown[channel, y, x] = surface[channel, y, x]
-                continue
-            for channel in range(4):
-                total = np.float32(0)
-                for row in range(max(y - 1, 0), min(y + 2, height)):
-                    for column in range(max(x - 1, 0), min(x + 2, width)):
-                        total += surface[channel, row, column] * surface[4, row, column]
-                grown[channel, y, x] = total / known
+            else:
+                _mean_around(surface, y, x, grown)
     return count
+
+
+@compiled
+def _mean_around(surface, y, x, grown):  # type: ignore[no-untyped-def]
+    """Write the mean of the neighbours that have a surface."""
+    height, width = surface.shape[1:]
+    total, known = np.zeros(4, np.float32), np.float32(0)
+    for row in range(max(y - 1, 0), min(y + 2, height)):
+        for column in range(max(x - 1, 0), min(x + 2, width)):
+            if surface[4, row, column] > 0:
+                known += 1
+                for channel in range(4):
+                    total[channel] += surface[channel, row, column]
+    for channel in range(4):
+        grown[channel, y, x] = total[channel] / known
 
 
 @compiled

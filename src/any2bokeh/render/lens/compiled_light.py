@@ -37,15 +37,10 @@ def linearize_rows(sharp, table, top, bottom, linear, margin):  # type: ignore[n
         for y in range(top, bottom):
             codes, light = sharp[channel, y], linear[channel, y + margin, margin : margin + width]
             for x in range(width):
-                light[x] = _look_up(table, codes[x])
-
-
-@compiled
-def _look_up(table, value):  # type: ignore[no-untyped-def]
-    place = min(max(value, np.float32(0)), np.float32(1)) * np.float32(STEPS)
-    index = np.int32(place)
-    low = table[index]
-    return low + (place - np.float32(index)) * (table[index + 1] - low)
+                place = min(max(codes[x], np.float32(0)), np.float32(1)) * np.float32(STEPS)
+                index = np.uint32(place)
+                low = table[index]
+                light[x] = low + (place - np.float32(index)) * (table[index + np.uint32(1)] - low)
 
 
 @compiled
@@ -65,11 +60,14 @@ def raise_rows(sharp, coc, gain, threshold, top, bottom, linear, margin):  # typ
 
 
 @compiled
-def encode_rows(picture, is_touched, sharp, table, top, bottom):  # type: ignore[no-untyped-def]
-    """Turn rows of ``picture 3 H W`` from light into codes; pixels that are not touched are those of ``sharp``."""
-    for channel in range(3):
-        for y in range(top, bottom):
-            out, own, touched = picture[channel, y], sharp[channel, y], is_touched[y]
-            for x in range(len(out)):
-                root = np.sqrt(np.sqrt(min(max(out[x], np.float32(0)), np.float32(1))))
-                out[x] = _look_up(table, root) if touched[x] else own[x]
+def encode_row(light, scale, touched, sharp, table, line, out):  # type: ignore[no-untyped-def]
+    """Fill a row with the codes of ``light * scale`` where ``touched`` is 1, with ``sharp`` where it is 0."""
+    for x in range(len(out)):
+        level = min(max(light[x] * scale[x], np.float32(0)), np.float32(1))
+        line[x] = np.sqrt(np.sqrt(level)) * np.float32(STEPS)
+    for x in range(len(out)):
+        index = np.uint32(line[x])
+        low = table[index]
+        line[x] = low + (line[x] - np.float32(index)) * (table[index + np.uint32(1)] - low)
+    for x in range(len(out)):
+        out[x] = sharp[x] + touched[x] * (line[x] - sharp[x])

@@ -3,8 +3,9 @@
 import numpy as np
 
 from any2bokeh.jit import compiled
-from any2bokeh.render.lens.layers import BOX_VARIANCE, ROUNDING
+from any2bokeh.render.lens.layers import BOX_VARIANCE, FULL_SIZE_RADIUS_PX, ROUNDING
 
+REGULAR_PX = 4 * FULL_SIZE_RADIUS_PX  # up to here layers are 1 px apart
 BLOCK = 16  # side of the squares of which is known which layers lie in them
 
 
@@ -18,13 +19,21 @@ def place_rows(coc, radii, top, bottom, position, margin, is_present):  # type: 
     in_focus = np.searchsorted(radii, np.float32(0))
     for y in range(top, bottom):
         out = position[y + margin, margin : margin + width]
+        own, present = coc[y], is_present[y // BLOCK]
+        is_regular = True  # between layers 1 px apart
         for x in range(width):
-            out[x] = _place(coc[y, x], radii, in_focus)
+            out[x] = own[x] + np.float32(in_focus)
+            is_regular &= abs(own[x]) < np.float32(REGULAR_PX)
         for x in range(width):
-            low = int(out[x])
-            is_present[y // BLOCK, x // BLOCK, low] = True
-            if out[x] > low:
-                is_present[y // BLOCK, x // BLOCK, low + 1] = True
+            if not is_regular or abs(own[x]) <= 1 or abs(out[x] - np.rint(out[x])) < np.float32(ROUNDING):
+                out[x] = _place(own[x], radii, in_focus)
+        previous = np.float32(-1)
+        for x in range(width):
+            if out[x] != previous or x % BLOCK == 0:
+                previous = out[x]
+                low = int(previous)
+                present[x // BLOCK, low] = True
+                present[x // BLOCK, min(low + 1, len(radii) - 1)] |= previous > low
 
 
 @compiled

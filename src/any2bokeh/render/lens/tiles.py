@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from any2bokeh.jit import compiled
 from any2bokeh.render.lens.blur import blur_rows, cut_layer
+from any2bokeh.render.lens.compiled_light import encode_row
 from any2bokeh.render.lens.positions import BLOCK
 from any2bokeh.render.lens.reference import IN_FOCUS_PX, NEGLIGIBLE, NEIGHBOURS
 
@@ -54,8 +55,8 @@ class Room(NamedTuple):
 
 
 @compiled
-def compose_band(ground, fringe, hidden, stack, top, bottom, tile_columns, light, is_touched):  # type: ignore[no-untyped-def]
-    """Fill rows ``top`` to ``bottom`` of ``light 3 H W`` (through the lens) and ``is_touched H W``."""
+def compose_band(ground, fringe, hidden, stack, sharp, table, top, bottom, tile_columns, picture):  # type: ignore[no-untyped-def]
+    """Fill rows ``top`` to ``bottom`` of ``picture 3 H W``: ``sharp`` through the lens, by ``code_table``."""
     width, rows = ground.coc.shape[1], bottom - top
     canvas, room = _make_canvas(rows, tile_columns), _make_room(stack, rows, tile_columns)
     for left in range(0, width, tile_columns):
@@ -77,7 +78,7 @@ def compose_band(ground, fringe, hidden, stack, top, bottom, tile_columns, light
                 laid += 1
         if not is_behind:
             canvas.open_in_front[:] = canvas.open_now
-        _finish(canvas, ground.coc, top, left, columns, light, is_touched)
+        _finish(canvas, ground, sharp, top, left, columns, table, picture)
 
 
 @compiled
@@ -90,7 +91,7 @@ def blur_tile(ground, fringe, hidden, stack, layer, top, left, columns, is_open,
     rows, pitch = out_rows + 2 * half_rows, -(-columns // cell) + 2 * (border + half_columns) + 1
     cells = room.cells[: rows * 4 * pitch].reshape(rows, 4 * pitch)
     first_row, first_column = top - (half_rows + border) * cell, left - (half_columns + border) * cell
-    cut_layer(ground, fringe, hidden, layer, cell, first_row, first_column, cells, room.start, room.stop)
+    cut_layer(ground, fringe, hidden, layer, cell, first_row, first_column, cells, room.line, room.start, room.stop)
     blurred = room.blurred[: out_rows * 4 * pitch].reshape(out_rows, 4 * pitch)
     blur_rows(cells, stack, layer, is_open, room.line, blurred, room.start, room.stop)
     return pitch
@@ -116,7 +117,8 @@ def _make_room(stack, rows, columns):  # type: ignore[no-untyped-def]
         cell = stack.cell_px[layer]
         down = -(-rows // cell) + 2 * stack.half_rows[layer] + 2
         across = -(-columns // cell) + 2 * stack.half_columns[layer] + 3
-        largest, longest, highest = max(largest, down * across * 4), max(longest, across * 4), max(highest, down)
+        largest, highest = max(largest, down * across * 4), max(highest, down)
+        longest = max(longest, across * max(4, 2 * cell))
     return Room(
         np.empty(largest, np.float32),
         np.empty(largest, np.float32),
@@ -319,14 +321,20 @@ def _enlarge_four_times(source, target):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _finish(canvas, coc, top, left, columns, light, is_touched):  # type: ignore[no-untyped-def]
-    """Copy a finished tile to its place."""
+def _finish(canvas, ground, sharp, top, left, columns, table, picture):  # type: ignore[no-untyped-def]
+    """Write a finished tile into the picture, in code values."""
+    scale, touched, line = np.empty((3, columns), np.float32)
     for row in range(len(canvas.is_open)):
+        y = top + row
+        coc, open_now = ground.coc[y, left : left + columns], canvas.open_now[row]
+        open_in_front = canvas.open_in_front[row]
         for x in range(columns):
-            covered = max(np.float32(1) - canvas.open_now[row, x], np.float32(TRACE))
-            for channel in range(3):
-                light[channel, top + row, left + x] = canvas.light[channel, row, x] / covered
-            is_touched[top + row, left + x] = (
-                abs(coc[top + row, left + x]) >= IN_FOCUS_PX
-                or canvas.open_in_front[row, x] < 1 - NEGLIGIBLE
-            )
+            scale[x] = np.float32(1) / max(np.float32(1) - open_now[x], np.float32(TRACE))
+        for x in range(columns):
+            is_blurred = abs(coc[x]) >= np.float32(IN_FOCUS_PX)
+            is_reached = open_in_front[x] < np.float32(1 - NEGLIGIBLE)
+            touched[x] = np.float32(1) if is_blurred | is_reached else np.float32(0)
+        for channel in range(3):
+            own = sharp[channel, y, left : left + columns]
+            out = picture[channel, y, left : left + columns]
+            encode_row(canvas.light[channel, row], scale, touched, own, table, line, out)
