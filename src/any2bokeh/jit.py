@@ -4,9 +4,13 @@ The compiled code lives in the cache folder, one set for each kind of processor.
 be written, every run compiles anew.
 """
 
+import hashlib
 import logging
 import os
+import shutil
+import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,23 +20,45 @@ import platformdirs
 
 log = logging.getLogger(__name__)
 
+UNUSED_S = 30 * 24 * 3600
 PATIENCE_S = 1.5  # loading what was compiled before takes less
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def _cache_folder() -> Path | None:
-    """The folder for compiled code, created; ``None`` if it cannot be written."""
+    """The folder for compiled code, created; ``None`` if it cannot be written.
+
+    Its name tells the sources apart: numba looks at the file of a function, but not at those it calls.
+    """
     named = os.environ.get("ANY2BOKEH_CACHE")
-    folder = (Path(named) if named else platformdirs.user_cache_path("any2bokeh")) / "compiled"
+    root = Path(named).expanduser() if named else platformdirs.user_cache_path("any2bokeh")
+    folder = root / "compiled" / _sources_digest()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".{os.getpid()}"
-        probe.touch()
-        probe.unlink()
+        os.utime(folder)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        _remove_unused(folder.parent)
     except OSError as error:
         log.info("The cache folder %s cannot be written (%s): every run compiles anew.", folder, error)
         return None
     return folder
+
+
+def _sources_digest() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        source = path.read_bytes()
+        if b"@compiled" in source:
+            digest.update(source)
+    return digest.hexdigest()[:16]
+
+
+def _remove_unused(root: Path) -> None:
+    """Remove what other versions compiled, once nobody has used it for a while."""
+    for folder in root.iterdir():
+        if folder.stat().st_mtime < time.time() - UNUSED_S:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 CACHE_FOLDER = _cache_folder()

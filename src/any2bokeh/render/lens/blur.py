@@ -183,9 +183,11 @@ def _add_row(ground, layer, y, first_column, left, right, cell, line_room, line)
     while x < right:
         block = min(max(x, 0), width - 1) // BLOCK
         end = x
+        if cell > BLOCK:
+            end = right
         while end < right and here[min(max(end, 0), width - 1) // BLOCK, layer] == here[block, layer]:
-            end = min(max((end // BLOCK + 1) * BLOCK, end + cell), right)
-        if here[block, layer]:
+            end = min((end // BLOCK + 1) * BLOCK, right)
+        if cell > BLOCK or here[block, layer]:
             first, count = (x - first_column) // cell, (end - x) // cell
             pixel = x + ground.margin
             for i in range(end - x):

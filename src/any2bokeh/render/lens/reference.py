@@ -128,7 +128,7 @@ class _Strips:
         self.height, self.width = surfaces[0].coc.shape
         self.layers, self.kernels = layers, kernels
         self.cell = max(layer.cell_px for layer in layers)
-        reach = max(_margin(layer, kernel) for layer, kernel in zip(layers, kernels, strict=True))
+        reach = max(_margin(layer, max(kernel.shape)) for layer, kernel in zip(layers, kernels, strict=True))
         self.margin = math.ceil(reach / self.cell) * self.cell
         on_cpu = surfaces[0].coc.device.type == "cpu"
         rows = max(STRIP_PIXELS // self.width, 1) if on_cpu else self.height
@@ -161,10 +161,10 @@ class _Strips:
     def blurred(self, index: int, top: int, bottom: int) -> Tensor:
         """Layer ``index`` blurred: light times coverage, and coverage, ``4 rows W``."""
         layer, kernel = self.layers[index], self.kernels[index]
-        margin = _margin(layer, kernel)
+        down, across = (_margin(layer, side) for side in kernel.shape)
         bottom_cell = top + math.ceil((bottom - top) / layer.cell_px) * layer.cell_px
-        rows = slice(self.margin + top - margin, self.margin + bottom_cell + margin)
-        columns = slice(self.margin - margin, self.light[0].shape[2] - self.margin + margin)
+        rows = slice(self.margin + top - down, self.margin + bottom_cell + down)
+        columns = slice(self.margin - across, self.light[0].shape[2] - self.margin + across)
         total: Tensor | None = None
         for light, coverage, position in zip(self.light, self.coverage, self.position, strict=True):
             share = (1 - (position[rows, columns] - index).abs_()).clamp_(min=0).mul_(coverage[rows, columns])
@@ -202,10 +202,9 @@ def blur(planes: Tensor, kernel: Tensor) -> Tensor:
     return rows[:, :, : width - border]
 
 
-def _margin(layer: Layer, kernel: Tensor) -> int:
-    """How far around a strip a layer is needed [px]: the aperture, and a cell to interpolate from."""
-    cells = max(kernel.shape) // 2 + (layer.cell_px > 1)
-    return cells * layer.cell_px
+def _margin(layer: Layer, side: int) -> int:
+    """How far around a strip a layer is needed [px] for a kernel of ``side`` cells, and one to interpolate from."""
+    return (side // 2 + (layer.cell_px > 1)) * layer.cell_px
 
 
 @torch.inference_mode()
