@@ -200,7 +200,7 @@ def _vote(
 
 @compiled
 def _power_of_2(exponent: Number) -> Number:
-    """2 to a power below 0, right to 2e-6: a polynomial for its fraction, the bits of a float for the rest."""
+    """2 to a power below 0, right to 2e-6: a polynomial for its fraction, a float's bits for the rest."""
     exponent = np.maximum(exponent, np.float32(-100))
     whole = np.floor(exponent)
     part = exponent - whole
