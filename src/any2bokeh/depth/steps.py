@@ -30,7 +30,9 @@ def find_steps(disparity: Floats, samples: Floats, is_cell: NDArray[np.bool_]) -
     for y in range(height):
         along_y, along_x = samples[ALONG_Y, y + RADIUS, RADIUS:], samples[ALONG_X, y + RADIUS, RADIUS:]
         _measure_slopes(disparity, y, along_y, along_x, jump[y], steepness[y])
-        samples[VALUE, y + RADIUS, RADIUS : RADIUS + width] = disparity[y]
+        values = samples[VALUE, y + RADIUS, RADIUS:]
+        for x in range(width):
+            values[x] = disparity[y, x]
     flattest, is_high = np.empty_like(disparity), np.empty_like(disparity)
     for y in range(height):
         flat, on_surface = flattest[y], samples[ON_SURFACE, y + RADIUS, RADIUS:]
@@ -61,15 +63,22 @@ def _measure_slopes(
     """Fill lines with the slopes at line y, the largest one-sided difference, and the steeper slope."""
     height, width = disparity.shape
     here, upper, lower = disparity[y], min(max(y, 1), height - 1), min(y + 1, height - 1)
-    above, below = disparity[upper] - disparity[upper - 1], disparity[lower] - disparity[lower - 1]
-    across = np.empty(width + 1, np.float32)
-    across[1:width] = here[1:] - here[:-1]
-    across[0], across[width] = across[1], across[width - 1]
-    left, right = across[:-1], across[1:]
+    over_upper, of_upper, over_lower, of_lower = (
+        disparity[upper - 1],
+        disparity[upper],
+        disparity[lower - 1],
+        disparity[lower],
+    )
+    left = np.empty(width + 1, np.float32)  # the differences to the samples on the left
+    right, following = left[1:], here[1:]
+    for x in range(width - 1):
+        right[x] = following[x] - here[x]
+    left[0], left[width] = left[1], left[width - 1]
     for x in range(width):
-        slope_y, slope_x = _smaller(above[x], below[x]), _smaller(left[x], right[x])
+        above, below = of_upper[x] - over_upper[x], of_lower[x] - over_lower[x]
+        slope_y, slope_x = _smaller(above, below), _smaller(left[x], right[x])
         along_y[x], along_x[x], steepness[x] = slope_y, slope_x, np.maximum(abs(slope_y), abs(slope_x))
-        jump_y, jump_x = np.maximum(abs(above[x]), abs(below[x])), np.maximum(abs(left[x]), abs(right[x]))
+        jump_y, jump_x = np.maximum(abs(above), abs(below)), np.maximum(abs(left[x]), abs(right[x]))
         jump[x] = np.maximum(jump_y, jump_x)
 
 
@@ -84,7 +93,8 @@ def _window_max(image: Floats, y: int, radius: int, sign: int, out: Floats) -> N
         values = image[line]
         for x in range(width):
             inner[x] = np.maximum(inner[x], factor * values[x])
-    out[:] = columns[:width]
+    for x in range(width):
+        out[x] = columns[x]
     for step in range(1, 2 * radius + 1):
         shifted = columns[step:]
         for x in range(width):

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2bokeh.jit import compiled
+from any2bokeh.video.planes import with_padding
 
 Floats = NDArray[np.float32]
 Planes = Sequence[NDArray[Any]]
@@ -79,14 +80,15 @@ def to_rgb(planes: Planes, coding: Coding, out: Floats) -> None:
     """Fill ``out`` (R'G'B', ``3 H W``, clamped to 0..1) from planes ``H W``: R G B, Y Cb Cr, or gray."""
     padded = [with_padding(plane) for plane in planes]
     buffer = np.empty((3, LINES, out.shape[2]), np.float32)
+    zero, white = np.float32(coding.luma[0]), np.float32(coding.luma[1])
     for lines, count in _blocks(out.shape[1]):
         rgb = out[:, lines] if out.flags.c_contiguous else buffer[:, :count]
         block = [plane[lines] for plane in padded]
         if coding.kind == "yuv":
-            _fill_rgb(*block, _yuv_numbers(coding), *rgb)
+            _fill_rgb(_yuv_numbers(coding), *block, *rgb)
         else:
             for codes, channel in zip(block * (3 // len(block)), rgb, strict=True):
-                _fill_values(codes, *map(np.float32, coding.luma), channel)
+                _fill_values(codes, zero, white, channel)
         if not out.flags.c_contiguous:
             out[:, lines] = rgb  # it is turned: copies are faster
 
@@ -104,23 +106,15 @@ def from_rgb(picture: Floats, coding: Coding, out: Planes) -> None:
         rgb = _upright(picture[:, lines], buffer[:, :count])
         block = [plane[lines] for plane in padded]
         if coding.kind == "yuv":
-            _fill_yuv(*rgb, _yuv_numbers(coding), luma_up, chroma_up, top, *block)
+            _fill_yuv(_yuv_numbers(coding), luma_up, chroma_up, top, *rgb, *block)
             continue
-        channels = rgb if coding.kind == "rgb" else [np.float32(coding.shares) @ rgb.reshape(3, -1)]
+        channels = rgb if coding.kind == "rgb" else [np.array(coding.shares, np.float32) @ rgb.reshape(3, -1)]
         for channel, plane in zip(channels, block, strict=True):
             values = channel.reshape(rgb.shape[1:])
             if coding.depth == FLOAT:
                 plane[:, : values.shape[1]] = values
             else:
                 _fill_codes(values, scale, luma_up, top, plane)
-
-
-def with_padding(plane: NDArray[Any]) -> NDArray[Any]:
-    """The plane with what lies between its lines, which makes it contiguous, as compiled loops like it."""
-    pitch = plane.strides[0] // plane.itemsize
-    if pitch < plane.shape[1]:  # stored upside down
-        return np.ascontiguousarray(plane)
-    return np.lib.stride_tricks.as_strided(plane, (len(plane), pitch), (plane.strides[0], plane.itemsize))
 
 
 def _blocks(height: int) -> Iterator[tuple[slice, int]]:
@@ -154,9 +148,7 @@ def _fill_values(codes: NDArray[Any], zero: np.float32, scale: np.float32, out: 
 
 
 @compiled
-def _fill_codes(
-    values: Floats, scale: np.float32, up: Floats, top: np.float32, out: NDArray[Any]
-) -> None:
+def _fill_codes(values: Floats, scale: np.float32, up: Floats, top: np.float32, out: NDArray[Any]) -> None:
     for y in range(values.shape[0]):
         for x in range(values.shape[1]):
             level = values[y, x] * scale + up[y, x]
@@ -165,10 +157,10 @@ def _fill_codes(
 
 @compiled
 def _fill_rgb(
+    numbers: tuple[np.float32, ...],
     luma: NDArray[Any],
     blues: NDArray[Any],
     reds: NDArray[Any],
-    numbers: tuple[np.float32, ...],
     out_red: Floats,
     out_green: Floats,
     out_blue: Floats,
@@ -189,13 +181,13 @@ def _fill_rgb(
 
 @compiled
 def _fill_yuv(
-    red: Floats,
-    green: Floats,
-    blue: Floats,
     numbers: tuple[np.float32, ...],
     luma_up: Floats,
     chroma_up: Floats,
     top: np.float32,
+    red: Floats,
+    green: Floats,
+    blue: Floats,
     luma: NDArray[Any],
     blues: NDArray[Any],
     reds: NDArray[Any],
