@@ -76,7 +76,13 @@ def compiled(function: Function) -> Function:
 
     Array indices are not checked: they must be right.
     """
-    settings = {"nogil": True, "fastmath": RELAXED, "cache": CACHE_FOLDER is not None}
+    settings = {
+        "nogil": True,
+        "fastmath": RELAXED,
+        # Dividing by 0 gives infinity or NaN, as in numpy; checks for it would keep loops from vector units.
+        "error_model": "numpy",
+        "cache": CACHE_FOLDER is not None,
+    }
     result: Function = numba.njit(**settings)(function)
     return result
 

@@ -145,9 +145,9 @@ class SteadiedTrack(DisparityTrack):
     def __init__(self, track: DisparityTrack) -> None:
         self._track, self._steadier = track, Steadier()
 
-    def at(self, frame: Frame) -> Tensor:
-        """Return the frame's steadied disparity; see ``DisparityTrack.at``."""
-        steadied, _ = self._steadier.steady(self._track.at(frame), frame.picture)
+    def at_own_size(self, frame: Frame) -> Tensor:
+        """Return the frame's steadied disparity; see ``DisparityTrack.at_own_size``."""
+        steadied, _ = self._steadier.steady(self._track.at_own_size(frame), frame.picture)
         return steadied.clamp(0, 1)
 
 

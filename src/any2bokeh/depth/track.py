@@ -50,9 +50,12 @@ class DisparityTrack:
 
         Frames are asked for in order of time. Raises ``DisparityError`` if the track's frame cannot be read.
         """
+        return upsample_disparity(self.at_own_size(frame), frame.picture)
+
+    def at_own_size(self, frame: Frame) -> Tensor:
+        """Return the frame's disparity, ``1 h w``, at the size of the track; see ``at``."""
         number = self._numbers[min(bisect_left(self._times, frame.pts), len(self._times) - 1)]
-        disparity = self._convert(self._read(number).to(frame.picture.device))
-        return upsample_disparity(disparity, frame.picture)
+        return self._convert(self._read(number).to(frame.picture.device))
 
     def _read(self, number: int) -> Tensor:
         if self._frames is None:

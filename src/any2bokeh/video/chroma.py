@@ -13,10 +13,11 @@ going down undoes going up to the last bit, because both round the same integers
 import numpy as np
 from numpy.typing import NDArray
 
-Codes = NDArray[np.uint8] | NDArray[np.uint16]
-Wide = NDArray[np.signedinteger]
+from any2bokeh.jit import compiled
+from any2bokeh.video.planes import with_padding
 
-LINES = 32  # worked on at a time: what is in between stays in the cache, which is three times as fast
+Codes = NDArray[np.uint8] | NDArray[np.uint16]
+Wide = NDArray[np.int32]
 
 
 def upsample(chroma: Codes, out: Codes, *, lines: bool, top: int) -> None:
@@ -24,22 +25,7 @@ def upsample(chroma: Codes, out: Codes, *, lines: bool, top: int) -> None:
 
     ``top`` is the largest code.
     """
-    height, width = out.shape
-    for start in range(0, len(chroma), LINES):
-        stop = min(start + LINES, len(chroma))
-        if not lines:
-            out[start:stop] = _widen(chroma[start:stop], width, top)
-            continue
-        neighbours = np.clip(np.arange(start - 1, stop + 1), 0, len(chroma) - 1)
-        wide = _widen(chroma[neighbours], width, top)
-        here, slope = wide[1:-1], (wide[2:] - wide[:-2] + 4) >> 3
-        room = np.minimum(here, top - here)  # a line that left 0..top could not be undone
-        np.clip(slope, -room, room, out=slope)
-        if 2 * stop > height:
-            slope[-1] = 0  # the last line stands alone
-        out[2 * start : 2 * stop : 2] = here - slope
-        below = out[2 * start + 1 : 2 * stop : 2]
-        below[:] = (here + slope)[: len(below)]
+    (_upsample if lines else _upsample_across)(with_padding(chroma), with_padding(out), out.shape[1], top)
 
 
 def downsample(full: Codes, out: Codes, *, lines: bool, top: int) -> None:
@@ -47,35 +33,74 @@ def downsample(full: Codes, out: Codes, *, lines: bool, top: int) -> None:
 
     ``top`` is the largest code.
     """
-    for start in range(0, len(out), LINES):
-        mean: Wide
-        if lines:
-            mean = full[2 * start : 2 * (start + LINES) : 2].astype(_signed(top))
-            below = full[2 * start + 1 : 2 * (start + LINES) : 2]
-            mean[: len(below)] = (mean[: len(below)] + below + 1) >> 1
+    _downsample(with_padding(full), with_padding(out), full.shape[1], lines, top)
+
+
+@compiled
+def _upsample_across(chroma: Codes, out: Codes, width: int, top: int) -> None:
+    wide = np.empty(width + 1, np.int32)
+    for y in range(len(chroma)):
+        _widen(chroma[y], width, wide)
+        for x in range(width):
+            out[y, x] = wide[x]
+
+
+@compiled
+def _upsample(chroma: Codes, out: Codes, width: int, top: int) -> None:
+    height, count = len(out), len(chroma)
+    wides = np.empty((3, width + 1), np.int32)  # of the line before, this line and the next, in turn
+    _widen(chroma[0], width, wides[0])
+    for line in range(count):
+        before, here, after = (
+            wides[max(line - 1, 0) % 3],
+            wides[line % 3],
+            wides[min(line + 1, count - 1) % 3],
+        )
+        if line + 1 < count:
+            _widen(chroma[line + 1], width, after)
+        first = out[2 * line]
+        if 2 * line + 1 == height:  # the last line stands alone
+            for x in range(width):
+                first[x] = here[x]
+            return
+        second = out[2 * line + 1]
+        for x in range(width):
+            slope = np.int32(np.int32(after[x] - before[x] + 4) >> 3)
+            room = np.minimum(here[x], np.int32(top - here[x]))  # what left 0..top could not be undone
+            slope = np.minimum(np.maximum(slope, np.int32(-room)), room)
+            first[x], second[x] = here[x] - slope, here[x] + slope
+
+
+@compiled
+def _downsample(full: Codes, out: Codes, width: int, lines: bool, top: int) -> None:
+    kept_count, between_count = (width + 1) // 2, width // 2
+    kept, excess = np.zeros(kept_count + 1, np.int32), np.zeros(kept_count + 1, np.int32)
+    between, after = np.zeros(kept_count + 1, np.int32), excess[1:]
+    for line in range(len(out)):
+        upper = full[2 * line] if lines else full[line]
+        lower = full[2 * line + 1] if lines and 2 * line + 1 < len(full) else upper
+        for x in range(between_count):
+            kept[x] = (np.int32(upper[2 * x]) + np.int32(lower[2 * x]) + 1) >> 1
+            between[x] = (np.int32(upper[2 * x + 1]) + np.int32(lower[2 * x + 1]) + 1) >> 1
+        if kept_count > between_count:
+            kept[between_count] = (np.int32(upper[width - 1]) + np.int32(lower[width - 1]) + 1) >> 1
         else:
-            mean = full[start : start + LINES].astype(_signed(top))
-        kept, between = mean[:, 0::2], mean[:, 1::2]
-        excess = np.zeros((len(mean), kept.shape[1] + 1), mean.dtype)  # of the columns on either side
-        np.subtract(between, _between(kept, between.shape[1]), out=excess[:, 1 : 1 + between.shape[1]])
-        out[start : start + LINES] = np.clip(kept + ((excess[:, :-1] + excess[:, 1:] + 2) >> 2), 0, top)
+            kept[kept_count] = kept[kept_count - 1]
+        following = kept[1:]
+        for x in range(between_count):  # how far the columns between are from the mean of those kept
+            after[x] = between[x] - ((kept[x] + following[x] + 1) >> 1)
+        target = out[line]
+        for x in range(kept_count):
+            code = np.int32(kept[x] + np.int32((excess[x] + after[x] + 2) >> 2))
+            target[x] = np.minimum(np.maximum(code, np.int32(0)), np.int32(top))
 
 
-def _widen(chroma: Codes, width: int, top: int) -> Wide:
-    kept: Wide = chroma.astype(_signed(top))
-    wide = kept.repeat(2, axis=1)[:, :width]
-    wide[:, 1::2] = _between(kept, width // 2)
-    return wide
-
-
-def _between(kept: Wide, count: int) -> Wide:
-    """The ``count`` columns right of those kept, as the mean of their neighbours."""
-    between = kept[:, :count].copy()
-    right = kept[:, 1:]
-    between[:, : right.shape[1]] = (kept[:, :-1] + right + 1) >> 1
-    return between
-
-
-def _signed(top: int) -> np.dtype[np.signedinteger]:
-    """The narrowest type that holds the sum of two codes and a sign."""
-    return np.dtype(np.int16 if top < 2**14 else np.int32)
+@compiled
+def _widen(line: Codes, width: int, out: Wide) -> None:
+    """Fill ``out`` with a line of chroma, the columns between being the mean of their neighbours."""
+    following, pairs = line[1:], (width - 1) // 2
+    for x in range(pairs):
+        out[2 * x] = line[x]
+        out[2 * x + 1] = (np.int32(line[x]) + np.int32(following[x]) + 1) >> 1
+    for x in range(2 * pairs, width):
+        out[x] = line[pairs]

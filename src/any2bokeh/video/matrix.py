@@ -5,10 +5,14 @@ All of it works on a few lines at a time, so that what is in between stays in th
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from any2bokeh.jit import compiled
+from any2bokeh.video.planes import with_padding
 
 Floats = NDArray[np.float32]
 Planes = Sequence[NDArray[Any]]
@@ -74,17 +78,19 @@ class Coding:
 
 def to_rgb(planes: Planes, coding: Coding, out: Floats) -> None:
     """Fill ``out`` (R'G'B', ``3 H W``, clamped to 0..1) from planes ``H W``: R G B, Y Cb Cr, or gray."""
-    buffers = np.empty((5, LINES, out.shape[2]), np.float32)
+    padded = [with_padding(plane) for plane in planes]
+    buffer = np.empty((3, LINES, out.shape[2]), np.float32)
+    zero, white = np.float32(coding.luma[0]), np.float32(coding.luma[1])
     for lines, count in _blocks(out.shape[1]):
-        block = [plane[lines] for plane in planes]
+        rgb = out[:, lines] if out.flags.c_contiguous else buffer[:, :count]
+        block = [plane[lines] for plane in padded]
         if coding.kind == "yuv":
-            values = _rgb_of_yuv(block, coding, buffers[:, :count])
+            _fill_rgb(_yuv_numbers(coding), *block, *rgb)
         else:
-            values = buffers[: len(block), :count]
-            for codes, channel in zip(block, values, strict=True):
-                _fill_values(codes, *coding.luma, channel)
-        np.clip(values, 0, 1, out=values)  # not into out: if that is turned, copies are faster
-        out[:, lines] = values
+            for codes, channel in zip(block * (3 // len(block)), rgb, strict=True):
+                _fill_values(codes, zero, white, channel)
+        if not out.flags.c_contiguous:
+            out[:, lines] = rgb  # it is turned: copies are faster
 
 
 def from_rgb(picture: Floats, coding: Coding, out: Planes) -> None:
@@ -92,16 +98,23 @@ def from_rgb(picture: Floats, coding: Coding, out: Planes) -> None:
 
     Codes that would be out of range are clipped.
     """
-    buffers, turned = np.empty((2, 4, LINES, picture.shape[2]), np.float32)
-    rounding = _rounding(coding, picture.shape[2])
+    padded = [with_padding(plane) for plane in out]
+    buffer = np.empty((3, LINES, picture.shape[2]), np.float32)
+    luma_up, chroma_up = _rounding(coding, picture.shape[2])
+    scale, top = np.float32(coding.luma[1]), np.float32(coding.top)
     for lines, count in _blocks(picture.shape[1]):
-        block = _upright(picture[:, lines], turned[:3, :count])
-        levels = _levels(block, coding, buffers[:, :count])
-        for plane, level, up in zip(out, levels, rounding, strict=False):
-            if coding.depth != FLOAT:
-                level += up[:count]
-                np.clip(level, 0, coding.top, out=level)
-            np.copyto(plane[lines], level, casting="unsafe")  # cuts the fraction off
+        rgb = _upright(picture[:, lines], buffer[:, :count])
+        block = [plane[lines] for plane in padded]
+        if coding.kind == "yuv":
+            _fill_yuv(_yuv_numbers(coding), luma_up, chroma_up, top, *rgb, *block)
+            continue
+        channels = rgb if coding.kind == "rgb" else [np.array(coding.shares, np.float32) @ rgb.reshape(3, -1)]
+        for channel, plane in zip(channels, block, strict=True):
+            values = channel.reshape(rgb.shape[1:])
+            if coding.depth == FLOAT:
+                plane[:, : values.shape[1]] = values
+            else:
+                _fill_codes(values, scale, luma_up, top, plane)
 
 
 def _blocks(height: int) -> Iterator[tuple[slice, int]]:
@@ -110,61 +123,96 @@ def _blocks(height: int) -> Iterator[tuple[slice, int]]:
 
 
 def _upright(picture: Floats, out: Floats) -> Floats:
-    """The picture, copied if its columns and not its rows lie together in memory."""
-    if abs(picture.strides[-1]) <= abs(picture.strides[-2]):
+    """The picture, copied if its lines are not each together in memory."""
+    if picture[0].flags.c_contiguous and picture.flags.writeable:
         return picture
     for start in range(0, picture.shape[-1], TILE):
         out[..., start : start + TILE] = picture[..., start : start + TILE]
     return out
 
 
-def _fill_values(codes: NDArray[Any], zero: int, scale: float, out: Floats) -> None:
-    np.copyto(out, codes)
-    if zero:
-        out -= zero
-    out /= scale  # and not times 1 / scale: white must be 1
-
-
-def _rgb_of_yuv(planes: Planes, coding: Coding, buffers: Floats) -> Floats:
-    luma, red, green, blue, of_blue = buffers
-    red_share, green_share, blue_share = coding.shares
+def _yuv_numbers(coding: Coding) -> tuple[np.float32, ...]:
+    """Black and white's distance from it, no colour, the reach of B'-Y' and of R'-Y', and luma's shares."""
     zero, scale = coding.chroma
-    _fill_values(planes[0], *coding.luma, luma)
-    _fill_values(planes[1], zero, scale / (2 - 2 * blue_share), blue)  # B' - Y'
-    _fill_values(planes[2], zero, scale / (2 - 2 * red_share), red)  # R' - Y'
-    np.multiply(red, -red_share / green_share, out=green)  # G' - Y'
-    green += np.multiply(blue, -blue_share / green_share, out=of_blue)
-    rgb = buffers[1:4]
-    rgb += luma
-    return rgb
+    red, green, blue = coding.shares
+    numbers = (*coding.luma, zero, scale / (2 - 2 * blue), scale / (2 - 2 * red), red, green, blue)
+    return tuple(np.float32(number) for number in numbers)
 
 
-def _levels(picture: Floats, coding: Coding, buffers: Floats) -> list[Floats]:
-    """The codes as they would be unrounded and without those of black and of no colour."""
-    _, scale = coding.luma
-    if coding.kind == "rgb":
-        return [np.multiply(channel, scale, out=b) for channel, b in zip(picture, buffers, strict=False)]
-    luma, blue, red, part = buffers
-    np.multiply(picture[0], coding.shares[0], out=luma)
-    for channel, share in zip(picture[1:], coding.shares[1:], strict=True):
-        luma += np.multiply(channel, share, out=part)
-    if coding.kind == "yuv":
-        for difference, channel, share in ((blue, 2, coding.shares[2]), (red, 0, coding.shares[0])):
-            np.subtract(picture[channel], luma, out=difference)
-            difference *= coding.chroma[1] / (2 - 2 * share)
-    luma *= scale
-    return [luma, blue, red][: 3 if coding.kind == "yuv" else 1]
+@compiled
+def _fill_values(codes: NDArray[Any], zero: np.float32, scale: np.float32, out: Floats) -> None:
+    for y in range(out.shape[0]):
+        for x in range(out.shape[1]):
+            value = (np.float32(codes[y, x]) - zero) / scale  # not times 1 / scale: white must be 1
+            out[y, x] = np.minimum(np.maximum(value, np.float32(0)), np.float32(1))
 
 
-def _rounding(coding: Coding, width: int) -> list[Floats]:
-    """What to add to the levels of each plane before the fraction is cut off, ``LINES W`` or ``1 1``."""
-    luma, chroma = np.full((1, 1), 0.5), np.full((1, 1), 0.5)
+@compiled
+def _fill_codes(values: Floats, scale: np.float32, up: Floats, top: np.float32, out: NDArray[Any]) -> None:
+    for y in range(values.shape[0]):
+        for x in range(values.shape[1]):
+            level = values[y, x] * scale + up[y, x]
+            out[y, x] = np.int32(np.minimum(np.maximum(level, np.float32(0)), top))
+
+
+@compiled
+def _fill_rgb(
+    numbers: tuple[np.float32, ...],
+    luma: NDArray[Any],
+    blues: NDArray[Any],
+    reds: NDArray[Any],
+    out_red: Floats,
+    out_green: Floats,
+    out_blue: Floats,
+) -> None:
+    black, scale, zero, reach_blue, reach_red, red_share, green_share, blue_share = numbers
+    green_of_red, green_of_blue = -red_share / green_share, -blue_share / green_share
+    none, one = np.float32(0), np.float32(1)
+    for y in range(out_red.shape[0]):
+        for x in range(out_red.shape[1]):
+            light = (np.float32(luma[y, x]) - black) / scale  # not times 1 / scale: white must be 1
+            blue = (np.float32(blues[y, x]) - zero) / reach_blue
+            red = (np.float32(reds[y, x]) - zero) / reach_red
+            green = light + (red * green_of_red + blue * green_of_blue)
+            out_red[y, x] = np.minimum(np.maximum(light + red, none), one)
+            out_green[y, x] = np.minimum(np.maximum(green, none), one)
+            out_blue[y, x] = np.minimum(np.maximum(light + blue, none), one)
+
+
+@compiled
+def _fill_yuv(
+    numbers: tuple[np.float32, ...],
+    luma_up: Floats,
+    chroma_up: Floats,
+    top: np.float32,
+    red: Floats,
+    green: Floats,
+    blue: Floats,
+    luma: NDArray[Any],
+    blues: NDArray[Any],
+    reds: NDArray[Any],
+) -> None:
+    _, scale, _, reach_blue, reach_red, red_share, green_share, blue_share = numbers
+    none = np.float32(0)
+    for y in range(red.shape[0]):
+        for x in range(red.shape[1]):
+            light = red[y, x] * red_share + green[y, x] * green_share + blue[y, x] * blue_share
+            level = light * scale + luma_up[y, x]
+            of_blue = (blue[y, x] - light) * reach_blue + chroma_up[y, x]
+            of_red = (red[y, x] - light) * reach_red + chroma_up[y, x]
+            # What is cut off is the fraction.
+            luma[y, x] = np.int32(np.minimum(np.maximum(level, none), top))
+            blues[y, x] = np.int32(np.minimum(np.maximum(of_blue, none), top))
+            reds[y, x] = np.int32(np.minimum(np.maximum(of_red, none), top))
+
+
+@lru_cache(maxsize=4)
+def _rounding(coding: Coding, width: int) -> tuple[Floats, Floats]:
+    """What to add to levels of luma and of chroma before the fraction is cut off, ``LINES W`` each."""
+    luma, chroma = np.full((LINES, width), 0.5), np.full((LINES, width), 0.5)
     if coding.depth == DITHERED_DEPTH:
         luma, chroma = _dither(width, (1, 1)), _dither(width, coding.chroma_step)
-    offset = coding.luma[0]
-    offsets = (offset, coding.chroma[0], coding.chroma[0]) if coding.kind == "yuv" else (offset,) * 3
-    thresholds = (luma, chroma, chroma) if coding.kind == "yuv" else (luma,) * 3
-    return [(t + o).astype(np.float32) for t, o in zip(thresholds, offsets, strict=True)]
+    return (luma + coding.luma[0]).astype(np.float32), (chroma + coding.chroma[0]).astype(np.float32)
 
 
 def _dither(width: int, step: tuple[int, int]) -> NDArray[np.float64]:

@@ -1,0 +1,110 @@
+"""Where a disparity map has steps, and the slopes of the surfaces beside them, found line by line.
+
+The compiled form of what ``upsample_reference`` finds in whole maps.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from any2bokeh.depth.upsample_reference import FLAT_REACH, RADIUS, RAMP, STEP
+from any2bokeh.jit import compiled
+
+Floats = NDArray[np.float32]
+
+# Planes of what is known of a map's samples: R'G'B' of the picture there (0 to 2), disparity, its slopes per
+# sample, and 1 if the sample lies on a surface (0 in a ramp).
+VALUE, ALONG_Y, ALONG_X, ON_SURFACE = 3, 4, 5, 6
+PLANES = 7
+
+
+@compiled
+def find_steps(disparity: Floats, samples: Floats, is_cell: NDArray[np.bool_]) -> None:
+    """Say which samples of a map ``h w`` (2 or more each way) lie around steps.
+
+    Fills the planes of ``samples`` from VALUE on, within a border of RADIUS.
+    """
+    height, width = disparity.shape
+    jump, steepness = np.empty_like(disparity), np.empty_like(disparity)
+    for y in range(height):
+        along_y, along_x = samples[ALONG_Y, y + RADIUS, RADIUS:], samples[ALONG_X, y + RADIUS, RADIUS:]
+        _measure_slopes(disparity, y, along_y, along_x, jump[y], steepness[y])
+        values = samples[VALUE, y + RADIUS, RADIUS:]
+        for x in range(width):
+            values[x] = disparity[y, x]
+    flattest, is_high = np.empty_like(disparity), np.empty_like(disparity)
+    for y in range(height):
+        flat, on_surface = flattest[y], samples[ON_SURFACE, y + RADIUS, RADIUS:]
+        _window_max(steepness, y, FLAT_REACH, -1, flat)
+        for x in range(width):
+            flat[x] = -flat[x]
+            limit = np.float32(RAMP) + np.float32(2) * flat[x]
+            on_surface[x] = np.float32(steepness[y, x] <= limit)
+            is_high[y, x] = np.float32(jump[y, x] > limit)
+    beside, highest, lowest = (
+        np.empty_like(disparity[0]),
+        np.empty_like(disparity[0]),
+        np.empty_like(disparity[0]),
+    )
+    for y in range(height):
+        _window_max(is_high, y, 1, 1, beside)
+        _window_max(disparity, y, RADIUS, 1, highest)
+        _window_max(disparity, y, RADIUS, -1, lowest)
+        for x in range(width):
+            limit = np.float32(STEP) + np.float32(2 * RADIUS) * flattest[y, x]
+            is_cell[y, x] = (beside[x] > 0) & (highest[x] + lowest[x] > limit)
+
+
+@compiled
+def _measure_slopes(
+    disparity: Floats, y: int, along_y: Floats, along_x: Floats, jump: Floats, steepness: Floats
+) -> None:
+    """Fill lines with the slopes at line y, the largest one-sided difference, and the steeper slope."""
+    height, width = disparity.shape
+    here, upper, lower = disparity[y], min(max(y, 1), height - 1), min(y + 1, height - 1)
+    over_upper, of_upper, over_lower, of_lower = (
+        disparity[upper - 1],
+        disparity[upper],
+        disparity[lower - 1],
+        disparity[lower],
+    )
+    left = np.empty(width + 1, np.float32)  # the differences to the samples on the left
+    right, following = left[1:], here[1:]
+    for x in range(width - 1):
+        right[x] = following[x] - here[x]
+    left[0], left[width] = left[1], left[width - 1]
+    for x in range(width):
+        above, below = of_upper[x] - over_upper[x], of_lower[x] - over_lower[x]
+        slope_y, slope_x = _smaller(above, below), _smaller(left[x], right[x])
+        along_y[x], along_x[x], steepness[x] = slope_y, slope_x, np.maximum(abs(slope_y), abs(slope_x))
+        jump_y, jump_x = np.maximum(abs(above), abs(below)), np.maximum(abs(left[x]), abs(right[x]))
+        jump[x] = np.maximum(jump_y, jump_x)
+
+
+@compiled
+def _window_max(image: Floats, y: int, radius: int, sign: int, out: Floats) -> None:
+    """Fill ``out`` with the largest ``sign * image`` in the square around each sample of line y."""
+    height, width = image.shape
+    factor = np.float32(sign)
+    columns = np.full(width + 2 * radius, np.float32(-math.inf))
+    inner = columns[radius:]
+    for line in range(max(y - radius, 0), min(y + radius + 1, height)):
+        values = image[line]
+        for x in range(width):
+            inner[x] = np.maximum(inner[x], factor * values[x])
+    for x in range(width):
+        out[x] = columns[x]
+    for step in range(1, 2 * radius + 1):
+        shifted = columns[step:]
+        for x in range(width):
+            out[x] = np.maximum(out[x], shifted[x])
+
+
+@compiled
+def _smaller(before: np.float32, after: np.float32) -> np.float32:
+    """The smaller of two one-sided differences, 0 at a peak."""
+    zero = np.float32(0)
+    rising: np.float32 = np.maximum(np.minimum(before, after), zero)
+    falling: np.float32 = np.minimum(np.maximum(before, after), zero)
+    return rising + falling

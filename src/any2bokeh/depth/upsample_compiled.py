@@ -1,0 +1,214 @@
+"""The upsampling of disparity in compiled loops, for the CPU; ``upsample_reference`` says what it does."""
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from any2bokeh.depth.steps import ALONG_X, ALONG_Y, ON_SURFACE, PLANES, VALUE, find_steps
+from any2bokeh.depth.upsample_reference import (
+    COLOUR_SIGMA,
+    DISTANCE_SIGMA,
+    RADIUS,
+    STEP,
+    TRUST,
+    UNLIKE_VOTE,
+    neighbourhood,
+    pixels_of_samples,
+)
+from any2bokeh.jit import compiled
+
+Floats = NDArray[np.float32]
+Indices = NDArray[np.int64]
+Number = np.float32
+Sums = tuple[Number, Number, Number, Number]
+Sides = tuple[Number, Number, Number, Number, Number, Number]
+
+AROUND = np.stack([offsets.numpy() for offsets in neighbourhood(torch.device("cpu"))])  # y and x: 2 K
+CLOSENESS = np.exp((AROUND**2).sum(0) / (-2 * DISTANCE_SIGMA**2)).astype(np.float32)
+COUNT = len(CLOSENESS)
+LANES = -(-COUNT // 8) * 8  # whole vectors: the samples beyond COUNT weigh nothing
+AROUND_Y, AROUND_X = np.pad(AROUND, ((0, 0), (0, LANES - COUNT))).astype(np.float32)
+NEAR, FAR, NEAR_HERE, FAR_HERE = 3, 4, 5, 6  # instead of the planes from VALUE on, once these were used
+COLOUR_SCALE = np.float32(-math.log2(math.e) / (2 * COLOUR_SIGMA**2))
+ZERO, HALF, ONE, LEAST = np.float32(0), np.float32(0.5), np.float32(1), np.float32(UNLIKE_VOTE)
+
+
+def upsample_compiled(disparity: Tensor, picture: Tensor) -> Tensor:
+    """Bring ``disparity`` ``1 h w`` to the size of ``picture`` ``3 H W``, not smaller: ``1 H W``."""
+    values, colours = disparity[0].contiguous().numpy(), picture.contiguous().numpy()
+    (h, w), (height, width) = values.shape, colours.shape[1:]
+    samples = np.zeros((PLANES, h + 2 * RADIUS, w + 2 * RADIUS), np.float32)
+    is_cell = np.empty((h, w), np.bool_)
+    find_steps(values, samples, is_cell)
+    for channel, plane in zip(colours, samples, strict=False):
+        _resize(channel, *_places(height, h), *_places(width, w), plane, RADIUS)
+    result = np.empty((height, width), np.float32)
+    _resize(values, *_places(h, height), *_places(w, width), result, 0)
+    # Interpolation is exact only up to rounding.
+    np.clip(result, values.min(), values.max(), out=result)
+    _choose_surfaces(samples, np.argwhere(is_cell), _pixels(h, height), _pixels(w, width), colours, result)
+    return torch.from_numpy(result)[None]
+
+
+def _pixels(count: int, size: int) -> Indices:
+    """The first of the ``size`` pixels nearest to each of ``count`` samples along an axis, and the end."""
+    pixels = pixels_of_samples(count, size, torch.device("cpu")).numpy()
+    return np.stack([pixels[:, 0], pixels[:, -1] + 1], axis=1)
+
+
+def _places(size: int, new_size: int) -> tuple[NDArray[np.uint32], Floats]:
+    """Where new samples along an axis lie: behind which of the old ones, and how far towards the next."""
+    scale, half = np.float32(size / new_size), np.float32(0.5)
+    places = np.maximum((np.arange(new_size, dtype=np.float32) + half) * scale - half, 0)
+    before = places.astype(np.uint32)
+    return before, places - before.astype(np.float32)
+
+
+@compiled
+def _resize(
+    image: Floats,
+    rows: NDArray[np.uint32],
+    row_shares: Floats,
+    columns: NDArray[np.uint32],
+    column_shares: Floats,
+    out: Floats,
+    border: int,
+) -> None:
+    """Fill ``out`` within its border with the image, interpolated between its samples."""
+    last = len(image) - 1
+    line = np.empty(image.shape[1] + 1, np.float32)
+    behind = line[1:]
+    for y in range(len(rows)):
+        above, below, share = image[rows[y]], image[min(int(rows[y]) + 1, last)], row_shares[y]
+        for x in range(len(above)):
+            line[x] = above[x] + share * (below[x] - above[x])
+        line[-1] = line[-2]
+        target = out[y + border, border:]
+        for x in range(len(columns)):
+            left, right = line[columns[x]], behind[columns[x]]
+            target[x] = left + column_shares[x] * (right - left)
+
+
+@compiled
+def _choose_surfaces(
+    samples: Floats, cells: Indices, rows: Indices, columns: Indices, picture: Floats, result: Floats
+) -> None:
+    """Replace ``result`` at the cells by the surface that each pixel belongs to."""
+    height, width = result.shape
+    scale_y, scale_x = np.float32(len(rows) / height), np.float32(len(columns) / width)
+    size = (rows[:, 1] - rows[:, 0]).max(), (columns[:, 1] - columns[:, 0]).max()
+    nearer = np.empty((len(cells), *size), np.float32)
+    votes = np.zeros((height + 2, width + 2), np.float32)
+    around = np.zeros(PLANES * LANES, np.float32)
+    flat, stride = samples.reshape(PLANES, -1), samples.shape[2]
+    offsets = (AROUND[0] + RADIUS) * stride + AROUND[1] + RADIUS
+    for cell in range(len(cells)):
+        y, x = cells[cell]
+        sides = _look_around(flat, y * stride + x + offsets, around)
+        for row in range(rows[y, 0], rows[y, 1]):
+            offset_y = (np.float32(row) + HALF) * scale_y - HALF - np.float32(y)
+            for column in range(columns[x, 0], columns[x, 1]):
+                offset_x = (np.float32(column) + HALF) * scale_x - HALF - np.float32(x)
+                sums = _sums(
+                    around, picture[0, row, column], picture[1, row, column], picture[2, row, column]
+                )
+                near, far, vote = _vote(sums, sides, offset_y, offset_x, result[row, column])
+                nearer[cell, row - rows[y, 0], column - columns[x, 0]] = near
+                result[row, column], votes[row + 1, column + 1] = far, vote
+    for cell in range(len(cells)):
+        y, x = cells[cell]
+        for row in range(rows[y, 0], rows[y, 1]):
+            for column in range(columns[x, 0], columns[x, 1]):
+                near, total = nearer[cell, row - rows[y, 0], column - columns[x, 0]], ZERO
+                if near == result[row, column]:
+                    continue
+                for line in range(row, row + 3):
+                    total += votes[line, column] + votes[line, column + 1] + votes[line, column + 2]
+                if total > ZERO:
+                    result[row, column] = near
+
+
+@compiled
+def _look_around(samples: Floats, chosen: Indices, around: Floats) -> Sides:
+    """Put the samples around a cell, split into two surfaces, plane by plane into ``around``.
+
+    Returns the slopes of the nearer (along y and x) and of the farther surface, NaN where there is none,
+    and the lowest and the highest disparity.
+    """
+    lowest, highest = ONE, ZERO
+    for k in range(COUNT):
+        sample = np.uintp(chosen[k])  # a signed one might count from the end, which takes time to rule out
+        for plane in range(PLANES):
+            around[plane * LANES + k] = samples[plane, sample]
+        value, is_there = samples[VALUE, sample], samples[ON_SURFACE, sample]
+        lowest = np.minimum(lowest, value * is_there + (ONE - is_there))
+        highest = np.maximum(highest, value * is_there)
+        around[ON_SURFACE * LANES + k] = is_there * CLOSENESS[k]
+    middle = (highest + lowest) / np.float32(2)
+    near_sum, near_y, near_x, far_sum, far_y, far_x = ZERO, ZERO, ZERO, ZERO, ZERO, ZERO
+    for k in range(LANES):
+        value, weight = around[VALUE * LANES + k], around[ON_SURFACE * LANES + k]
+        along_y, along_x = around[ALONG_Y * LANES + k], around[ALONG_X * LANES + k]
+        near = weight * np.float32(value > middle)
+        far = weight - near
+        near_sum, near_y, near_x = near_sum + near, near_y + near * along_y, near_x + near * along_x
+        far_sum, far_y, far_x = far_sum + far, far_y + far * along_y, far_x + far * along_x
+        here = value - along_y * AROUND_Y[k] - along_x * AROUND_X[k]
+        around[NEAR * LANES + k], around[NEAR_HERE * LANES + k] = near, near * here
+        around[FAR * LANES + k], around[FAR_HERE * LANES + k] = far, far * here
+    return near_y / near_sum, near_x / near_sum, far_y / far_sum, far_x / far_sum, lowest, highest
+
+
+@compiled
+def _sums(around: Floats, red: Number, green: Number, blue: Number) -> Sums:
+    """How much a pixel resembles the nearer and the farther surface, and both times their disparities."""
+    near, far, near_here, far_here = ZERO, ZERO, ZERO, ZERO
+    for k in range(LANES):
+        reds, greens, blues = around[k] - red, around[LANES + k] - green, around[2 * LANES + k] - blue
+        likeness = LEAST + _power_of_2(COLOUR_SCALE * (reds * reds + greens * greens + blues * blues))
+        near += likeness * around[NEAR * LANES + k]
+        far += likeness * around[FAR * LANES + k]
+        near_here += likeness * around[NEAR_HERE * LANES + k]
+        far_here += likeness * around[FAR_HERE * LANES + k]
+    return near, far, near_here, far_here
+
+
+@compiled
+def _vote(
+    sums: Sums, sides: Sides, offset_y: Number, offset_x: Number, here: Number
+) -> tuple[Number, Number, Number]:
+    """The disparities of both surfaces at a pixel, and its vote for the nearer; ``here`` if it is of none."""
+    near_votes, far_votes, near_here, far_here = sums
+    near_y, near_x, far_y, far_x, lowest, highest = sides
+    near = min(max(near_here / near_votes + near_y * offset_y + near_x * offset_x, lowest), highest)
+    far = min(max(far_here / far_votes + far_y * offset_y + far_x * offset_x, lowest), highest)
+    if near_votes == ZERO:
+        near = far if far_votes > ZERO else here
+    if far_votes == ZERO:
+        far = near
+    step = np.float32(STEP)
+    if near - far > step:
+        place = min(max((here - far) / (near - far), ZERO), ONE)
+        return near, far, np.log(near_votes / far_votes) + np.float32(TRUST) * (place + place - ONE)
+    if here - near > step or far - here > step:
+        return near, far, ZERO
+    return here, here, ZERO
+
+
+@compiled
+def _power_of_2(exponent: Number) -> Number:
+    """2 to a power below 0, right to 2e-6: a polynomial for its fraction, a float's bits for the rest."""
+    exponent = np.maximum(exponent, np.float32(-100))
+    whole = np.floor(exponent)
+    part = exponent - whole
+    power: Number = np.float32(1.8775767e-3) * part + np.float32(8.9893397e-3)
+    power = power * part + np.float32(5.5826318e-2)
+    power = power * part + np.float32(2.4015361e-1)
+    power = power * part + np.float32(6.9315308e-1)
+    power = power * part + np.float32(9.9999994e-1)
+    bits = np.int32((np.int32(whole) + np.int32(127)) << np.int32(23))
+    power *= bits.view(np.float32)
+    return power
