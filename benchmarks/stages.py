@@ -25,9 +25,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does: wait
 import torch
 
 from any2bokeh.depth.track import open_track
-from any2bokeh.render.lens.reference import LensRenderer
+from any2bokeh.render.base import make_renderer
 from any2bokeh.scene import Frame, Scene
-from any2bokeh.settings import EncodeSettings, LensSettings, TimePoint, TimeRange
+from any2bokeh.settings import EncodeSettings, RenderSettings, TimePoint, TimeRange
 from any2bokeh.video.decode import VideoInfo, frame_times, open_video, probe_video
 from any2bokeh.video.encode import open_writer
 
@@ -104,7 +104,9 @@ def measure_stages(
             ]
 
     scenes = find_disparity()
-    lens = LensRenderer(LensSettings(), torch.device("cpu"), light=info.color.light)
+    lens = make_renderer(
+        RenderSettings(), torch.device("cpu"), light=info.color.light, pixel_aspect=info.pixel_aspect
+    )
     rendered = list(lens.render(iter(scenes)))
 
     def render() -> None:

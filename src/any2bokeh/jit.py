@@ -9,10 +9,8 @@ import logging
 import os
 import shutil
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +19,7 @@ import platformdirs
 log = logging.getLogger(__name__)
 
 UNUSED_S = 30 * 24 * 3600
-PATIENCE_S = 1.5  # loading what was compiled before takes less
+NOTE = 25  # the level of a message that is news, but no warning
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -33,6 +31,7 @@ def _cache_folder() -> Path | None:
     named = os.environ.get("ANY2BOKEH_CACHE")
     root = Path(named).expanduser() if named else platformdirs.user_cache_path("any2bokeh")
     folder = root / "compiled" / _sources_digest()
+    is_first = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         os.utime(folder)
@@ -40,8 +39,10 @@ def _cache_folder() -> Path | None:
             pass
         _remove_unused(folder.parent)
     except OSError as error:
-        log.info("The cache folder %s cannot be written (%s): every run compiles anew.", folder, error)
+        log.warning("%s cannot be written (%s): every run compiles anew, for a minute.", folder, error)
         return None
+    if is_first:
+        log.log(NOTE, "Compiling for this processor: the first run takes a minute longer.")
     return folder
 
 
@@ -61,6 +62,7 @@ def _remove_unused(root: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+logging.addLevelName(NOTE, "NOTE")
 CACHE_FOLDER = _cache_folder()
 if CACHE_FOLDER is not None:
     os.environ.setdefault("NUMBA_CACHE_DIR", str(CACHE_FOLDER))
@@ -85,16 +87,3 @@ def compiled(function: Function) -> Function:
     }
     result: Function = numba.njit(**settings)(function)
     return result
-
-
-@contextmanager
-def announced(what: str) -> Iterator[None]:
-    """Say that ``what`` is being compiled, if that takes long enough to be noticed."""
-    sentence = f"Compiling {what} for this machine; this is done once and takes about half a minute."
-    notice = threading.Timer(PATIENCE_S, log.warning, [sentence])
-    notice.daemon = True
-    notice.start()
-    try:
-        yield
-    finally:
-        notice.cancel()

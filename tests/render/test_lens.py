@@ -1,6 +1,7 @@
 """The lens against answers known by construction."""
 
 import math
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -8,11 +9,18 @@ import torch
 from torch import Tensor
 
 from any2bokeh.optics.light import from_linear, to_linear
+from any2bokeh.render.lens.compiled import CompiledLensRenderer
 from any2bokeh.render.lens.reference import LensRenderer
 from any2bokeh.scene import Scene
 from any2bokeh.settings import LensSettings
 
 CPU = torch.device("cpu")
+lens_renderer = LensRenderer
+
+
+@pytest.fixture(autouse=True, params=[LensRenderer, CompiledLensRenderer], ids=["reference", "compiled"])
+def _each_renderer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "lens_renderer", request.param)
 
 
 def refocus(
@@ -34,7 +42,7 @@ def refocus(
         blur_strength=radius_per_disparity * 1024 / longer_side,
         pts=0,
     )
-    renderer = LensRenderer(settings or LensSettings(), CPU, pixel_aspect=pixel_aspect)
+    renderer = lens_renderer(settings or LensSettings(), CPU, pixel_aspect=pixel_aspect)
     return to_linear(renderer.refocus(scene), "srgb")
 
 
@@ -99,6 +107,8 @@ def test_discs_are_round_on_the_display_where_pixels_are_not_square() -> None:
     drawn = image > image.max() / 2
     assert drawn.any(dim=1).sum() == pytest.approx(2 * radius, abs=2)
     assert drawn.any(dim=0).sum() == pytest.approx(radius, abs=2)
+    x, y = distances(size)
+    assert abs((x * image).sum() / image.sum()) < 1 and abs((y * image).sum() / image.sum()) < 1
 
 
 @pytest.mark.parametrize("size", [(40, 64), (33, 17), (1, 1), (2, 3), (64, 1)])
@@ -113,7 +123,7 @@ def test_a_flat_field_stays_flat_to_the_border(size: tuple[int, int]) -> None:
 def test_no_blur_strength_changes_no_bit() -> None:
     sharp, disparity = torch.rand(3, 31, 47) * 1.1 - 0.05, torch.rand(1, 31, 47)
     scene = Scene(sharp=sharp, disparity=disparity, focus_disparity=0.3, blur_strength=0.0, pts=0)
-    assert torch.equal(LensRenderer(LensSettings(), CPU).refocus(scene), sharp)
+    assert torch.equal(lens_renderer(LensSettings(), CPU).refocus(scene), sharp)
 
 
 def test_frames_keep_their_order_and_time() -> None:
@@ -127,7 +137,7 @@ def test_frames_keep_their_order_and_time() -> None:
         )
         for p, k in ((3, 0.0), (7, 900.0 / 100), (8, 20.0))
     ]
-    assert [frame.pts for frame in LensRenderer(LensSettings(), CPU).render(iter(scenes))] == [3, 7, 8]
+    assert [frame.pts for frame in lens_renderer(LensSettings(), CPU).render(iter(scenes))] == [3, 7, 8]
 
 
 @pytest.mark.parametrize("radius", [3.0, 7.0, 12.0])

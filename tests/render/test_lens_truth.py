@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from any2bokeh.optics.light import from_linear
-from any2bokeh.render.lens.reference import LensRenderer
+from any2bokeh.render.lens.compiled import CompiledLensRenderer
 from any2bokeh.scene import Scene
 from any2bokeh.settings import FocusSettings, LensSettings
 from any2bokeh.synth.raytrace import RayTracer
@@ -29,7 +29,7 @@ def psnr_of_lens(stage: Stage, focus: FocusSettings, lens: LensSettings | None =
         blur_strength=focus.blur_strength,
         pts=0,
     )
-    ours = LensRenderer(lens, torch.device("cpu")).refocus(scene)
+    ours = CompiledLensRenderer(lens, torch.device("cpu")).refocus(scene)
     inner = (slice(None), slice(8, -8), slice(8, -8))
     errors = [(picture - truth)[inner].square().mean() for picture in (ours, sharp)]
     return -10 * math.log10(errors[0]), -10 * math.log10(errors[1])

@@ -7,6 +7,7 @@ from typing import Protocol
 import torch
 
 from any2bokeh.optics.light import Light
+from any2bokeh.render.lens.compiled import CompiledLensRenderer
 from any2bokeh.render.lens.reference import LensRenderer
 from any2bokeh.scene import Frame, Scene
 from any2bokeh.settings import RenderSettings
@@ -33,4 +34,5 @@ def make_renderer(
     ``light`` says how code values encode light; ``pixel_aspect`` is the displayed width of a pixel
     over its height.
     """
-    return LensRenderer(settings.lens, device, light=light, pixel_aspect=float(pixel_aspect))
+    lens = LensRenderer if device.type != "cpu" else CompiledLensRenderer
+    return lens(settings.lens, device, light=light, pixel_aspect=float(pixel_aspect))

@@ -119,7 +119,9 @@ def cut_layer(ground, fringe, hidden, layer, cell, first_row, first_column, cell
     columns = cells.shape[1] // 4
     for row in range(cells.shape[0]):
         line, top = cells[row], first_row + row * cell
-        left, right = _extent(ground, layer, top, top + cell, first_column, first_column + (columns - 1) * cell)
+        left, right = _extent(
+            ground, layer, top, top + cell, first_column, first_column + (columns - 1) * cell
+        )
         start[row], stop[row] = (left - first_column) // cell, -(-(right - first_column) // cell)
         if right <= left:
             continue
@@ -143,7 +145,9 @@ def _extent(ground, layer, top, bottom, left, right):  # type: ignore[no-untyped
     (blocks_down, blocks_across), (height, width) = ground.is_present.shape[:2], ground.coc.shape
     first, last = blocks_across, -1
     lowest, highest = min(max(left, 0), width - 1) // BLOCK, min(max(right - 1, 0), width - 1) // BLOCK
-    for down in range(min(max(top, 0), height - 1) // BLOCK, min(max(bottom - 1, 0), height - 1) // BLOCK + 1):
+    for down in range(
+        min(max(top, 0), height - 1) // BLOCK, min(max(bottom - 1, 0), height - 1) // BLOCK + 1
+    ):
         here = ground.is_present[down]
         for across in range(lowest, highest + 1):
             if here[across, layer]:
@@ -164,7 +168,10 @@ def _cut_row(ground, layer, y, first_column, start, stop, line):  # type: ignore
     for x in range(len(coverage)):
         coverage[x] = max(np.float32(1) - abs(position[x] - np.float32(layer)), np.float32(0))
     for channel in range(3):
-        light, out = ground.linear[channel, row, left:], line[channel * columns + start : channel * columns + stop]
+        light, out = (
+            ground.linear[channel, row, left:],
+            line[channel * columns + start : channel * columns + stop],
+        )
         for x in range(len(out)):
             out[x] = coverage[x] * light[x]
     for channel in range(4):
@@ -304,7 +311,9 @@ def _blur_row(cells, stack, layer, row, start, stop, left, right, line, out):  #
                 source = line[: len(first)]
                 for i in range(len(first)):
                     source[i] = first[i] + second[i]
-            _add_taps(source, stack.offset, stack.weight, stack.first_tap[group], stack.first_tap[group + 1], target)
+            _add_taps(
+                source, stack.offset, stack.weight, stack.first_tap[group], stack.first_tap[group + 1], target
+            )
         if left == 0:
             break
 

@@ -15,7 +15,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from any2bokeh.jit import announced
 from any2bokeh.optics.coc import coc_px
 from any2bokeh.optics.light import Light
 from any2bokeh.render.lens.blur import Sparse, Stack, make_stack
@@ -42,12 +41,16 @@ class CompiledLensRenderer(LensRenderer):
     """The lens on a CPU. When it is made on a machine for the first time, it compiles itself."""
 
     def __init__(
-        self, settings: LensSettings, device: torch.device, *, light: Light = "srgb", pixel_aspect: float = 1.0
+        self,
+        settings: LensSettings,
+        device: torch.device,
+        *,
+        light: Light = "srgb",
+        pixel_aspect: float = 1.0,
     ) -> None:
         super().__init__(settings, device, light=light, pixel_aspect=pixel_aspect)
         self._rooms: dict[str, Floats] = {}
-        with announced("the lens"):
-            self._compile()
+        self._compile()
 
     def _compile(self) -> None:
         """Run every step once, on a frame with an edge, so that a clip does not wait for it."""
@@ -73,7 +76,6 @@ class CompiledLensRenderer(LensRenderer):
         hidden = frame.find_hidden(HIDDEN_REACH * max(-nearest_px, farthest_px))
         frame.replicate_border()
         return torch.from_numpy(frame.compose(fringe, hidden, code_table(self.light)))
-
 
     def _room(self, name: str, shape: tuple[int, ...]) -> Floats:
         """An array that is the same memory for every frame: new memory has to be cleared by the system."""
@@ -148,8 +150,17 @@ class _Frame:
             band = top // BAND_ROWS
             own = slice(ends[band] - counts[band], ends[band])
             unmix_rows(
-                linear, self.coc, marks, top, bottom, rows[own], columns[own], background[:, own], front[:, own],
-                share[own], near[own],
+                linear,
+                self.coc,
+                marks,
+                top,
+                bottom,
+                rows[own],
+                columns[own],
+                background[:, own],
+                front[:, own],
+                share[own],
+                near[own],
             )
 
         self._in_bands(step, self.height)

@@ -3,7 +3,13 @@
 import numpy as np
 
 from any2bokeh.jit import compiled
-from any2bokeh.render.lens.edges import EDGE_STEP_PX, LARGEST_SHARE, PLAUSIBLE_MIXTURE, TRACE, TRUSTED_CONTRAST
+from any2bokeh.render.lens.edges import (
+    EDGE_STEP_PX,
+    LARGEST_SHARE,
+    PLAUSIBLE_MIXTURE,
+    TRACE,
+    TRUSTED_CONTRAST,
+)
 
 TOUCHES_NEARER, TOUCHES_FARTHER = 1, 2
 
@@ -20,7 +26,12 @@ def mark_edges(coc, top, bottom, marks):  # type: ignore[no-untyped-def]
         for x in range(width):
             low[x] = min(min(above[x], here[x]), below[x])
             high[x] = max(max(above[x], here[x]), below[x])
-        lowest[0], highest[0], lowest[width + 1], highest[width + 1] = low[0], high[0], low[width - 1], high[width - 1]
+        lowest[0], highest[0], lowest[width + 1], highest[width + 1] = (
+            low[0],
+            high[0],
+            low[width - 1],
+            high[width - 1],
+        )
         mark = marks[y]
         next_low, next_high = lowest[2:], highest[2:]
         for x in range(width):

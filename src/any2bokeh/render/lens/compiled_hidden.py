@@ -21,9 +21,7 @@ def farthest_in_reach(coc: Floats, reach_px: int) -> Floats:
     """
     height, width = coc.shape
     down, across = -(-height // SQUARE), -(-width // SQUARE)
-    padded = np.pad(
-        coc, ((0, down * SQUARE - height), (0, across * SQUARE - width)), constant_values=-np.inf
-    )
+    padded = np.pad(coc, ((0, down * SQUARE - height), (0, across * SQUARE - width)), constant_values=-np.inf)
     largest = padded.reshape(down, SQUARE, across, SQUARE).max(axis=(1, 3))
     result = np.empty((len(DIRECTIONS), down, across), np.float32)
     for farthest, (dy, dx) in zip(result, DIRECTIONS, strict=True):

@@ -54,7 +54,9 @@ def raise_rows(sharp, coc, gain, threshold, top, bottom, linear, margin):  # typ
             if brightest > threshold:
                 excess = min((brightest - threshold) / room, np.float32(1))
                 defocus = min(max((abs(coc[y, x]) - from_px) / defocus_range, np.float32(0)), np.float32(1))
-                factor = np.float32(1) + gain * defocus * excess * excess * (np.float32(3) - np.float32(2) * excess)
+                factor = np.float32(1) + gain * defocus * excess * excess * (
+                    np.float32(3) - np.float32(2) * excess
+                )
                 for channel in range(3):
                     linear[channel, y + margin, x + margin] *= factor
 

@@ -73,7 +73,9 @@ def compose_band(ground, fringe, hidden, stack, sharp, table, top, bottom, tile_
             if not np.any(canvas.is_open):
                 break
             if _reaches(ground.is_present, stack, layer, top, bottom, left, left + columns):
-                pitch = blur_tile(ground, fringe, hidden, stack, layer, top, left, columns, canvas.is_open, room)
+                pitch = blur_tile(
+                    ground, fringe, hidden, stack, layer, top, left, columns, canvas.is_open, room
+                )
                 _lay(canvas, stack, layer, laid, room, pitch, columns)
                 laid += 1
         if not is_behind:
@@ -91,7 +93,9 @@ def blur_tile(ground, fringe, hidden, stack, layer, top, left, columns, is_open,
     rows, pitch = out_rows + 2 * half_rows, -(-columns // cell) + 2 * (border + half_columns) + 1
     cells = room.cells[: rows * 4 * pitch].reshape(rows, 4 * pitch)
     first_row, first_column = top - (half_rows + border) * cell, left - (half_columns + border) * cell
-    cut_layer(ground, fringe, hidden, layer, cell, first_row, first_column, cells, room.line, room.start, room.stop)
+    cut_layer(
+        ground, fringe, hidden, layer, cell, first_row, first_column, cells, room.line, room.start, room.stop
+    )
     blurred = room.blurred[: out_rows * 4 * pitch].reshape(out_rows, 4 * pitch)
     blur_rows(cells, stack, layer, is_open, room.line, blurred, room.start, room.stop)
     return pitch
@@ -136,7 +140,9 @@ def _reaches(is_present, stack, layer, top, bottom, left, right):  # type: ignor
     down, across = (stack.half_rows[layer] + border) * cell, (stack.half_columns[layer] + border) * cell
     blocks_down, blocks_across = is_present.shape[:2]
     for y in range(max(top - down, 0) // BLOCK, min((bottom + cell - 1 + down) // BLOCK + 1, blocks_down)):
-        for x in range(max(left - across, 0) // BLOCK, min((right + cell - 1 + across) // BLOCK + 1, blocks_across)):
+        for x in range(
+            max(left - across, 0) // BLOCK, min((right + cell - 1 + across) // BLOCK + 1, blocks_across)
+        ):
             if is_present[y, x, layer]:
                 return True
     return False
@@ -182,7 +188,11 @@ def _lay(canvas, stack, layer, laid, room, pitch, columns):  # type: ignore[no-u
 @compiled
 def _pass(canvas, slot, row):  # type: ignore[no-untyped-def]
     """Remember a row of a layer on which nothing lies."""
-    own, open_now, passed_open = canvas.passed_own[slot, row], canvas.open_now[row], canvas.passed_open[slot, row]
+    own, open_now, passed_open = (
+        canvas.passed_own[slot, row],
+        canvas.open_now[row],
+        canvas.passed_open[slot, row],
+    )
     for x in range(len(own)):
         own[x] = np.float32(0)
     for x in range(len(own)):
