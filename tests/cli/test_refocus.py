@@ -109,6 +109,20 @@ def test_batch_goes_on_after_a_failure_and_says_so(bokeh: Bokeh, batch: Path, tr
     assert sorted(path.name for path in (batch / "out").iterdir()) == ["a.refocus.mp4", "c.refocus.mp4"]
 
 
+def test_missing_track_fails_its_input_alone_and_a_missing_input_is_named_first(
+    bokeh: Bokeh, batch: Path, tracks: Path, make_clip: Make
+) -> None:
+    make_clip(batch / "untracked.mp4")
+    inputs = [batch / name for name in ("a.mp4", "gone.mp4", "untracked.mp4", "c.mp4")]
+    run = bokeh("refocus", *inputs, "--disparity", tracks, "--focus", "0.5", "--k", "8", "-o", batch / "out")
+    assert run.code == 3
+    assert [Path(line).name for line in run.out.splitlines()] == ["a.refocus.mp4", "c.refocus.mp4"]
+    assert run.errors == [
+        f"Error: {batch / 'gone.mp4'} does not exist.",
+        f"Error: {tracks} must hold one disparity track named untracked.*, found nothing.",
+    ]
+
+
 def test_batch_in_json(bokeh: Bokeh, batch: Path, tracks: Path) -> None:
     run = bokeh("refocus", batch, "--disparity", tracks, "--focus", "0.5", "--k", "8", "--json")
     results = json.loads(run.out)["results"]

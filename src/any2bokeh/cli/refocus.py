@@ -44,6 +44,7 @@ def refocus(
     def render(job: Job) -> "Result":
         from any2bokeh.refocus import refocus as run
 
+        job.check()
         if job.folder:
             make_folder(job.folder)
         with show_frames(job.source.name) as on_progress:
@@ -52,6 +53,7 @@ def refocus(
     def plan(job: Job) -> "Plan":
         from any2bokeh.plan import make_plan
 
+        job.check()
         check_output(job, overwrite=batch.overwrite)
         return make_plan(job.source, job.target, job.settings)
 
