@@ -80,12 +80,15 @@ def test_folder_with_one_video_still_writes_to_a_folder() -> None:
         make_jobs(["in"], "out.mp4", SETTINGS)
 
 
-def test_folder_without_videos_is_a_problem_of_its_own() -> None:
+def test_folder_without_videos_is_a_problem_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     touch("empty/note.txt")
     problem, fine = make_jobs(["empty", *touch("a.mp4")], None, SETTINGS)
     with pytest.raises(VideoError, match="empty holds no video"):
         problem.check()
     fine.check()
+    Path("empty").joinpath("note.txt").unlink()
+    monkeypatch.chdir("empty")
+    assert make_jobs(["."], None, SETTINGS)[0].problem
 
 
 def test_empty_name_is_not_the_folder_one_stands_in() -> None:
@@ -109,11 +112,30 @@ def test_result_never_replaces_its_input(output: str) -> None:
 
 
 def test_result_never_replaces_another_input_or_a_track() -> None:
-    with pytest.raises(UsageError, match="would replace"):
-        make_jobs(touch("a.mp4", "a.refocus.mp4"), None, SETTINGS)
+    with pytest.raises(UsageError, match="would replace") as refusal:
+        make_jobs(touch("a.mp4", "out/a.refocus.mp4"), "out", SETTINGS)
+    assert refusal.value.hint.startswith("-o")
     touch("track.mkv")
     with pytest.raises(UsageError, match="would replace"):
         make_jobs(["a.mp4"], "track.mkv", with_tracks("track.mkv"))
+
+
+def test_pattern_that_takes_in_results_of_an_earlier_run_leaves_them_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    names = touch("a.disparity.mkv", "a.mp4", "a.refocus.mp4", "a.refocus.refocus.mp4", "b.refocus.mp4")
+    assert targets(names) == ["a.refocus.mp4", "b.refocus.refocus.mp4"]
+    assert capsys.readouterr().err.splitlines() == [
+        "a.disparity.mkv is left out: it is a result of a.mp4.",
+        "a.refocus.mp4 is left out: it is a result of a.mp4.",
+        "a.refocus.refocus.mp4 is left out: it is a result of a.refocus.mp4.",
+    ]
+
+
+def test_name_without_a_suffix_may_mean_a_folder_or_a_file() -> None:
+    with pytest.raises(UsageError, match="new is neither") as refusal:
+        make_jobs(touch("a.mp4"), "new", SETTINGS)
+    assert refusal.value.hint == "-o new/ makes the folder, -o new.mkv the file."
 
 
 def test_each_input_takes_its_own_track_from_a_folder() -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from any2bokeh.cli.errors import UsageError
+from any2bokeh.cli.talk import is_quiet, say
 from any2bokeh.cli.tracks import check_folder_of_tracks, with_own_track, with_track_of_its_own
 from any2bokeh.errors import RefocusError, VideoError
 from any2bokeh.settings import Settings
@@ -49,7 +50,7 @@ def make_jobs(inputs: list[str], output: str | None, settings: Settings) -> list
     if "" in inputs:
         raise UsageError("The name of an input is empty.")
     paths = [Path(name) for name in inputs]
-    sources = [source for path in paths for source in _videos_of(path)]
+    sources = _without_results([source for path in paths for source in _videos_of(path)])
     several = len(paths) > 1 or paths[0].is_dir()
     folder = _output_folder(output, several)
     if several and not all(source.is_dir() for source in sources):
@@ -126,6 +127,20 @@ def _videos_of(path: Path) -> list[Path]:
     return videos or [path]
 
 
+def _without_results(sources: list[Path]) -> list[Path]:
+    """All but those that are results of others of them, which a pattern such as ``*.mp4`` takes in."""
+    origins = {source.parent / source.stem: source for source in sources}
+    kept = []
+    for source in sources:
+        what = Path(source.stem).suffix
+        origin = origins.get(source.parent / source.stem.removesuffix(what))
+        if what not in OWN_RESULTS or origin is None:
+            kept.append(source)
+        elif not is_quiet():
+            say(f"{source} is left out: it is a result of {origin}.")
+    return kept
+
+
 def _no_video(folder: Path) -> VideoError:
     return VideoError(f"{folder} holds no video.", hint=f"Looked for {' '.join(VIDEO_SUFFIXES)}.")
 
@@ -137,6 +152,11 @@ def _output_folder(output: str | None, several: bool) -> Path | None:
     path = Path(output)
     if output.endswith(("/", os.sep)) or path.is_dir():
         return path
+    if not several and not path.suffix and not path.exists():
+        raise UsageError(
+            f"{output} is neither a folder nor the name of a video.",
+            hint=f"-o {output}/ makes the folder, -o {output}.mkv the file.",
+        )
     if several and (path.exists() or path.suffix.lower() in VIDEO_SUFFIXES):
         raise UsageError(
             f"Several inputs cannot become the one file {output}.", hint="-o FOLDER/ takes one file for each."
@@ -151,7 +171,9 @@ def check_targets(targets: list[Path], read: list[Path | None]) -> None:
     for target in targets:
         identity = _identity(target)
         if identity in sources:
-            raise UsageError(f"The result {target} would replace a file that is read.")
+            raise UsageError(
+                f"The result {target} would replace a file that is read.", hint="-o gives it another place."
+            )
         if identity in written:
             raise UsageError(f"Two results cannot be written to the one file {target}.")
         written.add(identity)

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 def refocus(
     *,
-    inputs: Annotated[list[str], typer.Argument(metavar="IN...", help="Videos, or folders of videos.")],
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IN...",
+            help="Videos, or folders of videos (not of folders). Results of ours among them are left out.",
+        ),
+    ],
     output: Annotated[
         str | None,
         typer.Option(
