@@ -220,8 +220,10 @@ def test_pixel_format_that_cannot_take_an_odd_size(
         (["--codec", "vhs"], "encoder called 'vhs'."),
         (["--preset", "hasty"], "preset hasty"),
         (["--lossless", "-o", "lossless.mp4"], "Lossless video (FFV1) cannot be written to a .mp4 file."),
-        (["--start", "9"], "has no frame in the range that was asked for."),
-        (["--start", "f2", "--end", "f2"], "has no frame in the range that was asked for."),
+        (["--start", "9"], "clip.mp4 has no frame from 9 s on: of its 4 frames, the last is at 0.12 s."),
+        (["--start", "f4"], "clip.mp4 has no frame from frame 4 on: of its 4 frames, the last is at 0.12 s."),
+        (["--start", "f2", "--end", "0.05"], "has no frame from frame 2 to 0.05 s: of its"),
+        (["--end", "0"], "has no frame before 0 s: of its"),
     ],
 )
 def test_encoder_options_and_ranges_that_cannot_be(

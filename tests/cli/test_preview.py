@@ -73,10 +73,11 @@ def test_vertical_clip_is_shown_upright(
     assert read_png(tmp_path / "phone.preview.png").shape == (3, 128, 96)
 
 
-@pytest.mark.parametrize("at", ["9", "f4"])
-def test_time_behind_the_end(at: str, bokeh: Bokeh, clip: Path, track: Path) -> None:
+@pytest.mark.parametrize(("at", "moment"), [("00:00:09", "9 s"), ("f4", "frame 4")])
+def test_time_behind_the_end(at: str, moment: str, bokeh: Bokeh, clip: Path, track: Path) -> None:
     run = bokeh("preview", clip, "--at", at, "--disparity", track, "--focus", "0.5", "--k", "8")
     assert (run.code, run.out, len(run.errors)) == (1, "", 1)
+    assert f"has no frame from {moment} on: of its 4 frames, the last is at 0.12 s." in run.errors[0]
     assert not clip.with_name("clip.preview.png").exists()
 
 

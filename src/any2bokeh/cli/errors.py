@@ -55,7 +55,8 @@ def _failure(error: Exception) -> Failure:
     if isinstance(error, TyperException):
         context = getattr(error, "ctx", None)
         hint = f"{context.command_path} --help lists what is accepted." if context else ""
-        return Failure(" ".join(error.format_message().split()), hint, error.exit_code)
+        sentence = " ".join(error.format_message().split()).replace("Value error, ", "")  # pydantic's word
+        return Failure(sentence, hint, error.exit_code)
     hint = "--debug shows the traceback."
     if isinstance(error, OSError) and error.strerror:
         place = f": {error.filename}" if error.filename else ""
