@@ -297,7 +297,7 @@ class TestNotAVideo:
     def test_empty_file(self, tmp_path):
         path = tmp_path / "empty.mp4"
         path.touch()
-        with pytest.raises(VideoError, match=r"empty\.mp4 cannot be read as a video"):
+        with pytest.raises(VideoError, match=r"empty\.mp4 is empty\."):
             open_video(path)
 
     def test_recording_without_its_index(self, clips):

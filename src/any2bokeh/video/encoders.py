@@ -38,6 +38,11 @@ OPTIONS = {
 }
 QUALITY_OPTIONS = ("crf", "cq")
 PRESET_OPTIONS = ("preset", "cpu-used")
+# x264 and x265 do not tell FFmpeg theirs, and write a line of their own on stderr at another one.
+X26_PRESETS = (
+    *("ultrafast", "superfast", "veryfast", "faster", "fast", "medium"),
+    *("slow", "slower", "veryslow", "placebo"),
+)
 HALVED_NEEDS_EVEN = ("libx264", "libx265")
 COMMON_ENCODERS = (
     *("libx264", "libx265", "libsvtav1", "libvpx-vp9", "prores_ks", "ffv1"),
@@ -182,6 +187,12 @@ def _fits(encoder: str, layout: PixelLayout, size: tuple[int, int]) -> bool:
 
 
 def _options(codec: Any, settings: EncodeSettings) -> dict[str, str]:
+    is_x26 = codec.name in ("libx264", "libx265")
+    if is_x26 and settings.preset and settings.preset not in X26_PRESETS and not settings.preset.isdecimal():
+        raise VideoError(
+            f"The encoder {codec.name} has no preset {settings.preset}.",
+            hint=f"It has {', '.join(X26_PRESETS)}.",
+        )
     known = {option.name for option in av.CodecContext.create(codec.name, "w").supported_options.private}
     options = dict(OPTIONS.get(codec.name, {}))
     for what, value, names in (
