@@ -84,7 +84,7 @@ OPTIONS: dict[object, dict[str, Any]] = {
         "track": option(
             "--disparity",
             help="Disparity track to use: a gray video, a folder of PNGs, .npy or .npz;"
-            " for several inputs a folder with one track for each, <stem>.*",
+            " or a folder that holds the track of each input as <stem>.*",
         ),
         "kind": option(
             "--disparity-kind", help="What the values of --disparity mean: inverted is 1 - disparity."
@@ -115,7 +115,8 @@ OPTIONS: dict[object, dict[str, Any]] = {
         ),
         "highlights": option(
             "--highlights",
-            help="How much brighter than white clipped lights may be; 0 is off.",
+            help="How much brighter than white clipped lights become before they are blurred, so that"
+            " discs of them stay bright; 2 is a good start, 0 is off.",
             accepted=settings.HIGHLIGHTS,
         ),
         "highlight_threshold": option(
