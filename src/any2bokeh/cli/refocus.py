@@ -22,7 +22,8 @@ def refocus(
         list[str],
         typer.Argument(
             metavar="IN...",
-            help="Videos, or folders of videos (not of folders). Results of ours among them are left out.",
+            help="Videos, or folders of videos (subfolders are not looked into); results of ours that stand"
+            " beside their source are left out.",
         ),
     ],
     output: Annotated[
