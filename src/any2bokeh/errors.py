@@ -2,7 +2,10 @@
 
 
 class RefocusError(Exception):
-    """A failure whose message is one sentence for the user, with an optional hint on what to do."""
+    """A failure whose message is one sentence for the user.
+
+    ``hint`` says what to do about it, in the words of the command line.
+    """
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)

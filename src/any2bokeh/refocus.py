@@ -1,5 +1,6 @@
 """The whole run, top to bottom: a clip in, the refocused clip out."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ from any2bokeh.video.encode import open_writer
 from any2bokeh.video.prefetch import prefetch
 
 SCENES_AHEAD = 2  # frames with their disparity that wait for the renderer: 33 MB each at 1080p
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ def refocus(
     times = frame_times(source, settings.time_range)
     device = choose_device(settings.render.device)
     renderer = make_renderer(settings.render, device, light=info.color.light, pixel_aspect=info.pixel_aspect)
+
+    log.info("%s is rendered by %s on %s.", source, renderer.name, device)
 
     def depth_progress(done: int) -> None:
         on_progress(Progress("depth", done, len(times)))

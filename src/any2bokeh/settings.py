@@ -130,6 +130,9 @@ class TimePoint:
         if (self.seconds is None) == (self.frame is None):
             raise SettingsError("A time is either seconds or a frame number.")
 
+    def __str__(self) -> str:
+        return f"frame {self.frame}" if self.seconds is None else f"{float(self.seconds):g} s"
+
 
 @dataclass(frozen=True, kw_only=True)
 class TimeRange:
@@ -137,6 +140,14 @@ class TimeRange:
 
     start: TimePoint | None = None
     end: TimePoint | None = None
+
+    def __post_init__(self) -> None:
+        if self.start is None or self.end is None:
+            return
+        pairs = (self.start.seconds, self.end.seconds), (self.start.frame, self.end.frame)
+        ends_early = any(start is not None and end is not None and end <= start for start, end in pairs)
+        if ends_early:
+            raise SettingsError(f"The end, {self.end}, must be after the start, {self.start}.")
 
 
 @dataclass(frozen=True, kw_only=True)

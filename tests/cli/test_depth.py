@@ -85,6 +85,15 @@ def test_targets_that_cannot_be(
     assert sorted(clip.parent.rglob("*")) == before
 
 
+def test_track_that_would_replace_itself_is_told_of_another_name(
+    bokeh: Bokeh, clip: Path, track: Path
+) -> None:
+    own = track.rename(clip.with_name("clip.disparity.mkv"))
+    run = bokeh("depth", clip, "--disparity", own)
+    assert run.code == 2
+    assert "-o gives it another place." in run.err
+
+
 def test_estimated_track_is_what_refocus_uses(bokeh: Bokeh, clip: Path, network: Path) -> None:
     run = bokeh("depth", clip, "--depth-size", "56")
     assert (run.code, run.errors) == (0, [])

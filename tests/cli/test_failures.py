@@ -69,7 +69,7 @@ def test_text_called_mp4(refuses: Bokeh, tmp_path: Path, lens: list[object]) -> 
 def test_empty_file(refuses: Bokeh, tmp_path: Path, lens: list[object]) -> None:
     empty = tmp_path / "empty.mp4"
     empty.touch()
-    refuses("refocus", empty, *lens, sentence=f"{empty} cannot be read as a video")
+    refuses("refocus", empty, *lens, sentence=f"{empty} is empty.")
 
 
 def test_mp4_cut_off_before_its_index(refuses: Bokeh, clip: Path, lens: list[object]) -> None:
@@ -139,6 +139,17 @@ def test_missing_track(refuses: Bokeh, clip: Path, tmp_path: Path) -> None:
     refuses(
         *("refocus", clip, "--disparity", tmp_path / "gone.mkv", "--focus", "0.5", "--k", "8"),
         sentence=f"{tmp_path / 'gone.mkv'} does not exist.",
+    )
+
+
+@pytest.mark.parametrize(("content", "why"), [("", "is empty."), ("no film" * 99, "")])
+def test_track_that_is_no_video_is_told_from_the_clip(
+    content: str, why: str, refuses: Bokeh, clip: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "track.mp4").write_text(content)
+    refuses(
+        *("refocus", clip, "--disparity", tmp_path / "track.mp4", "--focus", "0.5", "--k", "8"),
+        sentence=f"The disparity track cannot be used: {tmp_path / 'track.mp4'} {why}",
     )
 
 
@@ -218,10 +229,12 @@ def test_pixel_format_that_cannot_take_an_odd_size(
     [
         (["--pix-fmt", "yuv999p"], "The encoder libx264 has no pixel format yuv999p."),
         (["--codec", "vhs"], "encoder called 'vhs'."),
-        (["--preset", "hasty"], "preset hasty"),
+        (["--preset", "hasty"], "The encoder libx264 has no preset hasty."),
         (["--lossless", "-o", "lossless.mp4"], "Lossless video (FFV1) cannot be written to a .mp4 file."),
-        (["--start", "9"], "has no frame in the range that was asked for."),
-        (["--start", "f2", "--end", "f2"], "has no frame in the range that was asked for."),
+        (["--start", "9"], "clip.mp4 has no frame from 9 s on: of its 4 frames, the last is at 0.12 s."),
+        (["--start", "f4"], "clip.mp4 has no frame from frame 4 on: of its 4 frames, the last is at 0.12 s."),
+        (["--start", "f2", "--end", "0.05"], "has no frame from frame 2 to 0.05 s: of its"),
+        (["--end", "0"], "has no frame before 0 s: of its"),
     ],
 )
 def test_encoder_options_and_ranges_that_cannot_be(

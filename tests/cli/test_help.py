@@ -10,7 +10,8 @@ import pytest
 import typer.main
 
 from any2bokeh import __version__
-from any2bokeh.cli import app, main
+from any2bokeh.cli import main
+from any2bokeh.cli.program import app
 from any2bokeh.settings import BLUR_STRENGTH, FOCUS_DISPARITY
 
 HEAVY = {"torch", "av", "numpy", "transformers", "diffusers", "huggingface_hub"}

@@ -1,5 +1,6 @@
 """Which file becomes which."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,10 +80,15 @@ def test_folder_with_one_video_still_writes_to_a_folder() -> None:
         make_jobs(["in"], "out.mp4", SETTINGS)
 
 
-def test_folder_without_videos_is_named() -> None:
+def test_folder_without_videos_is_a_problem_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     touch("empty/note.txt")
+    problem, fine = make_jobs(["empty", *touch("a.mp4")], None, SETTINGS)
     with pytest.raises(VideoError, match="empty holds no video"):
-        make_jobs(["empty"], None, SETTINGS)
+        problem.check()
+    fine.check()
+    Path("empty").joinpath("note.txt").unlink()
+    monkeypatch.chdir("empty")
+    assert make_jobs(["."], None, SETTINGS)[0].problem
 
 
 def test_empty_name_is_not_the_folder_one_stands_in() -> None:
@@ -106,11 +112,30 @@ def test_result_never_replaces_its_input(output: str) -> None:
 
 
 def test_result_never_replaces_another_input_or_a_track() -> None:
-    with pytest.raises(UsageError, match="would replace"):
-        make_jobs(touch("a.mp4", "a.refocus.mp4"), None, SETTINGS)
+    with pytest.raises(UsageError, match="would replace") as refusal:
+        make_jobs(touch("a.mp4", "out/a.refocus.mp4"), "out", SETTINGS)
+    assert refusal.value.hint.startswith("-o")
     touch("track.mkv")
     with pytest.raises(UsageError, match="would replace"):
         make_jobs(["a.mp4"], "track.mkv", with_tracks("track.mkv"))
+
+
+def test_pattern_that_takes_in_results_of_an_earlier_run_leaves_them_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    names = touch("a.disparity.mkv", "a.mp4", "a.refocus.mp4", "a.refocus.refocus.mp4", "b.refocus.mp4")
+    assert targets(names) == ["a.refocus.mp4", "b.refocus.refocus.mp4"]
+    assert capsys.readouterr().err.splitlines() == [
+        "a.disparity.mkv is left out: it is a result of a.mp4.",
+        "a.refocus.mp4 is left out: it is a result of a.mp4.",
+        "a.refocus.refocus.mp4 is left out: it is a result of a.refocus.mp4.",
+    ]
+
+
+def test_name_without_a_suffix_may_mean_a_folder_or_a_file() -> None:
+    with pytest.raises(UsageError, match="new is neither") as refusal:
+        make_jobs(touch("a.mp4"), "new", SETTINGS)
+    assert refusal.value.hint == "-o new/ makes the folder, -o new.mkv the file."
 
 
 def test_each_input_takes_its_own_track_from_a_folder() -> None:
@@ -126,18 +151,45 @@ def test_tracks_may_lie_beside_the_inputs() -> None:
     assert [str(job.settings.depth.track) for job in jobs] == ["in/a.disparity.mkv"]
 
 
+def track_of_one(tracks: str) -> str:
+    [job] = make_jobs(touch("a.mp4"), None, with_tracks(tracks))
+    job.check()
+    return str(job.settings.depth.track)
+
+
 def test_one_input_takes_a_folder_of_pngs_as_it_is() -> None:
-    [source] = touch("a.mp4")
-    touch("pngs/0001.png")
-    assert make_jobs([source], None, with_tracks("pngs"))[0].settings.depth.track == Path("pngs")
+    touch("pngs/0001.png", "stems/a.0001.png", "stems/a.0002.png", "one/a.png")
+    assert [track_of_one(tracks) for tracks in ("pngs", "stems", "one")] == ["pngs", "stems", "one"]
 
 
-@pytest.mark.parametrize(
-    ("tracks", "sentence"),
-    [("one.mkv", "share"), ("none", "found nothing"), ("two", r"found b\.mkv, b\.npy")],
-)
-def test_tracks_that_belong_to_no_input_in_particular(tracks: str, sentence: str) -> None:
+def test_one_input_takes_its_track_from_a_folder_of_tracks_as_several_do() -> None:
+    touch("tracks/a.mkv", "tracks/b.mkv", "beside/a.disparity.mkv", "beside/a.preview.png")
+    assert track_of_one("tracks") == "tracks/a.mkv"
+    assert track_of_one("beside") == "beside/a.disparity.mkv"
+
+
+def test_folder_with_no_track_for_the_one_input_says_what_it_might_hold() -> None:
+    touch("tracks/b.mkv")
+    Path("a.mp4").touch()
+    [job] = make_jobs(["a.mp4"], None, with_tracks("tracks"))
+    sentence = r"must hold a track's PNGs, or one disparity track named a\.\*, found nothing"
+    assert job.problem
+    assert re.search(sentence, job.problem.message)
+
+
+@pytest.mark.parametrize(("tracks", "sentence"), [("one.mkv", "share"), ("gone", "does not exist")])
+def test_track_that_several_inputs_cannot_have(tracks: str, sentence: str) -> None:
     inputs = touch("a.mp4", "b.mp4")
-    touch("one.mkv", "none/x.mkv", "two/a.mkv", "two/b.mkv", "two/b.npy")
+    touch("one.mkv")
     with pytest.raises(UsageError, match=sentence):
         make_jobs(inputs, None, with_tracks(tracks))
+
+
+@pytest.mark.parametrize(("tracks", "found"), [("none", "nothing"), ("two", "b.mkv, b.npy")])
+def test_input_without_a_track_of_its_own_does_not_stop_the_others(tracks: str, found: str) -> None:
+    inputs = touch("a.mp4", "b.mp4")
+    touch(f"{tracks}/a.mkv", "two/b.mkv", "two/b.npy")
+    fine, problem = make_jobs(inputs, None, with_tracks(tracks))
+    assert (fine.problem, fine.settings.depth.track) == (None, Path(tracks, "a.mkv"))
+    assert problem.problem
+    assert problem.problem.message == f"{tracks} must hold one disparity track named b.*, found {found}."

@@ -34,6 +34,14 @@ def test_four_pictures_of_the_frame_asked_for(bokeh: Bokeh, clip: Path, track: P
     assert not orange[:, :8].any() and not orange[:, -8:].any()
 
 
+def test_track_is_found_by_stem_in_a_folder_of_tracks(bokeh: Bokeh, clip: Path, make_track: Any) -> None:
+    (clip.parent / "tracks").mkdir()
+    make_track(clip.parent / "tracks" / "clip.mkv")
+    options = ["--disparity", clip.parent / "tracks"]
+    assert bokeh("preview", clip, "--at", "0", *options, "--focus", "0.5", "--k", "8").code == 0
+    assert bokeh("depth", clip, *options).code == 0
+
+
 def test_tint_covers_what_is_blurred_by_less_than_a_pixel() -> None:
     disparity = torch.tensor([0.5, 0.5 + 0.9 / 16, 0.5 + 1.1 / 16, 0.5 - 1.1 / 16]).view(1, 1, 4)
     scene = Scene(
@@ -65,10 +73,11 @@ def test_vertical_clip_is_shown_upright(
     assert read_png(tmp_path / "phone.preview.png").shape == (3, 128, 96)
 
 
-@pytest.mark.parametrize("at", ["9", "f4"])
-def test_time_behind_the_end(at: str, bokeh: Bokeh, clip: Path, track: Path) -> None:
+@pytest.mark.parametrize(("at", "moment"), [("00:00:09", "9 s"), ("f4", "frame 4")])
+def test_time_behind_the_end(at: str, moment: str, bokeh: Bokeh, clip: Path, track: Path) -> None:
     run = bokeh("preview", clip, "--at", at, "--disparity", track, "--focus", "0.5", "--k", "8")
     assert (run.code, run.out, len(run.errors)) == (1, "", 1)
+    assert f"has no frame from {moment} on: of its 4 frames, the last is at 0.12 s." in run.errors[0]
     assert not clip.with_name("clip.preview.png").exists()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 Bokeh = Callable[..., Any]
@@ -109,6 +110,20 @@ def test_batch_goes_on_after_a_failure_and_says_so(bokeh: Bokeh, batch: Path, tr
     assert sorted(path.name for path in (batch / "out").iterdir()) == ["a.refocus.mp4", "c.refocus.mp4"]
 
 
+def test_missing_track_fails_its_input_alone_and_a_missing_input_is_named_first(
+    bokeh: Bokeh, batch: Path, tracks: Path, make_clip: Make
+) -> None:
+    make_clip(batch / "untracked.mp4")
+    inputs = [batch / name for name in ("a.mp4", "gone.mp4", "untracked.mp4", "c.mp4")]
+    run = bokeh("refocus", *inputs, "--disparity", tracks, "--focus", "0.5", "--k", "8", "-o", batch / "out")
+    assert run.code == 3
+    assert [Path(line).name for line in run.out.splitlines()] == ["a.refocus.mp4", "c.refocus.mp4"]
+    assert run.errors == [
+        f"Error: {batch / 'gone.mp4'} does not exist.",
+        f"Error: {tracks} must hold one disparity track named untracked.*, found nothing.",
+    ]
+
+
 def test_batch_in_json(bokeh: Bokeh, batch: Path, tracks: Path) -> None:
     run = bokeh("refocus", batch, "--disparity", tracks, "--focus", "0.5", "--k", "8", "--json")
     results = json.loads(run.out)["results"]
@@ -132,12 +147,25 @@ def test_batch_that_fails_as_a_whole_is_a_failure(bokeh: Bokeh, tmp_path: Path, 
     assert len(run.errors) == 2
 
 
+def test_hint_that_every_clip_needs_is_given_once(bokeh: Bokeh, batch: Path) -> None:
+    run = bokeh("refocus", batch / "a.mp4", batch / "c.mp4", "--focus", "0.5", "--k", "8")
+    assert (run.code, len(run.errors)) == (1, 2)
+    assert run.err.count("bokeh download-weights depth-small") == 1
+
+
+def test_plan_of_a_batch_does_not_say_that_it_is_done(bokeh: Bokeh, batch: Path, tracks: Path) -> None:
+    run = bokeh("refocus", batch, "--disparity", tracks, "--focus", "0.5", "--k", "8", "--dry-run")
+    assert run.code == 3
+    assert "2 of 3 clips would be done, 0 skipped, 1 failed" in run.err
+
+
 def test_existing_result_is_skipped_or_replaced(bokeh: Bokeh, clip: Path, lens: list[object]) -> None:
     target = clip.with_name("clip.refocus.mp4")
     target.write_text("mine")
     run = bokeh("refocus", clip, *lens, "--skip-existing", "--json")
     assert (run.code, target.read_text()) == (0, "mine")
     assert json.loads(run.out)["results"][0]["status"] == "skipped"
+    assert bokeh("refocus", clip, *lens, "--skip-existing").out == f"{target}\n"
     assert bokeh("refocus", clip, *lens, "--overwrite").code == 0
     assert len(packet_times(target)) == 4
 
@@ -181,6 +209,20 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(
 ) -> None:
     err = bokeh("refocus", clip, *lens).err
     assert err.splitlines() == ["clip.mp4: rendering, 1 of 4 frames", "clip.mp4: rendering, 4 of 4 frames"]
+
+
+def test_verbose_says_what_works_with_what(
+    bokeh: Bokeh, clip: Path, track: Path, lens: list[object], network: Path
+) -> None:
+    assert [line for line in bokeh("refocus", clip, *lens, "-v").err.splitlines() if "Info:" in line] == [
+        f"Info: {clip} is rendered by lens on {'cuda' if torch.cuda.is_available() else 'cpu'}.",
+        f"Info: {clip.with_name('clip.refocus.mp4')} is written by libx264 as yuv420p.",
+        f"Info: The disparity of {clip} is the track {track}.",
+    ]
+    assert f"Info: {clip} is skipped" in bokeh("refocus", clip, *lens, "-v", "--skip-existing").err
+    estimate = ["--depth-size", "56", "--focus", "0.5", "--k", "8", "-v", "-y"]
+    assert "is estimated by depth-small." in bokeh("refocus", clip, *estimate).err
+    assert "the cache has it" in bokeh("refocus", clip, *estimate).err
 
 
 def test_quiet_says_nothing_but_results_and_errors(

@@ -2,12 +2,14 @@
 
 import importlib
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from any2bokeh.cli.errors import Stopped, signals_as_exceptions
+from any2bokeh.cli.signals import Stopped, signals_as_exceptions
 
 GREEDY = """
 import os, signal
@@ -27,6 +29,36 @@ def test_signal_during_an_import_is_not_lost(tmp_path: Path, monkeypatch: pytest
         while time.monotonic() < until:
             time.sleep(0.01)
     assert stopped.value.exit_code == 143
+
+
+@pytest.mark.parametrize("module", ["any2bokeh.cli.signals", "typer", "any2bokeh.cli.program"])
+def test_ctrl_c_while_the_program_starts_shows_no_traceback(module: str) -> None:
+    program = f"""
+import os, signal, sys
+from any2bokeh.cli import main
+
+class Interrupts:
+    def find_spec(self, name, path, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupts())
+sys.exit(main(["refocus", "gone.mp4", "--focus", "0.5", "--k", "8"]))
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stdout) == (130, "")
+    assert "Traceback" not in run.stderr
+
+
+def test_nothing_is_imported_before_signals_are_handled() -> None:
+    program = """
+import sys
+before = set(sys.modules)
+import any2bokeh.cli
+print(sorted(set(sys.modules) - before))
+"""
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert out == "['any2bokeh', 'any2bokeh.cli']\n"
 
 
 def test_signal_that_was_ignored_stays_ignored() -> None:

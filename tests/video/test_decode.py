@@ -128,10 +128,10 @@ def test_a_part_has_the_frames_from_start_to_before_end(clips, name, part, expec
         torch.testing.assert_close(frame.picture, whole[index].picture, atol=0, rtol=0)
 
 
-@pytest.mark.parametrize("part", [seconds(99), numbers(10), seconds(2, 1), numbers(3, 3), seconds(None, 0)])
+@pytest.mark.parametrize("part", [seconds(99), numbers(10), seconds(None, 0)])
 def test_a_part_without_frames_is_an_error(clips, part):
     path = clips.make("clip.mp4")
-    with pytest.raises(VideoError, match=r"clip\.mp4 has no frame in the range"):
+    with pytest.raises(VideoError, match=r"clip\.mp4 has no frame (from|before)"):
         open_video(path, part)
 
 
@@ -297,7 +297,7 @@ class TestNotAVideo:
     def test_empty_file(self, tmp_path):
         path = tmp_path / "empty.mp4"
         path.touch()
-        with pytest.raises(VideoError, match=r"empty\.mp4 cannot be read as a video"):
+        with pytest.raises(VideoError, match=r"empty\.mp4 is empty\."):
             open_video(path)
 
     def test_recording_without_its_index(self, clips):

@@ -188,10 +188,9 @@ def test_a_pixel_format_that_cannot_hold_an_odd_size_is_refused(clips):
         ({"pixel_format": "yuv9000"}, "libx264 has no pixel format yuv9000"),
         ({"codec": "prores", "crf": 20.0}, "has no quality scale"),
         ({"codec": "ffv1", "preset": "slow"}, "has no presets"),
-        (
-            {"preset": "lightning"},
-            "libx264 cannot write 64x48 pixels as yuv420p with crf 16, preset lightning",
-        ),
+        ({"preset": "lightning"}, "The encoder libx264 has no preset lightning"),
+        ({"codec": "av1", "preset": "slow"}, "The encoder libsvtav1 has no preset slow"),
+        ({"preset": "10"}, "libx264 cannot write 64x48 pixels as yuv420p with crf 16, preset 10"),
         ({"codec": "prores"}, r"A \.mp4 file cannot hold video of the encoder prores_ks"),
     ],
 )

@@ -1,72 +1,20 @@
 """The command line: options to settings, progress, exit codes; no tensors."""
 
-import ctypes
-import os
 import sys
-from collections.abc import Sequence
-from typing import Annotated
-
-import typer
-
-from any2bokeh.cli import depth, doctor, download_weights, preview, refocus
-from any2bokeh.cli.errors import Failure, Stopped, attempt, signals_as_exceptions
-from any2bokeh.cli.options import with_settings
-from any2bokeh.cli.talk import messages_on_stderr, say
-
-M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of glibc's malloc.h
-
-# Plain help: the drawn boxes alone would double the time that --help takes.
-app = typer.Typer(rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
-app.command("refocus")(with_settings(refocus.refocus))
-app.command("depth")(with_settings(depth.depth))
-app.command("preview")(with_settings(preview.preview))
-app.command("download-weights")(with_settings(download_weights.download_weights))
-app.command("doctor")(with_settings(doctor.doctor))
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        from any2bokeh import __version__
-
-        typer.echo(f"any2bokeh {__version__}")
-        raise typer.Exit
-
-
-@app.callback(invoke_without_command=True)
-def program(
-    context: typer.Context,
-    version: Annotated[
-        bool,
-        typer.Option("-V", "--version", help="Show the version.", is_eager=True, callback=_show_version),
-    ] = False,
-) -> None:
-    """Change the focus of any video after it was shot."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-        raise typer.Exit(2)
-
-
-def _prepare_process() -> None:
-    """Settle, before torch is loaded, how threads wait and how memory is given back."""
-    # Decoding, rendering and encoding share the cores: threads of one that spin while they wait, as
-    # OpenMP's do by default, slow the others down several times.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # glibc would come to keep freed frames in a heap of each thread: a third more memory, and growing.
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
-        libc.mallopt(M_ARENA_MAX, 2)
-        libc.mallopt(M_MMAP_THRESHOLD, 4 << 20)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run one command line (by default the process's own) and return its exit code."""
-    _prepare_process()
+    # All imports stand here, because Ctrl-C may come while they run as well.
     try:
-        with signals_as_exceptions(), messages_on_stderr():
-            outcome = attempt(lambda: app(arguments, standalone_mode=False))
-            if isinstance(outcome, Failure):
-                outcome.report()
-                return outcome.exit_code
-            return int(outcome or 0)
+        from any2bokeh.cli.signals import Stopped, signals_as_exceptions
+    except KeyboardInterrupt:
+        return 130
+    try:
+        with signals_as_exceptions():
+            from any2bokeh.cli.program import run
+
+            return run(arguments)
     except Stopped as stop:
-        say(f"Stopped: {stop}")
+        sys.stderr.write(f"Stopped: {stop}\n")
         return stop.exit_code

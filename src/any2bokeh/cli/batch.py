@@ -1,8 +1,9 @@
 """One clip after the other, whatever becomes of each."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -13,6 +14,9 @@ from any2bokeh.cli.talk import is_quiet, say
 if TYPE_CHECKING:
     from any2bokeh.plan import Plan
     from any2bokeh.refocus import Result
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +57,7 @@ class Outcome:
         }
 
     def as_text(self) -> str:
-        """Return what is printed of it: the path of the result, or the plan."""
+        """Return what is printed of it: the path of the result, a skipped one too, or the plan."""
         if self.status != "planned":
             return str(self.job.target)
         return f"{self.job.source} -> {self.job.target}\n{self.result}"
@@ -63,15 +67,19 @@ def run_jobs(
     jobs: list[Job], options: BatchOptions, work: "Callable[[Job], Result | Plan]"
 ) -> Iterator[Outcome]:
     """Do ``work`` on each clip and yield what became of it; a failure is reported as it happens."""
+    told: set[str] = set()
     for job in jobs:
         if options.skip_existing and job.target.exists():
+            _log.info("%s is skipped: %s exists.", job.source, job.target)
             yield Outcome(job=job, status="skipped")
             continue
         started_s = time.monotonic()
         result = attempt(partial(work, job))
         seconds = None if options.dry_run else round(time.monotonic() - started_s, 3)
         if isinstance(result, Failure):
-            result.report()
+            # One hint is enough where clip after clip fails for the same reason.
+            (replace(result, hint="") if result.hint in told else result).report()
+            told.add(result.hint)
             yield Outcome(job=job, status="failed", failure=result, seconds=seconds)
             if options.fail_fast:
                 return
@@ -87,8 +95,10 @@ def sum_up(outcomes: list[Outcome], jobs: list[Job]) -> int:
         names = [str(outcome.job.source) for outcome in outcomes if outcome.failure]
         skipped = sum(outcome.status == "skipped" for outcome in outcomes)
         done = len(outcomes) - skipped - len(failures)
+        is_plan = any(outcome.status == "planned" for outcome in outcomes)
+        became = "would be done" if is_plan else "done"
         say(
-            f"{done} of {len(jobs)} clips done, {skipped} skipped, {len(failures)} failed"
+            f"{done} of {len(jobs)} clips {became}, {skipped} skipped, {len(failures)} failed"
             + (f": {', '.join(names)}" if names else "")
         )
     if not failures:

@@ -1,5 +1,6 @@
 """``bokeh depth``: the disparity of a clip as a track file, or in colours for looking."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from any2bokeh.cli.jobs import check_targets, result_path
 from any2bokeh.cli.options import Json, Overwrite
 from any2bokeh.cli.progress import show_frames
 from any2bokeh.cli.results import print_json, print_result
+from any2bokeh.cli.tracks import with_own_track
 from any2bokeh.settings import TrackSettings
 
 
@@ -44,6 +46,7 @@ def depth(
     if track and track.suffix.lower() != ".mkv":
         raise UsageError(f"A track is a Matroska file: {track} must end in .mkv.", hint="See --colors.")
     targets = [target for target in (track, colors) if target]
+    settings = replace(settings, depth=with_own_track(settings.depth, source))
     check_targets(targets, [source, settings.depth.track])
 
     from any2bokeh.disparity import write_colors, write_track

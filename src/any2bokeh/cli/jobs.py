@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from any2bokeh.cli.errors import UsageError
-from any2bokeh.errors import VideoError
+from any2bokeh.cli.talk import is_quiet, say
+from any2bokeh.cli.tracks import check_folder_of_tracks, with_own_track, with_track_of_its_own
+from any2bokeh.errors import RefocusError, VideoError
 from any2bokeh.settings import Settings
 from any2bokeh.video.partial import check_target
 
@@ -18,12 +20,26 @@ OWN_RESULTS = (".refocus", ".disparity")  # the ends of the stems that `refocus`
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One clip to refocus; ``folder`` is the output folder asked for, created when it is needed."""
+    """One clip to refocus; ``folder`` is the output folder asked for, created when it is needed.
+
+    ``problem`` is what is known beforehand to stand in the way: it fails this clip alone.
+    """
 
     source: Path
     target: Path
     settings: Settings
     folder: Path | None
+    problem: RefocusError | None = None
+
+    def check(self) -> None:
+        """Raise ``RefocusError`` if there is a problem; what is wrong with the input itself comes first."""
+        if self.problem is None:
+            return
+        if not self.source.is_dir():
+            from any2bokeh.video.decode import probe_video
+
+            probe_video(self.source)
+        raise self.problem
 
 
 def make_jobs(inputs: list[str], output: str | None, settings: Settings) -> list[Job]:
@@ -34,23 +50,32 @@ def make_jobs(inputs: list[str], output: str | None, settings: Settings) -> list
     if "" in inputs:
         raise UsageError("The name of an input is empty.")
     paths = [Path(name) for name in inputs]
-    sources = [video for path in paths for video in (_videos_in(path) if path.is_dir() else [path])]
+    sources = _without_results([source for path in paths for source in _videos_of(path)])
     several = len(paths) > 1 or paths[0].is_dir()
     folder = _output_folder(output, several)
-    jobs = [
-        Job(
-            source=source,
-            target=Path(output)
+    if several and not all(source.is_dir() for source in sources):
+        check_folder_of_tracks(settings.depth.track)
+    own_track = with_track_of_its_own if several else with_own_track
+
+    def make(source: Path) -> Job:
+        target = (
+            Path(output)
             if output and not folder
-            else result_path(source, "refocus", _result_suffix(source, settings), folder),
-            settings=_with_own_track(settings, source) if several else settings,
-            folder=folder,
+            else result_path(source, "refocus", _result_suffix(source, settings), folder)
         )
-        for source in sources
-    ]
+        job = Job(source=source, target=target, settings=settings, folder=folder)
+        try:
+            if source.is_dir():
+                raise _no_video(source)
+            return replace(job, settings=replace(settings, depth=own_track(settings.depth, source)))
+        except RefocusError as problem:
+            return replace(job, problem=problem)
+
+    jobs = [make(source) for source in sources]
+    possible = [job for job in jobs if not job.problem]
     check_targets(
-        [job.target for job in jobs],
-        [path for job in jobs for path in (job.source, job.settings.depth.track)],
+        [job.target for job in possible],
+        [path for job in possible for path in (job.source, job.settings.depth.track)],
     )
     return jobs
 
@@ -87,18 +112,37 @@ def check_output(job: Job, *, overwrite: bool) -> None:
         )
 
 
-def _videos_in(folder: Path) -> list[Path]:
+def _videos_of(path: Path) -> list[Path]:
+    """The videos of a folder, or the folder itself where it has none; a file as it is."""
+    if not path.is_dir():
+        return [path]
     videos = sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in VIDEO_SUFFIXES
-        and not path.name.startswith(".")
-        and not path.stem.endswith(OWN_RESULTS)
-        and path.is_file()
+        video
+        for video in path.iterdir()
+        if video.suffix.lower() in VIDEO_SUFFIXES
+        and not video.name.startswith(".")
+        and not video.stem.endswith(OWN_RESULTS)
+        and video.is_file()
     )
-    if not videos:
-        raise VideoError(f"{folder} holds no video.", hint=f"Looked for {' '.join(VIDEO_SUFFIXES)}.")
-    return videos
+    return videos or [path]
+
+
+def _without_results(sources: list[Path]) -> list[Path]:
+    """All but those that are results of others of them, which a pattern such as ``*.mp4`` takes in."""
+    origins = {source.parent / source.stem: source for source in sources}
+    kept = []
+    for source in sources:
+        what = Path(source.stem).suffix
+        origin = origins.get(source.parent / source.stem.removesuffix(what))
+        if what not in OWN_RESULTS or origin is None:
+            kept.append(source)
+        elif not is_quiet():
+            say(f"{source} is left out: it is a result of {origin}.")
+    return kept
+
+
+def _no_video(folder: Path) -> VideoError:
+    return VideoError(f"{folder} holds no video.", hint=f"Looked for {' '.join(VIDEO_SUFFIXES)}.")
 
 
 def _output_folder(output: str | None, several: bool) -> Path | None:
@@ -108,34 +152,16 @@ def _output_folder(output: str | None, several: bool) -> Path | None:
     path = Path(output)
     if output.endswith(("/", os.sep)) or path.is_dir():
         return path
+    if not several and not path.suffix and not path.exists():
+        raise UsageError(
+            f"{output} is neither a folder nor the name of a video.",
+            hint=f"-o {output}/ makes the folder, -o {output}.mkv the file.",
+        )
     if several and (path.exists() or path.suffix.lower() in VIDEO_SUFFIXES):
         raise UsageError(
             f"Several inputs cannot become the one file {output}.", hint="-o FOLDER/ takes one file for each."
         )
     return path if several else None
-
-
-def _with_own_track(settings: Settings, source: Path) -> Settings:
-    """The settings with the one track of ``source`` out of a folder of tracks."""
-    tracks = settings.depth.track
-    if tracks is None:
-        return settings
-    if not tracks.is_dir():
-        raise UsageError(
-            f"Several inputs cannot share the disparity track {tracks}.",
-            hint="--disparity FOLDER takes the file of each input by its stem.",
-        )
-    own = [
-        path
-        for path in tracks.iterdir()
-        if (path.name == source.stem or path.name.startswith(f"{source.stem}."))
-        and not path.stem.endswith(".refocus")
-        and path.resolve() != source.resolve()
-    ]
-    if len(own) != 1:
-        found = ", ".join(sorted(path.name for path in own)) or "nothing"
-        raise UsageError(f"{tracks} must hold one disparity track named {source.stem}.*, found {found}.")
-    return replace(settings, depth=replace(settings.depth, track=own[0]))
 
 
 def check_targets(targets: list[Path], read: list[Path | None]) -> None:
@@ -145,7 +171,9 @@ def check_targets(targets: list[Path], read: list[Path | None]) -> None:
     for target in targets:
         identity = _identity(target)
         if identity in sources:
-            raise UsageError(f"The result {target} would replace a file that is read.")
+            raise UsageError(
+                f"The result {target} would replace a file that is read.", hint="-o gives it another place."
+            )
         if identity in written:
             raise UsageError(f"Two results cannot be written to the one file {target}.")
         written.add(identity)

@@ -5,7 +5,7 @@ Types, defaults and ranges are those of the settings; nothing of them is said ag
 
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from functools import wraps
 from typing import Annotated, Any, TypeGuard, TypeVar, get_type_hints
 
@@ -21,14 +21,16 @@ Number = TypeVar("Number", int, float)
 Group = TypeVar("Group")
 
 
-def number(accepted: Range, kind: type[Number]) -> Callable[[str], Number]:
-    """Return the parser of one number, whose complaint names the unit and the range."""
+def number(option_name: str, accepted: Range, kind: type[Number]) -> Callable[[str], Number]:
+    """Return the parser of one number, whose complaint names the option, the unit and the range."""
 
     def parse(text: str) -> Number:
         try:
-            return kind(text)
+            value = kind(text)
         except ValueError as error:
-            raise SettingsError(f"{accepted.name} must be {accepted}, got {text!r}.") from error
+            raise SettingsError(f"{option_name} must be {accepted}, got {text!r}.") from error
+        replace(accepted, name=option_name).check(value)
+        return value
 
     return parse
 
@@ -40,7 +42,7 @@ def option(*names: str, help: str, accepted: Range | None = None, kind: type[Any
     return typer.Option(
         *names,
         help=f"{help} ({accepted})",
-        parser=number(accepted, kind),
+        parser=number(names[0], accepted, kind),
         metavar="N" if kind is int else "X",
     )
 
@@ -82,7 +84,7 @@ OPTIONS: dict[object, dict[str, Any]] = {
         "track": option(
             "--disparity",
             help="Disparity track to use: a gray video, a folder of PNGs, .npy or .npz;"
-            " for several inputs a folder with one track for each, <stem>.*",
+            " or a folder that holds the track of each input as <stem>.*",
         ),
         "kind": option(
             "--disparity-kind", help="What the values of --disparity mean: inverted is 1 - disparity."
@@ -113,7 +115,8 @@ OPTIONS: dict[object, dict[str, Any]] = {
         ),
         "highlights": option(
             "--highlights",
-            help="How much brighter than white clipped lights may be; 0 is off.",
+            help="How much brighter than white clipped lights become before they are blurred, so that"
+            " discs of them stay bright; 2 is a good start, 0 is off.",
             accepted=settings.HIGHLIGHTS,
         ),
         "highlight_threshold": option(
@@ -166,10 +169,12 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
         group = parameter.annotation
         spread.extend(_parameters(group) if _is_group(group) else [parameter])
     spread.extend(_parameters(Verbosity))
+    spread.append(inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context))
 
     @wraps(command)
-    def run(**values: Any) -> None:
+    def run(context: typer.Context, **values: Any) -> None:
         _collect(Verbosity, values).apply()
+        _check_polygon(context, values)
         for name, parameter in parameters.items():
             if _is_group(parameter.annotation):
                 values[name] = _collect(parameter.annotation, values)
@@ -178,6 +183,14 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = inspect.Signature(spread)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in spread}
     return run
+
+
+def _check_polygon(context: typer.Context, values: dict[str, Any]) -> None:
+    """Raise ``SettingsError`` where the shape of a polygon is given, but not asked for."""
+    for name, option_name in (("blades", "--blades"), ("rotation_deg", "--rotation")):
+        source = context.get_parameter_source(name)
+        if values.get("aperture") == "disc" and source and source.name == "COMMANDLINE":
+            raise SettingsError(f"{option_name} needs --aperture polygon: a disc has no corners.")
 
 
 def _is_group(annotation: object) -> TypeGuard[type[Any]]:

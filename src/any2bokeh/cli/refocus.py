@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 
 def refocus(
     *,
-    inputs: Annotated[list[str], typer.Argument(metavar="IN...", help="Videos, or folders of videos.")],
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IN...",
+            help="Videos, or folders of videos (subfolders are not looked into); results of ours that stand"
+            " beside their source are left out.",
+        ),
+    ],
     output: Annotated[
         str | None,
         typer.Option(
@@ -44,6 +51,7 @@ def refocus(
     def render(job: Job) -> "Result":
         from any2bokeh.refocus import refocus as run
 
+        job.check()
         if job.folder:
             make_folder(job.folder)
         with show_frames(job.source.name) as on_progress:
@@ -52,6 +60,7 @@ def refocus(
     def plan(job: Job) -> "Plan":
         from any2bokeh.plan import make_plan
 
+        job.check()
         check_output(job, overwrite=batch.overwrite)
         return make_plan(job.source, job.target, job.settings)
 

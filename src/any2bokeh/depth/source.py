@@ -1,5 +1,6 @@
 """Where a clip's disparity comes from: a given track, the cache, or a network."""
 
+import logging
 import shutil
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -24,6 +25,8 @@ from any2bokeh.video.gray import open_gray, open_gray_writer
 from any2bokeh.video.partial import partial_file
 from any2bokeh.weights.catalog import Model, find_model, load_catalog
 from any2bokeh.weights.download import find_folder, model_folder
+
+log = logging.getLogger(__name__)
 
 DEPTH_NETWORKS = ("depth-small", "depth-base", "depth-large")  # "auto" takes the first that is here
 
@@ -84,6 +87,7 @@ def disparity_source(
     not fit the video, ``WeightsError`` if there is neither a track nor a network.
     """
     if settings.track is not None:
+        log.info("The disparity of %s is the track %s.", info.path, settings.track)
         with open_track(settings.track, settings.kind, info, times) as track:
             yield SteadiedTrack(track) if settings.steady else track
         return
@@ -160,9 +164,8 @@ def _find_network(info: VideoInfo, settings: DepthSettings) -> tuple[Model, Path
         if name in catalog and find_folder(catalog[name]) is not None:
             return catalog[name], model_folder(catalog[name])
     raise WeightsError(
-        f"There is no disparity for {info.path}: give a track with --disparity FILE, or fetch a network that"
-        f" estimates it with `bokeh download-weights {DEPTH_NETWORKS[0]}`.",
-        hint=f"bokeh download-weights {DEPTH_NETWORKS[0]}",
+        f"There is no disparity for {info.path}: no track is given, and no network for it is here.",
+        hint=f"Give a track with --disparity, or fetch a network: bokeh download-weights {DEPTH_NETWORKS[0]}",
     )
 
 
@@ -182,6 +185,12 @@ def _estimated(estimate: Estimate, on_progress: Callable[[int], None]) -> Iterat
         _write_estimate(estimate, path, on_progress)
 
     path = estimate.cached()
+    log.info(
+        "The disparity of %s is estimated by %s%s.",
+        estimate.info.path,
+        estimate.model.name,
+        "" if path is None else ", and was before: the cache has it",
+    )
     if path is None and estimate.use_cache:
         path = keep_track(estimate.key(estimate.time_range), write)
     if path is not None:

@@ -38,6 +38,11 @@ OPTIONS = {
 }
 QUALITY_OPTIONS = ("crf", "cq")
 PRESET_OPTIONS = ("preset", "cpu-used")
+# x264 and x265 do not tell FFmpeg theirs, and write a line of their own on stderr at another one.
+X26_PRESETS = (
+    *("ultrafast", "superfast", "veryfast", "faster", "fast", "medium"),
+    *("slow", "slower", "veryslow", "placebo"),
+)
 HALVED_NEEDS_EVEN = ("libx264", "libx265")
 COMMON_ENCODERS = (
     *("libx264", "libx265", "libsvtav1", "libvpx-vp9", "prores_ks", "ffv1"),
@@ -182,7 +187,8 @@ def _fits(encoder: str, layout: PixelLayout, size: tuple[int, int]) -> bool:
 
 
 def _options(codec: Any, settings: EncodeSettings) -> dict[str, str]:
-    known = {option.name for option in av.CodecContext.create(codec.name, "w").supported_options.private}
+    private = av.CodecContext.create(codec.name, "w").supported_options.private
+    known = {option.name: option for option in private}
     options = dict(OPTIONS.get(codec.name, {}))
     for what, value, names in (
         ("quality scale (--crf)", settings.crf, QUALITY_OPTIONS),
@@ -193,8 +199,21 @@ def _options(codec: Any, settings: EncodeSettings) -> dict[str, str]:
         name = next((name for name in names if name in known), None)
         if name is None:
             raise VideoError(f"The encoder {codec.name} has no {what}.")
+        if name in PRESET_OPTIONS:
+            _check_preset(codec.name, known[name], str(value))
         options[name] = f"{value:g}" if isinstance(value, float) else str(value)
     return options
+
+
+def _check_preset(encoder: str, option: Any, preset: str) -> None:
+    """Raise ``VideoError`` for a preset that the encoder is known not to have; it judges numbers itself."""
+    is_x26 = encoder in ("libx264", "libx265")
+    names = X26_PRESETS if is_x26 else [choice.name for choice in option.choices]
+    is_free_text = not names and option.min == option.max
+    if is_free_text or preset in names or re.fullmatch(r"-?\d+", preset):
+        return
+    accepted = ", ".join(names) or f"numbers from {option.min:g} to {option.max:g}"
+    raise VideoError(f"The encoder {encoder} has no preset {preset}.", hint=f"It has {accepted}.")
 
 
 def _with_params(encoder: Encoder, hdr10: Hdr10 | None, *, is_tiny: bool) -> Encoder:

@@ -69,7 +69,7 @@ def open_gray(path: Path) -> GrayReader:
     try:
         return GrayVideo(path)
     except VideoError as error:
-        raise DisparityError(error.message, error.hint) from error
+        raise DisparityError(f"The disparity track cannot be used: {error.message}") from error
 
 
 class GrayVideo(GrayReader):

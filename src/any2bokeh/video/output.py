@@ -57,6 +57,7 @@ class Output:
         self._start, self._time_base = start or 0, info.time_base
         kind = container_of(target)
         encoder = choose_encoder(info, settings, kind)
+        log.info("%s is written by %s as %s.", target, encoder.name, encoder.pixel_format)
         options = kind.options | (_mov_clock(info) if kind.family == "mov" else {})
         with self._sentences():
             # The prefix keeps FFmpeg from reading a colon in the name as the end of a protocol.

@@ -34,6 +34,8 @@ def open_source(path: Path) -> Any:
     except PermissionError as error:
         raise VideoError(f"{path} may not be read: permission denied.") from error
     except (av.FFmpegError, OSError) as error:
+        if path.is_file() and path.stat().st_size == 0:
+            raise VideoError(f"{path} is empty.") from error
         raise VideoError(
             f"{path} cannot be read as a video: it is of another kind, damaged or incomplete.",
             hint="A recording that was cut off before its end was written often lacks its index.",

@@ -45,7 +45,7 @@ def find_span(path: Path, time_range: TimeRange) -> Span:
         first = _first_time_from(path, first)
     is_empty = stop is not None and stop <= (times[0] if first is None else first)
     if is_empty or (start and first is None):
-        raise VideoError(f"{path} has no frame in the range that was asked for.")
+        raise _nothing_there(path, time_range)
     return Span(first, stop)
 
 
@@ -72,3 +72,16 @@ def _first_time_from(path: Path, pts: int) -> int | None:
         if found is not None and packet.dts is not None and packet.dts >= found:
             break
     return found
+
+
+def _nothing_there(path: Path, time_range: TimeRange) -> VideoError:
+    """What to say of a range without a frame: where it is, and where the video's frames are."""
+    times = [(pts, packet.time_base) for pts, packet in stored_packets(path)]
+    first, (last, time_base) = min(times)[0], max(times)
+    start, end = time_range.start, time_range.end
+    where = f"before {end}" if start is None else f"from {start} to {end}" if end else f"from {start} on"
+    frames = "1 frame" if len(times) == 1 else f"{len(times)} frames"
+    return VideoError(
+        f"{path} has no frame {where}: of its {frames}, the last is at"
+        f" {float((last - first) * time_base):.2f} s."
+    )

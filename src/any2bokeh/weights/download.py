@@ -66,10 +66,10 @@ def model_folder(model: Model) -> Path:
     Raises ``WeightsError`` that names the command to run if a file is missing or is not what is pinned.
     """
     folder = find_folder(model)
-    command = f"bokeh download-weights {model.name}"
     if folder is None:
         raise WeightsError(
-            f"The weights of {model.name} are not on this machine: fetch them with `{command}`.", hint=command
+            f"The weights of {model.name} are not on this machine.",
+            hint=f"bokeh download-weights {model.name}",
         )
     for file in model.files:
         _check_pins(model, file, folder / file.path)

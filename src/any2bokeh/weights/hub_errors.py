@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -67,7 +68,8 @@ def _explain_answer(error: HTTPError, model: Model, file: ModelFile) -> tuple[st
             return f"{page} answered with status {status}: try again later.", ""
         case _:
             reason = _one_line(error)
-            return f"{constants.ENDPOINT} cannot be reached to fetch {model.name}: {reason}", ""
+            sentence = f"{constants.ENDPOINT} cannot be reached to fetch {model.name}: {reason}"
+            return sentence, "Without a network, --disparity takes a track that was made elsewhere."
 
 
 def _explain_failure(error: OSError | RuntimeError, model: Model, file: ModelFile) -> tuple[str, str]:
@@ -81,4 +83,5 @@ def _explain_failure(error: OSError | RuntimeError, model: Model, file: ModelFil
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    text = re.sub(r"\[Errno -?\d+\]", "", str(error))
+    return " ".join(text.split()) or type(error).__name__
