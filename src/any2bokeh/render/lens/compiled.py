@@ -18,6 +18,7 @@ from torch import Tensor
 from any2bokeh.optics.coc import coc_px
 from any2bokeh.optics.light import Light
 from any2bokeh.render.lens.blur import Sparse, Stack, make_stack
+from any2bokeh.render.lens.compiled_border import soften_border
 from any2bokeh.render.lens.compiled_edges import mark_edges, unmix_rows
 from any2bokeh.render.lens.compiled_hidden import farthest_in_reach, grow_rows, list_rows, search_rows
 from any2bokeh.render.lens.compiled_light import code_table, linear_table, linearize_rows, raise_rows
@@ -74,7 +75,7 @@ class CompiledLensRenderer(LensRenderer):
         frame.linearize(linear_table(self.light), self.settings)
         fringe = frame.unmix_edges()
         hidden = frame.find_hidden(HIDDEN_REACH * max(-nearest_px, farthest_px))
-        frame.replicate_border()
+        frame.continue_border()
         return torch.from_numpy(frame.compose(fringe, hidden, code_table(self.light)))
 
     def _room(self, name: str, shape: tuple[int, ...]) -> Floats:
@@ -212,14 +213,18 @@ class _Frame:
         place_list(coc, self.stack.radius_px, first, column, stride, position, self.is_present)
         return Sparse(stride, behind_px, first, column, light, coverage, coc, position)
 
-    def replicate_border(self) -> None:
-        """Continue the frame beyond its border by its outermost pixels."""
+    def continue_border(self) -> None:
+        """Continue the frame beyond its border, as ``reference.soften_border``."""
         margin, right, bottom = self.margin, self.margin + self.width, self.margin + self.height
         for plane in (*self.linear, self.position):
             plane[margin:bottom, :margin] = plane[margin:bottom, margin : margin + 1]
             plane[margin:bottom, right:] = plane[margin:bottom, right - 1 : right]
             plane[:margin] = plane[margin]
             plane[bottom:] = plane[bottom - 1]
+        self._in_bands(
+            lambda top, bottom: soften_border(self.linear, self.coc, self.margin, top, bottom),
+            self.height + 2 * margin,
+        )
 
     def compose(self, fringe: Sparse, hidden: Sparse, table: Floats) -> Floats:
         """The picture ``3 H W`` through the lens, in code values."""

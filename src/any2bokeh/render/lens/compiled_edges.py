@@ -4,10 +4,13 @@ import numpy as np
 
 from any2bokeh.jit import compiled
 from any2bokeh.render.lens.edges import (
+    BLURRED_PX,
+    CLIPPED,
+    CLIPPED_CONTRAST,
     EDGE_STEP_PX,
     LARGEST_SHARE,
     PLAUSIBLE_MIXTURE,
-    TRACE,
+    RIM_GAIN,
     TRUSTED_CONTRAST,
 )
 
@@ -70,30 +73,66 @@ def _unmix(linear, coc, marks, y, x, background, front):  # type: ignore[no-unty
     for dy in range(-1, 2):
         for dx in range(-1, 2):
             near = min(near, coc[min(max(y + dy, 0), height - 1), min(max(x + dx, 0), width - 1)])
-    # Sums of red, green, blue, squares and number, of the farther and of the nearer surface's clean
-    # pixels, and of all the nearer one's.
-    sums = np.zeros((3, 5), np.float32)
+    # Sums of red, green, blue, squares and number: of the farther surface beside and two pixels away, of the
+    # nearer one's clean pixels, and of all of its.
+    sums = np.zeros((4, 5), np.float32)
     label_share = np.float32(0)
-    for dy in range(-1, 2):
-        for dx in range(-1, 2):
+    for dy in range(-2, 3):
+        for dx in range(-2, 3):
             row, column = min(max(y + dy, 0), height - 1), min(max(x + dx, 0), width - 1)
             beside, mark = coc[row, column], marks[row, column]
+            is_beside = max(abs(dy), abs(dx)) < 2
             if abs(beside - own) < EDGE_STEP_PX and not mark & TOUCHES_NEARER:
-                _add_colour(sums[0], linear, row, column)
-            if abs(beside - near) < EDGE_STEP_PX and beside < own - np.float32(EDGE_STEP_PX / 2):
+                _add_colour(sums[0 if is_beside else 1], linear, row, column)
+            is_front = abs(beside - near) < EDGE_STEP_PX and beside < own - np.float32(EDGE_STEP_PX / 2)
+            if is_beside and is_front:
                 if not mark & TOUCHES_FARTHER:
-                    _add_colour(sums[1], linear, row, column)
-                _add_colour(sums[2], linear, row, column)
+                    _add_colour(sums[2], linear, row, column)
+                _add_colour(sums[3], linear, row, column)
                 label_share += np.float32((2 - abs(dy)) * (2 - abs(dx)) / 16)
-    behind, ahead = sums[0], sums[1] if sums[1, 4] > 0 else sums[2]
-    variance = _mean(behind) + (_mean(sums[1]) if sums[1, 4] > 0 else np.float32(0))
-    if sums[1, 4] == 0:
-        _mean(sums[2])
-    front[:] = ahead[:3]
-    share = _front_share(linear[:, y, x], ahead, behind, variance, label_share)
+    behind = sums[0] if sums[0, 4] > 0 else sums[1]
+    is_clean = sums[2, 4] > 0
+    ahead = sums[2] if is_clean else sums[3]
+    variance = _mean(behind)
+    front_variance = _mean(ahead)
+    if is_clean:
+        variance += front_variance
+    return _separate(linear[:, y, x], ahead, behind, variance, label_share, near, background, front)
+
+
+@compiled
+def _separate(mixed, ahead, behind, variance, label_share, near, background, front):  # type: ignore[no-untyped-def]
+    """Write a pixel's two colours, of which those of the surfaces are known."""
+    contrast = place = brightest = brightest_ahead = off_line = np.float32(0)
     for channel in range(3):
-        mixed = linear[channel, y, x]
-        background[channel] = max((mixed - share * ahead[channel]) / (np.float32(1) - share), np.float32(0))
+        line = ahead[channel] - behind[channel]
+        contrast += line * line
+        place += (mixed[channel] - behind[channel]) * line
+        brightest = max(brightest, mixed[channel])
+        brightest_ahead = max(brightest_ahead, ahead[channel])
+    place = min(max(place / max(contrast, np.float32(1e-9)), np.float32(0)), np.float32(1))
+    for channel in range(3):
+        off = mixed[channel] - behind[channel] - place * (ahead[channel] - behind[channel])
+        off_line += off * off
+    trust = contrast / (contrast + np.float32(TRUSTED_CONTRAST) * variance + np.float32(1e-9))
+    share = min(trust * place + (np.float32(1) - trust) * label_share, label_share)
+    share *= np.exp(-np.float32(PLAUSIBLE_MIXTURE) * off_line / (contrast + np.float32(1e-6)))
+    share = min(max(share, np.float32(0)), np.float32(LARGEST_SHARE))
+    if behind[4] == 0:
+        share = np.float32(0)
+    is_light = brightest_ahead >= CLIPPED and contrast >= np.float32(CLIPPED_CONTRAST) and behind[4] > 0
+    if is_light:
+        share = max(share, place)
+    gain = np.float32(1)
+    if is_light and brightest >= CLIPPED and abs(near) >= BLURRED_PX:
+        gain = np.float32(RIM_GAIN)
+    for channel in range(3):
+        if is_light:
+            own = mixed[channel] - share * (ahead[channel] - behind[channel])
+        else:
+            own = (mixed[channel] - share * ahead[channel]) / (np.float32(1) - share)
+        background[channel] = max(own, np.float32(0))
+        front[channel] = gain * ahead[channel]
     return share, near
 
 
@@ -115,23 +154,3 @@ def _mean(sums):  # type: ignore[no-untyped-def]
         sums[channel] /= count
         variance -= sums[channel] * sums[channel]
     return max(variance, np.float32(0))
-
-
-@compiled
-def _front_share(mixed, front, behind, variance, label_share):  # type: ignore[no-untyped-def]
-    if behind[4] == 0:
-        return np.float32(0)
-    contrast = projected = np.float32(0)
-    for channel in range(3):
-        line = front[channel] - behind[channel]
-        contrast += line * line
-        projected += (mixed[channel] - behind[channel]) * line
-    projected = min(max(projected / max(contrast, np.float32(1e-9)), np.float32(0)), np.float32(1))
-    off_line = np.float32(0)
-    for channel in range(3):
-        off = mixed[channel] - behind[channel] - projected * (front[channel] - behind[channel])
-        off_line += off * off
-    trust = contrast / (contrast + np.float32(TRUSTED_CONTRAST) * variance + np.float32(1e-9))
-    share = min(trust * projected + (1 - trust) * label_share, label_share)
-    share *= np.exp(-np.float32(PLAUSIBLE_MIXTURE) * off_line / (contrast + np.float32(1e-6)))
-    return np.float32(min(max((share - TRACE) / (1 - TRACE), 0.0), LARGEST_SHARE))

@@ -8,9 +8,13 @@ from any2bokeh.render.lens.layers import Surface
 
 EDGE_STEP_PX = 2.0  # two surfaces: their circles of confusion differ by at least this
 TRUSTED_CONTRAST = 4.0  # a colour tells its mixture where contrast^2 is well above this x variance
-TRACE = 0.02  # a share below this is noise
 LARGEST_SHARE = 0.75
 PLAUSIBLE_MIXTURE = 4.0  # how fast trust falls with a colour's distance from the mixing line
+CLIPPED = 0.98  # linear light from which the brightest channel does not tell how bright a light is
+CLIPPED_CONTRAST = 0.05  # squared distance in colour at which a clipped thing stands out as a light
+RIM_GAIN = 2.5  # a pixel whose centre a light misses is at most half its own: white there is more than white
+AROUND = [(dy, dx) for dy in range(-2, 3) for dx in range(-2, 3) if dy or dx]
+BLURRED_PX = 1.0  # lights in focus are drawn as they were clipped
 
 
 def unmix_edges(linear: Tensor, coc: Tensor) -> tuple[Tensor, Surface]:
@@ -27,21 +31,32 @@ def unmix_edges(linear: Tensor, coc: Tensor) -> tuple[Tensor, Surface]:
     rows, columns = touches_nearer.nonzero(as_tuple=True)
     mixed, own, near = linear[:, rows, columns], coc[rows, columns], nearest[rows, columns]
 
-    behind, front, any_front = _Mean(mixed), _Mean(mixed), _Mean(mixed)
+    behind, behind_further = _Mean(mixed), _Mean(mixed)
+    front, any_front = _Mean(mixed), _Mean(mixed)
     label_share = torch.zeros_like(own)
-    for dy in (-1, 0, 1):
-        for dx in (-1, 0, 1):
-            y, x = (rows + dy).clamp(0, coc.shape[0] - 1), (columns + dx).clamp(0, coc.shape[1] - 1)
-            beside, colour = coc[y, x], linear[:, y, x]
+    for dy, dx in AROUND:
+        y, x = (rows + dy).clamp(0, coc.shape[0] - 1), (columns + dx).clamp(0, coc.shape[1] - 1)
+        beside, colour = coc[y, x], linear[:, y, x]
+        is_behind = ((beside - own).abs() < EDGE_STEP_PX) & ~touches_nearer[y, x]
+        if max(abs(dy), abs(dx)) == 1:
             is_front = ((beside - near).abs() < EDGE_STEP_PX) & (beside < own - EDGE_STEP_PX / 2)
-            behind.add(colour, ((beside - own).abs() < EDGE_STEP_PX) & ~touches_nearer[y, x])
+            behind.add(colour, is_behind)
             front.add(colour, is_front & ~touches_farther[y, x])
             any_front.add(colour, is_front)
             label_share += is_front * ((2 - abs(dy)) * (2 - abs(dx)) / 16)  # 3x3 binomial
+        else:  # a corner of the background has none nearer by
+            behind_further.add(colour, is_behind)
 
+    behind.fill(behind_further)
     front_colour = torch.where(front.count > 0, front.colour, any_front.colour)
     share = _front_share(mixed, front_colour, behind, front.variance + behind.variance, label_share)
-    background = ((mixed - share * front_colour) / (1 - share)).clamp(min=0)
+    background = (mixed - share * front_colour) / (1 - share)
+    light = _is_light(front_colour, behind)
+    of_light = torch.maximum(share, _place_on_line(mixed, front_colour, behind.colour))
+    share = torch.where(light, of_light, share)
+    background = torch.where(light, mixed - share * (front_colour - behind.colour), background).clamp(min=0)
+    rim = light & (mixed.amax(0) >= CLIPPED) & (near.abs() >= BLURRED_PX)
+    front_colour = torch.where(rim, RIM_GAIN * front_colour, front_colour)
 
     unmixed = linear.clone()
     unmixed[:, rows, columns] = background
@@ -65,6 +80,13 @@ class _Mean:
         self.squares += colour.square().sum(0) * chosen
         self.count += chosen
 
+    def fill(self, other: "_Mean") -> None:
+        """Take over ``other`` where nothing was chosen."""
+        none = self.count == 0
+        self.total = torch.where(none, other.total, self.total)
+        self.squares = torch.where(none, other.squares, self.squares)
+        self.count = torch.where(none, other.count, self.count)
+
     @property
     def colour(self) -> Tensor:
         return self.total / self.count.clamp(min=1)
@@ -85,10 +107,26 @@ def _front_share(
     """
     line = front_colour - behind.colour
     contrast = line.square().sum(0)
-    projected = (((mixed - behind.colour) * line).sum(0) / contrast.clamp(min=1e-9)).clamp(0, 1)
+    projected = _place_on_line(mixed, front_colour, behind.colour)
     off_line = (mixed - behind.colour - projected * line).square().sum(0)
     trust = contrast / (contrast + TRUSTED_CONTRAST * variance + 1e-9)
     share = torch.minimum(trust * projected + (1 - trust) * label_share, label_share)
     share = share * torch.exp(-PLAUSIBLE_MIXTURE * off_line / (contrast + 1e-6))
-    share = ((share - TRACE) / (1 - TRACE)).clamp(0, LARGEST_SHARE)
-    return torch.where(behind.count > 0, share, torch.zeros_like(share))
+    return torch.where(behind.count > 0, share.clamp(0, LARGEST_SHARE), torch.zeros_like(share))
+
+
+def _place_on_line(mixed: Tensor, front: Tensor, behind: Tensor) -> Tensor:
+    """Where ``mixed`` lies between two colours: 0 at ``behind``, 1 at ``front``."""
+    line = front - behind
+    place = ((mixed - behind) * line).sum(0) / line.square().sum(0).clamp(min=1e-9)
+    return place.clamp(0, 1)
+
+
+def _is_light(front_colour: Tensor, behind: _Mean) -> Tensor:
+    """Whether the nearer surface is a light too bright for the picture: its pixels do not mix linearly.
+
+    What it covers by a third may be white already, so the pixel's colour alone tells its share.
+    """
+    contrast = (front_colour - behind.colour).square().sum(0)
+    clipped = (front_colour.amax(0) >= CLIPPED) & (contrast >= CLIPPED_CONTRAST)
+    return clipped & (behind.count > 0)

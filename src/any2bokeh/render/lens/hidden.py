@@ -9,7 +9,7 @@ from torch.nn.functional import avg_pool2d, pad
 from any2bokeh.render.lens.edges import EDGE_STEP_PX
 from any2bokeh.render.lens.layers import Surface
 
-SAME_SURFACE_PX = 1.0  # one surface: neighbouring pixels differ by less than this
+SAME_SURFACE_PX = 1.5  # one surface: neighbouring pixels differ by less than this
 SEARCH_SIDE_PX = 540  # the search behind edges runs on a frame whose shorter side is about this
 DIRECTIONS = [(0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1)]
 

@@ -12,7 +12,7 @@ from any2bokeh.optics.coc import coc_px
 from any2bokeh.optics.light import Light, from_linear, to_linear
 from any2bokeh.render.lens.aperture import aperture_kernel
 from any2bokeh.render.lens.edges import unmix_edges
-from any2bokeh.render.lens.hidden import find_hidden
+from any2bokeh.render.lens.hidden import SAME_SURFACE_PX, find_hidden
 from any2bokeh.render.lens.layers import Layer, Surface, layer_positions, plan_layers
 from any2bokeh.scene import Frame, Scene
 from any2bokeh.settings import LensSettings
@@ -139,6 +139,7 @@ class _Strips:
             pad(torch.cat([s.linear, torch.ones_like(s.coc)[None]]), sides, mode="replicate")
             for s in surfaces
         ]
+        soften_border(self.light[0], surfaces[0], self.margin)
         self.coverage = [pad(s.coverage[None], sides, mode="replicate")[0] for s in surfaces]
         self.position = [
             pad(layer_positions(s.coc, layers)[None], sides, mode="replicate")[0] for s in surfaces
@@ -179,6 +180,25 @@ class _Strips:
             total = interpolate(total[None], scale_factor=layer.cell_px, mode="bilinear")[0]
             total = total[:, layer.cell_px : -layer.cell_px, layer.cell_px : -layer.cell_px]
         return total[:, : bottom - top, : self.width]
+
+
+def soften_border(padded: Tensor, surface: Surface, margin: int) -> None:
+    """Replace replicated light outside the frame (``4 H W``) by the mean of it and the mirrored picture.
+
+    A single row of pixels repeated makes streaks in the blur, a mirror image makes things appear twice:
+    the mean errs less than either. What mirrors another surface than the border's stays replicated.
+    """
+    height, width = surface.coc.shape
+    rows = torch.arange(padded.shape[1], device=padded.device) - margin
+    columns = torch.arange(padded.shape[2], device=padded.device) - margin
+    outside_rows, outside_columns = (rows < 0) | (rows >= height), (columns < 0) | (columns >= width)
+    for y, x in ((rows[outside_rows], columns), (rows[~outside_rows], columns[outside_columns])):
+        edge_y, edge_x = y.clamp(0, height - 1)[:, None], x.clamp(0, width - 1)
+        mirror_y = (2 * edge_y - y[:, None]).clamp(0, height - 1)
+        mirror_x = (2 * edge_x - x).clamp(0, width - 1)
+        same = (surface.coc[mirror_y, mirror_x] - surface.coc[edge_y, edge_x]).abs() < SAME_SURFACE_PX
+        change = (surface.linear[:, mirror_y, mirror_x] - surface.linear[:, edge_y, edge_x]) * (same / 2)
+        padded[:3, y[:, None] + margin, x + margin] += change
 
 
 def blur(planes: Tensor, kernel: Tensor) -> Tensor:
