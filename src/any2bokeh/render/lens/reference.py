@@ -14,6 +14,7 @@ from any2bokeh.render.lens.aperture import aperture_kernel
 from any2bokeh.render.lens.edges import unmix_edges
 from any2bokeh.render.lens.hidden import SAME_SURFACE_PX, find_hidden
 from any2bokeh.render.lens.layers import Layer, Surface, layer_positions, plan_layers
+from any2bokeh.render.lens.ramps import snap_ramps
 from any2bokeh.scene import Frame, Scene
 from any2bokeh.settings import LensSettings
 
@@ -97,6 +98,7 @@ def render_layers(
     layers by signed CoC; each is blurred by its own aperture, and they are laid over each other front to
     back, neighbouring ones side by side. Strips of the frame are worked on by the threads of ``pool``.
     """
+    coc = snap_ramps(coc)
     unmixed, fringe = unmix_edges(linear, coc)
     hidden = find_hidden(unmixed, coc, HIDDEN_REACH * float(coc.abs().max()))
     surfaces = [Surface(unmixed, torch.ones_like(coc), coc), fringe, hidden]
