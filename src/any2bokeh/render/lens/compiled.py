@@ -22,6 +22,7 @@ from any2bokeh.render.lens.compiled_border import soften_border
 from any2bokeh.render.lens.compiled_edges import mark_edges, unmix_rows
 from any2bokeh.render.lens.compiled_hidden import farthest_in_reach, grow_rows, list_rows, search_rows
 from any2bokeh.render.lens.compiled_light import code_table, linear_table, linearize_rows, raise_rows
+from any2bokeh.render.lens.compiled_ramps import mark_ramps, snap_rows
 from any2bokeh.render.lens.edges import EDGE_STEP_PX
 from any2bokeh.render.lens.hidden import search_stride
 from any2bokeh.render.lens.layers import Layer, plan_layers
@@ -66,6 +67,7 @@ class CompiledLensRenderer(LensRenderer):
         height, width = scene.sharp.shape[1:]
         longer_side_px = max(width * self.pixel_aspect, height)
         coc = coc_px(scene.disparity[0], scene.focus_disparity, scene.blur_strength, longer_side_px).numpy()
+        coc = self._snap_ramps(coc)
         nearest_px, farthest_px = float(coc.min()), float(coc.max())
         if max(-nearest_px, farthest_px) < IN_FOCUS_PX:
             return scene.sharp
@@ -77,6 +79,16 @@ class CompiledLensRenderer(LensRenderer):
         hidden = frame.find_hidden(HIDDEN_REACH * max(-nearest_px, farthest_px))
         frame.continue_border()
         return torch.from_numpy(frame.compose(fringe, hidden, code_table(self.light)))
+
+    def _snap_ramps(self, coc: Floats) -> Floats:
+        """The CoC with ramps between surfaces made steps."""
+        on_ramp, tops = np.empty(coc.shape, np.uint8), range(0, len(coc), BAND_ROWS)
+        ends = [min(top + BAND_ROWS, len(coc)) for top in tops]
+        if not sum(self._pool.map(lambda top, end: mark_ramps(coc, top, end, on_ramp), tops, ends)):
+            return coc
+        snapped = self._room("snapped", coc.shape)
+        list(self._pool.map(lambda top, end: snap_rows(coc, on_ramp, top, end, snapped), tops, ends))
+        return snapped
 
     def _room(self, name: str, shape: tuple[int, ...]) -> Floats:
         """An array that is the same memory for every frame: new memory has to be cleared by the system."""

@@ -64,7 +64,7 @@ class LensRenderer:
         height, width = scene.sharp.shape[1:]
         longer_side_px = max(width * self.pixel_aspect, height)
         disparity = scene.disparity[0].to(self.device)
-        coc = coc_px(disparity, scene.focus_disparity, scene.blur_strength, longer_side_px)
+        coc = snap_ramps(coc_px(disparity, scene.focus_disparity, scene.blur_strength, longer_side_px))
         if coc.abs().max() < IN_FOCUS_PX:
             return scene.sharp
         sharp = scene.sharp.to(self.device)
@@ -98,7 +98,6 @@ def render_layers(
     layers by signed CoC; each is blurred by its own aperture, and they are laid over each other front to
     back, neighbouring ones side by side. Strips of the frame are worked on by the threads of ``pool``.
     """
-    coc = snap_ramps(coc)
     unmixed, fringe = unmix_edges(linear, coc)
     hidden = find_hidden(unmixed, coc, HIDDEN_REACH * float(coc.abs().max()))
     surfaces = [Surface(unmixed, torch.ones_like(coc), coc), fringe, hidden]

@@ -1,0 +1,121 @@
+"""Ramps made steps again, compiled: the rule of ``ramps.snap_ramps``, where there are steps at all."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from any2bokeh.jit import compiled
+from any2bokeh.render.lens.edges import EDGE_STEP_PX
+from any2bokeh.render.lens.ramps import AXES, BEYOND_PX, LEAST_RISE, STEADY, WINDOW_PX
+
+Floats = NDArray[np.float32]
+Marks = NDArray[np.uint8]
+
+DOWN = np.array([axis[0] for axis in AXES])
+ACROSS = np.array([axis[1] for axis in AXES])
+assert WINDOW_PX == 3  # the loops below write seven places out: only so they become vector instructions
+
+
+@compiled
+def mark_ramps(coc: Floats, top: int, bottom: int, on_ramp: Marks) -> int:
+    """Fill rows of ``on_ramp H W`` with 1 where pixels of ``coc H W`` lie on ramps, else 0; return their number."""
+    width = coc.shape[1]
+    line = np.empty(width + 2 * WINDOW_PX, np.float32)
+    nearest, farthest = np.empty(width, np.float32), np.empty(width, np.float32)
+    found = 0
+    for y in range(top, bottom):
+        _smallest_around(coc, y, line, nearest)
+        _largest_around(coc, y, line, farthest)
+        mark = on_ramp[y]
+        for x in range(width):
+            span = farthest[x] - nearest[x]
+            mark[x] = span >= EDGE_STEP_PX and _is_on_ramp(coc, y, x, np.float32(LEAST_RISE) * span)
+            found += mark[x]
+    return found
+
+
+@compiled
+def snap_rows(coc: Floats, on_ramp: Marks, top: int, bottom: int, snapped: Floats) -> None:
+    """Fill rows of ``snapped H W``: ``coc``, but pixels on ramps or beside them at a ramp's nearer end."""
+    height, width = coc.shape
+    for y in range(top, bottom):
+        own, out = coc[y], snapped[y]
+        above, here, below = on_ramp[max(y - 1, 0)], on_ramp[y], on_ramp[min(y + 1, height - 1)]
+        for x in range(width):
+            out[x] = own[x]
+        for x in range(width):
+            left, right = max(x - 1, 0), min(x + 1, width - 1)
+            beside = above[left] | above[x] | above[right] | below[left] | below[x] | below[right]
+            if beside | here[left] | here[x] | here[right]:
+                out[x] = _nearer_end(coc, y, x)
+
+
+@compiled
+def _nearer_end(coc: Floats, y: int, x: int) -> np.float32:
+    """The smallest or the largest value around a pixel, whichever is closer; its own if both are one surface."""
+    height, width = coc.shape
+    own = nearest = farthest = coc[y, x]
+    for row in range(max(y - WINDOW_PX, 0), min(y + WINDOW_PX + 1, height)):
+        for column in range(max(x - WINDOW_PX, 0), min(x + WINDOW_PX + 1, width)):
+            nearest, farthest = min(nearest, coc[row, column]), max(farthest, coc[row, column])
+    if farthest - nearest < EDGE_STEP_PX:
+        return own
+    return nearest if own - nearest <= farthest - own else farthest
+
+
+@compiled
+def _smallest_around(coc: Floats, y: int, line: Floats, out: Floats) -> None:
+    """Fill ``out`` with the smallest value in the window around each pixel of a row."""
+    width, last = coc.shape[1], coc.shape[0] - 1
+    a, b, c = coc[max(y - 3, 0)], coc[max(y - 2, 0)], coc[max(y - 1, 0)]
+    d, e, f, g = coc[y], coc[min(y + 1, last)], coc[min(y + 2, last)], coc[min(y + 3, last)]
+    inner = line[WINDOW_PX : WINDOW_PX + width]
+    for x in range(width):
+        inner[x] = min(min(min(a[x], b[x]), min(c[x], d[x])), min(min(e[x], f[x]), g[x]))
+    line[:WINDOW_PX], line[WINDOW_PX + width :] = np.inf, np.inf
+    a, b, c, d, e, f, g = line, line[1:], line[2:], line[3:], line[4:], line[5:], line[6:]
+    for x in range(width):
+        out[x] = min(min(min(a[x], b[x]), min(c[x], d[x])), min(min(e[x], f[x]), g[x]))
+
+
+@compiled
+def _largest_around(coc: Floats, y: int, line: Floats, out: Floats) -> None:
+    """Fill ``out`` with the largest value in the window around each pixel of a row."""
+    width, last = coc.shape[1], coc.shape[0] - 1
+    a, b, c = coc[max(y - 3, 0)], coc[max(y - 2, 0)], coc[max(y - 1, 0)]
+    d, e, f, g = coc[y], coc[min(y + 1, last)], coc[min(y + 2, last)], coc[min(y + 3, last)]
+    inner = line[WINDOW_PX : WINDOW_PX + width]
+    for x in range(width):
+        inner[x] = max(max(max(a[x], b[x]), max(c[x], d[x])), max(max(e[x], f[x]), g[x]))
+    line[:WINDOW_PX], line[WINDOW_PX + width :] = -np.inf, -np.inf
+    a, b, c, d, e, f, g = line, line[1:], line[2:], line[3:], line[4:], line[5:], line[6:]
+    for x in range(width):
+        out[x] = max(max(max(a[x], b[x]), max(c[x], d[x])), max(max(e[x], f[x]), g[x]))
+
+
+@compiled
+def _is_on_ramp(coc: Floats, y: int, x: int, least_rise: np.float32) -> bool:
+    """Whether a pixel lies within three steady steps along an axis that rise enough, and no farther than that."""
+    values = np.empty(5, np.float32)
+    for axis in range(len(DOWN)):
+        for place in range(5):
+            values[place] = _at(coc, y + (place - 2) * DOWN[axis], x + (place - 2) * ACROSS[axis])
+        for first in range(2):  # the pixel is the third or the second of the four
+            rise = values[first + 3] - values[first]
+            sign = np.float32(1 if rise > 0 else -1)
+            smallest, largest = np.float32(np.inf), np.float32(0)
+            for step in range(first, first + 3):
+                size = sign * (values[step + 1] - values[step])
+                smallest, largest = min(smallest, size), max(largest, size)
+            if smallest <= 0 or smallest < np.float32(STEADY) * largest or abs(rise) < least_rise:
+                continue
+            before = _at(coc, y - BEYOND_PX * DOWN[axis], x - BEYOND_PX * ACROSS[axis])
+            after = _at(coc, y + BEYOND_PX * DOWN[axis], x + BEYOND_PX * ACROSS[axis])
+            if abs(rise) >= max((values[0] - before) * sign, (after - values[4]) * sign):
+                return True
+    return False
+
+
+@compiled
+def _at(coc: Floats, y: int, x: int) -> np.float32:
+    """The value at a place, or at the border beside it."""
+    return coc[min(max(y, 0), coc.shape[0] - 1), min(max(x, 0), coc.shape[1] - 1)]
