@@ -49,9 +49,7 @@ def _cache_folder() -> Path | None:
 def _sources_digest() -> str:
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.rglob("*.py")):
-        source = path.read_bytes()
-        if b"@compiled" in source:
-            digest.update(source)
+        digest.update(path.read_bytes())  # constants of any module may be part of compiled code
     return digest.hexdigest()[:16]
 
 

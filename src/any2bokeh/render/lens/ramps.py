@@ -7,7 +7,7 @@ from torch.nn.functional import max_pool2d, pad
 from any2bokeh.render.lens.edges import EDGE_STEP_PX
 
 WINDOW_PX = 3  # a ramp's ends are looked for up to this far: Gaussian blur of up to sigma 2 px
-STEADY = 0.2  # each of a ramp's steps is at least this share of its largest
+STEADY = 0.15  # each of a ramp's steps is at least this share of its largest
 LEAST_RISE = 0.4  # three steps of a ramp rise by at least this share of all that is around
 BEYOND_PX = 7  # how far along its axis it is seen that a ramp has ended
 AXES = ((0, 1), (1, 0), (1, 1), (1, -1))
