@@ -14,6 +14,7 @@ RendererName = Literal["auto", "lens"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 DtypeName = Literal["auto", "float32", "bfloat16", "float16"]
 ApertureShape = Literal["disc", "polygon"]
+LensQuality = Literal["standard", "best"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ class LensSettings:
 
     ``rotation_deg`` turns the polygon counter-clockwise on the display. ``highlights`` is how many
     times brighter than white a pixel above ``highlight_threshold`` (code value 0..1) may become, minus one.
+    ``quality`` "best" also looks into the frames around for what things hide in one frame.
     """
 
     aperture: ApertureShape = "disc"
@@ -95,9 +97,11 @@ class LensSettings:
     rotation_deg: float = 0.0
     highlights: float = 0.0
     highlight_threshold: float = 0.95
+    quality: LensQuality = "standard"
 
     def __post_init__(self) -> None:
         _check_choice("Aperture", self.aperture, ApertureShape)
+        _check_choice("Quality", self.quality, LensQuality)
         BLADES.check(self.blades)
         ROTATION_DEG.check(self.rotation_deg)
         HIGHLIGHTS.check(self.highlights)

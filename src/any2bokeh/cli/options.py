@@ -124,6 +124,9 @@ OPTIONS: dict[object, dict[str, Any]] = {
             help="From where on a pixel counts as a clipped light.",
             accepted=settings.HIGHLIGHT_THRESHOLD,
         ),
+        "quality": option(
+            "--quality", help="best also looks into the frames around for what things hide; slower."
+        ),
     },
     settings.TimeRange: {
         "start": time_option("--start", "First moment to work on; by default the beginning."),

@@ -8,13 +8,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, interpolate, pad
 
-from any2bokeh.optics.coc import coc_px
+from any2bokeh.optics.coc import CocScale
 from any2bokeh.optics.light import Light, from_linear, to_linear
 from any2bokeh.render.lens.aperture import aperture_kernel
 from any2bokeh.render.lens.edges import unmix_edges
 from any2bokeh.render.lens.hidden import SAME_SURFACE_PX, find_hidden
 from any2bokeh.render.lens.layers import Layer, Surface, layer_positions, plan_layers
+from any2bokeh.render.lens.neighbours import Neighbour, recall_hidden, recall_outside
 from any2bokeh.render.lens.ramps import snap_ramps
+from any2bokeh.render.lens.window import View, with_neighbours
 from any2bokeh.scene import Frame, Scene
 from any2bokeh.settings import LensSettings
 
@@ -54,26 +56,72 @@ class LensRenderer:
         self._pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
 
     def render(self, scenes: Iterator[Scene]) -> Iterator[Frame]:
-        """Yield each scene's refocused frame, on the CPU. Scenes do not depend on one another."""
-        for scene in scenes:
-            yield Frame(picture=self.refocus(scene), pts=scene.pts)
+        """Yield each scene's refocused frame, on the CPU.
+
+        Scenes do not depend on one another, but for quality "best": there two scenes are read ahead.
+        """
+        if self.settings.quality == "standard":
+            for scene in scenes:
+                yield Frame(picture=self.refocus(scene), pts=scene.pts)
+            return
+        for view, neighbours in with_neighbours(self._view(scene) for scene in scenes):
+            yield Frame(picture=self._refocus_among(view, neighbours), pts=view.scene.pts)
 
     @torch.inference_mode()
     def refocus(self, scene: Scene) -> Tensor:
         """The refocused picture ``3 H W`` of one scene; pixels that no blur touches are the scene's own."""
-        height, width = scene.sharp.shape[1:]
-        longer_side_px = max(width * self.pixel_aspect, height)
-        disparity = scene.disparity[0].to(self.device)
-        coc = snap_ramps(coc_px(disparity, scene.focus_disparity, scene.blur_strength, longer_side_px))
+        scale = self._coc_scale(scene)
+        coc = snap_ramps(scale.coc(scene.disparity[0].to(self.device)))
         if coc.abs().max() < IN_FOCUS_PX:
             return scene.sharp
+        blurred, touched = render_layers(
+            self._linear(scene, coc), coc, self.settings, self.pixel_aspect, self._pool
+        )
+        return self._encode(scene, blurred, touched)
+
+    @torch.inference_mode()
+    def _view(self, scene: Scene) -> View:
+        scale = self._coc_scale(scene)
+        disparity = scene.disparity[0].to(self.device)
+        coc = snap_ramps(scale.coc(disparity))
+        linear = self._linear(scene, coc)
+        if scale.px > 0:
+            disparity = scale.disparity(coc)
+        return View(scene, scale, linear, unmix_edges(linear, coc)[0], coc, disparity)
+
+    @torch.inference_mode()
+    def _refocus_among(self, view: View, neighbours: list[Neighbour]) -> Tensor:
+        """What ``refocus`` gives, with what the frames around show of hidden things and the surroundings."""
+        if view.coc.abs().max() < IN_FOCUS_PX:
+            return view.scene.sharp
+        margin = math.ceil(float(view.coc.abs().max())) + 1
+        sides = (margin,) * 4
+        light = pad(view.linear, sides, mode="replicate")
+        soften_border(light, view.linear, view.coc, margin)
+        disparity = pad(view.disparity[None], sides, mode="replicate")[0]
+        light, disparity = recall_outside(light, disparity, neighbours, view.scale, margin)
+        coc = view.scale.coc(disparity)
+        nearest, fringe, hidden = find_surfaces(light, coc)
+        hidden = recall_hidden(hidden, neighbours, view.scale, margin)
+        blurred, touched = draw_surfaces(
+            [nearest, fringe, hidden], self.settings, self.pixel_aspect, self._pool
+        )
+        inner = (..., slice(margin, -margin), slice(margin, -margin))
+        return self._encode(view.scene, blurred[inner], touched[inner])
+
+    def _coc_scale(self, scene: Scene) -> CocScale:
+        height, width = scene.sharp.shape[1:]
+        longer_side_px = max(width * self.pixel_aspect, height)
+        return CocScale.of(scene.focus_disparity, scene.blur_strength, longer_side_px)
+
+    def _linear(self, scene: Scene, coc: Tensor) -> Tensor:
         sharp = scene.sharp.to(self.device)
         linear = to_linear(sharp, self.light)
-        if self.settings.highlights:
-            linear = raise_highlights(sharp, linear, coc, self.settings)
-        blurred, touched = render_layers(linear, coc, self.settings, self.pixel_aspect, self._pool)
-        picture = from_linear(blurred.clamp_(0, 1), self.light)
-        return torch.where(touched, picture, sharp).cpu()
+        return raise_highlights(sharp, linear, coc, self.settings) if self.settings.highlights else linear
+
+    def _encode(self, scene: Scene, blurred: Tensor, touched: Tensor) -> Tensor:
+        picture = from_linear(blurred.clamp(0, 1), self.light)
+        return torch.where(touched, picture, scene.sharp.to(self.device)).cpu()
 
 
 def raise_highlights(sharp: Tensor, linear: Tensor, coc: Tensor, settings: LensSettings) -> Tensor:
@@ -98,11 +146,23 @@ def render_layers(
     layers by signed CoC; each is blurred by its own aperture, and they are laid over each other front to
     back, neighbouring ones side by side. Strips of the frame are worked on by the threads of ``pool``.
     """
+    return draw_surfaces(find_surfaces(linear, coc), settings, pixel_aspect, pool)
+
+
+def find_surfaces(linear: Tensor, coc: Tensor) -> list[Surface]:
+    """What gives light: the picture without what nearer things mixed into it, that, and what is hidden."""
     unmixed, fringe = unmix_edges(linear, coc)
     hidden = find_hidden(unmixed, coc, HIDDEN_REACH * float(coc.abs().max()))
-    surfaces = [Surface(unmixed, torch.ones_like(coc), coc), fringe, hidden]
+    return [Surface(unmixed, torch.ones_like(coc), coc), fringe, hidden]
+
+
+def draw_surfaces(
+    surfaces: list[Surface], settings: LensSettings, pixel_aspect: float, pool: Executor
+) -> tuple[Tensor, Tensor]:
+    """Surfaces through the lens, and which pixels it changed, as ``render_layers``. The first is opaque."""
+    coc = surfaces[0].coc
     layers = plan_layers(float(coc.min()), float(coc.max()))
-    kernels = [layer_kernel(layer, settings, pixel_aspect).to(linear) for layer in layers]
+    kernels = [layer_kernel(layer, settings, pixel_aspect).to(coc) for layer in layers]
     strips = _Strips(surfaces, layers, kernels)
     composed = list(pool.map(lambda strip: _compose(strips, layers, *strip), strips))
     blurred = torch.cat([light for light, _ in composed], dim=1)
@@ -140,7 +200,7 @@ class _Strips:
             pad(torch.cat([s.linear, torch.ones_like(s.coc)[None]]), sides, mode="replicate")
             for s in surfaces
         ]
-        soften_border(self.light[0], surfaces[0], self.margin)
+        soften_border(self.light[0], surfaces[0].linear, surfaces[0].coc, self.margin)
         self.coverage = [pad(s.coverage[None], sides, mode="replicate")[0] for s in surfaces]
         self.position = [
             pad(layer_positions(s.coc, layers)[None], sides, mode="replicate")[0] for s in surfaces
@@ -183,13 +243,13 @@ class _Strips:
         return total[:, : bottom - top, : self.width]
 
 
-def soften_border(padded: Tensor, surface: Surface, margin: int) -> None:
+def soften_border(padded: Tensor, linear: Tensor, coc: Tensor, margin: int) -> None:
     """Replace replicated light outside the frame (``4 H W``) by the mean of it and the mirrored picture.
 
     A single row of pixels repeated makes streaks in the blur, a mirror image makes things appear twice:
     the mean errs less than either. What mirrors another surface than the border's stays replicated.
     """
-    height, width = surface.coc.shape
+    height, width = coc.shape
     rows = torch.arange(padded.shape[1], device=padded.device) - margin
     columns = torch.arange(padded.shape[2], device=padded.device) - margin
     outside_rows, outside_columns = (rows < 0) | (rows >= height), (columns < 0) | (columns >= width)
@@ -197,8 +257,8 @@ def soften_border(padded: Tensor, surface: Surface, margin: int) -> None:
         edge_y, edge_x = y.clamp(0, height - 1)[:, None], x.clamp(0, width - 1)
         mirror_y = (2 * edge_y - y[:, None]).clamp(0, height - 1)
         mirror_x = (2 * edge_x - x).clamp(0, width - 1)
-        same = (surface.coc[mirror_y, mirror_x] - surface.coc[edge_y, edge_x]).abs() < SAME_SURFACE_PX
-        change = (surface.linear[:, mirror_y, mirror_x] - surface.linear[:, edge_y, edge_x]) * (same / 2)
+        same = (coc[mirror_y, mirror_x] - coc[edge_y, edge_x]).abs() < SAME_SURFACE_PX
+        change = (linear[:, mirror_y, mirror_x] - linear[:, edge_y, edge_x]) * (same / 2)
         padded[:3, y[:, None] + margin, x + margin] += change
 
 

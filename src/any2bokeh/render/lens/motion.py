@@ -1,0 +1,196 @@
+"""How the picture moves from one frame to the next: a moving camera sees near things move more."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+Array = NDArray[np.float32]
+
+WORK_SIDE_PX = 540  # the flow is measured on a frame whose shorter side is about this
+COARSE_SIDE_PX = 72  # the search that comes first
+COARSE_REACH_PX = 9  # an eighth of that
+BANDS = 5  # of disparity, in that search
+BAND_CHOICES = 6  # best shifts of each band that are tried together
+SAMPLE_STEP_PX = 3
+FLAT = 0.01  # a disparity range below this in a 5x5 window is one surface
+TEXTURE = 4.0  # gradient in 8-bit code values from which a flow is believed
+ROUNDS = 12
+TOLERANCE_PX = 0.5  # of the working frame
+MIN_INLIERS = 0.35
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """A frame as its motion is measured: gray ``h w`` uint8, disparity ``h w``, frame pixels per pixel."""
+
+    gray: NDArray[np.uint8]
+    disparity: Array
+    scale: float
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """Where the points of one frame are in the next.
+
+    ``affine`` (6), rotation out of the picture plane (2) and parallax (3: x, y, along the axis), in
+    pixels of a frame of ``size`` (height, width), with coordinates from -1 to 1 along its longer side.
+    """
+
+    parameters: Array  # 11
+    size: tuple[int, int]
+
+    def forward(self, x: Tensor, y: Tensor, disparity: Tensor) -> tuple[Tensor, Tensor]:
+        """Pixel positions in the next frame of points seen at ``x``, ``y`` with a disparity."""
+        shift_x, shift_y = self._shift(x, y, disparity)
+        return x + shift_x, y + shift_y
+
+    def backward(self, x: Tensor, y: Tensor, disparity: Tensor) -> tuple[Tensor, Tensor]:
+        """Pixel positions in this frame of points seen at ``x``, ``y`` in the next one."""
+        from_x, from_y = x, y
+        for _ in range(3):  # motion changes slowly over the picture
+            shift_x, shift_y = self._shift(from_x, from_y, disparity)
+            from_x, from_y = x - shift_x, y - shift_y
+        return from_x, from_y
+
+    def _shift(self, x: Tensor, y: Tensor, disparity: Tensor) -> tuple[Tensor, Tensor]:
+        height, width = self.size
+        half = max(self.size) / 2
+        u, v = (x - (width - 1) / 2) / half, (y - (height - 1) / 2) / half
+        a, b, c, d, e, f, pan, tilt, tx, ty, tz = (float(value) for value in self.parameters)
+        turn = pan * u + tilt * v
+        shift_x = a + b * u + c * v + turn * u + disparity * (tx + tz * u)
+        shift_y = d + e * u + f * v + turn * v + disparity * (ty + tz * v)
+        return shift_x, shift_y
+
+
+def make_thumbnail(sharp: Tensor, disparity: Tensor) -> Thumbnail:
+    """Reduce a frame (``3 H W`` code values and ``1 H W``, CPU) to what its motion is measured on."""
+    factor = max(1, round(min(sharp.shape[1:]) / WORK_SIDE_PX))
+    gray = (sharp.mean(0) * 255).numpy()
+    size = (max(1, gray.shape[1] // factor), max(1, gray.shape[0] // factor))
+    small = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
+    near = cv2.resize(disparity[0].numpy(), size, interpolation=cv2.INTER_NEAREST)
+    return Thumbnail(small.round().clip(0, 255).astype(np.uint8), near, gray.shape[1] / size[0])
+
+
+def fit_motion(first: Thumbnail, second: Thumbnail, size: tuple[int, int]) -> Motion | None:
+    """The motion from ``first`` to ``second`` in pixels of frames of ``size``; None where none explains both.
+
+    A search over shift and parallax on a small picture comes first; then optical flow is measured
+    against the picture moved by that, and the eleven parameters are fitted to it, robustly.
+    """
+    height, width = first.gray.shape
+    if min(height, width) < 32:
+        return None
+    guess = _search_parallax(first, second)
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    shift = guess[:2, None, None] + guess[2:, None, None] * first.disparity
+    moved = cv2.remap(
+        second.gray, x + shift[0], y + shift[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(first.gray, moved, None)
+    there_x, there_y = x + shift[0], y + shift[1]
+    inside = (there_x > 0) & (there_x < width - 1) & (there_y > 0) & (there_y < height - 1)
+    chosen = _samples(first) & inside[::SAMPLE_STEP_PX, ::SAMPLE_STEP_PX]
+    if chosen.sum() < 100:
+        return None
+
+    def at(image: Array) -> Array:
+        samples: Array = image[::SAMPLE_STEP_PX, ::SAMPLE_STEP_PX][chosen]
+        return samples
+
+    half = max(height, width) / 2
+    u, v = (at(x) - (width - 1) / 2) / half, (at(y) - (height - 1) / 2) / half
+    target = np.concatenate([at(flow[..., 0] + shift[0]), at(flow[..., 1] + shift[1])])
+    parameters, inliers = _fit(_basis(u, v, at(first.disparity)), target)
+    if inliers < MIN_INLIERS:
+        return None
+    return Motion(parameters * np.float32(first.scale), size)
+
+
+def _basis(u: Array, v: Array, disparity: Array) -> Array:
+    """What each parameter adds to the motion of P points along x, then y: ``2P 11``."""
+    one, none = np.ones_like(u), np.zeros_like(u)
+    along_x = [one, u, v, none, none, none, u * u, u * v, disparity, none, disparity * u]
+    along_y = [none, none, none, one, u, v, u * v, v * v, none, disparity, disparity * v]
+    return np.concatenate([np.stack(along_x, 1), np.stack(along_y, 1)])
+
+
+def _fit(basis: Array, target: Array) -> tuple[Array, float]:
+    """Parameters by reweighted least squares, and the share of points that they explain."""
+    points = len(target) // 2
+    weight = np.ones(points)
+    cauchy = 4 * TOLERANCE_PX
+    parameters, distance = np.zeros(basis.shape[1]), np.zeros(points)
+    for _ in range(ROUNDS):
+        rows = np.concatenate([weight, weight])[:, None] * basis
+        system = rows.T @ basis
+        system[np.diag_indices_from(system)] += 1e-4 * points  # what the picture does not show stays 0
+        parameters = np.linalg.solve(system, rows.T @ target)
+        error = target - basis @ parameters
+        distance = np.hypot(error[:points], error[points:])
+        weight = 1 / (1 + (distance / cauchy) ** 2) ** 2
+        cauchy = max(cauchy * 0.8, TOLERANCE_PX)
+    return parameters.astype(np.float32), float((distance < 2 * TOLERANCE_PX).mean())
+
+
+def _samples(frame: Thumbnail) -> NDArray[np.bool_]:
+    """Which of every third pixel lie inside a surface and on some texture."""
+    window = np.ones((5, 5), np.uint8)
+    spread = cv2.dilate(frame.disparity, window) - cv2.erode(frame.disparity, window)
+    gray = frame.gray.astype(np.float32)
+    gradient = np.hypot(cv2.Sobel(gray, -1, 1, 0, scale=0.125), cv2.Sobel(gray, -1, 0, 1, scale=0.125))
+    texture = cv2.dilate(gradient, window)
+    chosen: NDArray[np.bool_] = (spread < FLAT * 2) & (texture > TEXTURE)
+    return chosen[::SAMPLE_STEP_PX, ::SAMPLE_STEP_PX]
+
+
+def _search_parallax(first: Thumbnail, second: Thumbnail) -> Array:
+    """A shift of the frame and one per disparity (x, y each) that lay the second frame over the first.
+
+    Bands of disparity are compared at all shifts up to ``COARSE_REACH_PX``; the line through two bands' good
+    shifts that suits all bands best wins.
+    """
+    factor = max(1.0, min(first.gray.shape) / COARSE_SIDE_PX)
+    size = tuple(round(side / factor) for side in first.gray.shape[::-1])
+    one, two = (cv2.resize(frame.gray, size, interpolation=cv2.INTER_AREA) for frame in (first, second))
+    disparity = cv2.resize(first.disparity, size, interpolation=cv2.INTER_NEAREST)
+    limits = np.quantile(disparity, np.linspace(0, 1, BANDS + 1)[1:-1])
+    band = np.searchsorted(limits, disparity).ravel()
+    reach = COARSE_REACH_PX
+    around = cv2.copyMakeBorder(two, reach, reach, reach, reach, cv2.BORDER_REPLICATE)
+    steps = range(2 * reach + 1)
+    cost = np.stack(
+        [
+            np.bincount(
+                band,
+                cv2.absdiff(one, around[dy : dy + one.shape[0], dx : dx + one.shape[1]]).ravel(),
+                BANDS,
+            )
+            for dy in steps
+            for dx in steps
+        ],
+        axis=1,
+    ).reshape(BANDS, len(steps), len(steps))
+    pixels = np.bincount(band, minlength=BANDS)
+    centres = np.bincount(band, disparity.ravel(), BANDS) / np.maximum(pixels, 1)
+    bands = np.flatnonzero(pixels)
+    best, found = np.inf, np.zeros(4, np.float32)
+    tries = [(near, far) for near in bands for far in bands if centres[near] > centres[far] + FLAT]
+    for near, far in tries or [(bands[0], bands[0])]:
+        for a in np.argsort(cost[near], axis=None)[:BAND_CHOICES]:
+            for b in np.argsort(cost[far], axis=None)[:BAND_CHOICES]:
+                at_near, at_far = (np.array(divmod(int(i), len(steps)))[::-1] - reach for i in (a, b))
+                gap = centres[near] - centres[far]
+                slope = (at_near - at_far) / gap if gap > FLAT else np.zeros(2)
+                shifts = at_far + slope * (centres[bands] - centres[far])[:, None]
+                places = np.round(shifts).astype(int).clip(-reach, reach) + reach
+                total = cost[bands, places[:, 1], places[:, 0]].sum()
+                total += 1e-3 * total * np.abs(slope).sum() / reach  # of equals the calmer
+                if total < best:
+                    best = total
+                    found = np.concatenate([at_far - slope * centres[far], slope]).astype(np.float32)
+    return found * np.float32(factor)

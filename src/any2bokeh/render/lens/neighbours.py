@@ -1,0 +1,133 @@
+"""What neighbouring frames saw of things that are hidden, or outside the picture, in this one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from any2bokeh.optics.coc import CocScale
+from any2bokeh.render.lens.layers import Surface
+
+AGREE_PX = 1.0  # circles of confusion of one surface, seen in two frames
+SETTLING_ROUNDS = 4  # of looking up the disparity at the place that the disparity itself decides
+
+Places = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbour:
+    """Another frame: its light ``3 H W``, the same with edges un-mixed, its disparity ``H W``.
+
+    ``move`` takes positions x, y [px] and disparities of points in this frame to positions in the
+    other; ``distance`` counts the frames between them.
+    """
+
+    linear: Tensor
+    unmixed: Tensor
+    disparity: Tensor
+    distance: int
+    move: Callable[[Tensor, Tensor, Tensor], Places]
+
+
+def recall_hidden(hidden: Surface, neighbours: list[Neighbour], scale: CocScale, margin: int) -> Surface:
+    """``hidden`` with the colours that neighbouring frames saw of it, where they did.
+
+    ``margin`` is how far ``hidden`` extends beyond the frame on each side [px].
+    """
+    rows, columns = (hidden.coverage > 0).nonzero(as_tuple=True)
+    linear = hidden.linear.clone()
+    linear[:, rows, columns] = recall_points(
+        columns - margin,
+        rows - margin,
+        hidden.coc[rows, columns],
+        linear[:, rows, columns],
+        neighbours,
+        scale,
+    )
+    return Surface(linear, hidden.coverage, hidden.coc)
+
+
+def recall_points(
+    x: Tensor, y: Tensor, coc: Tensor, linear: Tensor, neighbours: list[Neighbour], scale: CocScale
+) -> Tensor:
+    """The light (``3 P``) of P points that are hidden in a frame, as neighbouring frames saw it, else ``linear``.
+
+    Each point is looked up where its surface has moved to. Its colour there is taken if the disparity is
+    that of the surface; frames count by the inverse square of their distance. ``x`` and ``y`` are pixels
+    of the frame, ``coc`` is in pixels.
+    """
+    disparity = scale.disparity(coc)
+    x, y = x.to(disparity.dtype), y.to(disparity.dtype)
+    total, weights = torch.zeros_like(linear), torch.zeros_like(disparity)
+    for other in neighbours:
+        there = other.move(x, y, disparity)
+        agreement, colour = _sample(other.unmixed, other.disparity, there, disparity, AGREE_PX / scale.px)
+        weight = agreement / other.distance**2
+        total += colour * weight
+        weights += weight
+    return torch.where(weights > 0, total / weights.clamp(min=1e-9), linear)
+
+
+def recall_outside(
+    linear: Tensor, disparity: Tensor, neighbours: list[Neighbour], scale: CocScale, margin: int
+) -> tuple[Tensor, Tensor]:
+    """A picture ``3 H W`` and its disparity ``H W``, the ``margin`` around the frame filled where it was seen.
+
+    A point outside the frame is looked up with the disparity that it is given, again with the one found
+    there, and so on: where that settles, the neighbour has seen it.
+    """
+    height, width = disparity.shape
+    outside = torch.ones_like(disparity, dtype=torch.bool)
+    outside[margin : height - margin, margin : width - margin] = False
+    rows, columns = outside.nonzero(as_tuple=True)
+    x, y = (columns - margin).to(disparity.dtype), (rows - margin).to(disparity.dtype)
+    found = disparity[rows, columns]
+    colours, known = linear[:, rows, columns], torch.zeros_like(found, dtype=torch.bool)
+    tolerance = AGREE_PX / scale.px
+    for other in sorted(neighbours, key=lambda neighbour: neighbour.distance):
+        guess = found
+        for _ in range(SETTLING_ROUNDS):
+            guess = _nearest(other.disparity, other.move(x, y, guess), guess)
+        there = other.move(x, y, guess)
+        agreement, colour = _sample(other.linear, other.disparity, there, guess, tolerance)
+        new = (agreement > 0) & ~known
+        found, colours = torch.where(new, guess, found), torch.where(new, colour, colours)
+        known |= new
+    linear, disparity = linear.clone(), disparity.clone()
+    linear[:, rows, columns], disparity[rows, columns] = colours, found
+    return linear, disparity
+
+
+def _nearest(image: Tensor, places: Places, outside: Tensor) -> Tensor:
+    """``image`` ``H W`` at the pixels nearest to P places; ``outside`` where they are not in it."""
+    height, width = image.shape
+    columns, rows = (place.round().long() for place in places)
+    inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+    return torch.where(inside, image[rows.clamp(0, height - 1), columns.clamp(0, width - 1)], outside)
+
+
+def _sample(
+    linear: Tensor, disparity: Tensor, places: Places, wanted: Tensor, tolerance: float
+) -> tuple[Tensor, Tensor]:
+    """How well P places show a surface of the ``wanted`` disparity, 0 to 1, and its colour there (``3 P``).
+
+    Of the four pixels around a place those count whose disparity is within ``tolerance``, as in bilinear
+    interpolation; less than half in all is not enough.
+    """
+    height, width = disparity.shape
+    x, y = places
+    left, top = x.floor(), y.floor()
+    inside = (left >= 0) & (left < width - 1) & (top >= 0) & (top < height - 1)
+    columns, rows = left.clamp(0, width - 2).long(), top.clamp(0, height - 2).long()
+    along_x, along_y = x - left, y - top
+    total, weights = torch.zeros(3, len(x), device=x.device), torch.zeros_like(x)
+    for dy in (0, 1):
+        for dx in (0, 1):
+            share = (along_x if dx else 1 - along_x) * (along_y if dy else 1 - along_y)
+            same = (disparity[rows + dy, columns + dx] - wanted).abs() <= tolerance
+            share = share * same
+            total += linear[:, rows + dy, columns + dx] * share
+            weights += share
+    seen = inside & (weights >= 0.5)
+    return torch.where(seen, weights, 0), total / weights.clamp(min=1e-6)
