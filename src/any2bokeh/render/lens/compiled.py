@@ -17,18 +17,19 @@ from torch import Tensor
 
 from any2bokeh.optics.coc import coc_px
 from any2bokeh.optics.light import Light
-from any2bokeh.render.lens.blur import Sparse, Stack, make_stack
 from any2bokeh.render.lens.compiled_border import soften_border
-from any2bokeh.render.lens.compiled_edges import mark_edges, unmix_rows
+from any2bokeh.render.lens.compiled_edges import EdgePixels, mark_edges, unmix_rows
 from any2bokeh.render.lens.compiled_hidden import farthest_in_reach, grow_rows, list_rows, search_rows
 from any2bokeh.render.lens.compiled_light import code_table, linear_table, linearize_rows, raise_rows
 from any2bokeh.render.lens.compiled_ramps import mark_ramps, snap_rows
 from any2bokeh.render.lens.edges import EDGE_STEP_PX
 from any2bokeh.render.lens.hidden import search_stride
 from any2bokeh.render.lens.layers import Layer, plan_layers
-from any2bokeh.render.lens.positions import BLOCK, place_list, place_rows
+from any2bokeh.render.lens.positions import place_list, place_rows
 from any2bokeh.render.lens.reference import HIDDEN_REACH, IN_FOCUS_PX, LensRenderer, layer_kernel
-from any2bokeh.render.lens.tiles import Ground, compose_band
+from any2bokeh.render.lens.stack import Stack, make_stack
+from any2bokeh.render.lens.surfaces import BLOCK, Ground, Sparse, Surfaces
+from any2bokeh.render.lens.tiles import compose_band
 from any2bokeh.scene import Scene
 from any2bokeh.settings import LensSettings
 
@@ -114,21 +115,16 @@ class _Frame:
         coc: Floats,
         stack: Stack,
     ) -> None:
-        self.run, self.room, self.sharp, self.coc, self.stack = run, room, sharp, coc, stack
+        self.run, self.room, self.stack = run, room, stack
         self.height, self.width = coc.shape
-        self.margin = stack.reach_px
-        self.linear = room("linear", (3, *self._bordered))
-        self.position = room("position", self._bordered)
+        margin = stack.reach_px
+        bordered = self.height + 2 * margin, self.width + 2 * margin
+        linear, position = room("linear", (3, *bordered)), room("position", bordered)
         blocks = -(-self.height // BLOCK), -(-self.width // BLOCK)
-        self.is_present = np.zeros((*blocks, len(stack.radius_px)), np.bool_)
-
-    @property
-    def _bordered(self) -> tuple[int, int]:
-        return self.height + 2 * self.margin, self.width + 2 * self.margin
-
-    @property
-    def _inner(self) -> tuple[slice, slice]:
-        return slice(self.margin, self.margin + self.height), slice(self.margin, self.margin + self.width)
+        is_present = np.zeros((*blocks, len(stack.radius_px)), np.bool_)
+        self.ground = Ground(sharp, coc, linear, position, margin, is_present)
+        inside = slice(margin, margin + self.height), slice(margin, margin + self.width)
+        self.linear = linear[:, *inside]  # without the border
 
     def _in_bands(self, step: Callable[[int, int], object], rows: int, at_once: int = BAND_ROWS) -> list[Any]:
         """Run a step on bands of so many rows; return what it returned for each."""
@@ -136,24 +132,22 @@ class _Frame:
         return list(self.run(step, tops, [min(top + at_once, rows) for top in tops]))
 
     def linearize(self, table: Floats, settings: LensSettings) -> None:
-        """Fill ``linear``, and ``position``: where each pixel lies between the layers."""
+        """Fill ``linear`` and ``position`` of the ground, without their border, and mark its layers."""
+        gain, threshold = np.float32(settings.highlights), np.float32(settings.highlight_threshold)
 
         def step(top: int, bottom: int) -> None:
-            linearize_rows(self.sharp, table, top, bottom, self.linear, self.margin)
-            if settings.highlights:
-                gain, threshold = np.float32(settings.highlights), np.float32(settings.highlight_threshold)
-                raise_rows(self.sharp, self.coc, gain, threshold, top, bottom, self.linear, self.margin)
-            place_rows(
-                self.coc, self.stack.radius_px, top, bottom, self.position, self.margin, self.is_present
-            )
+            linearize_rows(self.ground, table, top, bottom)
+            if gain:
+                raise_rows(self.ground, gain, threshold, top, bottom)
+            place_rows(self.ground, self.stack.radius_px, top, bottom)
 
         self._in_bands(step, self.height)
 
     def unmix_edges(self) -> Sparse:
         """Take the nearer surface's colour out of edge pixels in ``linear``, and return it."""
         marks = np.empty((self.height, self.width), np.uint8)
-        linear = self.linear[(slice(None), *self._inner)]
-        counts = self._in_bands(lambda top, bottom: mark_edges(self.coc, top, bottom, marks), self.height)
+        coc = self.ground.coc
+        counts = self._in_bands(lambda top, bottom: mark_edges(coc, top, bottom, marks), self.height)
         ends = list(accumulate(counts))
         rows, columns = np.empty((2, ends[-1]), np.int64)
         background, front = np.empty((2, 3, ends[-1]), np.float32)
@@ -162,30 +156,21 @@ class _Frame:
         def step(top: int, bottom: int) -> None:
             band = top // BAND_ROWS
             own = slice(ends[band] - counts[band], ends[band])
-            unmix_rows(
-                linear,
-                self.coc,
-                marks,
-                top,
-                bottom,
-                rows[own],
-                columns[own],
-                background[:, own],
-                front[:, own],
-                share[own],
-                near[own],
+            found = EdgePixels(
+                rows[own], columns[own], background[:, own], front[:, own], share[own], near[own]
             )
+            unmix_rows(self.linear, coc, marks, top, bottom, found)
 
         self._in_bands(step, self.height)
-        linear[:, rows, columns] = background
+        self.linear[:, rows, columns] = background
         first = np.searchsorted(rows, np.arange(self.height + 1))
-        return self._list(1, -np.inf, first, columns, front, share, near)
+        return self._placed(Sparse(1, -np.inf, first, columns, front, share, near, np.empty_like(near)))
 
     def find_hidden(self, reach_px: float) -> Sparse:
         """What lies just behind the pixels near edges."""
         stride = search_stride(self.height, self.width)
-        light = self.linear[(slice(None), *self._inner)][:, ::stride, ::stride]
-        coc = np.ascontiguousarray(self.coc[::stride, ::stride])
+        light = self.linear[:, ::stride, ::stride]
+        coc = np.ascontiguousarray(self.ground.coc[::stride, ::stride])
         reach = max(1, min(int(reach_px / stride), max(coc.shape)))
         farthest = farthest_in_reach(coc, reach)
         found = self.room("found", (5, *coc.shape))
@@ -198,8 +183,8 @@ class _Frame:
             counts = self._in_bands(lambda top, bottom: grow_rows(found, top, bottom, grown), len(coc))
             found = grown
         ends = list(accumulate(counts))
-        columns = np.empty(ends[-1], np.int64)
-        colours, depths = np.empty((3, ends[-1]), np.float32), np.empty(ends[-1], np.float32)
+        columns, colours = np.empty(ends[-1], np.int64), np.empty((3, ends[-1]), np.float32)
+        depths, position = np.empty((2, ends[-1]), np.float32)
 
         def step(top: int, bottom: int) -> None:
             band = top // BAND_ROWS
@@ -208,48 +193,35 @@ class _Frame:
 
         self._in_bands(step, len(coc))
         first = np.concatenate([[0], np.cumsum(np.count_nonzero(found[4], axis=1))])
-        return self._list(stride, EDGE_STEP_PX, first, columns, colours, np.ones_like(depths), depths)
+        coverage = np.ones_like(depths)
+        return self._placed(Sparse(stride, EDGE_STEP_PX, first, columns, colours, coverage, depths, position))
 
-    def _list(
-        self,
-        stride: int,
-        behind_px: float,
-        first: NDArray[np.int64],
-        column: NDArray[np.int64],
-        light: Floats,
-        coverage: Floats,
-        coc: Floats,
-    ) -> Sparse:
-        """A surface known at few pixels, placed among the layers."""
-        position = np.empty_like(coc)
-        place_list(coc, self.stack.radius_px, first, column, stride, position, self.is_present)
-        return Sparse(stride, behind_px, first, column, light, coverage, coc, position)
+    def _placed(self, surface: Sparse) -> Sparse:
+        """``surface`` with its ``position`` filled; its layers are marked as present."""
+        place_list(surface, self.stack.radius_px, self.ground.is_present)
+        return surface
 
     def continue_border(self) -> None:
         """Continue the frame beyond its border, as ``reference.soften_border``."""
-        margin, right, bottom = self.margin, self.margin + self.width, self.margin + self.height
-        for plane in (*self.linear, self.position):
+        margin = self.ground.margin
+        right, bottom = margin + self.width, margin + self.height
+        for plane in (*self.ground.linear, self.ground.position):
             plane[margin:bottom, :margin] = plane[margin:bottom, margin : margin + 1]
             plane[margin:bottom, right:] = plane[margin:bottom, right - 1 : right]
             plane[:margin] = plane[margin]
             plane[bottom:] = plane[bottom - 1]
-        self._in_bands(
-            lambda top, bottom: soften_border(self.linear, self.coc, self.margin, top, bottom),
-            self.height + 2 * margin,
-        )
+        self._in_bands(lambda top, bottom: soften_border(self.ground, top, bottom), self.height + 2 * margin)
 
     def compose(self, fringe: Sparse, hidden: Sparse, table: Floats) -> Floats:
         """The picture ``3 H W`` through the lens, in code values."""
-        ground = Ground(self.linear, self.position, self.coc, self.margin, self.is_present)
-        picture = np.empty_like(self.sharp)
+        surfaces = Surfaces(self.ground, fringe, hidden)
+        picture = np.empty_like(self.ground.sharp)
         tile = TILE_ROWS
-        while tile < 2 * self.margin - 2 * WIDE_REACH_PX:
+        while tile < 2 * self.ground.margin - 2 * WIDE_REACH_PX:
             tile *= 2
 
         def step(top: int, bottom: int) -> None:
-            compose_band(
-                ground, fringe, hidden, self.stack, self.sharp, table, top, bottom, TILE_SHAPE * tile, picture
-            )
+            compose_band(surfaces, self.stack, table, top, bottom, TILE_SHAPE * tile, picture)
 
         self._in_bands(step, self.height, tile)
         return picture

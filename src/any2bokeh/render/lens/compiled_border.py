@@ -4,12 +4,16 @@ import numpy as np
 
 from any2bokeh.jit import compiled
 from any2bokeh.render.lens.hidden import SAME_SURFACE_PX
+from any2bokeh.render.lens.surfaces import Ground
 
 
 @compiled
-def soften_border(linear, coc, margin, top, bottom):  # type: ignore[no-untyped-def]
-    """Give rows of the border of ``linear 3 H W``, replicated so far, half of the mirrored picture."""
-    height, width = coc.shape
+def soften_border(ground: Ground, top: int, bottom: int) -> None:
+    """Give rows of the border of ``ground.linear``, replicated so far, half of the mirrored picture.
+
+    ``top`` and ``bottom`` count from the first row of the border.
+    """
+    linear, coc, margin, (height, width) = ground.linear, ground.coc, ground.margin, ground.coc.shape
     for row in range(top, bottom):
         y = row - margin
         edge_y = min(max(y, 0), height - 1)

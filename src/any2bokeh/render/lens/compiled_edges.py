@@ -1,6 +1,9 @@
 """Edge pixels taken apart, compiled: the rules of ``edges.unmix_edges``, at edge pixels alone."""
 
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
 from any2bokeh.jit import compiled
 from any2bokeh.render.lens.edges import (
@@ -14,12 +17,31 @@ from any2bokeh.render.lens.edges import (
     TRUSTED_CONTRAST,
 )
 
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
+Marks = NDArray[np.uint8]
+Number = np.float32
+
 TOUCHES_NEARER, TOUCHES_FARTHER = 1, 2
 
 
+class EdgePixels(NamedTuple):
+    """Lists of P pixels that touch a nearer surface: where they are, and both surfaces they show."""
+
+    rows: Integers
+    columns: Integers
+    background: Floats  # 3 P; linear light
+    front: Floats  # 3 P; linear light
+    share: Floats  # P; of the front, 0..1
+    near: Floats  # P; the front's CoC [px]
+
+
 @compiled
-def mark_edges(coc, top, bottom, marks):  # type: ignore[no-untyped-def]
-    """Fill rows of ``marks H W`` with which pixels touch a nearer or a farther surface; return their number."""
+def mark_edges(coc: Floats, top: int, bottom: int, marks: Marks) -> int:
+    """Fill rows of ``marks H W`` with what pixels touch; return how many touch a nearer surface.
+
+    A mark is TOUCHES_NEARER, TOUCHES_FARTHER, both or 0. ``coc`` is ``H W`` [px].
+    """
     height, width = coc.shape
     lowest, highest = np.empty(width + 2, np.float32), np.empty(width + 2, np.float32)
     count = 0
@@ -29,12 +51,8 @@ def mark_edges(coc, top, bottom, marks):  # type: ignore[no-untyped-def]
         for x in range(width):
             low[x] = min(min(above[x], here[x]), below[x])
             high[x] = max(max(above[x], here[x]), below[x])
-        lowest[0], highest[0], lowest[width + 1], highest[width + 1] = (
-            low[0],
-            high[0],
-            low[width - 1],
-            high[width - 1],
-        )
+        lowest[0], highest[0] = low[0], high[0]
+        lowest[width + 1], highest[width + 1] = low[width - 1], high[width - 1]
         mark = marks[y]
         next_low, next_high = lowest[2:], highest[2:]
         for x in range(width):
@@ -47,28 +65,25 @@ def mark_edges(coc, top, bottom, marks):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def unmix_rows(linear, coc, marks, top, bottom, rows, columns, background, front, share, near):  # type: ignore[no-untyped-def]
-    """Fill lists with the pixels of rows ``top`` to ``bottom`` that touch a nearer surface, taken apart.
+def unmix_rows(linear: Floats, coc: Floats, marks: Marks, top: int, bottom: int, found: EdgePixels) -> None:
+    """Fill ``found`` with the pixels of rows ``top`` to ``bottom`` that touch a nearer surface, taken apart.
 
-    For P pixels: ``rows``, ``columns`` and, as in ``edges``, the colours of the ``background`` and of the
-    ``front`` (``3 P``), the front's ``share``, and its CoC ``near``.
+    ``linear 3 H W`` is light, without a border, and is not changed; ``coc`` is ``H W`` [px].
     """
-    found = 0
+    pixel = 0
     for y in range(top, bottom):
         mark = marks[y]
         for x in range(coc.shape[1]):
             if mark[x] & TOUCHES_NEARER:
-                rows[found], columns[found] = y, x
-                share[found], near[found] = _unmix(
-                    linear, coc, marks, y, x, background[:, found], front[:, found]
-                )
-                found += 1
+                found.rows[pixel], found.columns[pixel] = y, x
+                _unmix(linear, coc, marks, found, pixel)
+                pixel += 1
 
 
 @compiled
-def _unmix(linear, coc, marks, y, x, background, front):  # type: ignore[no-untyped-def]
-    """Write the two colours of a pixel; return the nearer surface's share and its CoC."""
-    height, width = coc.shape
+def _unmix(linear: Floats, coc: Floats, marks: Marks, found: EdgePixels, pixel: int) -> None:
+    """Write both surfaces of a pixel, of which is known where it is."""
+    y, x, (height, width) = found.rows[pixel], found.columns[pixel], coc.shape
     own, near = coc[y, x], coc[y, x]
     for dy in range(-1, 2):
         for dx in range(-1, 2):
@@ -93,16 +108,28 @@ def _unmix(linear, coc, marks, y, x, background, front):  # type: ignore[no-unty
     behind = sums[0] if sums[0, 4] > 0 else sums[1]
     is_clean = sums[2, 4] > 0
     ahead = sums[2] if is_clean else sums[3]
-    variance = _mean(behind)
-    front_variance = _mean(ahead)
+    variance, front_variance = _mean(behind), _mean(ahead)
     if is_clean:
         variance += front_variance
-    return _separate(linear[:, y, x], ahead, behind, variance, label_share, near, background, front)
+    found.near[pixel] = near
+    _separate(linear[:, y, x], ahead, behind, variance, label_share, found, pixel)
 
 
 @compiled
-def _separate(mixed, ahead, behind, variance, label_share, near, background, front):  # type: ignore[no-untyped-def]
-    """Write a pixel's two colours, of which those of the surfaces are known."""
+def _separate(
+    mixed: Floats,
+    ahead: Floats,
+    behind: Floats,
+    variance: Number,
+    label_share: Number,
+    found: EdgePixels,
+    pixel: int,
+) -> None:
+    """Write both colours of a pixel that shows ``mixed`` (red, green, blue), and the front's share of it.
+
+    ``ahead`` and ``behind`` are the colours of its surfaces around it, as ``_mean`` leaves them, and
+    ``variance`` that of both; ``label_share`` is the front's share by which pixels around belong to it.
+    """
     contrast = place = brightest = brightest_ahead = off_line = np.float32(0)
     for channel in range(3):
         line = ahead[channel] - behind[channel]
@@ -124,20 +151,21 @@ def _separate(mixed, ahead, behind, variance, label_share, near, background, fro
     if is_light:
         share = max(share, place)
     gain = np.float32(1)
-    if is_light and brightest >= CLIPPED and abs(near) >= BLURRED_PX:
+    if is_light and brightest >= CLIPPED and abs(found.near[pixel]) >= BLURRED_PX:
         gain = np.float32(RIM_GAIN)
     for channel in range(3):
         if is_light:
             own = mixed[channel] - share * (ahead[channel] - behind[channel])
         else:
             own = (mixed[channel] - share * ahead[channel]) / (np.float32(1) - share)
-        background[channel] = max(own, np.float32(0))
-        front[channel] = gain * ahead[channel]
-    return share, near
+        found.background[channel, pixel] = max(own, np.float32(0))
+        found.front[channel, pixel] = gain * ahead[channel]
+    found.share[pixel] = share
 
 
 @compiled
-def _add_colour(sums, linear, row, column):  # type: ignore[no-untyped-def]
+def _add_colour(sums: Floats, linear: Floats, row: int, column: int) -> None:
+    """Add a pixel to sums of red, green, blue, squares and number."""
     for channel in range(3):
         value = linear[channel, row, column]
         sums[channel] += value
@@ -146,8 +174,8 @@ def _add_colour(sums, linear, row, column):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _mean(sums):  # type: ignore[no-untyped-def]
-    """Turn sums of colours into their mean; return the variance, summed over the channels."""
+def _mean(sums: Floats) -> Number:
+    """Turn the colours of ``_add_colour`` into their mean; return the variance, summed over the channels."""
     count = max(sums[4], np.float32(1))
     variance = sums[3] / count
     for channel in range(3):

@@ -8,6 +8,7 @@ from any2bokeh.render.lens.edges import EDGE_STEP_PX
 from any2bokeh.render.lens.hidden import DIRECTIONS, SAME_SURFACE_PX
 
 Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
 
 SQUARE = 8  # side of the squares whose farthest surface tells whether a search can find anything
 STEPS_DOWN = np.array([direction[0] for direction in DIRECTIONS])
@@ -42,11 +43,14 @@ def _shifted(values: Floats, down: int, across: int) -> Floats:
 
 
 @compiled
-def search_rows(light, coc, farthest, reach_px, top, bottom, surface):  # type: ignore[no-untyped-def]
+def search_rows(
+    light: Floats, coc: Floats, farthest: Floats, reach_px: int, top: int, bottom: int, surface: Floats
+) -> int:
     """Fill rows of ``surface 5 H W`` (red, green, blue, CoC, 1) where something hidden is found.
 
-    ``light 3 H W`` is of every pixel that the search steps on, and so is ``coc``, which has a border of
-    ``reach_px`` of minus infinity: nearer than all, so passed over. Return the number found.
+    Where nothing is, its last plane is 0. ``light 3 H W`` is of every pixel that the search steps on, and so
+    is ``coc``, which has a border of ``reach_px`` of minus infinity: nearer than all, so passed over.
+    ``farthest`` is from ``farthest_in_reach``. Return the number found.
     """
     hits, coc_of, distance = np.empty((8, 2), np.int64), np.empty(8, np.float32), np.empty(8, np.float32)
     pitch, flat = coc.shape[1], coc.reshape(-1)
@@ -75,8 +79,11 @@ def search_rows(light, coc, farthest, reach_px, top, bottom, surface):  # type: 
 
 
 @compiled
-def _walk(coc, start, stride, reach):  # type: ignore[no-untyped-def]
-    """Steps to what is first behind the pixel's own surface; 0 if nothing is."""
+def _walk(coc: Floats, start: int, stride: int, reach: int) -> int:
+    """Steps to what is first behind the surface of the pixel ``start``; 0 if nothing is in reach.
+
+    ``coc`` is flat, and a step ``stride`` elements of it.
+    """
     surface = coc[np.uintp(start)]
     behind = surface + np.float32(EDGE_STEP_PX)
     place = start
@@ -91,8 +98,14 @@ def _walk(coc, start, stride, reach):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _average(light, hits, coc_of, distance, found, out):  # type: ignore[no-untyped-def]
-    """Average the hits that lie on the surface of the nearest hit, by inverse squared distance."""
+def _average(
+    light: Floats, hits: Integers, coc_of: Floats, distance: Floats, found: int, out: Floats
+) -> None:
+    """Average the hits that lie on the surface of the nearest hit, by inverse squared distance.
+
+    The first ``found`` of ``hits`` (row and column), ``coc_of`` and ``distance`` count; ``out`` is as in
+    ``search_rows``.
+    """
     nearest = 0
     for hit in range(1, found):
         if distance[hit] < distance[nearest]:
@@ -112,8 +125,11 @@ def _average(light, hits, coc_of, distance, found, out):  # type: ignore[no-unty
 
 
 @compiled
-def grow_rows(surface, top, bottom, grown):  # type: ignore[no-untyped-def]
-    """Fill rows of ``grown 5 H W``: pixels without a surface take the mean of their neighbours that have one."""
+def grow_rows(surface: Floats, top: int, bottom: int, grown: Floats) -> int:
+    """Fill rows of ``grown 5 H W``: where no surface is, with the mean of the neighbours that have one.
+
+    Return how many pixels have one then.
+    """
     height, width = surface.shape[1:]
     line = np.zeros(width + 2, np.float32)
     own = line[1:]
@@ -136,7 +152,7 @@ def grow_rows(surface, top, bottom, grown):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _mean_around(surface, y, x, grown):  # type: ignore[no-untyped-def]
+def _mean_around(surface: Floats, y: int, x: int, grown: Floats) -> None:
     """Write the mean of the neighbours that have a surface."""
     height, width = surface.shape[1:]
     total, known = np.zeros(4, np.float32), np.float32(0)
@@ -151,8 +167,8 @@ def _mean_around(surface, y, x, grown):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def list_rows(surface, top, bottom, column, light, coc):  # type: ignore[no-untyped-def]
-    """Fill lists with the pixels of rows of ``surface 5 H W`` that have one: columns, light ``3 P`` and CoC."""
+def list_rows(surface: Floats, top: int, bottom: int, column: Integers, light: Floats, coc: Floats) -> None:
+    """Fill lists with the pixels of rows of ``surface 5 H W`` that have one; ``light`` is ``3 P``."""
     found = 0
     for y in range(top, bottom):
         for x in range(surface.shape[2]):

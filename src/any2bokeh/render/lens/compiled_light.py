@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from any2bokeh.jit import compiled
 from any2bokeh.optics.light import Light, from_linear, to_linear
 from any2bokeh.render.lens.reference import HIGHLIGHT_FROM_PX, HIGHLIGHT_FULL_PX
+from any2bokeh.render.lens.surfaces import Ground
 
 Floats = NDArray[np.float32]
+Number = np.float32
 
 STEPS = 2048  # of a table, which stays in the fastest cache; interpolated, its error is below 1e-6
 
@@ -30,12 +32,13 @@ def code_table(light: Light) -> Floats:
 
 
 @compiled
-def linearize_rows(sharp, table, top, bottom, linear, margin):  # type: ignore[no-untyped-def]
-    """Fill rows of ``linear 3 H W``, which has a border of ``margin``, from code values."""
-    width = sharp.shape[2]
+def linearize_rows(ground: Ground, table: Floats, top: int, bottom: int) -> None:
+    """Fill rows ``top`` to ``bottom`` of ``ground.linear`` from code values, by ``linear_table``."""
+    width, margin = ground.sharp.shape[2], ground.margin
     for channel in range(3):
         for y in range(top, bottom):
-            codes, light = sharp[channel, y], linear[channel, y + margin, margin : margin + width]
+            codes = ground.sharp[channel, y]
+            light = ground.linear[channel, y + margin, margin : margin + width]
             for x in range(width):
                 place = min(max(codes[x], np.float32(0)), np.float32(1)) * np.float32(STEPS)
                 index = np.uint32(place)
@@ -44,8 +47,9 @@ def linearize_rows(sharp, table, top, bottom, linear, margin):  # type: ignore[n
 
 
 @compiled
-def raise_rows(sharp, coc, gain, threshold, top, bottom, linear, margin):  # type: ignore[no-untyped-def]
-    """Make clipped lights brighter, as ``reference.raise_highlights``, in rows of ``linear 3 H W``."""
+def raise_rows(ground: Ground, gain: Number, threshold: Number, top: int, bottom: int) -> None:
+    """Make clipped lights brighter, as ``reference.raise_highlights``, in rows of ``ground.linear``."""
+    sharp, coc, linear, margin = ground.sharp, ground.coc, ground.linear, ground.margin
     room = max(np.float32(1) - threshold, np.float32(1e-3))
     from_px, defocus_range = np.float32(HIGHLIGHT_FROM_PX), np.float32(HIGHLIGHT_FULL_PX - HIGHLIGHT_FROM_PX)
     for y in range(top, bottom):
@@ -54,16 +58,20 @@ def raise_rows(sharp, coc, gain, threshold, top, bottom, linear, margin):  # typ
             if brightest > threshold:
                 excess = min((brightest - threshold) / room, np.float32(1))
                 defocus = min(max((abs(coc[y, x]) - from_px) / defocus_range, np.float32(0)), np.float32(1))
-                factor = np.float32(1) + gain * defocus * excess * excess * (
-                    np.float32(3) - np.float32(2) * excess
-                )
+                smooth = excess * excess * (np.float32(3) - np.float32(2) * excess)
+                factor = np.float32(1) + gain * defocus * smooth
                 for channel in range(3):
                     linear[channel, y + margin, x + margin] *= factor
 
 
 @compiled
-def encode_row(light, scale, touched, sharp, table, line, out):  # type: ignore[no-untyped-def]
-    """Fill a row with the codes of ``light * scale`` where ``touched`` is 1, with ``sharp`` where it is 0."""
+def encode_row(
+    light: Floats, scale: Floats, touched: Floats, sharp: Floats, table: Floats, line: Floats, out: Floats
+) -> None:
+    """Fill a row with the codes of ``light * scale`` where ``touched`` is 1, with ``sharp`` where it is 0.
+
+    The codes are by ``code_table``; ``line`` is working memory for a row.
+    """
     for x in range(len(out)):
         level = min(max(light[x] * scale[x], np.float32(0)), np.float32(1))
         line[x] = np.sqrt(np.sqrt(level)) * np.float32(STEPS)

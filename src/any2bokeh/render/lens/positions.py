@@ -1,25 +1,30 @@
 """Where pixels lie between the layers, compiled: the rule of ``layers.layer_positions``."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from any2bokeh.jit import compiled
 from any2bokeh.render.lens.layers import BOX_VARIANCE, FULL_SIZE_RADIUS_PX, ROUNDING
+from any2bokeh.render.lens.surfaces import BLOCK, Ground, Sparse
+
+Floats = NDArray[np.float32]
+Flags = NDArray[np.bool_]
+Number = np.float32
 
 REGULAR_PX = 4 * FULL_SIZE_RADIUS_PX  # up to here layers are 1 px apart
-BLOCK = 16  # side of the squares of which is known which layers lie in them
 
 
 @compiled
-def place_rows(coc, radii, top, bottom, position, margin, is_present):  # type: ignore[no-untyped-def]
-    """Fill rows of ``position H W``, which has a border of ``margin``, and of ``is_present``.
+def place_rows(ground: Ground, radii: Floats, top: int, bottom: int) -> None:
+    """Fill rows ``top`` to ``bottom`` of ``ground.position``, and mark the layers in ``ground.is_present``.
 
-    That says (blocks down, blocks across, layers) which layers lie in which blocks. ``top`` begins a block.
+    ``radii`` are those of the layers [px], nearest first. ``top`` begins a block.
     """
-    width = coc.shape[1]
-    in_focus = np.searchsorted(radii, np.float32(0))
+    coc, position, margin, width = ground.coc, ground.position, ground.margin, ground.coc.shape[1]
+    in_focus = int(np.searchsorted(radii, np.float32(0)))
     for y in range(top, bottom):
         out = position[y + margin, margin : margin + width]
-        own, present = coc[y], is_present[y // BLOCK]
+        own, present = coc[y], ground.is_present[y // BLOCK]
         is_regular = True  # between layers 1 px apart
         for x in range(width):
             out[x] = own[x] + np.float32(in_focus)
@@ -37,16 +42,17 @@ def place_rows(coc, radii, top, bottom, position, margin, is_present):  # type: 
 
 
 @compiled
-def place_list(coc, radii, first, column, stride, position, is_present):  # type: ignore[no-untyped-def]
-    """The same for a list of pixels of a grid of every ``stride``-th: row y has ``first[y]`` to ``first[y + 1]``."""
-    in_focus = np.searchsorted(radii, np.float32(0))
+def place_list(surface: Sparse, radii: Floats, is_present: Flags) -> None:
+    """Fill ``surface.position``, and mark the layers in ``is_present``; ``radii`` as for ``place_rows``."""
+    in_focus = int(np.searchsorted(radii, np.float32(0)))
     blocks_down, blocks_across = is_present.shape[:2]
-    for y in range(len(first) - 1):
-        for entry in range(first[y], first[y + 1]):
-            place = _place(coc[entry], radii, in_focus)
-            position[entry] = place
+    stride = surface.stride
+    for y in range(len(surface.first) - 1):
+        for entry in range(surface.first[y], surface.first[y + 1]):
+            place = _place(surface.coc[entry], radii, in_focus)
+            surface.position[entry] = place
             low = int(place)
-            top, left = y * stride, column[entry] * stride
+            top, left = y * stride, surface.column[entry] * stride
             for row in range(top // BLOCK, min((top + stride - 1) // BLOCK + 1, blocks_down)):
                 for across in range(left // BLOCK, min((left + stride - 1) // BLOCK + 1, blocks_across)):
                     is_present[row, across, low] = True
@@ -55,7 +61,8 @@ def place_list(coc, radii, first, column, stride, position, is_present):  # type
 
 
 @compiled
-def _place(coc, radii, in_focus):  # type: ignore[no-untyped-def]
+def _place(coc: Number, radii: Floats, in_focus: int) -> Number:
+    """Where a CoC lies between the layers, of which ``in_focus`` is the one of radius 0."""
     last = len(radii) - 2
     index = min(max(in_focus + int(np.floor(coc)), 0), last)  # most layers are 1 px apart
     while index < last and radii[index + 1] <= coc:

@@ -172,7 +172,7 @@ def draw_surfaces(
 
 
 def layer_kernel(layer: Layer, settings: LensSettings, pixel_aspect: float) -> Tensor:
-    """The aperture's image for a layer, in its cells. Seen from behind the focal plane the aperture is upright."""
+    """The aperture's image for a layer, in its cells. Behind the focal plane the aperture is upright."""
     radius = layer.aperture_radius_px / layer.cell_px
     kernel = aperture_kernel(round(radius / pixel_aspect, 4), round(radius, 4), settings)
     return kernel if layer.radius_px >= 0 else kernel.flip(0, 1)
@@ -284,7 +284,7 @@ def blur(planes: Tensor, kernel: Tensor) -> Tensor:
 
 
 def _margin(layer: Layer, side: int) -> int:
-    """How far around a strip a layer is needed [px] for a kernel of ``side`` cells, and one to interpolate from."""
+    """How far around a strip a layer is needed [px]: half a kernel of ``side`` cells, one to interpolate."""
     return (side // 2 + (layer.cell_px > 1)) * layer.cell_px
 
 

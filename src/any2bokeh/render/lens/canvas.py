@@ -1,0 +1,182 @@
+"""A tile on which blurred layers are laid, nearest first."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from any2bokeh.jit import compiled
+from any2bokeh.render.lens.cut import Cells, Span
+from any2bokeh.render.lens.enlarge import enlarge_row
+from any2bokeh.render.lens.reference import NEIGHBOURS
+from any2bokeh.render.lens.stack import Stack
+
+Floats = NDArray[np.float32]
+Flags = NDArray[np.bool_]
+
+REMEMBERED = 6  # layers in front whose coverage can still count
+OPAQUE = 1e-6  # a pixel less open than this shows nothing of what is behind
+TRACE = 1e-6  # coverage that light is divided by at least
+
+
+class Canvas(NamedTuple):
+    """A tile's light, how open it still is, and the layers laid last: the k-th is in slot k % REMEMBERED."""
+
+    light: Floats  # 3 rows columns
+    open_now: Floats  # rows columns: 1 where nothing lies yet, 0 where nothing behind is seen
+    open_in_front: Floats  # rows columns; of the layer in focus
+    is_open: Flags  # rows
+    passed_px: Floats  # slots; radius of each of the layers
+    passed_open: Floats  # slots rows columns; open_now after it
+    passed_own: Floats  # slots rows columns; its coverage
+
+
+@compiled
+def make_canvas(rows: int, columns: int) -> Canvas:
+    """A canvas for tiles of so many rows and at most so many columns, not filled."""
+    return Canvas(
+        np.empty((3, rows, columns), np.float32),
+        np.empty((rows, columns), np.float32),
+        np.empty((rows, columns), np.float32),
+        np.empty(rows, np.bool_),
+        np.empty(REMEMBERED, np.float32),
+        np.empty((REMEMBERED, rows, columns), np.float32),
+        np.empty((REMEMBERED, rows, columns), np.float32),
+    )
+
+
+@compiled
+def lay(
+    canvas: Canvas, stack: Stack, layer: int, laid: int, blurred: Cells, columns: int, line: Floats
+) -> None:
+    """Lay a blurred layer on the first ``columns``, behind those ``laid``, as in ``reference._compose``.
+
+    ``line`` is working memory: a row of ``blurred`` or two of the tile, and at its end four more of the tile.
+    """
+    cell, radius_px = stack.cell_px[layer], stack.radius_px[layer]
+    window = np.float32(NEIGHBOURS) * stack.spacing_px[layer]
+    first_beside = laid  # the layers from this one on belong to the same surface
+    while first_beside > max(0, laid - REMEMBERED + 1) and (
+        radius_px - canvas.passed_px[(first_beside - 1) % REMEMBERED] < window
+    ):
+        first_beside -= 1
+    slot = laid % REMEMBERED
+    canvas.passed_px[slot] = radius_px
+    wide = line[len(line) - 4 * columns :]
+    for row in range(len(canvas.is_open)):
+        if not canvas.is_open[row]:
+            continue
+        _pass(canvas, slot, row)
+        left, right = _seen_columns(blurred, row, cell, columns)
+        if left >= right:
+            continue
+        if cell == 1:
+            source = blurred.values[row]
+        else:
+            enlarge_row(blurred.values, row, cell, (left, right), line, wide)
+            source = wide
+        pitch = len(source) // 4
+        own = source[3 * pitch + left : 3 * pitch + right]
+        passed_own, seen = canvas.passed_own[slot, row, left:right], line[: right - left]
+        _clip(own, passed_own)
+        _find_seen(canvas, (first_beside, laid), row, left, line[columns:], seen)
+        _close(canvas.open_now[row, left:right], seen, canvas.passed_open[slot, row, left:right])
+        _divide(seen, own)
+        for channel in range(3):
+            colour = source[channel * pitch + left : channel * pitch + right]
+            _add_light(canvas.light[channel, row, left:right], seen, colour)
+        canvas.is_open[row] = _is_open(canvas.open_now[row])
+
+
+@compiled
+def _pass(canvas: Canvas, slot: int, row: int) -> None:
+    """Remember a row of a layer on which nothing lies."""
+    own, open_now = canvas.passed_own[slot, row], canvas.open_now[row]
+    passed_open = canvas.passed_open[slot, row]
+    for x in range(len(own)):
+        own[x] = np.float32(0)
+    for x in range(len(own)):
+        passed_open[x] = open_now[x]
+
+
+@compiled
+def _seen_columns(blurred: Cells, row: int, cell: int, columns: int) -> Span:
+    """Between which columns of a row of the tile anything of the blurred layer is."""
+    start, stop = blurred.start, blurred.stop
+    if cell == 1:
+        return min(start[row], columns), min(stop[row], columns)
+    upper = int((row + 0.5) / cell + 0.5)
+    left, right = columns, 0
+    for line in range(upper, upper + 2):
+        if start[line] < stop[line]:
+            left, right = min(left, (start[line] - 2) * cell), max(right, stop[line] * cell)
+    return max(left, 0), min(right, columns)
+
+
+# What follows are short loops over few rows, none of which takes the minimum in place: only such loops become
+# vector instructions.
+
+
+@compiled
+def _clip(own: Floats, coverage: Floats) -> None:
+    """Fill ``coverage`` with a layer's own, 1 at most: a sum of shares may be more by rounding."""
+    for x in range(len(own)):
+        coverage[x] = min(own[x], np.float32(1))
+
+
+@compiled
+def _find_seen(canvas: Canvas, beside: Span, row: int, left: int, line: Floats, seen: Floats) -> None:
+    """Fill ``seen`` with how much the layer laid now gets of a row's pixels, from ``left`` on.
+
+    ``beside`` is the first of the layers of its surface, and the layer itself.
+    """
+    first, laid = beside
+    coverage = canvas.passed_own[laid % REMEMBERED, row, left:]
+    for x in range(len(seen)):
+        line[x] = np.float32(1)
+    for passed in range(first, laid):
+        own = canvas.passed_own[passed % REMEMBERED, row, left:]
+        for x in range(len(seen)):
+            line[x] -= own[x]
+    if first:
+        before = canvas.passed_open[(first - 1) % REMEMBERED, row, left:]
+        for x in range(len(seen)):
+            line[x] = min(coverage[x], max(line[x], np.float32(0))) * before[x]
+    else:
+        for x in range(len(seen)):
+            line[x] = min(coverage[x], max(line[x], np.float32(0)))
+    open_now = canvas.open_now[row, left:]
+    for x in range(len(seen)):
+        seen[x] = min(line[x], open_now[x])
+
+
+@compiled
+def _close(open_now: Floats, seen: Floats, passed_open: Floats) -> None:
+    """Take ``seen`` off what is open, and remember what is left."""
+    for x in range(len(seen)):
+        open_now[x] -= seen[x]
+    for x in range(len(seen)):
+        passed_open[x] = open_now[x]
+
+
+@compiled
+def _is_open(open_now: Floats) -> bool:
+    """Whether anything behind a row can be seen."""
+    total = np.float32(0)
+    for x in range(len(open_now)):
+        total += abs(open_now[x])
+    return bool(total > OPAQUE * len(open_now))
+
+
+@compiled
+def _divide(seen: Floats, own: Floats) -> None:
+    """Divide by a layer's own coverage, by which its light is multiplied already."""
+    for x in range(len(seen)):
+        seen[x] /= max(own[x], np.float32(TRACE))
+
+
+@compiled
+def _add_light(light: Floats, seen: Floats, colour: Floats) -> None:
+    """Add a channel of what is seen of a layer."""
+    for x in range(len(seen)):
+        light[x] += seen[x] * colour[x]

@@ -1,0 +1,192 @@
+"""One layer of a tile cut out of the frame, in pixels or in cells of several."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from any2bokeh.jit import compiled
+from any2bokeh.render.lens.surfaces import BLOCK, Ground, Sparse, Surfaces
+
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
+Span = tuple[int, int]  # the first column of some, and the one behind the last
+
+
+class Grid(NamedTuple):
+    """Where the cells of a layer lie: they are ``cell`` px wide and begin at row ``top``, column ``left``."""
+
+    layer: int
+    cell: int
+    top: int
+    left: int
+
+
+class Cells(NamedTuple):
+    """One layer of a tile, cell by cell.
+
+    ``values`` is ``rows 4 x columns``: a row's red, green, blue (light times coverage), and its coverage. In
+    each row there is nothing before column ``start`` and from column ``stop`` on.
+    """
+
+    values: Floats
+    start: Integers
+    stop: Integers
+
+
+@compiled
+def cut_layer(surfaces: Surfaces, grid: Grid, cells: Cells, line: Floats) -> None:
+    """Fill ``cells`` with what lies on the layer; their last column is not used.
+
+    Outside the frame is what its ``Ground`` has there; of the other surfaces the border is replicated.
+    ``line`` is working memory for two rows of the grid's pixels.
+    """
+    ground, cell = surfaces.ground, grid.cell
+    right_end = grid.left + (cells.values.shape[1] // 4 - 1) * cell
+    start, stop = cells.start, cells.stop
+    for row in range(cells.values.shape[0]):
+        out, top = cells.values[row], grid.top + row * cell
+        left, right = _extent(ground, grid, top, right_end)
+        start[row], stop[row] = (left - grid.left) // cell, -(-(right - grid.left) // cell)
+        if right <= left:
+            continue
+        if cell > 1:
+            out[:] = 0.0
+        left, right = grid.left + start[row] * cell, grid.left + stop[row] * cell
+        for y in range(top, top + cell):
+            if cell == 1:
+                _cut_row(ground, grid, y, start[row], stop[row], out)
+            else:
+                _add_row(ground, grid, y, (left, right), line, out)
+            _add_sparse(surfaces.fringe, ground.coc, grid, y, (left, right), out)
+            _add_sparse(surfaces.hidden, ground.coc, grid, y, (left, right), out)
+        if cell > 1:
+            out *= np.float32(1 / (cell * cell))
+
+
+@compiled
+def _extent(ground: Ground, grid: Grid, top: int, right: int) -> Span:
+    """Columns of the frame outside of which no block has the layer, ``right`` at most.
+
+    That is for the row of cells that begins at row ``top`` of the frame.
+    """
+    left, bottom, (height, width) = grid.left, top + grid.cell, ground.coc.shape
+    blocks_across = ground.is_present.shape[1]
+    first, last = blocks_across, -1
+    lowest, highest = min(max(left, 0), width - 1) // BLOCK, min(max(right - 1, 0), width - 1) // BLOCK
+    upper, lower = min(max(top, 0), height - 1) // BLOCK, min(max(bottom - 1, 0), height - 1) // BLOCK
+    for down in range(upper, lower + 1):
+        here = ground.is_present[down]
+        for across in range(lowest, highest + 1):
+            if here[across, grid.layer]:
+                first, last = min(first, across), max(last, across)
+    if last < 0:
+        return left, left
+    start = left if first == 0 else max(first * BLOCK, left)
+    stop = right if last == blocks_across - 1 else min((last + 1) * BLOCK, right)
+    return start, stop
+
+
+@compiled
+def _cut_row(ground: Ground, grid: Grid, y: int, start: int, stop: int, out: Floats) -> None:
+    """Fill a row of cells of 1 px with row ``y`` of the frame, from ``start`` to ``stop``; 0 beside."""
+    columns, layer = len(out) // 4, np.float32(grid.layer)
+    row, left = y + ground.margin, grid.left + start + ground.margin
+    position = ground.position[row, left:]
+    coverage = out[3 * columns + start : 3 * columns + stop]
+    for x in range(len(coverage)):
+        coverage[x] = max(np.float32(1) - abs(position[x] - layer), np.float32(0))
+    for channel in range(3):
+        light = ground.linear[channel, row, left:]
+        covered = out[channel * columns + start : channel * columns + stop]
+        for x in range(len(covered)):
+            covered[x] = coverage[x] * light[x]
+    for channel in range(4):
+        out[channel * columns : channel * columns + start] = 0.0
+        out[channel * columns + stop : (channel + 1) * columns] = 0.0
+
+
+@compiled
+def _add_row(ground: Ground, grid: Grid, y: int, span: Span, line: Floats, out: Floats) -> None:
+    """Add row ``y`` of the frame to a row of cells, where blocks have any on the layer.
+
+    ``span`` is the columns of the frame to look at, whole cells.
+    """
+    columns, row, width = len(out) // 4, y + ground.margin, ground.coc.shape[1]
+    cell, layer, (left, right) = grid.cell, grid.layer, span
+    here = ground.is_present[min(max(y, 0), ground.coc.shape[0] - 1) // BLOCK]
+    position, light = ground.position[row], ground.linear[:, row]
+    share, product = line[: right - left], line[right - left :]
+    x = left
+    while x < right:
+        block = min(max(x, 0), width - 1) // BLOCK
+        end = x
+        if cell > BLOCK:
+            end = right
+        while end < right and here[min(max(end, 0), width - 1) // BLOCK, layer] == here[block, layer]:
+            end = min((end // BLOCK + 1) * BLOCK, right)
+        if cell > BLOCK or here[block, layer]:
+            first, count = (x - grid.left) // cell, (end - x) // cell
+            pixel = x + ground.margin
+            for i in range(end - x):
+                share[i] = max(np.float32(1) - abs(position[pixel + i] - np.float32(layer)), np.float32(0))
+            for channel in range(3):
+                own = light[channel, pixel : pixel + end - x]
+                for i in range(end - x):
+                    product[i] = share[i] * own[i]
+                _pool(product, cell, out[channel * columns + first : channel * columns + first + count])
+            _pool(share, cell, out[3 * columns + first : 3 * columns + first + count])
+        x = end
+
+
+@compiled
+def _pool(values: Floats, cell: int, out: Floats) -> None:
+    """Add to every cell the values of its ``cell`` pixels."""
+    if cell == 2:
+        for at in range(len(out)):
+            out[at] += values[2 * at] + values[2 * at + 1]
+    elif cell == 4:
+        for at in range(len(out)):
+            out[at] += (values[4 * at] + values[4 * at + 1]) + (values[4 * at + 2] + values[4 * at + 3])
+    else:
+        for at in range(len(out)):
+            for phase in range(cell):
+                out[at] += values[at * cell + phase]
+
+
+@compiled
+def _add_sparse(surface: Sparse, coc: Floats, grid: Grid, y: int, span: Span, out: Floats) -> None:
+    """Add to a row of cells what a sparse surface has on the layer in row ``y`` of the frame.
+
+    ``span`` is the columns of the frame to look at. ``coc H W`` is the frame's: the surface is behind it.
+    """
+    height, width = coc.shape
+    stride, columns, (left, right) = surface.stride, len(out) // 4, span
+    y = min(max(y, 0), height - 1)
+    first, last = surface.first[y // stride], surface.first[y // stride + 1]
+    lowest = max(left, 0) // stride
+    while first < last:  # the first entry in reach
+        middle = (first + last) // 2
+        if surface.column[middle] < lowest:
+            first = middle + 1
+        else:
+            last = middle
+    for entry in range(first, surface.first[y // stride + 1]):
+        column = surface.column[entry] * stride
+        if column >= right:
+            break
+        distance = abs(surface.position[entry] - np.float32(grid.layer))
+        share = (np.float32(1) - distance) * surface.coverage[entry]
+        if share <= 0:
+            continue
+        for x in range(column, min(column + stride, width)):
+            if surface.coc[entry] < coc[y, x] + surface.behind_px:
+                continue
+            start = left if x == 0 else max(x, left)
+            stop = right if x == width - 1 else min(x + 1, right)
+            for pixel in range(start, stop):
+                at = (pixel - grid.left) // grid.cell
+                out[at] += share * surface.light[0, entry]
+                out[columns + at] += share * surface.light[1, entry]
+                out[2 * columns + at] += share * surface.light[2, entry]
+                out[3 * columns + at] += share
