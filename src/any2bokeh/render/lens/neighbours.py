@@ -72,7 +72,7 @@ def recall_points(
 def recall_outside(
     linear: Tensor, disparity: Tensor, neighbours: list[Neighbour], scale: CocScale, margin: int
 ) -> tuple[Tensor, Tensor]:
-    """A picture ``3 H W`` and its disparity ``H W``, the ``margin`` around the frame filled where it was seen.
+    """A picture ``3 H W`` and its disparity ``H W``, the ``margin`` around the frame filled where seen.
 
     A point outside the frame is looked up with the disparity that it is given, again with the one found
     there, and so on: where that settles, the neighbour has seen it.
