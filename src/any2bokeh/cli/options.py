@@ -125,7 +125,7 @@ OPTIONS: dict[object, dict[str, Any]] = {
             accepted=settings.HIGHLIGHT_THRESHOLD,
         ),
         "quality": option(
-            "--quality", help="best also looks into the frames around for what things hide; slower."
+            "--quality", help="With best, what things hide is looked for in the frames around; slower."
         ),
     },
     settings.TimeRange: {

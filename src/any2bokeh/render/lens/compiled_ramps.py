@@ -17,7 +17,7 @@ assert WINDOW_PX == 3  # the loops below write seven places out: only so they be
 
 @compiled
 def mark_ramps(coc: Floats, top: int, bottom: int, on_ramp: Marks) -> int:
-    """Fill rows of ``on_ramp H W`` with 1 where pixels of ``coc H W`` lie on ramps, else 0; return their number."""
+    """Fill rows of ``on_ramp H W``, 1 where a pixel of ``coc H W`` lies on a ramp, else 0. Return how many."""
     width = coc.shape[1]
     line = np.empty(width + 2 * WINDOW_PX, np.float32)
     nearest, farthest = np.empty(width, np.float32), np.empty(width, np.float32)
@@ -51,9 +51,10 @@ def snap_rows(coc: Floats, on_ramp: Marks, top: int, bottom: int, snapped: Float
 
 @compiled
 def _nearer_end(coc: Floats, y: int, x: int) -> np.float32:
-    """The smallest or the largest value around a pixel, whichever is closer; its own if both are one surface."""
+    """The smallest or largest value around a pixel, whichever is closer; its own if both are one surface."""
     height, width = coc.shape
-    own = nearest = farthest = coc[y, x]
+    own: np.float32 = coc[y, x]
+    nearest, farthest = own, own
     for row in range(max(y - WINDOW_PX, 0), min(y + WINDOW_PX + 1, height)):
         for column in range(max(x - WINDOW_PX, 0), min(x + WINDOW_PX + 1, width)):
             nearest, farthest = min(nearest, coc[row, column]), max(farthest, coc[row, column])
@@ -94,7 +95,7 @@ def _largest_around(coc: Floats, y: int, line: Floats, out: Floats) -> None:
 
 @compiled
 def _is_on_ramp(coc: Floats, y: int, x: int, least_rise: np.float32) -> bool:
-    """Whether a pixel lies within three steady steps along an axis that rise enough, and no farther than that."""
+    """Whether a pixel lies within three steady steps along an axis that rise enough, and go no farther."""
     values = np.empty(5, np.float32)
     for axis in range(len(DOWN)):
         for place in range(5):
@@ -118,4 +119,5 @@ def _is_on_ramp(coc: Floats, y: int, x: int, least_rise: np.float32) -> bool:
 @compiled
 def _at(coc: Floats, y: int, x: int) -> np.float32:
     """The value at a place, or at the border beside it."""
-    return coc[min(max(y, 0), coc.shape[0] - 1), min(max(x, 0), coc.shape[1] - 1)]
+    value: np.float32 = coc[min(max(y, 0), coc.shape[0] - 1), min(max(x, 0), coc.shape[1] - 1)]
+    return value

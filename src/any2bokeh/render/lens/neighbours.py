@@ -51,7 +51,7 @@ def recall_hidden(hidden: Surface, neighbours: list[Neighbour], scale: CocScale,
 def recall_points(
     x: Tensor, y: Tensor, coc: Tensor, linear: Tensor, neighbours: list[Neighbour], scale: CocScale
 ) -> Tensor:
-    """The light (``3 P``) of P points that are hidden in a frame, as neighbouring frames saw it, else ``linear``.
+    """The light ``3 P`` of P points hidden in a frame, as neighbouring frames saw it, else ``linear``.
 
     Each point is looked up where its surface has moved to. Its colour there is taken if the disparity is
     that of the surface; frames count by the inverse square of their distance. ``x`` and ``y`` are pixels

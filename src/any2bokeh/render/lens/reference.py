@@ -94,13 +94,7 @@ class LensRenderer:
         """What ``refocus`` gives, with what the frames around show of hidden things and the surroundings."""
         if view.coc.abs().max() < IN_FOCUS_PX:
             return view.scene.sharp
-        margin = math.ceil(float(view.coc.abs().max())) + 1
-        sides = (margin,) * 4
-        light = pad(view.linear, sides, mode="replicate")
-        soften_border(light, view.linear, view.coc, margin)
-        disparity = pad(view.disparity[None], sides, mode="replicate")[0]
-        light, disparity = recall_outside(light, disparity, neighbours, view.scale, margin)
-        coc = view.scale.coc(disparity)
+        light, coc, margin = self._with_surroundings(view, neighbours)
         nearest, fringe, hidden = find_surfaces(light, coc)
         hidden = recall_hidden(hidden, neighbours, view.scale, margin)
         blurred, touched = draw_surfaces(
@@ -108,6 +102,16 @@ class LensRenderer:
         )
         inner = (..., slice(margin, -margin), slice(margin, -margin))
         return self._encode(view.scene, blurred[inner], touched[inner])
+
+    def _with_surroundings(self, view: View, neighbours: list[Neighbour]) -> tuple[Tensor, Tensor, int]:
+        """Light ``3 H W`` and CoC ``H W`` of a frame and what lies around it, and how far that reaches."""
+        margin = math.ceil(float(view.coc.abs().max())) + 1
+        sides = (margin,) * 4
+        light = pad(view.linear, sides, mode="replicate")
+        soften_border(light, view.linear, view.coc, margin)
+        disparity = pad(view.disparity[None], sides, mode="replicate")[0]
+        light, disparity = recall_outside(light, disparity, neighbours, view.scale, margin)
+        return light, view.scale.coc(disparity), margin
 
     def _coc_scale(self, scene: Scene) -> CocScale:
         height, width = scene.sharp.shape[1:]

@@ -46,6 +46,11 @@ class Sparse(NamedTuple):
     coc: Floats
     position: Floats
 
+    @property
+    def row(self) -> Integers:
+        """The row of the grid that each entry lies in."""
+        return np.repeat(np.arange(len(self.first) - 1), np.diff(self.first))
+
 
 class Surfaces(NamedTuple):
     """All of a scene: the frame, what its edge pixels show of nearer surfaces, and what is hidden behind."""

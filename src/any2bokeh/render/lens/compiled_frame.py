@@ -1,0 +1,164 @@
+"""One frame's way through the compiled lens, step by step."""
+
+from collections.abc import Callable, Iterable
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from any2bokeh.render.lens.compiled_border import soften_border
+from any2bokeh.render.lens.compiled_edges import EdgePixels, mark_edges, unmix_rows
+from any2bokeh.render.lens.compiled_hidden import farthest_in_reach, grow_rows, list_rows, search_rows
+from any2bokeh.render.lens.compiled_light import linearize_rows, raise_rows
+from any2bokeh.render.lens.edges import EDGE_STEP_PX
+from any2bokeh.render.lens.hidden import search_stride
+from any2bokeh.render.lens.positions import place_list, place_rows
+from any2bokeh.render.lens.stack import Stack
+from any2bokeh.render.lens.surfaces import BLOCK, Ground, Sparse, Surfaces
+from any2bokeh.render.lens.tiles import compose_band
+from any2bokeh.settings import LensSettings
+
+Floats = NDArray[np.float32]
+
+BAND_ROWS = 64  # a band is one task for a thread
+# Rows of a tile, and columns for each of them. Rows are a multiple of every layer's cells, or the cells of
+# neighbouring tiles would not meet: those of 64 px and more come with tiles that have been doubled.
+TILE_ROWS, TILE_SHAPE = 96, 4
+WIDE_REACH_PX = 40  # wider apertures get larger tiles, else most work is done around them
+
+
+class CompiledFrame:
+    """One frame on its way through the lens: ``sharp 3 H W`` in code values, ``coc H W`` in pixels.
+
+    Bands of rows are worked on in parallel by ``run``; ``room`` gives memory that is used again.
+    """
+
+    def __init__(
+        self,
+        run: Callable[..., Iterable[Any]],
+        room: Callable[[str, tuple[int, ...]], Floats],
+        sharp: Floats,
+        coc: Floats,
+        stack: Stack,
+    ) -> None:
+        self.run, self.room, self.stack = run, room, stack
+        self.height, self.width = coc.shape
+        margin = stack.reach_px
+        bordered = self.height + 2 * margin, self.width + 2 * margin
+        linear, position = room("linear", (3, *bordered)), room("position", bordered)
+        blocks = -(-self.height // BLOCK), -(-self.width // BLOCK)
+        is_present = np.zeros((*blocks, len(stack.radius_px)), np.bool_)
+        self.ground = Ground(sharp, coc, linear, position, margin, is_present)
+        inside = slice(margin, margin + self.height), slice(margin, margin + self.width)
+        self.linear = linear[:, *inside]  # without the border
+
+    def _in_bands(self, step: Callable[[int, int], object], rows: int, at_once: int = BAND_ROWS) -> list[Any]:
+        """Run a step on bands of so many rows; return what it returned for each."""
+        tops = range(0, rows, at_once)
+        return list(self.run(step, tops, [min(top + at_once, rows) for top in tops]))
+
+    def linearize(self, table: Floats, settings: LensSettings) -> None:
+        """Fill ``linear`` and ``position`` of the ground, without their border, and mark its layers."""
+        gain, threshold = np.float32(settings.highlights), np.float32(settings.highlight_threshold)
+
+        def step(top: int, bottom: int) -> None:
+            linearize_rows(self.ground, table, top, bottom)
+            if gain:
+                raise_rows(self.ground, gain, threshold, top, bottom)
+            place_rows(self.ground, self.stack.radius_px, top, bottom)
+
+        self._in_bands(step, self.height)
+
+    def take(self, light: Floats) -> None:
+        """The same with given light ``3 H W``."""
+
+        def step(top: int, bottom: int) -> None:
+            self.linear[:, top:bottom] = light[:, top:bottom]
+            place_rows(self.ground, self.stack.radius_px, top, bottom)
+
+        self._in_bands(step, self.height)
+
+    def unmix_edges(self) -> Sparse:
+        """Take the nearer surface's colour out of edge pixels in ``linear``, and return it."""
+        marks = np.empty((self.height, self.width), np.uint8)
+        coc = self.ground.coc
+        counts = self._in_bands(lambda top, bottom: mark_edges(coc, top, bottom, marks), self.height)
+        ends = list(accumulate(counts))
+        rows, columns = np.empty((2, ends[-1]), np.int64)
+        background, front = np.empty((2, 3, ends[-1]), np.float32)
+        share, near = np.empty((2, ends[-1]), np.float32)
+
+        def step(top: int, bottom: int) -> None:
+            band = top // BAND_ROWS
+            own = slice(ends[band] - counts[band], ends[band])
+            found = EdgePixels(
+                rows[own], columns[own], background[:, own], front[:, own], share[own], near[own]
+            )
+            unmix_rows(self.linear, coc, marks, top, bottom, found)
+
+        self._in_bands(step, self.height)
+        self.linear[:, rows, columns] = background
+        first = np.searchsorted(rows, np.arange(self.height + 1))
+        return self._placed(Sparse(1, -np.inf, first, columns, front, share, near, np.empty_like(near)))
+
+    def find_hidden(self, reach_px: float) -> Sparse:
+        """What lies just behind the pixels near edges."""
+        stride = search_stride(self.height, self.width)
+        light = self.linear[:, ::stride, ::stride]
+        coc = np.ascontiguousarray(self.ground.coc[::stride, ::stride])
+        reach = max(1, min(int(reach_px / stride), max(coc.shape)))
+        farthest = farthest_in_reach(coc, reach)
+        found = self.room("found", (5, *coc.shape))
+        around = np.pad(coc, reach, constant_values=-np.inf)
+        counts = self._in_bands(
+            lambda top, bottom: search_rows(light, around, farthest, reach, top, bottom, found), len(coc)
+        )
+        if stride > 1:
+            grown = self.room("grown", found.shape)
+            counts = self._in_bands(lambda top, bottom: grow_rows(found, top, bottom, grown), len(coc))
+            found = grown
+        ends = list(accumulate(counts))
+        columns, colours = np.empty(ends[-1], np.int64), np.empty((3, ends[-1]), np.float32)
+        depths, position = np.empty((2, ends[-1]), np.float32)
+
+        def step(top: int, bottom: int) -> None:
+            band = top // BAND_ROWS
+            own = slice(ends[band] - counts[band], ends[band])
+            list_rows(found, top, bottom, columns[own], colours[:, own], depths[own])
+
+        self._in_bands(step, len(coc))
+        first = np.concatenate([[0], np.cumsum(np.count_nonzero(found[4], axis=1))])
+        coverage = np.ones_like(depths)
+        return self._placed(Sparse(stride, EDGE_STEP_PX, first, columns, colours, coverage, depths, position))
+
+    def _placed(self, surface: Sparse) -> Sparse:
+        """``surface`` with its ``position`` filled; its layers are marked as present."""
+        place_list(surface, self.stack.radius_px, self.ground.is_present)
+        return surface
+
+    def _continue_border(self) -> None:
+        """Continue the frame beyond its border, as ``reference.soften_border``."""
+        margin = self.ground.margin
+        right, bottom = margin + self.width, margin + self.height
+        for plane in (*self.ground.linear, self.ground.position):
+            plane[margin:bottom, :margin] = plane[margin:bottom, margin : margin + 1]
+            plane[margin:bottom, right:] = plane[margin:bottom, right - 1 : right]
+            plane[:margin] = plane[margin]
+            plane[bottom:] = plane[bottom - 1]
+        self._in_bands(lambda top, bottom: soften_border(self.ground, top, bottom), self.height + 2 * margin)
+
+    def compose(self, fringe: Sparse, hidden: Sparse, table: Floats) -> Floats:
+        """The picture ``3 H W`` through the lens, in code values."""
+        self._continue_border()
+        surfaces = Surfaces(self.ground, fringe, hidden)
+        picture = np.empty_like(self.ground.sharp)
+        tile = TILE_ROWS
+        while tile < 2 * self.ground.margin - 2 * WIDE_REACH_PX:
+            tile *= 2
+
+        def step(top: int, bottom: int) -> None:
+            compose_band(surfaces, self.stack, table, top, bottom, TILE_SHAPE * tile, picture)
+
+        self._in_bands(step, self.height, tile)
+        return picture
