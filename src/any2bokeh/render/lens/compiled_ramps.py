@@ -17,7 +17,7 @@ assert WINDOW_PX == 3  # the loops below write seven places out: only so they be
 
 @compiled
 def mark_ramps(coc: Floats, top: int, bottom: int, on_ramp: Marks) -> int:
-    """Fill rows of ``on_ramp H W``, 1 where a pixel of ``coc H W`` lies on a ramp, else 0. Return how many."""
+    """Fill rows of ``on_ramp H W``, 1 where a pixel of ``coc`` lies on a ramp, else 0. Return how many."""
     width = coc.shape[1]
     line = np.empty(width + 2 * WINDOW_PX, np.float32)
     nearest, farthest = np.empty(width, np.float32), np.empty(width, np.float32)
