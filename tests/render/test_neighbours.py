@@ -41,7 +41,7 @@ def clip(tracer: RayTracer) -> list[Scene]:
             blur_strength=FOCUS.blur_strength,
             pts=10 * frame + 3,
         )
-        for frame in range(5)
+        for frame in range(6)
     ]
 
 
@@ -77,7 +77,7 @@ def test_order_and_time_stamps_are_kept(clip: list[Scene]) -> None:
         assert [frame.pts for frame in frames] == [scene.pts for scene in clip[:count]]
 
 
-def test_two_scenes_are_read_ahead_and_no_more(clip: list[Scene]) -> None:
+def test_three_scenes_are_read_ahead_and_no_more(clip: list[Scene]) -> None:
     read: list[int] = []
 
     def scenes():  # type: ignore[no-untyped-def]
@@ -87,7 +87,7 @@ def test_two_scenes_are_read_ahead_and_no_more(clip: list[Scene]) -> None:
 
     rendered = LensRenderer(BEST, torch.device("cpu")).render(scenes())
     for done, _ in enumerate(rendered, start=1):
-        assert len(read) == min(done + 2, len(clip))
+        assert len(read) == min(done + 3, len(clip))
 
 
 def test_one_frame_alone_is_rendered_nearly_as_without_neighbours(clip: list[Scene]) -> None:

@@ -85,15 +85,15 @@ class CompiledLensRenderer(LensRenderer):
         frame = self._frame(pad(view.scene.sharp, (margin,) * 4, mode="replicate"), coc.numpy())
         frame.take(light.numpy())
         fringe, hidden = frame.unmix_edges(), frame.find_hidden(HIDDEN_REACH * _largest(coc.numpy()))
-        seen = recall_points(
+        seen, depths = recall_points(
             torch.from_numpy(hidden.column * hidden.stride - margin),
             torch.from_numpy(hidden.row * hidden.stride - margin),
-            torch.from_numpy(hidden.coc),
             torch.from_numpy(hidden.light),
+            torch.from_numpy(hidden.coc),
             neighbours,
             view.scale,
         )
-        hidden = hidden._replace(light=seen.numpy())
+        hidden = frame.placed(hidden._replace(light=seen.numpy(), coc=depths.numpy()))
         picture = torch.from_numpy(frame.compose(fringe, hidden, code_table(self.light)))
         return picture[:, margin:-margin, margin:-margin].contiguous()
 

@@ -100,7 +100,7 @@ class CompiledFrame:
         self._in_bands(step, self.height)
         self.linear[:, rows, columns] = background
         first = np.searchsorted(rows, np.arange(self.height + 1))
-        return self._placed(Sparse(1, -np.inf, first, columns, front, share, near, np.empty_like(near)))
+        return self.placed(Sparse(1, -np.inf, first, columns, front, share, near, np.empty_like(near)))
 
     def find_hidden(self, reach_px: float) -> Sparse:
         """What lies just behind the pixels near edges."""
@@ -130,9 +130,9 @@ class CompiledFrame:
         self._in_bands(step, len(coc))
         first = np.concatenate([[0], np.cumsum(np.count_nonzero(found[4], axis=1))])
         coverage = np.ones_like(depths)
-        return self._placed(Sparse(stride, EDGE_STEP_PX, first, columns, colours, coverage, depths, position))
+        return self.placed(Sparse(stride, EDGE_STEP_PX, first, columns, colours, coverage, depths, position))
 
-    def _placed(self, surface: Sparse) -> Sparse:
+    def placed(self, surface: Sparse) -> Sparse:
         """``surface`` with its ``position`` filled; its layers are marked as present."""
         place_list(surface, self.stack.radius_px, self.ground.is_present)
         return surface

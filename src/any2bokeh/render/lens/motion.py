@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 Array = NDArray[np.float32]
+Gray = NDArray[np.uint8]
 
 WORK_SIDE_PX = 540  # the flow is measured on a frame whose shorter side is about this
 COARSE_SIDE_PX = 72  # the search that comes first
@@ -15,18 +17,20 @@ COARSE_REACH_PX = 9  # an eighth of that
 BANDS = 5  # of disparity, in that search
 BAND_CHOICES = 6  # best shifts of each band that are tried together
 SAMPLE_STEP_PX = 3
-FLAT = 0.01  # a disparity range below this in a 5x5 window is one surface
+FLAT = 0.02  # a disparity range below this in a 5x5 window is one surface
 TEXTURE = 4.0  # gradient in 8-bit code values from which a flow is believed
-ROUNDS = 12
-TOLERANCE_PX = 0.5  # of the working frame
-MIN_INLIERS = 0.35
+ROUNDS = 12  # of reweighting
+TOLERANCE_PX = 0.35  # of the working frame
+MIN_INLIERS = 0.3  # share of samples within twice that
+MIN_SAMPLES = 100
+SAME = 0.01  # bands closer in disparity than this say nothing about parallax
 
 
 @dataclass(frozen=True)
 class Thumbnail:
     """A frame as its motion is measured: gray ``h w`` uint8, disparity ``h w``, frame pixels per pixel."""
 
-    gray: NDArray[np.uint8]
+    gray: Gray
     disparity: Array
     scale: float
 
@@ -85,30 +89,43 @@ def fit_motion(first: Thumbnail, second: Thumbnail, size: tuple[int, int]) -> Mo
     height, width = first.gray.shape
     if min(height, width) < 32:
         return None
+    texture = _samples(first)
     guess = _search_parallax(first, second)
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    shift = guess[:2, None, None] + guess[2:, None, None] * first.disparity
-    moved = cv2.remap(
-        second.gray, x + shift[0], y + shift[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(first.gray, moved, None)
-    there_x, there_y = x + shift[0], y + shift[1]
-    inside = (there_x > 0) & (there_x < width - 1) & (there_y > 0) & (there_y < height - 1)
-    chosen = _samples(first) & inside[::SAMPLE_STEP_PX, ::SAMPLE_STEP_PX]
-    if chosen.sum() < 100:
+    parameters = np.zeros(11, np.float32)
+    parameters[[0, 3, 8, 9]] = guess
+    shift = _shift(parameters, first.disparity)
+    flow, inside = _flow(first.gray, second.gray, shift)
+    rows, columns = (texture & inside).nonzero()
+    if len(rows) < MIN_SAMPLES:
         return None
-
-    def at(image: Array) -> Array:
-        samples: Array = image[::SAMPLE_STEP_PX, ::SAMPLE_STEP_PX][chosen]
-        return samples
-
     half = max(height, width) / 2
-    u, v = (at(x) - (width - 1) / 2) / half, (at(y) - (height - 1) / 2) / half
-    target = np.concatenate([at(flow[..., 0] + shift[0]), at(flow[..., 1] + shift[1])])
-    parameters, inliers = _fit(_basis(u, v, at(first.disparity)), target)
+    u = ((columns - (width - 1) / 2) / half).astype(np.float32)
+    v = ((rows - (height - 1) / 2) / half).astype(np.float32)
+    basis = _basis(u, v, first.disparity[rows, columns])
+    parameters, inliers = _fit(basis, flow[:, rows, columns].ravel())
     if inliers < MIN_INLIERS:
         return None
     return Motion(parameters * np.float32(first.scale), size)
+
+
+def _shift(parameters: Array, disparity: Array) -> Array:
+    """The motion of every pixel, ``2 h w`` (x, y)."""
+    height, width = disparity.shape
+    motion = Motion(parameters, (height, width))
+    y, x = torch.meshgrid(torch.arange(height).float(), torch.arange(width).float(), indexing="ij")
+    there_x, there_y = motion.forward(x, y, torch.from_numpy(disparity))
+    return torch.stack([there_x - x, there_y - y]).numpy()
+
+
+def _flow(first: Gray, second: Gray, shift: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """Optical flow ``2 h w`` (x, y) measured from ``shift`` on, and where that leads into the picture."""
+    height, width = first.shape
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    x, y = x + shift[0], y + shift[1]
+    moved = cv2.remap(second, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    rest = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(first, moved, None)
+    inside = (x > 0) & (x < width - 1) & (y > 0) & (y < height - 1)
+    return shift + rest.transpose(2, 0, 1).astype(np.float32), inside
 
 
 def _basis(u: Array, v: Array, disparity: Array) -> Array:
@@ -144,8 +161,11 @@ def _samples(frame: Thumbnail) -> NDArray[np.bool_]:
     gray = frame.gray.astype(np.float32)
     gradient = np.hypot(cv2.Sobel(gray, -1, 1, 0, scale=0.125), cv2.Sobel(gray, -1, 0, 1, scale=0.125))
     texture = cv2.dilate(gradient, window)
-    chosen: NDArray[np.bool_] = (spread < FLAT * 2) & (texture > TEXTURE)
-    return chosen[::SAMPLE_STEP_PX, ::SAMPLE_STEP_PX]
+    chosen = np.zeros(gray.shape, np.bool_)
+    chosen[::SAMPLE_STEP_PX, ::SAMPLE_STEP_PX] = ((spread < FLAT) & (texture > TEXTURE))[
+        ::SAMPLE_STEP_PX, ::SAMPLE_STEP_PX
+    ]
+    return chosen
 
 
 def _search_parallax(first: Thumbnail, second: Thumbnail) -> Array:
@@ -179,13 +199,13 @@ def _search_parallax(first: Thumbnail, second: Thumbnail) -> Array:
     centres = np.bincount(band, disparity.ravel(), BANDS) / np.maximum(pixels, 1)
     bands = np.flatnonzero(pixels)
     best, found = np.inf, np.zeros(4, np.float32)
-    tries = [(near, far) for near in bands for far in bands if centres[near] > centres[far] + FLAT]
+    tries = [(near, far) for near in bands for far in bands if centres[near] > centres[far] + SAME]
     for near, far in tries or [(bands[0], bands[0])]:
         for a in np.argsort(cost[near], axis=None)[:BAND_CHOICES]:
             for b in np.argsort(cost[far], axis=None)[:BAND_CHOICES]:
                 at_near, at_far = (np.array(divmod(int(i), len(steps)))[::-1] - reach for i in (a, b))
                 gap = centres[near] - centres[far]
-                slope = (at_near - at_far) / gap if gap > FLAT else np.zeros(2)
+                slope = (at_near - at_far) / gap if gap > SAME else np.zeros(2)
                 shifts = at_far + slope * (centres[bands] - centres[far])[:, None]
                 places = np.round(shifts).astype(int).clip(-reach, reach) + reach
                 total = cost[bands, places[:, 1], places[:, 0]].sum()

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from any2bokeh.optics.coc import CocScale
+from any2bokeh.render.lens.edges import EDGE_STEP_PX
 from any2bokeh.render.lens.layers import Surface
 
-AGREE_PX = 1.0  # circles of confusion of one surface, seen in two frames
+AGREE_PX = 0.7  # circles of confusion of one surface, seen in two frames
 SETTLING_ROUNDS = 4  # of looking up the disparity at the place that the disparity itself decides
 
 Places = tuple[Tensor, Tensor]
@@ -36,37 +37,49 @@ def recall_hidden(hidden: Surface, neighbours: list[Neighbour], scale: CocScale,
     ``margin`` is how far ``hidden`` extends beyond the frame on each side [px].
     """
     rows, columns = (hidden.coverage > 0).nonzero(as_tuple=True)
-    linear = hidden.linear.clone()
-    linear[:, rows, columns] = recall_points(
-        columns - margin,
-        rows - margin,
-        hidden.coc[rows, columns],
-        linear[:, rows, columns],
-        neighbours,
-        scale,
+    linear, coc = hidden.linear.clone(), hidden.coc.clone()
+    linear[:, rows, columns], coc[rows, columns] = recall_points(
+        columns - margin, rows - margin, linear[:, rows, columns], coc[rows, columns], neighbours, scale
     )
-    return Surface(linear, hidden.coverage, hidden.coc)
+    return Surface(linear, hidden.coverage, coc)
 
 
 def recall_points(
-    x: Tensor, y: Tensor, coc: Tensor, linear: Tensor, neighbours: list[Neighbour], scale: CocScale
-) -> Tensor:
-    """The light ``3 P`` of P points hidden in a frame, as neighbouring frames saw it, else ``linear``.
+    x: Tensor, y: Tensor, linear: Tensor, coc: Tensor, neighbours: list[Neighbour], scale: CocScale
+) -> tuple[Tensor, Tensor]:
+    """Light ``3 P`` and CoC [px] of P points hidden in a frame, as frames around saw them, else as given.
 
-    Each point is looked up where its surface has moved to. Its colour there is taken if the disparity is
-    that of the surface; frames count by the inverse square of their distance. ``x`` and ``y`` are pixels
-    of the frame, ``coc`` is in pixels.
+    Each point (``x``, ``y`` in pixels of the frame) is looked up where its surface has moved to. Its colour
+    there is taken if the disparity is that of the surface; frames count by the inverse square of their
+    distance. Where all of them saw something at least ``EDGE_STEP_PX`` farther instead, that is what is
+    hidden.
     """
     disparity = scale.disparity(coc)
     x, y = x.to(disparity.dtype), y.to(disparity.dtype)
-    total, weights = torch.zeros_like(linear), torch.zeros_like(disparity)
+    tolerance = AGREE_PX / scale.px
+    neighbours = sorted(neighbours, key=lambda other: other.distance)
+    seen = torch.zeros_like(x, dtype=torch.bool)
+    for other in neighbours:
+        seen |= (
+            _sample(other.unmixed, other.disparity, other.move(x, y, disparity), disparity, tolerance)[0] > 0
+        )
+    for other in neighbours:
+        settled = _settle(other, x, y, disparity)
+        there = other.move(x, y, settled)
+        agreement = _sample(other.unmixed, other.disparity, there, settled, tolerance)[0]
+        farther = (agreement > 0) & ((disparity - settled) * scale.px >= EDGE_STEP_PX) & ~seen
+        disparity = torch.where(farther, settled, disparity)
+        seen |= farther
+    total, weights = torch.zeros_like(linear), torch.zeros_like(x)
     for other in neighbours:
         there = other.move(x, y, disparity)
-        agreement, colour = _sample(other.unmixed, other.disparity, there, disparity, AGREE_PX / scale.px)
+        agreement, colour = _sample(other.unmixed, other.disparity, there, disparity, tolerance)
         weight = agreement / other.distance**2
         total += colour * weight
         weights += weight
-    return torch.where(weights > 0, total / weights.clamp(min=1e-9), linear)
+    seen = weights > 0
+    light = torch.where(seen, total / weights.clamp(min=1e-9), linear)
+    return light, torch.where(seen, scale.coc(disparity), coc)
 
 
 def recall_outside(
@@ -86,9 +99,7 @@ def recall_outside(
     colours, known = linear[:, rows, columns], torch.zeros_like(found, dtype=torch.bool)
     tolerance = AGREE_PX / scale.px
     for other in sorted(neighbours, key=lambda neighbour: neighbour.distance):
-        guess = found
-        for _ in range(SETTLING_ROUNDS):
-            guess = _nearest(other.disparity, other.move(x, y, guess), guess)
+        guess = _settle(other, x, y, found)
         there = other.move(x, y, guess)
         agreement, colour = _sample(other.linear, other.disparity, there, guess, tolerance)
         new = (agreement > 0) & ~known
@@ -97,6 +108,13 @@ def recall_outside(
     linear, disparity = linear.clone(), disparity.clone()
     linear[:, rows, columns], disparity[rows, columns] = colours, found
     return linear, disparity
+
+
+def _settle(other: Neighbour, x: Tensor, y: Tensor, disparity: Tensor) -> Tensor:
+    """The disparity that P points have in another frame, at the place that this disparity itself decides."""
+    for _ in range(SETTLING_ROUNDS):
+        disparity = _nearest(other.disparity, other.move(x, y, disparity), disparity)
+    return disparity
 
 
 def _nearest(image: Tensor, places: Places, outside: Tensor) -> Tensor:
@@ -113,7 +131,7 @@ def _sample(
     """How well P places show a surface of the ``wanted`` disparity, 0 to 1, and its colour there (``3 P``).
 
     Of the four pixels around a place those count whose disparity is within ``tolerance``, as in bilinear
-    interpolation; less than half in all is not enough.
+    interpolation; less than a quarter in all is not enough.
     """
     height, width = disparity.shape
     x, y = places
@@ -129,5 +147,5 @@ def _sample(
             share = share * same
             total += linear[:, rows + dy, columns + dx] * share
             weights += share
-    seen = inside & (weights >= 0.5)
+    seen = inside & (weights >= 0.25)
     return torch.where(seen, weights, 0), total / weights.clamp(min=1e-6)

@@ -58,7 +58,7 @@ class LensRenderer:
     def render(self, scenes: Iterator[Scene]) -> Iterator[Frame]:
         """Yield each scene's refocused frame, on the CPU.
 
-        Scenes do not depend on one another, but for quality "best": there two scenes are read ahead.
+        Scenes do not depend on one another, but for quality "best": there three scenes are read ahead.
         """
         if self.settings.quality == "standard":
             for scene in scenes:

@@ -11,7 +11,7 @@ from any2bokeh.render.lens.motion import Motion, Thumbnail, fit_motion, make_thu
 from any2bokeh.render.lens.neighbours import Neighbour, Places
 from any2bokeh.scene import Scene
 
-REACH = 2  # frames to each side: more find next to nothing new
+REACH = 3  # frames to each side: the third adds 0.03 dB
 
 
 @dataclass(frozen=True, eq=False)
