@@ -15,9 +15,9 @@ from any2bokeh.video.containers import container_of
 from any2bokeh.video.decode import VideoInfo, frame_times, open_video, probe_video
 from any2bokeh.video.encoders import choose_encoder
 
-# Peak resident memory of whole runs on the CPU, 320x180 to 3840x2160 at K = 16: a line fits within a tenth.
-BASE_BYTES = 360_000_000
-BYTES_PER_PIXEL = 460
+# Peak resident memory of whole runs on the CPU, 320x180 to 3840x2160 at K = 16: a line fits within a fifth.
+BASE_BYTES = 720_000_000
+BYTES_PER_PIXEL = 170
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -127,3 +127,29 @@ def test_a_frame_does_not_show_the_one_before() -> None:
     fresh = [CompiledLensRenderer(LensSettings(), CPU).refocus(scene) for scene in scenes]
     for expected, frame in zip(fresh, lens.render(iter(scenes)), strict=True):
         torch.testing.assert_close(frame.picture, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("size", [(70, 110), (1090, 120)])  # the search takes all pixels, or every other
+def test_both_draw_the_same_with_the_frames_around(size: tuple[int, int]) -> None:
+    background, block = torch.rand(3, size[0], size[1] + 60), torch.rand(3, 30, 30)
+    background = interpolate(background[None, :, ::4, ::4], background.shape[1:], mode="bilinear")[0]
+    scenes = []
+    for frame in range(4):
+        picture = background[:, :, 3 * frame : 3 * frame + size[1]].clone()
+        disparity = torch.full((1, *size), 0.3)
+        picture[:, 20:50, 40 - frame : 70 - frame] = block
+        disparity[:, 20:50, 40 - frame : 70 - frame] = 0.8
+        scenes.append(
+            Scene(
+                sharp=picture,
+                disparity=disparity,
+                focus_disparity=0.3,
+                blur_strength=14 * 1024 / max(size),
+                pts=frame,
+            )
+        )
+    best = LensSettings(quality="best")
+    ours = CompiledLensRenderer(best, CPU).render(iter(scenes))
+    for expected, frame in zip(LensRenderer(best, CPU).render(iter(scenes)), ours, strict=True):
+        assert expected.pts == frame.pts
+        assert (expected.picture - frame.picture).abs().max() < CODE / 4
