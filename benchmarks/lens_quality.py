@@ -1,0 +1,298 @@
+"""How near the lens comes to a real one, measured on made-up scenes of which the truth is known.
+
+    python benchmarks/lens_quality.py --cache FOLDER [--crops FOLDER] [--frames 5 --samples 128]
+
+Each scene is ray traced twice, all in focus and through a thin lens, which takes some minutes and is kept
+in the cache folder; an empty folder measures the scenes as they are now. Prints, as tables in Markdown:
+
+  PSNR   in dB, of code values, the mean over frames
+  edges  the same, of pixels within 12 px of a step of disparity above 0.1 only
+  RM     mean |(out[t+1] - out[t]) - (truth[t+1] - truth[t])|: what flickers or swims; lower is better
+
+of no blur, of naive gathers (each pixel averages a disc of its own radius, whatever is seen there), of the
+lens, and of the lens given disparity that is not quite right. ``--crops`` writes pictures of hard places.
+"""
+
+import argparse
+import math
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does: waiting threads take cores
+
+import cv2
+import torch
+from lens_scenes import CASES, Take, load_take
+from torch import Tensor
+from torch.nn.functional import interpolate, max_pool2d, pad
+
+from any2bokeh.depth.upsample import upsample_disparity
+from any2bokeh.optics.coc import coc_px
+from any2bokeh.optics.light import from_linear, to_linear
+from any2bokeh.render.base import make_renderer
+from any2bokeh.render.lens.aperture import aperture_kernel
+from any2bokeh.scene import Scene
+from any2bokeh.settings import LensSettings, RenderSettings
+from any2bokeh.video.still import write_png
+
+STEP, NEAR_STEP_PX = 0.1, 12
+RADIUS_STEP_PX = 0.5  # between the discs that a gather tries
+GAP_PX = 4
+
+
+@dataclass(frozen=True)
+class Score:
+    """How near frames are to the truth: PSNR [dB], the same near steps (nan: there are none), and RM."""
+
+    psnr: float
+    near_steps: float
+    motion: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crop:
+    """A hard place: a part of the middle frame of a case."""
+
+    name: str
+    case: str
+    left: int
+    top: int
+    width: int = 112
+    height: int = 88
+
+
+Render = Callable[[Take], Tensor]
+Disturb = Callable[[Tensor, Tensor, torch.Generator], Tensor]  # disparity 1 H W, picture 3 H W
+
+
+CROPS = (
+    Crop(name="thin", case="sharp sign, blurred wall", left=310, top=14),
+    Crop(name="foreground", case="blurred railing, sharp board", left=176, top=90),
+    Crop(name="floor", case="floor through all depths", left=200, top=110),
+    Crop(name="hair", case="fence, wires, leaves", left=20, top=40),
+    Crop(name="lamps", case="lamps at night", left=300, top=30),
+    Crop(name="leaf", case="terrace at dusk", left=368, top=4),
+)
+
+
+# What is measured -----------------------------------------------------------------------------------
+
+
+def no_blur(take: Take) -> Tensor:
+    """The frames as they are."""
+    return take.sharp
+
+
+def gather(take: Take, *, in_linear_light: bool) -> Tensor:
+    """Each pixel the mean of a disc of its own radius around it, whatever lies there."""
+    case = take.case
+    frames = []
+    for sharp, disparity in zip(take.sharp, take.disparity, strict=True):
+        radius = coc_px(disparity, case.focus_disparity, case.blur_strength, max(sharp.shape[1:])).abs()
+        light = to_linear(sharp, "srgb") if in_linear_light else sharp
+        blurred = gather_discs(light, radius)
+        frames.append(from_linear(blurred, "srgb") if in_linear_light else blurred)
+    return torch.stack(frames).clamp(0, 1)
+
+
+def gather_discs(light: Tensor, radius_px: Tensor) -> Tensor:
+    """``3 H W`` averaged over discs of the radii ``1 H W``, interpolated between discs that are tried."""
+    level = radius_px / RADIUS_STEP_PX
+    picture, blurred = light.permute(1, 2, 0).contiguous().numpy(), torch.zeros_like(light)
+    for i in range(int(level.max()) + 2):
+        share = (1 - (level - i).abs()).clamp(min=0)
+        if share.any():
+            kernel = aperture_kernel(i * RADIUS_STEP_PX, i * RADIUS_STEP_PX, LensSettings()).numpy()
+            disc = cv2.filter2D(picture, -1, kernel, borderType=cv2.BORDER_REFLECT)
+            blurred += share * torch.from_numpy(disc).permute(2, 0, 1)
+    return blurred
+
+
+def lens(take: Take, settings: LensSettings) -> Tensor:
+    """What ``bokeh refocus`` draws, before it is encoded."""
+    renderer = make_renderer(
+        RenderSettings(lens=settings), torch.device("cpu"), light="srgb", pixel_aspect=Fraction(1)
+    )
+    scenes = (
+        Scene(
+            sharp=sharp,
+            disparity=disparity,
+            focus_disparity=take.case.focus_disparity,
+            blur_strength=take.case.blur_strength,
+            pts=pts,
+        )
+        for pts, (sharp, disparity) in enumerate(zip(take.sharp, take.disparity, strict=True))
+    )
+    return torch.stack([frame.picture for frame in renderer.render(scenes)])
+
+
+METHODS: dict[str, Render] = {
+    "no blur": no_blur,
+    "gather, code values": partial(gather, in_linear_light=False),
+    "gather, linear light": partial(gather, in_linear_light=True),
+    "lens": partial(lens, settings=LensSettings()),
+    "lens, `--quality best`": partial(lens, settings=LensSettings(quality="best")),
+    "lens, `--highlights 1`": partial(lens, settings=LensSettings(highlights=1)),
+}
+SHOWN = ("no blur", "gather, linear light", "lens")  # in crops, before the truth
+DISTURBED = ("lens", "lens, `--quality best`")
+
+
+# Disparity that is not quite right ------------------------------------------------------------------
+
+
+def soften(disparity: Tensor, sigma_px: float) -> Tensor:
+    """Blurred by a Gaussian."""
+    return torch.from_numpy(cv2.GaussianBlur(disparity[0].numpy(), (0, 0), sigma_px))[None]
+
+
+def halve(disparity: Tensor, picture: Tensor) -> Tensor:
+    """Averaged down to half the size, and brought back as a track of that size is."""
+    height, width = (side // 2 for side in disparity.shape[1:])
+    return upsample_disparity(interpolate(disparity[None], (height, width), mode="area")[0], picture)
+
+
+def grow(disparity: Tensor) -> Tensor:
+    """Near things a pixel larger on each side."""
+    return max_pool2d(pad(disparity[None], (1, 1, 1, 1), mode="replicate"), 3, 1)[0]
+
+
+DISTURBANCES: dict[str, Disturb] = {
+    "exact": lambda disparity, picture, generator: disparity,
+    "blurred, sigma 1 px": lambda disparity, picture, generator: soften(disparity, 1),
+    "blurred, sigma 2 px": lambda disparity, picture, generator: soften(disparity, 2),
+    "half the size": lambda disparity, picture, generator: halve(disparity, picture),
+    "near things 1 px larger": lambda disparity, picture, generator: grow(disparity),
+    "near things 1 px smaller": lambda disparity, picture, generator: -grow(-disparity),
+    "noise of 0.005": lambda disparity, picture, generator: (
+        disparity + 0.005 * torch.randn(disparity.shape, generator=generator)
+    ).clamp(0, 1),
+    "8 bits": lambda disparity, picture, generator: (disparity * 255).round() / 255,
+}
+
+
+def disturbed(take: Take, disturb: Disturb) -> Take:
+    """A take with the disparity of every frame changed."""
+    generator = torch.Generator().manual_seed(0)
+    frames = zip(take.disparity, take.sharp, strict=True)
+    disparity = torch.stack([disturb(disparity, sharp, generator) for disparity, sharp in frames])
+    return replace(take, disparity=disparity)
+
+
+# Scores ---------------------------------------------------------------------------------------------
+
+
+def score(out: Tensor, take: Take) -> Score:
+    """Scores of frames ``T 3 H W``; places near steps are those of the exact disparity."""
+    errors = (out - take.truth).square().mean(1)  # T H W
+    masks = [near_steps(disparity[0]) for disparity in take.disparity]
+    near = [psnr(error[mask]) for error, mask in zip(errors, masks, strict=True) if mask.any()]
+    motion = (out.diff(dim=0) - take.truth.diff(dim=0)).abs().mean()
+    return Score(mean(psnr(error) for error in errors), mean(near), float(motion))
+
+
+def near_steps(disparity: Tensor) -> Tensor:
+    """Which pixels of ``H W`` lie within ``NEAR_STEP_PX`` of a step above ``STEP``."""
+    step = torch.zeros_like(disparity, dtype=torch.bool)
+    across, down = disparity.diff(dim=1).abs() > STEP, disparity.diff(dim=0).abs() > STEP
+    step[:, 1:] |= across
+    step[:, :-1] |= across
+    step[1:] |= down
+    step[:-1] |= down
+    if not step.any():
+        return step
+    distance_px = cv2.distanceTransform((~step).byte().numpy(), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return torch.from_numpy(distance_px <= NEAR_STEP_PX)
+
+
+def psnr(squared_error: Tensor) -> float:
+    """PSNR [dB] of squared errors of values 0..1."""
+    return float(-10 * squared_error.mean().clamp(min=1e-10).log10())
+
+
+def mean(values: Iterable[float]) -> float:
+    """The mean of the values that are numbers; nan if none is."""
+    return float(torch.tensor([*values, torch.nan]).nanmean())
+
+
+def mean_score(scores: Iterable[Score]) -> Score:
+    """The mean of each score over scenes."""
+    psnrs, near, motion = zip(*((one.psnr, one.near_steps, one.motion) for one in scores), strict=True)
+    return Score(mean(psnrs), mean(near), mean(motion))
+
+
+# What is shown --------------------------------------------------------------------------------------
+
+
+def print_methods(takes: list[Take]) -> None:
+    """Print the means over scenes of every method, then its scores of every scene."""
+    scores = {name: [score(render(take), take) for take in takes] for name, render in METHODS.items()}
+    print_row("", "PSNR", "edges", "RM", is_head=True)
+    for name, row in scores.items():
+        print_row(name, *cells(mean_score(row)))
+    print()
+    print_row("PSNR / edges", *scores, is_head=True)
+    for i, take in enumerate(takes):
+        print_row(take.case.name, *(" / ".join(cells(row[i])[:2]) for row in scores.values()))
+    print()
+
+
+def print_disturbances(takes: list[Take]) -> None:
+    """Print the means over scenes of the lens with disturbed disparity."""
+    print_row("disparity (PSNR / edges / RM)", *DISTURBED, is_head=True)
+    for name, disturb in DISTURBANCES.items():
+        changed = [disturbed(take, disturb) for take in takes]
+        means = (mean_score(score(METHODS[method](take), take) for take in changed) for method in DISTURBED)
+        print_row(name, *(" / ".join(cells(each)) for each in means))
+
+
+def cells(values: Score) -> tuple[str, str, str]:
+    """Scores as text."""
+    near = "-" if math.isnan(values.near_steps) else f"{values.near_steps:.2f}"
+    return f"{values.psnr:.2f}", near, f"{values.motion:.5f}"
+
+
+def print_row(*row: str, is_head: bool = False) -> None:
+    """Print a row of a table in Markdown."""
+    print(f"| {' | '.join(row)} |", flush=True)
+    if is_head:
+        print("|---" * len(row) + "|")
+
+
+def write_crops(takes: list[Take], folder: Path) -> None:
+    """Write each hard place: all in focus, gathered in linear light, the lens, and the truth."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for crop in CROPS:
+        take = next(take for take in takes if take.case.name == crop.case)
+        middle = len(take.truth) // 2
+        pictures = [METHODS[name](take)[middle] for name in SHOWN]
+        rows, columns = slice(crop.top, crop.top + crop.height), slice(crop.left, crop.left + crop.width)
+        strip = torch.stack([*pictures, take.truth[middle]])[:, :, rows, columns]
+        strip = pad(strip, (0, GAP_PX), value=1).permute(1, 2, 0, 3).flatten(2)[:, :, :-GAP_PX]
+        write_png(folder / f"lens_{crop.name}.png", strip, overwrite=True)
+
+
+def main() -> None:
+    """Measure and print the tables, and write the crops."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--cache", type=Path, required=True, help="folder for what is ray traced")
+    parser.add_argument("--crops", type=Path, help="folder for pictures of hard places, instead of tables")
+    parser.add_argument("--frames", type=int, default=5, help="of each scene, 2 or more (default 5)")
+    parser.add_argument("--samples", type=int, default=128, help="rays per pixel of the truth (default 128)")
+    options = parser.parse_args()
+    takes = [load_take(case, options.cache, options.frames, options.samples) for case in CASES]
+    if options.crops:
+        write_crops(takes, options.crops)
+    else:
+        print_methods(takes)
+        print_disturbances(takes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Made-up scenes for ``lens_quality.py``: sharp frames, their disparity, and what a lens makes of them.
+
+Ray tracing the truth takes minutes, so it is kept in a folder.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from any2bokeh.optics.light import from_linear
+from any2bokeh.settings import FocusSettings
+from any2bokeh.synth.evening import evening
+from any2bokeh.synth.raytrace import RayTracer
+from any2bokeh.synth.scenes import Stage, View
+from any2bokeh.synth.shapes import Bars, Disc, Stroke, Union
+from any2bokeh.synth.stages import TRUCK, depth_ramp, night_lamps, thin_structures, two_planes
+
+WIDTH, HEIGHT, FRAMES_PER_S = 480, 270, 12
+SHARP_SAMPLES = 16  # rays per pixel of the picture in focus
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A stage and what a lens is focused on in it."""
+
+    name: str
+    make_stage: Callable[[], Stage]
+    focus_disparity: float
+    blur_strength: float = 48
+    start_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Take:
+    """Frames of a case: picture and truth ``T 3 H W`` in code values, disparity ``T 1 H W``."""
+
+    case: Case
+    sharp: Tensor
+    disparity: Tensor
+    truth: Tensor
+
+
+def sign_before_wall() -> Stage:
+    """A board and wires before a wall."""
+    wires = (
+        Stroke(points=((-0.6, 0.2), (0.6, 0.12)), width_m=0.006),
+        Stroke(points=((0.24, 0.4), (0.3, -0.4)), width_m=0.01),
+    )
+    return two_planes(near_shape=Union(parts=(Disc(radius_m=0.13), *wires)), camera=TRUCK)
+
+
+def railing_before_board() -> Stage:
+    """Bars before a checkered board."""
+    stage = two_planes()
+    near, far = (plane.texture for plane in stage.planes)
+    bars = Bars(period_m=0.3, width_m=0.08, direction_deg=70)
+    return two_planes(near_texture=far, far_texture=near, near_shape=bars, camera=TRUCK)
+
+
+CASES = (
+    Case(name="sharp sign, blurred wall", make_stage=sign_before_wall, focus_disparity=0.8),
+    Case(name="blurred railing, sharp board", make_stage=railing_before_board, focus_disparity=0.2),
+    Case(name="floor through all depths", make_stage=partial(depth_ramp, camera=TRUCK), focus_disparity=0.5),
+    Case(name="fence, wires, leaves", make_stage=thin_structures, focus_disparity=0.3),
+    Case(name="lamps at night", make_stage=night_lamps, focus_disparity=0.605),
+    Case(
+        name="terrace at dusk",
+        make_stage=lambda: evening().with_detail(0.5),
+        focus_disparity=0.41,
+        start_s=1.5,
+    ),
+)
+
+
+def load_take(case: Case, cache: Path, frames: int, samples: int) -> Take:
+    """A case's frames, out of the cache or traced and put there."""
+    path = cache / f"{case.name.replace(', ', '-').replace(' ', '-')}.{frames}x{samples}.npz"
+    if not path.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        partial_path = path.with_suffix(".partial.npz")
+        np.savez(partial_path, *(values.numpy() for values in trace(case, frames, samples)))
+        partial_path.replace(path)
+    with np.load(path) as stored:
+        sharp, disparity, truth = (torch.from_numpy(stored[f"arr_{i}"]) for i in range(3))
+    return Take(case=case, sharp=sharp, disparity=disparity, truth=truth)
+
+
+def trace(case: Case, frames: int, samples: int) -> tuple[Tensor, ...]:
+    """Picture (of 8 bits, as videos are), disparity and truth of a case's frames."""
+    tracer = RayTracer(case.make_stage())
+    focus = FocusSettings(focus_disparity=case.focus_disparity, blur_strength=case.blur_strength)
+
+    def one(frame: int) -> tuple[Tensor, Tensor, Tensor]:
+        view = View(time_s=case.start_s + frame / FRAMES_PER_S, width=WIDTH, height=HEIGHT)
+        sharp = from_linear(tracer.sharp(view, SHARP_SAMPLES).clamp(0, 1), "srgb")
+        truth = from_linear(tracer.refocused(view, focus, samples=samples).clamp(0, 1), "srgb")
+        return (sharp * 255).round() / 255, tracer.geometry(view).disparity, truth
+
+    # A thread per frame costs less than several threads for each of the many small steps of one.
+    workers = torch.get_num_threads()
+    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        return tuple(torch.stack(part) for part in zip(*pool.map(one, range(frames)), strict=True))
