@@ -17,9 +17,9 @@ from any2bokeh.optics.light import Light
 from any2bokeh.render.lens.compiled_frame import BAND_ROWS, CompiledFrame
 from any2bokeh.render.lens.compiled_light import code_table, linear_table
 from any2bokeh.render.lens.compiled_ramps import mark_ramps, snap_rows
-from any2bokeh.render.lens.layers import Layer, plan_layers
+from any2bokeh.render.lens.layers import IN_FOCUS_PX, Layer, plan_layers
 from any2bokeh.render.lens.neighbours import Neighbour, recall_points
-from any2bokeh.render.lens.reference import HIDDEN_REACH, IN_FOCUS_PX, LensRenderer, layer_kernel
+from any2bokeh.render.lens.reference import HIDDEN_REACH, LensRenderer, layer_kernel
 from any2bokeh.render.lens.stack import Stack, make_stack
 from any2bokeh.render.lens.window import View
 from any2bokeh.scene import Scene

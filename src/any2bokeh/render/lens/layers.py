@@ -6,8 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-FULL_SIZE_RADIUS_PX = 8  # up to here layers are 1 px apart and blurred at full size
+FULL_SIZE_RADIUS_PX = 6  # up to here layers are blurred at full size
+LARGEST_RADIUS = 8  # of an aperture in cells, before they double
 ROUNDING = 1e-4  # shares of a layer below this are rounding
+IN_FOCUS_PX = 0.5  # a circle of confusion below this blurs nothing
+FADE_PX = 0.1
 BOX_VARIANCE = 1 / 12  # of a pixel's own area, in px^2 along one axis; a disc of radius r has r^2 / 4
 
 
@@ -47,9 +50,9 @@ class Surface:
 def plan_layers(nearest_px: float, farthest_px: float) -> list[Layer]:
     """The layers from ``nearest_px`` (most negative) to ``farthest_px``, nearest first.
 
-    The cells double with each doubling of the radius beyond ``FULL_SIZE_RADIUS_PX``, so that no aperture
-    is wider than 17 of them. Layers are 1 px apart up to four times that radius, and a quarter of a cell
-    beyond, so that the rim of a disc is right to 0.5 px, or 2 % of its radius. There is always a layer at 0.
+    Cells are 2 px beyond ``FULL_SIZE_RADIUS_PX``, and double when the radius is ``LARGEST_RADIUS`` of them,
+    so that no aperture is wider than 17. Layers are 1 px apart up to 32 px, and a quarter of a cell beyond,
+    so that the rim of a disc is right to 0.5 px, or 2 % of its radius. There is always a layer at 0.
     """
     near = [Layer(-layer.radius_px, layer.cell_px, layer.spacing_px) for layer in _ladder(-nearest_px)]
     return near[:0:-1] + _ladder(farthest_px)
@@ -60,7 +63,8 @@ def _ladder(reach_px: float) -> list[Layer]:
     layers = [Layer(0.0, 1, 1.0)]
     while layers[-1].radius_px < reach_px:
         last = layers[-1]
-        cell = last.cell_px * 2 if last.radius_px >= FULL_SIZE_RADIUS_PX * last.cell_px else last.cell_px
+        limit_px = FULL_SIZE_RADIUS_PX if last.cell_px == 1 else LARGEST_RADIUS * last.cell_px
+        cell = last.cell_px * 2 if last.radius_px >= limit_px else last.cell_px
         spacing = max(1.0, cell / 4)
         layers.append(Layer(last.radius_px + spacing, cell, spacing))
     return layers
@@ -70,8 +74,8 @@ def layer_positions(coc: Tensor, layers: list[Layer]) -> Tensor:
     """Where each pixel lies between the layers: index of the nearer one plus the share of the farther one.
 
     ``coc`` is any shape in pixels; beyond the outermost layers it is clamped. Shares are linear in
-    radius, but next to the layer in focus they are linear in the variance of the blur: there, a
-    radius up to 0.58 px is no blur beyond the pixel's own, and stays whole in the layer in focus.
+    radius, but next to the layer in focus they are linear in the variance of the blur. Up to
+    ``IN_FOCUS_PX`` a pixel is wholly in focus; its blur sets in over ``FADE_PX``.
     """
     radii = torch.tensor([layer.radius_px for layer in layers], device=coc.device)
     index = torch.bucketize(coc, radii, right=True).clamp(1, max(len(layers) - 1, 1)) - 1
@@ -79,8 +83,8 @@ def layer_positions(coc: Tensor, layers: list[Layer]) -> Tensor:
         return torch.zeros_like(coc)
     low, high = radii[index], radii[index + 1]
     share = ((coc - low) / (high - low)).clamp(0, 1)
-    unit = 4 * BOX_VARIANCE
-    of_first = ((coc**2 - unit) / (1 - unit)).clamp(0, 1)  # share of a layer at +-1
+    onset = ((coc.abs() - IN_FOCUS_PX) / FADE_PX).clamp(0, 1)
+    of_first = (coc**2 * onset).clamp(0, 1)  # share of a layer at +-1
     share = torch.where((low == 0) & (high == 1), of_first, share)
     share = torch.where((high == 0) & (low == -1), 1 - of_first, share)
     position = index + share

@@ -4,14 +4,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2bokeh.jit import compiled
-from any2bokeh.render.lens.layers import BOX_VARIANCE, FULL_SIZE_RADIUS_PX, ROUNDING
+from any2bokeh.render.lens.layers import FADE_PX, LARGEST_RADIUS, IN_FOCUS_PX, ROUNDING
 from any2bokeh.render.lens.surfaces import BLOCK, Ground, Sparse
 
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 Number = np.float32
 
-REGULAR_PX = 4 * FULL_SIZE_RADIUS_PX  # up to here layers are 1 px apart
+REGULAR_PX = 4 * LARGEST_RADIUS  # up to here layers are 1 px apart
 
 
 @compiled
@@ -70,11 +70,11 @@ def _place(coc: Number, radii: Floats, in_focus: int) -> Number:
     while index > 0 and radii[index] > coc:
         index -= 1
     low, high = radii[index], radii[index + 1]
-    unit = np.float32(4 * BOX_VARIANCE)
+    onset = min(max((abs(coc) - np.float32(IN_FOCUS_PX)) / np.float32(FADE_PX), np.float32(0)), np.float32(1))
     if low == 0 and high == 1:
-        share = (coc * coc - unit) / (1 - unit)
+        share = coc * coc * onset
     elif low == -1 and high == 0:
-        share = 1 - (coc * coc - unit) / (1 - unit)
+        share = 1 - coc * coc * onset
     else:
         share = (coc - low) / (high - low)
     share = min(max(share, np.float32(0)), np.float32(1))

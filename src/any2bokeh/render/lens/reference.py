@@ -13,14 +13,13 @@ from any2bokeh.optics.light import Light, from_linear, to_linear
 from any2bokeh.render.lens.aperture import aperture_kernel
 from any2bokeh.render.lens.edges import unmix_edges
 from any2bokeh.render.lens.hidden import SAME_SURFACE_PX, find_hidden
-from any2bokeh.render.lens.layers import Layer, Surface, layer_positions, plan_layers
+from any2bokeh.render.lens.layers import IN_FOCUS_PX, Layer, Surface, layer_positions, plan_layers
 from any2bokeh.render.lens.neighbours import Neighbour, recall_hidden, recall_outside
 from any2bokeh.render.lens.ramps import snap_ramps
 from any2bokeh.render.lens.window import View, with_neighbours
 from any2bokeh.scene import Frame, Scene
 from any2bokeh.settings import LensSettings
 
-IN_FOCUS_PX = 0.5  # a circle of confusion below this blurs nothing
 NEGLIGIBLE = 1 / 1024  # coverage of a sharp pixel that does not count as reaching it
 NEIGHBOURS = 2.5  # layers within this many spacings belong to one surface: they add, they do not occlude
 STRIP_PIXELS = 1 << 17  # a strip's layers stay in the CPU's cache

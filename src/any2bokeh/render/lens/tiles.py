@@ -10,7 +10,8 @@ from any2bokeh.render.lens.blur import blur_rows
 from any2bokeh.render.lens.canvas import TRACE, Canvas, lay, make_canvas
 from any2bokeh.render.lens.compiled_light import encode_row
 from any2bokeh.render.lens.cut import Cells, Grid, cut_layer
-from any2bokeh.render.lens.reference import IN_FOCUS_PX, NEGLIGIBLE
+from any2bokeh.render.lens.layers import IN_FOCUS_PX
+from any2bokeh.render.lens.reference import NEGLIGIBLE
 from any2bokeh.render.lens.stack import Stack
 from any2bokeh.render.lens.surfaces import BLOCK, Ground, Surfaces
 
