@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2bokeh.jit import compiled
-from any2bokeh.render.lens.layers import FADE_PX, LARGEST_RADIUS, IN_FOCUS_PX, ROUNDING
+from any2bokeh.render.lens.layers import FADE_PX, IN_FOCUS_PX, LARGEST_RADIUS, ROUNDING
 from any2bokeh.render.lens.surfaces import BLOCK, Ground, Sparse
 
 Floats = NDArray[np.float32]
