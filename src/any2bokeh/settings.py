@@ -15,6 +15,7 @@ DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 DtypeName = Literal["auto", "float32", "bfloat16", "float16"]
 ApertureShape = Literal["disc", "polygon"]
 LensQuality = Literal["standard", "best"]
+MaskMode = Literal["released", "paper"]
 
 
 @dataclass(frozen=True)

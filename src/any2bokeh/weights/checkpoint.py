@@ -1,0 +1,251 @@
+"""Checkpoints of the diffusion renderer: folders of weights, the facts that belong to them, loading them.
+
+A checkpoint is ``unet/{config.json, diffusion_pytorch_model.safetensors}``, ``vae/`` likewise, and
+``bokeh.json``, the facts. Imported ones live in ``$ANY2BOKEH_HOME/weights/NAME``.
+"""
+
+import json
+import math
+import os
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Literal, get_args
+
+import platformdirs
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from any2bokeh.errors import WeightsError
+from any2bokeh.settings import MaskMode
+
+HOME_VARIABLE = "ANY2BOKEH_HOME"
+DEFAULT_NAME = "any-to-bokeh"
+
+FACTS_FILE = "bokeh.json"
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
+PARTS = ("unet", "vae")
+
+KPrecision = Literal["float32", "float16_exponents", "float16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointFacts:
+    """What has to be known of weights to run them as they were trained: the content of ``bokeh.json``.
+
+    ``mask_mode``: whether MPI tokens take part ("paper") or are masked ("released").
+    ``mpi_alpha``: the power of the MPI plane thresholds. ``time_ids``: frames per second minus one,
+    motion bucket, noise augmentation, as the U-Net is given them. ``clip_normalisation``: whether
+    pictures are standardised before CLIP. ``k_precision``: how the embedding of K is worked out.
+    """
+
+    mask_mode: MaskMode
+    mpi_alpha: float
+    time_ids: tuple[float, float, float]
+    clip_normalisation: bool
+    k_precision: KPrecision
+    licence: str
+    source: str
+
+    def __post_init__(self) -> None:
+        self._check("mask_mode", _is_one_of(MaskMode), f"one of {', '.join(get_args(MaskMode))}")
+        self._check("mpi_alpha", lambda value: _is_number(value) and value > 0, "a number above 0")
+        self._check("time_ids", _is_three_numbers, "three numbers")
+        self._check("clip_normalisation", lambda value: isinstance(value, bool), "true or false")
+        self._check("k_precision", _is_one_of(KPrecision), f"one of {', '.join(get_args(KPrecision))}")
+        self._check("licence", _is_text, "a text")
+        self._check("source", _is_text, "a text")
+
+    def _check(self, field: str, accepts: Callable[..., bool], wanted: str) -> None:
+        if not accepts(value := getattr(self, field)):
+            raise WeightsError(f"{field} must be {wanted}, got {value!r}.")
+
+    @classmethod
+    def from_json(cls, text: str) -> "CheckpointFacts":
+        """Return the facts that ``text`` holds; raises ``WeightsError`` that names the field."""
+        try:
+            table = json.loads(text)
+        except ValueError as error:
+            raise WeightsError(f"It is not JSON: {error}.") from error
+        if not isinstance(table, dict):
+            raise WeightsError(f"It must be one JSON object, got {type(table).__name__}.")
+        names = {field.name for field in fields(cls)}
+        if unknown := sorted(set(table) - names):
+            raise WeightsError(f"{unknown[0]} is not a fact of a checkpoint.")
+        if missing := sorted(names - set(table)):
+            raise WeightsError(f"{missing[0]} is missing.")
+        if isinstance(table["time_ids"], list):
+            table["time_ids"] = tuple(table["time_ids"])
+        return cls(**table)
+
+    def to_json(self) -> str:
+        """Return the text of ``bokeh.json``."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+
+def _is_one_of(choices: object) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, str) and value in get_args(choices)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_three_numbers(value: object) -> bool:
+    return isinstance(value, tuple) and len(value) == 3 and all(map(_is_number, value))
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+# How the published inference runs the published weights; the mask mode is found from the weights.
+PUBLISHED_FACTS = CheckpointFacts(
+    mask_mode="released",
+    mpi_alpha=1.5,
+    time_ids=(6, 127, 0.0),
+    clip_normalisation=False,
+    k_precision="float32",
+    licence="CC-BY-NC-4.0, as its repository; not stated whether that covers the weights:"
+    " treat them as non-commercial",
+    source="https://github.com/vivoCameraResearch/any-to-bokeh",
+)
+
+# What is trained here: the method as the paper has it, starting from Stable Video Diffusion.
+TRAINED_FACTS = CheckpointFacts(
+    mask_mode="paper",
+    mpi_alpha=1.0,
+    time_ids=(6, 127, 0.0),
+    clip_normalisation=True,
+    k_precision="float32",
+    licence="Stability AI's community terms, as the Stable Video Diffusion weights it starts from",
+    source="trained with any2bokeh",
+)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A folder that holds all files of a checkpoint, and its facts."""
+
+    folder: Path
+    facts: CheckpointFacts
+
+    @property
+    def unet_config(self) -> Path:
+        """The U-Net's sizes: diffusers' ``config.json``."""
+        return self.folder / "unet" / CONFIG_FILE
+
+    @property
+    def unet_weights(self) -> Path:
+        """The U-Net's weights."""
+        return self.folder / "unet" / WEIGHTS_FILE
+
+    @property
+    def vae_config(self) -> Path:
+        """The VAE's sizes: diffusers' ``config.json``."""
+        return self.folder / "vae" / CONFIG_FILE
+
+    @property
+    def vae_weights(self) -> Path:
+        """The VAE's weights."""
+        return self.folder / "vae" / WEIGHTS_FILE
+
+
+def checkpoints_folder() -> Path:
+    """Return where imported checkpoints live: in ``ANY2BOKEH_HOME``, else in the user's data folder."""
+    if chosen := os.environ.get(HOME_VARIABLE):
+        return Path(chosen).expanduser() / "weights"
+    return platformdirs.user_data_path("any2bokeh") / "weights"
+
+
+def imported_names() -> list[str]:
+    """Return the names of the checkpoints that were imported, whole or damaged."""
+    return sorted(path.parent.name for path in checkpoints_folder().glob(f"[!.]*/{FACTS_FILE}"))
+
+
+def find_checkpoint(name_or_folder: str | Path | None = None) -> Checkpoint:
+    """Return the checkpoint imported under a name, or that in a folder; by default the published one.
+
+    Raises ``WeightsError`` that says how to get it, or what is wrong with it.
+    """
+    name = str(name_or_folder or DEFAULT_NAME)
+    names = imported_names()
+    if name in names:
+        return read_checkpoint(checkpoints_folder() / name)
+    if name_or_folder is not None and Path(name_or_folder).is_dir():
+        return read_checkpoint(Path(name_or_folder))
+    there = f" (imported: {', '.join(names)})" if names else ""
+    named = "" if name == DEFAULT_NAME else f" --name {name}"
+    raise WeightsError(
+        f"The weights {name!r} of the diffusion renderer are not on this machine{there}.",
+        hint=f"bokeh import-weights PATH{named}; the README says where they are published",
+    )
+
+
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """Return the checkpoint in ``folder``; raises ``WeightsError`` for a file that is missing or wrong."""
+    for path in (FACTS_FILE, *(f"{part}/{name}" for part in PARTS for name in (CONFIG_FILE, WEIGHTS_FILE))):
+        if not (folder / path).is_file():
+            raise WeightsError(f"{folder} is not a checkpoint: {path} is missing.")
+    facts = folder / FACTS_FILE
+    try:
+        return Checkpoint(folder, CheckpointFacts.from_json(facts.read_text(encoding="utf-8")))
+    except WeightsError as error:
+        raise WeightsError(f"{facts} cannot be used: {error.message}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise WeightsError(f"{facts} cannot be read: {error}.") from error
+
+
+def load_weights(
+    module: nn.Module,
+    path: Path,
+    *,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str = "cpu",
+    may_lack: Collection[str] = (),
+) -> tuple[str, ...]:
+    """Give ``module`` the weights in the safetensors file ``path``; return the keys that it lacks.
+
+    Every key of the module must be in the file and the other way round, with the same shape; only those
+    in ``may_lack`` may be missing, and stay as they are. The tensors become the module's own, on
+    ``device`` and, where they are floating point, in ``dtype`` (by default as they are in the file), so a
+    module made on the meta device costs its weights once. Raises ``WeightsError`` that names the first
+    key that is wrong, with what was found and wanted, or says that the file is damaged.
+    """
+    wanted = {key: list(tensor.shape) for key, tensor in module.state_dict().items()}
+    try:
+        with safe_open(path, framework="pt", device=str(device)) as file:
+            found = {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118
+            lacking = check_keys(found, wanted, str(path), may_lack)
+            state = {key: _cast(file.get_tensor(key), dtype) for key in found}
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"The weights {path} cannot be read: {error}") from error
+    module.load_state_dict(state, strict=False, assign=True)
+    return lacking
+
+
+def check_keys(
+    found: dict[str, list[int]], wanted: dict[str, list[int]], where: str, may_lack: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Compare keys and shapes; return the wanted keys that are not found but may be missing.
+
+    Raises ``WeightsError`` that names the first key that is missing, unknown or of another shape.
+    """
+    lacking = [key for key in wanted if key not in found]
+    problems = [f"the key {key} {wanted[key]} is missing" for key in lacking if key not in may_lack]
+    problems += [f"the key {key} {found[key]} is unknown" for key in found if key not in wanted]
+    problems += [
+        f"{key} has the shape {found[key]} where {shape} is wanted"
+        for key, shape in wanted.items()
+        if key in found and found[key] != shape
+    ]
+    if problems:
+        more = f" (and {len(problems) - 1} more keys)" if len(problems) > 1 else ""
+        raise WeightsError(f"The weights in {where} do not fit the network: {problems[0]}{more}.")
+    return tuple(lacking)
+
+
+def _cast(tensor: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
+    return tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor
