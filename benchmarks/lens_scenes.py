@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from any2bokeh.optics.focus import Focus
 from any2bokeh.optics.light import from_linear
-from any2bokeh.settings import FocusSettings
 from any2bokeh.synth.evening import evening
 from any2bokeh.synth.raytrace import RayTracer
 from any2bokeh.synth.scenes import Stage, View
@@ -94,7 +94,7 @@ def load_take(case: Case, cache: Path, frames: int, samples: int) -> Take:
 def trace(case: Case, frames: int, samples: int) -> tuple[Tensor, ...]:
     """Picture (of 8 bits, as videos are), disparity and truth of a case's frames."""
     tracer = RayTracer(case.make_stage())
-    focus = FocusSettings(focus_disparity=case.focus_disparity, blur_strength=case.blur_strength)
+    focus = Focus(focus_disparity=case.focus_disparity, blur_strength=case.blur_strength)
 
     def one(frame: int) -> tuple[Tensor, Tensor, Tensor]:
         view = View(time_s=case.start_s + frame / FRAMES_PER_S, width=WIDTH, height=HEIGHT)

@@ -27,7 +27,8 @@ import torch
 from any2bokeh.depth.track import open_track
 from any2bokeh.render.base import make_renderer
 from any2bokeh.scene import Frame, Scene
-from any2bokeh.settings import EncodeSettings, RenderSettings, TimePoint, TimeRange
+from any2bokeh.settings import EncodeSettings, RenderSettings, TimeRange
+from any2bokeh.values import TimePoint
 from any2bokeh.video.decode import VideoInfo, frame_times, open_video, probe_video
 from any2bokeh.video.encode import open_writer
 

@@ -31,3 +31,7 @@ class WeightsError(RefocusError):
 
 class ShapeError(RefocusError):
     """A tensor does not have the shape that a room asks for."""
+
+
+class FocusError(RefocusError):
+    """The focus asked for cannot be found in this video, or a file of focus over time cannot be used."""

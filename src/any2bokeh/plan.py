@@ -8,6 +8,8 @@ import torch
 
 from any2bokeh.depth.source import disparity_source, plan_estimate
 from any2bokeh.device import choose_device
+from any2bokeh.puller.clip import Clip
+from any2bokeh.puller.pull import pull_focus
 from any2bokeh.refocus import scenes
 from any2bokeh.render.base import Renderer, make_renderer
 from any2bokeh.settings import Settings
@@ -100,7 +102,8 @@ def _render_first(
         ) as disparity,
         open_video(info.path, settings.time_range) as video,
     ):
-        scene = next(scenes(video, disparity, settings.focus))
+        focus = pull_focus(Clip(info, times, settings.time_range, disparity), settings.focus)
+        scene = next(scenes(video, disparity, focus))
     started_s = time.perf_counter()
     next(renderer.render(iter([scene])))
     return time.perf_counter() - started_s

@@ -13,6 +13,8 @@ from any2bokeh.depth.source import disparity_source
 from any2bokeh.device import choose_device
 from any2bokeh.errors import VideoError
 from any2bokeh.optics.coc import coc_px
+from any2bokeh.puller.clip import Clip
+from any2bokeh.puller.pull import pull_focus
 from any2bokeh.refocus import Progress, ignore, scenes
 from any2bokeh.render.base import make_renderer
 from any2bokeh.scene import Scene
@@ -50,10 +52,12 @@ def preview(
         settings.render.dtype,
         lambda done: on_progress(Progress("depth", done, len(times))),
     ) as disparity:
-        scene = next(scenes([frame], disparity, settings.focus))
+        focus = pull_focus(Clip(info, times, settings.time_range, disparity), settings.focus)
+        scene = next(scenes([frame], disparity, focus))
+        unshaped = disparity.at(frame)
     renderer = make_renderer(settings.render, device, light=info.color.light, pixel_aspect=info.pixel_aspect)
     result = next(renderer.render(iter([scene]))).picture.cpu()
-    pictures = [scene.sharp, colorize(scene.disparity), show_in_focus(scene, info.pixel_aspect), result]
+    pictures = [scene.sharp, colorize(unshaped), show_in_focus(scene, info.pixel_aspect), result]
     first, second, third, fourth = (with_square_pixels(picture, info.pixel_aspect) for picture in pictures)
     return torch.cat([torch.cat([first, second], dim=2), torch.cat([third, fourth], dim=2)], dim=1)
 

@@ -9,11 +9,17 @@ from typing import Literal
 from any2bokeh.depth.source import disparity_source
 from any2bokeh.depth.track import DisparityTrack
 from any2bokeh.device import choose_device
+from any2bokeh.optics.depth_of_field import reshape
+from any2bokeh.optics.focus import FocusTrack
+from any2bokeh.puller.clip import Clip
+from any2bokeh.puller.files import write_focus
+from any2bokeh.puller.pull import pull_focus
 from any2bokeh.render.base import make_renderer
 from any2bokeh.scene import Frame, Scene
-from any2bokeh.settings import FocusSettings, Settings
+from any2bokeh.settings import Settings
 from any2bokeh.video.decode import frame_times, open_video, probe_video
 from any2bokeh.video.encode import open_writer
+from any2bokeh.video.partial import check_target
 from any2bokeh.video.prefetch import prefetch
 
 SCENES_AHEAD = 2  # frames with their disparity that wait for the renderer: 33 MB each at 1080p
@@ -33,12 +39,14 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What one run made."""
+    """What one run made; ``focus`` and ``k`` are the smallest and the largest of all frames."""
 
     target: Path
     frames: int
     renderer: str
     corrupt_packets: int
+    focus: tuple[float, float]
+    k: tuple[float, float]
 
 
 def ignore(progress: Progress) -> None:
@@ -56,12 +64,15 @@ def refocus(
     """Write ``source``, refocused, to ``target`` and return what was done.
 
     Decoding, disparity, rendering and encoding run at the same time; memory does not depend on the
-    clip's length. ``target`` appears under its name only when it is complete.
+    clip's length. ``target`` appears under its name only when it is complete, and so does the focus track
+    that ``settings`` may ask for.
 
     Raises ``RefocusError`` with a sentence for the user.
     """
     info = probe_video(source)
     times = frame_times(source, settings.time_range)
+    if settings.save_focus_track:
+        check_target(settings.save_focus_track, overwrite=overwrite)
     device = choose_device(settings.render.device)
     renderer = make_renderer(settings.render, device, light=info.color.light, pixel_aspect=info.pixel_aspect)
 
@@ -77,26 +88,40 @@ def refocus(
         disparity_source(
             info, times, settings.depth, settings.time_range, device, settings.render.dtype, depth_progress
         ) as disparity,
-        open_video(source, settings.time_range) as video,
-        prefetch(scenes(video, disparity, settings.focus), SCENES_AHEAD) as upcoming,
     ):
-        frames = 0
-        for frame in renderer.render(upcoming):  # same order, same time stamps
-            writer.write(frame)
-            frames += 1
-            on_progress(Progress("render", frames, len(times)))
-        return Result(
-            target=target, frames=frames, renderer=renderer.name, corrupt_packets=video.corrupt_packets
-        )
+        clip = Clip(info, times, settings.time_range, disparity)
+        focus = pull_focus(clip, settings.focus)
+        with (
+            open_video(source, settings.time_range) as video,
+            prefetch(scenes(video, disparity, focus), SCENES_AHEAD) as upcoming,
+        ):
+            frames = 0
+            for frame in renderer.render(upcoming):  # same order, same time stamps
+                writer.write(frame)
+                frames += 1
+                on_progress(Progress("render", frames, len(times)))
+    if settings.save_focus_track:
+        write_focus(settings.save_focus_track, focus, clip.clock.seconds, overwrite=overwrite)
+    return Result(
+        target=target,
+        frames=frames,
+        renderer=renderer.name,
+        corrupt_packets=video.corrupt_packets,
+        focus=focus.disparity_range,
+        k=focus.strength_range,
+    )
 
 
-def scenes(frames: Iterable[Frame], disparity: DisparityTrack, focus: FocusSettings) -> Iterator[Scene]:
+def scenes(frames: Iterable[Frame], disparity: DisparityTrack, focus: FocusTrack) -> Iterator[Scene]:
     """Each frame with its disparity and the focus at its time, in order."""
     for frame in frames:
+        shaped, focus_disparity, blur_strength = reshape(
+            disparity.at(frame), focus.at(frame.pts), focus.depth_of_field
+        )
         yield Scene(
             sharp=frame.picture,
-            disparity=disparity.at(frame),
-            focus_disparity=focus.focus_disparity,
-            blur_strength=focus.blur_strength,
+            disparity=shaped,
+            focus_disparity=focus_disparity,
+            blur_strength=blur_strength,
             pts=frame.pts,
         )

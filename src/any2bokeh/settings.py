@@ -1,12 +1,13 @@
 """What the user can choose: one frozen dataclass per step, each checks itself."""
 
-import math
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from any2bokeh.errors import SettingsError
+from any2bokeh.focus_settings import FOCUS_TRACK_SUFFIXES
+from any2bokeh.focus_settings import FocusSettings as FocusSettings
+from any2bokeh.values import Range, TimePoint, check_choice
 
 DisparityKind = Literal["disparity", "inverted", "depth"]
 DepthModel = Literal["auto", "small", "base", "large"]
@@ -17,50 +18,12 @@ ApertureShape = Literal["disc", "polygon"]
 LensQuality = Literal["standard", "best"]
 MaskMode = Literal["released", "paper"]
 
-
-@dataclass(frozen=True)
-class Range:
-    """The numbers that a setting accepts, both ends included; ``unit`` says what they count."""
-
-    name: str
-    unit: str
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.unit} from {self.low:g} to {self.high:g}"
-
-    def check(self, value: float) -> None:
-        """Raise ``SettingsError`` for a value outside the range, or that is no number."""
-        if not (math.isfinite(value) and self.low <= value <= self.high):
-            raise SettingsError(f"{self.name} must be {self}, got {value:g}.")
-
-
-FOCUS_DISPARITY = Range("Focus", "a disparity", 0, 1)
-BLUR_STRENGTH = Range("K", "a radius in pixels", 0, 128)
 DEPTH_SIZE = Range("Depth size", "a number of pixels", 56, 2048)
 BLADES = Range("Blades", "a number of sides", 3, 16)
 ROTATION_DEG = Range("Rotation", "an angle in degrees", -360, 360)
 HIGHLIGHTS = Range("Highlights", "a multiple of white", 0, 20)
 HIGHLIGHT_THRESHOLD = Range("Highlight threshold", "a code value", 0, 1)
 CRF = Range("CRF", "an encoder quality", 0, 63)
-
-
-def _check_choice(name: str, value: str, choices: object) -> None:
-    if value not in get_args(choices):
-        raise SettingsError(f"{name} must be one of {', '.join(get_args(choices))}, got {value!r}.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class FocusSettings:
-    """The focal plane (a disparity, 0..1, near is 1) and the blur strength K (DESIGN: pixels at 1024)."""
-
-    focus_disparity: float
-    blur_strength: float
-
-    def __post_init__(self) -> None:
-        FOCUS_DISPARITY.check(self.focus_disparity)
-        BLUR_STRENGTH.check(self.blur_strength)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +41,8 @@ class DepthSettings:
     use_cache: bool = True
 
     def __post_init__(self) -> None:
-        _check_choice("Disparity kind", self.kind, DisparityKind)
-        _check_choice("Depth", self.model, DepthModel)
+        check_choice("Disparity kind", self.kind, DisparityKind)
+        check_choice("Depth", self.model, DepthModel)
         if self.size is not None:
             DEPTH_SIZE.check(self.size)
 
@@ -101,8 +64,8 @@ class LensSettings:
     quality: LensQuality = "standard"
 
     def __post_init__(self) -> None:
-        _check_choice("Aperture", self.aperture, ApertureShape)
-        _check_choice("Quality", self.quality, LensQuality)
+        check_choice("Aperture", self.aperture, ApertureShape)
+        check_choice("Quality", self.quality, LensQuality)
         BLADES.check(self.blades)
         ROTATION_DEG.check(self.rotation_deg)
         HIGHLIGHTS.check(self.highlights)
@@ -119,24 +82,9 @@ class RenderSettings:
     lens: LensSettings = field(default_factory=LensSettings)
 
     def __post_init__(self) -> None:
-        _check_choice("Renderer", self.renderer, RendererName)
-        _check_choice("Device", self.device, DeviceName)
-        _check_choice("Dtype", self.dtype, DtypeName)
-
-
-@dataclass(frozen=True)
-class TimePoint:
-    """A moment of a video: seconds from its beginning, or the number of a frame, counted from 0."""
-
-    seconds: Fraction | None = None
-    frame: int | None = None
-
-    def __post_init__(self) -> None:
-        if (self.seconds is None) == (self.frame is None):
-            raise SettingsError("A time is either seconds or a frame number.")
-
-    def __str__(self) -> str:
-        return f"frame {self.frame}" if self.seconds is None else f"{float(self.seconds):g} s"
+        check_choice("Renderer", self.renderer, RendererName)
+        check_choice("Device", self.device, DeviceName)
+        check_choice("Dtype", self.dtype, DtypeName)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +130,14 @@ class Settings:
     render: RenderSettings = field(default_factory=RenderSettings)
     time_range: TimeRange = field(default_factory=TimeRange)
     encode: EncodeSettings = field(default_factory=EncodeSettings)
+    save_focus_track: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.save_focus_track and self.save_focus_track.suffix.lower() not in FOCUS_TRACK_SUFFIXES:
+            raise SettingsError(
+                f"A focus track is CSV or JSON: {self.save_focus_track} must end in"
+                f" {' or '.join(FOCUS_TRACK_SUFFIXES)}."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,8 +150,8 @@ class TrackSettings:
     dtype: DtypeName = "auto"
 
     def __post_init__(self) -> None:
-        _check_choice("Device", self.device, DeviceName)
-        _check_choice("Dtype", self.dtype, DtypeName)
+        check_choice("Device", self.device, DeviceName)
+        check_choice("Dtype", self.dtype, DtypeName)
 
 
 @dataclass(frozen=True, kw_only=True)

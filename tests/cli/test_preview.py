@@ -11,7 +11,8 @@ import torch
 from any2bokeh.depth.colormap import colorize
 from any2bokeh.preview import TINT, show_in_focus, with_square_pixels
 from any2bokeh.scene import Scene
-from any2bokeh.settings import TimePoint, TimeRange
+from any2bokeh.settings import TimeRange
+from any2bokeh.values import TimePoint
 from any2bokeh.video.decode import open_video
 from any2bokeh.video.still import read_png
 

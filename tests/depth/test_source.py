@@ -12,7 +12,8 @@ from huggingface_hub import constants
 
 from any2bokeh.depth.source import disparity_source, estimate_track, plan_estimate, working_size
 from any2bokeh.errors import DisparityError, VideoError, WeightsError
-from any2bokeh.settings import DepthSettings, TimePoint, TimeRange
+from any2bokeh.settings import DepthSettings, TimeRange
+from any2bokeh.values import TimePoint
 from any2bokeh.video.decode import frame_times, open_video, probe_video
 from any2bokeh.video.gray import open_gray
 

@@ -5,10 +5,11 @@ import math
 import pytest
 import torch
 
+from any2bokeh.optics.focus import Focus
 from any2bokeh.optics.light import from_linear
 from any2bokeh.render.lens.compiled import CompiledLensRenderer
 from any2bokeh.scene import Scene
-from any2bokeh.settings import FocusSettings, LensSettings
+from any2bokeh.settings import LensSettings
 from any2bokeh.synth.raytrace import RayTracer
 from any2bokeh.synth.scenes import Stage, View
 from any2bokeh.synth.stages import depth_ramp, two_planes
@@ -16,7 +17,7 @@ from any2bokeh.synth.stages import depth_ramp, two_planes
 VIEW = View(time_s=0.0, width=128, height=80)
 
 
-def psnr_of_lens(stage: Stage, focus: FocusSettings, lens: LensSettings | None = None) -> tuple[float, float]:
+def psnr_of_lens(stage: Stage, focus: Focus, lens: LensSettings | None = None) -> tuple[float, float]:
     """PSNR [dB] of the lens and of no blur against the ray tracer, in code values, less the border."""
     lens = lens or LensSettings()
     tracer = RayTracer(stage)
@@ -37,7 +38,7 @@ def psnr_of_lens(stage: Stage, focus: FocusSettings, lens: LensSettings | None =
 
 @pytest.mark.parametrize("focus_disparity", [0.8, 0.5, 0.2])
 def test_two_planes_match_the_ray_traced_picture(focus_disparity: float) -> None:
-    focus = FocusSettings(focus_disparity=focus_disparity, blur_strength=64)
+    focus = Focus(focus_disparity=focus_disparity, blur_strength=64)
     ours, unblurred = psnr_of_lens(two_planes(), focus)
     assert ours > 36
     assert ours > unblurred + 8
@@ -45,7 +46,7 @@ def test_two_planes_match_the_ray_traced_picture(focus_disparity: float) -> None
 
 @pytest.mark.parametrize("focus_disparity", [0.8, 0.2])
 def test_a_triangle_points_the_way_the_ray_traced_one_does(focus_disparity: float) -> None:
-    focus = FocusSettings(focus_disparity=focus_disparity, blur_strength=90)
+    focus = Focus(focus_disparity=focus_disparity, blur_strength=90)
     upright = LensSettings(aperture="polygon", blades=3, rotation_deg=90)
     ours, unblurred = psnr_of_lens(two_planes(), focus, upright)
     assert ours > 36
@@ -53,6 +54,6 @@ def test_a_triangle_points_the_way_the_ray_traced_one_does(focus_disparity: floa
 
 
 def test_a_floor_through_all_depths_matches_the_ray_traced_picture() -> None:
-    ours, unblurred = psnr_of_lens(depth_ramp(), FocusSettings(focus_disparity=0.5, blur_strength=64))
+    ours, unblurred = psnr_of_lens(depth_ramp(), Focus(focus_disparity=0.5, blur_strength=64))
     assert ours > 33
     assert ours > unblurred + 8

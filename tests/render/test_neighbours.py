@@ -7,18 +7,19 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from any2bokeh.optics.focus import Focus
 from any2bokeh.optics.light import from_linear
 from any2bokeh.render.lens.motion import fit_motion, make_thumbnail
 from any2bokeh.render.lens.reference import LensRenderer
 from any2bokeh.scene import Scene
-from any2bokeh.settings import FocusSettings, LensSettings
+from any2bokeh.settings import LensSettings
 from any2bokeh.synth.raytrace import RayTracer
 from any2bokeh.synth.scenes import Camera, Motion, View
 from any2bokeh.synth.stages import two_planes
 
 BEST = LensSettings(quality="best")
 PAN = Camera(position=Motion(velocity=(0.5, 0.1, 0.0)))
-FOCUS = FocusSettings(focus_disparity=0.2, blur_strength=110)
+FOCUS = Focus(focus_disparity=0.2, blur_strength=110)
 SIZE = (96, 160)
 
 

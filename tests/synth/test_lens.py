@@ -4,7 +4,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from any2bokeh.settings import FocusSettings, LensSettings
+from any2bokeh.optics.focus import Focus
+from any2bokeh.settings import LensSettings
 from any2bokeh.synth.raytrace import RayTracer, aperture_radius_m
 from any2bokeh.synth.scenes import View
 from any2bokeh.synth.shapes import HalfPlane
@@ -18,9 +19,9 @@ COLUMNS = torch.arange(192) + 0.5 - 96  # distance of pixel centres from the mid
 ROWS = torch.arange(64)[:, None] + 0.5 - 32
 
 
-def focused(disparity: float, coc_px: float, off_focus: float) -> FocusSettings:
+def focused(disparity: float, coc_px: float, off_focus: float) -> Focus:
     """The focus whose circle of confusion has ``coc_px`` at ``off_focus`` from it, in 192 pixels."""
-    return FocusSettings(focus_disparity=disparity, blur_strength=coc_px / off_focus * 1024 / 192)
+    return Focus(focus_disparity=disparity, blur_strength=coc_px / off_focus * 1024 / 192)
 
 
 def light_spot(bare_stage, card, disparity: float, *, side_px: float, emission: float):
@@ -32,7 +33,7 @@ def light_spot(bare_stage, card, disparity: float, *, side_px: float, emission: 
 
 def test_the_aperture_follows_from_blur_strength(bare_stage):
     stage = bare_stage()
-    focus = FocusSettings(focus_disparity=0.5, blur_strength=20)
+    focus = Focus(focus_disparity=0.5, blur_strength=20)
     radius_m = aperture_radius_m(stage, focus, VIEW)
     depths = [stage.depth_m(disparity) for disparity in (0.5, 0.1)]
     coc_px = 192 * radius_m * abs(1 / depths[0] - 1 / depths[1])  # the focal length is 192 pixels
@@ -134,13 +135,13 @@ def test_the_plane_in_focus_is_the_sharp_picture():
 
 def test_without_blur_strength_everything_is_sharp():
     tracer = RayTracer(two_planes())
-    picture = tracer.refocused(SMALL, FocusSettings(focus_disparity=0.5, blur_strength=0), samples=1024)
+    picture = tracer.refocused(SMALL, Focus(focus_disparity=0.5, blur_strength=0), samples=1024)
     assert (picture - tracer.sharp(SMALL, 256)).square().mean().sqrt() < 0.004
 
 
 def test_focus_beyond_the_horizon_is_possible(bare_stage, card):
     tracer = RayTracer(bare_stage(card("wall", 2.0, (0.5, 0.5, 0.5)), far_m=math.inf))
-    picture = tracer.refocused(SMALL, FocusSettings(focus_disparity=0.0, blur_strength=30), samples=16)
+    picture = tracer.refocused(SMALL, Focus(focus_disparity=0.0, blur_strength=30), samples=16)
     torch.testing.assert_close(picture, torch.full((3, 16, 192), 0.5), atol=1e-5, rtol=0)
 
 
@@ -159,7 +160,7 @@ def test_the_same_seed_gives_the_same_picture_and_another_seed_nearly_the_same()
 def test_agreement_of_seeds_grows_with_samples():
     tracer = RayTracer(thin_structures().with_detail(0.25))
     view = View(width=64, height=32)
-    focus = FocusSettings(focus_disparity=0.6, blur_strength=40)
+    focus = Focus(focus_disparity=0.6, blur_strength=40)
     psnr_db = [
         float(
             -10
@@ -177,7 +178,7 @@ def test_agreement_of_seeds_grows_with_samples():
 
 def test_a_picture_does_not_depend_on_its_batches(monkeypatch):
     tracer = RayTracer(thin_structures().with_detail(0.25))
-    view, focus = View(width=40, height=24), FocusSettings(focus_disparity=0.6, blur_strength=40)
+    view, focus = View(width=40, height=24), Focus(focus_disparity=0.6, blur_strength=40)
     whole = tracer.refocused(view, focus, samples=16)
     monkeypatch.setattr("any2bokeh.synth.rays.BATCH_RAYS_CPU", 16 * 7 * 7)
     torch.testing.assert_close(tracer.refocused(view, focus, samples=16), whole, atol=0.02, rtol=0)

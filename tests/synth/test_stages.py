@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from any2bokeh.settings import FocusSettings
+from any2bokeh.optics.focus import Focus
 from any2bokeh.synth.evening import evening
 from any2bokeh.synth.raytrace import RayTracer
 from any2bokeh.synth.scenes import View
@@ -41,7 +41,7 @@ def test_a_stage_moves_if_its_camera_does(tracer):
 
 def test_focusing_elsewhere_blurs(tracer):
     sharp, far, near = (
-        tracer.refocused(VIEW, FocusSettings(focus_disparity=focus, blur_strength=strength), samples=16)
+        tracer.refocused(VIEW, Focus(focus_disparity=focus, blur_strength=strength), samples=16)
         for focus, strength in ((0.5, 0), (0.05, 100), (0.95, 100))
     )
     detail = [picture.diff(dim=2).abs().mean() for picture in (sharp, far, near)]

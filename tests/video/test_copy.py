@@ -4,7 +4,8 @@ from fractions import Fraction
 import pytest
 
 from any2bokeh.errors import VideoError
-from any2bokeh.settings import EncodeSettings, TimePoint, TimeRange
+from any2bokeh.settings import EncodeSettings, TimeRange
+from any2bokeh.values import TimePoint
 from any2bokeh.video.decode import probe_video
 from any2bokeh.video.encode import open_writer
 

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from any2bokeh.cli.options import Json, option
+from any2bokeh.cli.option import option
+from any2bokeh.cli.options import Json
 from any2bokeh.cli.progress import show_progress
 from any2bokeh.cli.results import print_json, print_result
 from any2bokeh.cli.talk import is_quiet, say

@@ -5,60 +5,19 @@ Types, defaults and ranges are those of the settings; nothing of them is said ag
 
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import MISSING, fields, replace
+from dataclasses import MISSING, fields
 from functools import wraps
 from typing import Annotated, Any, TypeGuard, TypeVar, get_type_hints
 
 import typer
 
-from any2bokeh import settings
+from any2bokeh import focus_settings, settings
 from any2bokeh.cli.batch import BatchOptions
+from any2bokeh.cli.option import keys_option, option, point_option, time_option
 from any2bokeh.cli.talk import Verbosity
 from any2bokeh.errors import SettingsError
-from any2bokeh.settings import Range, TimePoint
 
-Number = TypeVar("Number", int, float)
 Group = TypeVar("Group")
-
-
-def number(option_name: str, accepted: Range, kind: type[Number]) -> Callable[[str], Number]:
-    """Return the parser of one number, whose complaint names the option, the unit and the range."""
-
-    def parse(text: str) -> Number:
-        try:
-            value = kind(text)
-        except ValueError as error:
-            raise SettingsError(f"{option_name} must be {accepted}, got {text!r}.") from error
-        replace(accepted, name=option_name).check(value)
-        return value
-
-    return parse
-
-
-def option(*names: str, help: str, accepted: Range | None = None, kind: type[Any] = float) -> Any:
-    """An option; with ``accepted``, a number whose help ends in its unit and range."""
-    if accepted is None:
-        return typer.Option(*names, help=help)
-    return typer.Option(
-        *names,
-        help=f"{help} ({accepted})",
-        parser=number(names[0], accepted, kind),
-        metavar="N" if kind is int else "X",
-    )
-
-
-def parse_time_option(text: str) -> TimePoint:
-    """Read TIME; the parser is loaded when it is needed."""
-    from any2bokeh.video.time import parse_time
-
-    return parse_time(text)
-
-
-def time_option(name: str, help: str) -> Any:
-    """An option that takes a moment of the video."""
-    return typer.Option(
-        name, help=f"{help} (2.5, 2.5s, 00:01:02.5 or f120)", parser=parse_time_option, metavar="TIME"
-    )
 
 
 OVERWRITE = option("-y", "--overwrite", help="Replace a result that exists.")
@@ -69,16 +28,48 @@ Overwrite = Annotated[bool, OVERWRITE]
 Json = Annotated[bool, option("--json", help="Print one JSON document.")]
 
 OPTIONS: dict[object, dict[str, Any]] = {
-    settings.FocusSettings: {
-        "focus_disparity": option(
-            "--focus", help="What stays sharp: near is 1, far is 0.", accepted=settings.FOCUS_DISPARITY
+    focus_settings.FocusSettings: {
+        "focus_disparity": keys_option(
+            "--focus",
+            "What stays sharp: near is 1, far is 0; or a pull, such as '0s:0.9, 2s:0.3, 3s:@960,540'.",
+            focus_settings.FOCUS_DISPARITY,
         ),
-        "blur_strength": option(
+        "focus_at": point_option("--focus-at", "Stay focused on the disparity under this point."),
+        "focus_track": option("--focus-track", help="Focus over time, CSV or JSON: time or frame, focus, k."),
+        "blur_strength": keys_option(
             "--k",
-            help="Blur strength: radius of the blur per unit of disparity, at 1024 pixels of width"
-            " (the longer side).",
-            accepted=settings.BLUR_STRENGTH,
+            "Blur strength: radius of the blur per unit of disparity, at 1024 pixels of width"
+            " (the longer side); or keys, as of --focus.",
+            focus_settings.BLUR_STRENGTH,
         ),
+        "easing": option("--easing", help="How focus and K move from key to key."),
+    },
+    focus_settings.DepthOfFieldSettings: {
+        "dof_range": option(
+            "--dof-range",
+            help="How much depth around the focal plane stays sharp.",
+            accepted=focus_settings.DOF_RANGE,
+        ),
+        "near_strength": option(
+            "--near-strength",
+            help="Times the blur of what is nearer than the focal plane.",
+            accepted=focus_settings.STRENGTH,
+        ),
+        "far_strength": option(
+            "--far-strength", help="Times the blur of what is farther.", accepted=focus_settings.STRENGTH
+        ),
+    },
+    focus_settings.CameraSettings: {
+        "f_stop": option(
+            "--f-stop",
+            help="Instead of --k: the f-number of a full-frame lens.",
+            accepted=focus_settings.F_STOP,
+        ),
+        "focal_length_mm": option(
+            "--focal-length", help="Of that lens.", accepted=focus_settings.FOCAL_LENGTH_MM
+        ),
+        "near_m": option("--near-m", help="How far away disparity 1 is.", accepted=focus_settings.DISTANCE_M),
+        "far_m": option("--far-m", help="How far away disparity 0 is.", accepted=focus_settings.DISTANCE_M),
     },
     settings.DepthSettings: {
         "track": option(
@@ -146,7 +137,11 @@ OPTIONS: dict[object, dict[str, Any]] = {
     },
     settings.TrackSettings: {"device": DEVICE, "dtype": DTYPE},
     settings.PreviewSettings: {"at": time_option("--at", "The moment to look at.")},
-    settings.Settings: {},
+    settings.Settings: {
+        "save_focus_track": option(
+            "--save-focus-track", help="Write the focus of each frame, to edit and use as --focus-track."
+        )
+    },
     BatchOptions: {
         "overwrite": OVERWRITE,
         "skip_existing": option("-n", "--skip-existing", help="Leave out inputs whose result exists."),
@@ -177,7 +172,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def run(context: typer.Context, **values: Any) -> None:
         _collect(Verbosity, values).apply()
-        _check_polygon(context, values)
+        _check_needs(context, values)
         for name, parameter in parameters.items():
             if _is_group(parameter.annotation):
                 values[name] = _collect(parameter.annotation, values)
@@ -188,12 +183,22 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def _check_polygon(context: typer.Context, values: dict[str, Any]) -> None:
-    """Raise ``SettingsError`` where the shape of a polygon is given, but not asked for."""
-    for name, option_name in (("blades", "--blades"), ("rotation_deg", "--rotation")):
+def _check_needs(context: typer.Context, values: dict[str, Any]) -> None:
+    """Raise ``SettingsError`` where an option is given that has nothing to do without another."""
+    keys = [values.get(name) for name in ("focus_disparity", "blur_strength")]
+    has_keys = any(isinstance(value, tuple) for value in keys) or values.get("focus_track")
+    polygon = "--aperture polygon: a disc has no corners"
+    has_corners = values.get("aperture") != "disc"
+    needs = (
+        ("blades", "--blades", polygon, has_corners),
+        ("rotation_deg", "--rotation", polygon, has_corners),
+        ("focal_length_mm", "--focal-length", "--f-stop: K needs no lens", values.get("f_stop")),
+        ("easing", "--easing", "keys in --focus or --k, or a --focus-track", has_keys),
+    )
+    for name, option_name, needed, is_there in needs:
         source = context.get_parameter_source(name)
-        if values.get("aperture") == "disc" and source and source.name == "COMMANDLINE":
-            raise SettingsError(f"{option_name} needs --aperture polygon: a disc has no corners.")
+        if not is_there and source and source.name == "COMMANDLINE":
+            raise SettingsError(f"{option_name} needs {needed}.")
 
 
 def _is_group(annotation: object) -> TypeGuard[type[Any]]:
@@ -207,11 +212,13 @@ def _parameters(group: type[Any]) -> Iterator[inspect.Parameter]:
         if field.name not in OPTIONS[group]:
             yield from _parameters(hints[field.name])
             continue
+        made = OPTIONS[group][field.name]
         yield inspect.Parameter(
             field.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=inspect.Parameter.empty if field.default is MISSING else field.default,
-            annotation=Annotated[hints[field.name], OPTIONS[group][field.name]],
+            # What an option reads by itself may be of any type.
+            annotation=Annotated[str if made.parser else hints[field.name], made],
         )
 
 

@@ -154,6 +154,14 @@ class SteadiedTrack(DisparityTrack):
         steadied, _ = self._steadier.steady(self._track.at_own_size(frame), frame.picture)
         return steadied.clamp(0, 1)
 
+    def again(self) -> "SteadiedTrack":
+        """Return the same track, to be read from its beginning; see ``DisparityTrack.again``."""
+        return SteadiedTrack(self._track.again())
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._track.close()
+
 
 def _find_network(info: VideoInfo, settings: DepthSettings) -> tuple[Model, Path]:
     catalog = load_catalog()

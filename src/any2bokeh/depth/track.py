@@ -34,6 +34,8 @@ class DisparityTrack:
     At the end, one warning is logged if every frame that was read is the same value everywhere.
     """
 
+    _warns = True
+
     def __init__(
         self, reader: GrayReader, times: list[int], numbers: list[int], convert: Callable[[Tensor], Tensor]
     ) -> None:
@@ -73,11 +75,17 @@ class DisparityTrack:
         self._highest = max(self._highest, values.max().item())
         return values
 
+    def again(self) -> "DisparityTrack":
+        """Return the same track, to be read from its beginning once more; it warns of nothing again."""
+        track = DisparityTrack(self._reader, self._times, self._numbers, self._convert)
+        track._warns = False
+        return track
+
     def close(self) -> None:
         """Stop reading."""
         if self._frames is not None:
             self._frames.close()
-            if self._lowest == self._highest:
+            if self._warns and self._lowest == self._highest:
                 log.warning(
                     "The disparity track %s is the same value everywhere it was read: all is blurred alike.",
                     self._reader.path,

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from any2bokeh.optics.coc import REFERENCE_SIDE_PX
-from any2bokeh.settings import FocusSettings, LensSettings
+from any2bokeh.optics.focus import Focus
+from any2bokeh.settings import LensSettings
 from any2bokeh.synth.lamps import is_small, lamp_rays
 from any2bokeh.synth.raster import draw
 from any2bokeh.synth.rays import (
@@ -41,7 +42,7 @@ class Geometry:
     objects: Tensor
 
 
-def aperture_radius_m(stage: Stage, focus: FocusSettings, view: View) -> float:
+def aperture_radius_m(stage: Stage, focus: Focus, view: View) -> float:
     """Radius of the aperture that gives the blur strength K of ``focus``.
 
     A ray through the lens at distance A from its middle that is in focus at z_f leaves the picture of
@@ -71,7 +72,7 @@ class RayTracer:
     def refocused(
         self,
         view: View,
-        focus: FocusSettings,
+        focus: Focus,
         aperture: LensSettings = DISC,
         *,
         samples: int = 256,

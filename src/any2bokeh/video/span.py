@@ -7,7 +7,8 @@ from math import ceil
 from pathlib import Path
 
 from any2bokeh.errors import VideoError
-from any2bokeh.settings import TimePoint, TimeRange
+from any2bokeh.settings import TimeRange
+from any2bokeh.values import TimePoint
 from any2bokeh.video.source import stored_packets
 
 WHOLE_VIDEO = TimeRange()

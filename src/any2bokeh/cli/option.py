@@ -1,0 +1,107 @@
+"""How one option is made: its help, its unit and range, and the reading of its text."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import typer
+
+from any2bokeh.errors import SettingsError
+from any2bokeh.focus_settings import Key, Keys, Point, check_values
+from any2bokeh.values import Range, TimePoint
+
+Number = TypeVar("Number", int, float)
+
+_DIGITS = r"\s*(\d+(?:\.\d*)?|\.\d+)\s*"
+_PLACE = re.compile(f"{_DIGITS},{_DIGITS}", re.ASCII)
+# The last colon before the value ends the time, which may hold colons itself; X,Y holds a comma.
+_KEY = re.compile(rf"([^,;@\s]+)\s*:\s*(?:@{_DIGITS},{_DIGITS}|([^,;:@\s]+)\s*)(?:[,;]\s*|$)", re.ASCII)
+
+
+def number(option_name: str, accepted: Range, kind: type[Number]) -> Callable[[str], Number]:
+    """Return the parser of one number, whose complaint names the option, the unit and the range."""
+
+    def parse(text: str) -> Number:
+        try:
+            value = kind(text)
+        except ValueError as error:
+            raise SettingsError(f"{option_name} must be {accepted}, got {text!r}.") from error
+        replace(accepted, name=option_name).check(value)
+        return value
+
+    return parse
+
+
+def option(*names: str, help: str, accepted: Range | None = None, kind: type[Any] = float) -> Any:
+    """An option; with ``accepted``, a number whose help ends in its unit and range."""
+    if accepted is None:
+        return typer.Option(*names, help=help)
+    return typer.Option(
+        *names,
+        help=f"{help} ({accepted})",
+        parser=number(names[0], accepted, kind),
+        metavar="N" if kind is int else "X",
+    )
+
+
+def parse_time_option(text: str) -> TimePoint:
+    """Read TIME; the parser is loaded when it is needed."""
+    from any2bokeh.video.time import parse_time
+
+    return parse_time(text)
+
+
+def time_option(name: str, help: str) -> Any:
+    """An option that takes a moment of the video."""
+    return typer.Option(
+        name, help=f"{help} (2.5, 2.5s, 00:01:02.5 or f120)", parser=parse_time_option, metavar="TIME"
+    )
+
+
+def point_option(name: str, help: str) -> Any:
+    """An option that takes a place in the picture, at a moment."""
+    return typer.Option(
+        name, help=f"{help} (120,300 or 0.5,0.4@2.5s)", parser=parse_point, metavar="X,Y[@TIME]"
+    )
+
+
+def keys_option(name: str, help: str, accepted: Range) -> Any:
+    """An option that takes a number, or numbers over time."""
+    return typer.Option(
+        name, help=f"{help} ({accepted})", parser=number_or_keys(name, accepted), metavar="X|KEYS"
+    )
+
+
+def parse_point(text: str) -> Point:
+    """Read ``X,Y`` or ``X,Y@TIME``."""
+    place, at, moment = text.partition("@")
+    found = _PLACE.fullmatch(place.strip())
+    if not found:
+        raise SettingsError(f"{text!r} is not a point.", hint="Write X,Y or X,Y@TIME, such as 960,540@2.5s.")
+    return Point(float(found[1]), float(found[2]), parse_time_option(moment) if at else None)
+
+
+def number_or_keys(option_name: str, accepted: Range) -> Callable[[str], float | Keys]:
+    """Return the parser of one number, or of keys ``TIME:NUMBER`` or ``TIME:@X,Y`` between ``,`` or ``;``."""
+    parse_number = number(option_name, accepted, float)
+
+    def parse(text: str) -> float | Keys:
+        if ":" not in text:
+            return parse_number(text)
+        keys, rest = [], text.strip()
+        while rest:
+            found = _KEY.match(rest)
+            if not found:
+                raise SettingsError(
+                    f"{option_name} has no key in {rest!r}.",
+                    hint="A key is TIME:NUMBER, or TIME:@X,Y in --focus: '0s:0.9, 2s:0.3, 3s:@960,540'.",
+                )
+            moment, x, y, value = found.groups()
+            place = Point(float(x), float(y)) if x else parse_number(value)
+            keys.append(Key(parse_time_option(moment), place))
+            rest = rest[found.end() :]
+        check_values(tuple(keys), replace(accepted, name=option_name))
+        return tuple(keys)
+
+    return parse
