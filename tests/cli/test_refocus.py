@@ -96,6 +96,8 @@ def test_json_is_one_document_with_the_facts(bokeh: Bokeh, clip: Path, lens: lis
         "frames": 4,
         "renderer": "lens",
         "corrupt_packets": 0,
+        "focus": [0.5, 0.5],
+        "k": [16, 16],
         "error": None,
     }
 
