@@ -1,5 +1,6 @@
 """What the user can choose: one frozen dataclass per step, each checks itself."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -138,6 +139,25 @@ class Settings:
                 f"A focus track is CSV or JSON: {self.save_focus_track} must end in"
                 f" {' or '.join(FOCUS_TRACK_SUFFIXES)}."
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportSettings:
+    """How published weights become a checkpoint: its name, and how the mask mode is found.
+
+    ``mask_mode`` overrides what the weights say; ``svd`` is the U-Net of Stable Video Diffusion to
+    compare them with, by default the one that was downloaded, if any.
+    """
+
+    name: str = "any-to-bokeh"
+    mask_mode: MaskMode | None = None
+    svd: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"\w[\w.-]*", self.name):
+            raise SettingsError(f"A name has letters, digits, '.', '-' and '_' alone, got {self.name!r}.")
+        if self.mask_mode is not None:
+            _check_choice("Mask mode", self.mask_mode, MaskMode)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,11 +13,10 @@ from any2bokeh.weights.checkpoint import (
     PUBLISHED_FACTS,
     TRAINED_FACTS,
     CheckpointFacts,
-    checkpoints_folder,
     find_checkpoint,
-    imported_names,
     load_weights,
 )
+from any2bokeh.weights.home import checkpoints_folder, imported_names
 
 
 @pytest.fixture(autouse=True)

@@ -136,6 +136,19 @@ OPTIONS: dict[object, dict[str, Any]] = {
         "audio": option("--audio/--no-audio", help="Copy the audio."),
     },
     settings.TrackSettings: {"device": DEVICE, "dtype": DTYPE},
+    settings.ImportSettings: {
+        "name": option("--name", help="Name of the checkpoint, for --weights."),
+        "mask_mode": option(
+            "--mask-mode",
+            help="Whether MPI tokens are masked (released) or take part (paper);"
+            " by default what the weights say.",
+        ),
+        "svd": option(
+            "--svd",
+            help="U-Net of Stable Video Diffusion (safetensors) to compare the weights with;"
+            " by default the one of download-weights svd-unet, if it is here.",
+        ),
+    },
     settings.PreviewSettings: {"at": time_option("--at", "The moment to look at.")},
     settings.Settings: {
         "save_focus_track": option(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from any2bokeh.cli import depth, doctor, download_weights, preview, refocus
+from any2bokeh.cli import depth, doctor, download_weights, import_weights, preview, refocus
 from any2bokeh.cli.errors import Failure, attempt
 from any2bokeh.cli.options import with_settings
 from any2bokeh.cli.talk import messages_on_stderr
@@ -21,6 +21,7 @@ app.command("refocus")(with_settings(refocus.refocus))
 app.command("depth")(with_settings(depth.depth))
 app.command("preview")(with_settings(preview.preview))
 app.command("download-weights")(with_settings(download_weights.download_weights))
+app.command("import-weights")(with_settings(import_weights.import_weights))
 app.command("doctor")(with_settings(doctor.doctor))
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Report = Callable[[str, int, int | None], None]  # what is being done, how much is done, of how much if known
 PLAIN_LINE_EVERY_S = 10.0
+MEGABYTE = 1_000_000
 
 
 @contextmanager
@@ -22,6 +23,20 @@ def show_frames(label: str, work: str = "rendering") -> Iterator[Callable[["Prog
     stages = {"depth": "estimating disparity", "render": work}
     with show_progress(label, "frames") as report:
         yield lambda progress: report(stages[progress.stage], progress.done, progress.total)
+
+
+@contextmanager
+def show_megabytes(label: str, work: str) -> Iterator[Callable[[int], None]]:
+    """Give the callback that is told of every piece of ``work`` that is done, in bytes."""
+    done_bytes = 0
+    with show_progress(label, "MB") as report:
+
+        def on_progress(size_bytes: int) -> None:
+            nonlocal done_bytes
+            done_bytes += size_bytes
+            report(work, done_bytes // MEGABYTE, None)
+
+        yield on_progress
 
 
 def show_progress(label: str, unit: str) -> AbstractContextManager[Report]:

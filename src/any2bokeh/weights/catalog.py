@@ -4,12 +4,13 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from any2bokeh.errors import WeightsError
 
 CATALOG_VARIABLE = "ANY2BOKEH_MODELS"
+IMAGE_ENCODER, SVD_UNET, SVD_VAE = "svd-image-encoder", "svd-unet", "svd-vae"
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
@@ -27,14 +28,23 @@ class ModelFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """One entry of the catalog. ``revision`` is a branch, a tag or a commit of the hub repository."""
+    """One entry of the catalog. ``revision`` is a branch, a tag or a commit of the hub repository.
+
+    What is published outside the hub has no repository and no files: ``obtain`` says how to get it.
+    """
 
     name: str
-    repository: str
+    repository: str = ""
     licence: str
     purpose: str
-    files: tuple[ModelFile, ...]
+    files: tuple[ModelFile, ...] = ()
     revision: str = "main"
+    obtain: str = ""
+
+    @property
+    def page(self) -> str:
+        """Where its licence and terms stand, or how to get it."""
+        return f"https://huggingface.co/{self.repository}" if self.repository else self.obtain
 
 
 def load_catalog(path: Path | None = None) -> dict[str, Model]:
@@ -79,16 +89,25 @@ def _default_path() -> Path:
 def _read_model(entry: object, where: str) -> Model:
     if not isinstance(entry, dict):
         raise WeightsError(f"{where}: must be a table, got {entry!r}.")
-    required = {"name", "repository", "licence", "purpose", "files"}
-    _check_fields(entry, required, {"revision"}, where)
+    facts = {"name", "licence", "purpose"}
+    if "repository" in entry or "obtain" not in entry:
+        _check_fields(entry, facts | {"repository", "files"}, {"revision", "obtain"}, where)
+    else:  # published outside the hub
+        _check_fields(entry, facts | {"obtain"}, set(), where)
+    model = Model(
+        name=_text(entry, "name", where, _NAME),
+        licence=_text(entry, "licence", where),
+        purpose=_text(entry, "purpose", where),
+        obtain=_text(entry, "obtain", where) if "obtain" in entry else "",
+    )
+    if "repository" not in entry:
+        return model
     files = entry["files"]
     if not isinstance(files, list) or not files:
         raise WeightsError(f"{where}: files must be a list of file names, got {files!r}.")
-    return Model(
-        name=_text(entry, "name", where, _NAME),
+    return replace(
+        model,
         repository=_text(entry, "repository", where, _REPOSITORY),
-        licence=_text(entry, "licence", where),
-        purpose=_text(entry, "purpose", where),
         files=tuple(_read_file(file, where) for file in files),
         revision=_text(entry, "revision", where) if "revision" in entry else "main",
     )

@@ -6,24 +6,22 @@ A checkpoint is ``unet/{config.json, diffusion_pytorch_model.safetensors}``, ``v
 
 import json
 import math
-import os
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal, get_args
 
-import platformdirs
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from any2bokeh.errors import WeightsError
-from any2bokeh.settings import MaskMode
+from any2bokeh.settings import ImportSettings, MaskMode
+from any2bokeh.weights.home import FACTS_FILE, checkpoints_folder, imported_names
+from any2bokeh.weights.tensors import shapes_in
 
-HOME_VARIABLE = "ANY2BOKEH_HOME"
-DEFAULT_NAME = "any-to-bokeh"
+DEFAULT_NAME = ImportSettings().name
 
-FACTS_FILE = "bokeh.json"
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
 PARTS = ("unet", "vae")
@@ -153,18 +151,6 @@ class Checkpoint:
         return self.folder / "vae" / WEIGHTS_FILE
 
 
-def checkpoints_folder() -> Path:
-    """Return where imported checkpoints live: in ``ANY2BOKEH_HOME``, else in the user's data folder."""
-    if chosen := os.environ.get(HOME_VARIABLE):
-        return Path(chosen).expanduser() / "weights"
-    return platformdirs.user_data_path("any2bokeh") / "weights"
-
-
-def imported_names() -> list[str]:
-    """Return the names of the checkpoints that were imported, whole or damaged."""
-    return sorted(path.parent.name for path in checkpoints_folder().glob(f"[!.]*/{FACTS_FILE}"))
-
-
 def find_checkpoint(name_or_folder: str | Path | None = None) -> Checkpoint:
     """Return the checkpoint imported under a name, or that in a folder; by default the published one.
 
@@ -217,7 +203,7 @@ def load_weights(
     wanted = {key: list(tensor.shape) for key, tensor in module.state_dict().items()}
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
-            found = {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118
+            found = shapes_in(file)
             lacking = check_keys(found, wanted, str(path), may_lack)
             state = {key: _cast(file.get_tensor(key), dtype) for key in found}
     except (OSError, SafetensorError) as error:

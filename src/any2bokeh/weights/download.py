@@ -1,7 +1,6 @@
 """Fetching networks from the hub into the ordinary Hugging Face cache, and finding them there."""
 
 import hashlib
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from huggingface_hub import (
 from any2bokeh.errors import WeightsError
 from any2bokeh.weights.catalog import Model, ModelFile
 from any2bokeh.weights.hub_errors import explained
+from any2bokeh.weights.space import check_space
 
 _READ_SIZE = 1 << 20
 
@@ -49,7 +49,8 @@ class DownloadPlan:
 def find_folder(model: Model) -> Path | None:
     """Return the folder that holds all files of ``model`` on this machine, or ``None``.
 
-    The folder's name is the commit. Nothing is asked of the network.
+    The folder's name is the commit. Nothing is asked of the network. What is published outside the hub
+    is never found here.
     """
     folder = None
     for file in model.files:
@@ -79,8 +80,11 @@ def model_folder(model: Model) -> Path:
 def plan_download(model: Model) -> DownloadPlan:
     """Ask the hub which files ``model`` has, how large they are and which of them are here already.
 
-    Raises ``WeightsError``: no network, no such repository, revision or file, or no right to it.
+    Raises ``WeightsError``: no network, no such repository, revision or file, no right to it, or a model
+    that is published outside the hub.
     """
+    if not model.repository:
+        raise WeightsError(f"{model.name} is not on the hub: it is {model.obtain}.")
     planned = []
     commit = ""
     for file in model.files:
@@ -110,7 +114,12 @@ def download(model: Model, on_progress: Callable[[int], None] = lambda size_byte
     if is_offline_mode() and find_folder(model):
         return model_folder(model)
     plan = plan_download(model)
-    _check_space(plan)
+    check_space(
+        model.name,
+        plan.missing_bytes,
+        Path(constants.HF_HUB_CACHE).expanduser().absolute(),
+        hint="HF_HOME=FOLDER names another place",
+    )
     for planned in plan.files:
         with explained(model, planned.file):
             path = Path(_fetch(model, planned.file, on_progress))
@@ -153,22 +162,6 @@ class _SilentBar:
         pass
 
     set_transfer_postfix_str = set_postfix_str
-
-
-def _check_space(plan: DownloadPlan) -> None:
-    cache = Path(constants.HF_HUB_CACHE).expanduser().absolute()
-    existing = next(folder for folder in (cache, *cache.parents) if folder.exists())
-    free = shutil.disk_usage(existing).free
-    if plan.missing_bytes > free:
-        raise WeightsError(
-            f"{plan.model.name} needs {_megabytes(plan.missing_bytes)}, and {existing} has only"
-            f" {_megabytes(free)} left.",
-            hint="HF_HOME=FOLDER names another place",
-        )
-
-
-def _megabytes(size_bytes: int) -> str:
-    return f"{size_bytes / 1e6:,.0f} MB"
 
 
 def _check_content(model: Model, planned: PlannedFile, path: Path) -> None:

@@ -1,6 +1,5 @@
 """What the hub client says and raises, as one sentence for the user."""
 
-import errno
 import logging
 import re
 from collections.abc import Iterator
@@ -20,8 +19,7 @@ from huggingface_hub.utils import logging as hub_logging
 
 from any2bokeh.errors import WeightsError
 from any2bokeh.weights.catalog import Model, ModelFile
-
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+from any2bokeh.weights.space import DISK_FULL
 
 
 @contextmanager
@@ -74,7 +72,7 @@ def _explain_answer(error: HTTPError, model: Model, file: ModelFile) -> tuple[st
 
 def _explain_failure(error: OSError | RuntimeError, model: Model, file: ModelFile) -> tuple[str, str]:
     """Return the sentence and the hint for a transfer that broke off."""
-    if isinstance(error, OSError) and error.errno in _DISK_FULL:
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
         sentence = f"The disk is full: {file.path} of {model.name} did not fit into {constants.HF_HUB_CACHE}."
         return sentence, "HF_HOME=FOLDER names another place"
     reason = _one_line(error.__cause__ or error)

@@ -1,0 +1,84 @@
+"""``bokeh import-weights``: published weights become a checkpoint of the diffusion renderer."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from any2bokeh.cli.options import Json, Overwrite
+from any2bokeh.cli.progress import show_megabytes
+from any2bokeh.cli.results import print_json, print_result
+from any2bokeh.cli.talk import is_quiet, say
+from any2bokeh.settings import ImportSettings
+
+if TYPE_CHECKING:
+    from any2bokeh.weights.importer import ImportedCheckpoint, Networks
+
+
+def import_weights(
+    *,
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PATH",
+            help="Folder or zip that holds unet/ (or unet/unet/) and vae/, as published or trained.",
+        ),
+    ],
+    settings: ImportSettings,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Make published weights ready for the diffusion renderer.
+
+    Checks every key and shape, writes float16 safetensors, and finds from the weights whether the MPI
+    tokens were masked in training. Pickles are read by torch's weights-only loader: no code of theirs runs.
+    """
+    from any2bokeh.weights.importer import import_checkpoint
+
+    with show_megabytes(settings.name, "writing") as on_progress:
+        imported = import_checkpoint(source, settings, _networks(), on_progress, overwrite=overwrite)
+    if not is_quiet():
+        _explain(imported, settings)
+    if as_json:
+        print_json(_document(imported))
+    else:
+        print_result(imported.checkpoint.folder)
+
+
+def _networks() -> "Networks":
+    from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims
+    from any2bokeh.render.diffusion.vae import BokehVAE, VAEDims
+
+    return {
+        "unet": lambda config: BokehUNet(UNetDims.from_config(config)),
+        "vae": lambda config: BokehVAE(VAEDims.from_config(config)),
+    }
+
+
+def _explain(imported: "ImportedCheckpoint", settings: ImportSettings) -> None:
+    """Say which mask mode the checkpoint has, and the evidence for it."""
+    facts, evidence = imported.checkpoint.facts, imported.evidence
+    reason = "as --mask-mode says" if settings.mask_mode else "as its weights say"
+    if not settings.mask_mode and facts.mask_mode != evidence.mode:
+        reason = "as the bokeh.json beside the weights says"
+    say(f"{settings.name} has the mask mode {facts.mask_mode}, {reason}:")
+    for sentence in evidence.sentences():
+        say(f"  {sentence}")
+    if not settings.mask_mode and not evidence.is_clear:
+        say("Warning: the weights do not say this clearly; --mask-mode released|paper decides.")
+    say(f"{settings.name} is under the licence {facts.licence}")
+
+
+def _document(imported: "ImportedCheckpoint") -> dict[str, object]:
+    evidence = imported.evidence
+    return {
+        "folder": imported.checkpoint.folder,
+        **asdict(imported.checkpoint.facts),
+        "evidence": {
+            "mask_mode": evidence.mode,
+            "clear": evidence.is_clear,
+            "sentences": evidence.sentences(),
+            **asdict(evidence),
+        },
+    }

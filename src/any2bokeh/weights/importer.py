@@ -1,0 +1,202 @@
+"""From published weights to a checkpoint: found, checked key by key, written in half precision."""
+
+import json
+import logging
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from any2bokeh.errors import WeightsError
+from any2bokeh.settings import ImportSettings
+from any2bokeh.weights.archive import FoundCheckpoint, FoundPart, open_checkpoint
+from any2bokeh.weights.catalog import SVD_UNET, load_catalog
+from any2bokeh.weights.checkpoint import (
+    CONFIG_FILE,
+    PARTS,
+    PUBLISHED_FACTS,
+    WEIGHTS_FILE,
+    Checkpoint,
+    CheckpointFacts,
+    check_keys,
+    read_checkpoint,
+)
+from any2bokeh.weights.download import find_folder
+from any2bokeh.weights.home import FACTS_FILE, HOME_VARIABLE, checkpoints_folder
+from any2bokeh.weights.manifest import file_hash, write_manifest
+from any2bokeh.weights.mask_mode import MaskEvidence, find_evidence
+from any2bokeh.weights.space import DISK_FULL, check_space
+from any2bokeh.weights.tensors import TensorFile, open_tensors, write_half
+
+Networks = Mapping[str, Callable[[dict[str, Any]], nn.Module]]  # "unet" and "vae": from config.json to module
+
+_STALE_S = 24 * 3600
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportedCheckpoint:
+    """The checkpoint that was made, and what its weights say of the mask mode."""
+
+    checkpoint: Checkpoint
+    evidence: MaskEvidence
+
+
+def import_checkpoint(
+    source: Path,
+    settings: ImportSettings,
+    networks: Networks,
+    on_progress: Callable[[int], None] = lambda size_bytes: None,
+    *,
+    overwrite: bool = False,
+) -> ImportedCheckpoint:
+    """Make the checkpoint ``settings.name`` of the weights in ``source``, a folder or a zip.
+
+    The keys and shapes must be those of ``networks``, made from the weights' own configurations.
+    ``on_progress`` is told of every piece written, in bytes. The checkpoint appears whole or not at all.
+
+    Raises ``WeightsError`` with a sentence for the user.
+    """
+    target = checkpoints_folder() / settings.name
+    try:
+        with new_folder(target, overwrite=overwrite) as partial, open_checkpoint(source, partial) as found:
+            evidence = _convert(found, partial, settings, networks, on_progress)
+            facts = _facts(found, settings, evidence, source)
+            (partial / FACTS_FILE).write_text(facts.to_json(), encoding="utf-8")
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise WeightsError(
+                f"The disk is full: the weights of {source} did not fit into {target.parent}.",
+                hint=f"{HOME_VARIABLE}=FOLDER names another place",
+            ) from error
+        raise
+    return ImportedCheckpoint(checkpoint=read_checkpoint(target), evidence=evidence)
+
+
+@contextmanager
+def new_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Give a temporary folder beside ``target``; rename it to ``target`` when the block ends well.
+
+    On any exception, Ctrl-C included, it is removed and ``target`` stays as it was. Raises
+    ``WeightsError`` if ``target`` exists and may not be overwritten.
+    """
+    if target.exists() and not overwrite:
+        raise WeightsError(f"{target} exists already.", hint="--overwrite replaces it, --name gives another")
+    _remove_stale(target)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        if target.exists():
+            replaced = target.with_name(f".{target.name}.{os.getpid()}.old")
+            target.rename(replaced)
+            partial.rename(target)
+            shutil.rmtree(replaced)
+        else:
+            partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _remove_stale(target: Path) -> None:
+    """Remove what imports that were killed left beside ``target``."""
+    for left in target.parent.glob(f".{target.name}.*.part"):
+        if time.time() - left.stat().st_mtime > _STALE_S:
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _convert(
+    found: FoundCheckpoint,
+    folder: Path,
+    settings: ImportSettings,
+    networks: Networks,
+    on_progress: Callable[[int], None],
+) -> MaskEvidence:
+    """Write the parts to ``folder``, after all of them were checked; return the evidence of the mask mode."""
+    unet, vae = (found.parts[part] for part in PARTS)
+    with (
+        open_tensors(unet.weights, unet.weights_name) as unet_tensors,
+        open_tensors(vae.weights, vae.weights_name) as vae_tensors,
+    ):
+        tensors = {"unet": unet_tensors, "vae": vae_tensors}
+        for part in PARTS:
+            _check_fit(found.parts[part], tensors[part], networks[part])
+        elements = sum(math.prod(shape) for each in tensors.values() for shape in each.shapes.values())
+        check_space(
+            "The checkpoint",
+            elements * torch.float16.itemsize,
+            folder,
+            hint=f"{HOME_VARIABLE}=FOLDER names another place",
+        )
+        evidence = find_evidence(unet_tensors, settings.svd or _downloaded_svd())
+        hashes: dict[str, str] = {}
+        for part in PARTS:
+            hashes |= _write_part(folder, part, found.parts[part], tensors[part], on_progress)
+    write_manifest(folder, hashes)
+    return evidence
+
+
+def _downloaded_svd() -> Path | None:
+    """Return the weights of Stable Video Diffusion's U-Net where they were downloaded, else ``None``."""
+    model = load_catalog().get(SVD_UNET)
+    folder = find_folder(model) if model else None
+    return next(folder.glob("unet/*.safetensors"), None) if folder else None
+
+
+def _check_fit(
+    part: FoundPart, tensors: TensorFile, make_network: Callable[[dict[str, Any]], nn.Module]
+) -> None:
+    """Raise ``WeightsError`` if the weights are not those of the network that their config describes."""
+    try:
+        config = json.loads(part.config.read_text(encoding="utf-8"))
+        with torch.device("meta"):
+            network = make_network(config)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise WeightsError(
+            f"{part.config_name} does not describe a network: {type(error).__name__}: {error}."
+        ) from error
+    wanted = {key: list(tensor.shape) for key, tensor in network.state_dict().items()}
+    check_keys(dict(tensors.shapes), wanted, part.weights_name)
+
+
+def _write_part(
+    folder: Path, part: str, found: FoundPart, tensors: TensorFile, on_progress: Callable[[int], None]
+) -> dict[str, str]:
+    """Write one part of the checkpoint; return the hashes of its files by their path."""
+    (folder / part).mkdir()
+    config = folder / part / CONFIG_FILE
+    shutil.copyfile(found.config, config)
+    written = write_half(folder / part / WEIGHTS_FILE, tensors, on_progress)
+    for key in sorted(written.kept_in_single):
+        _log.warning(
+            "%s of the %s has values beyond 65504, which float16 cannot hold: it stays float32,"
+            " and the network cannot run with --dtype float16.",
+            key,
+            part,
+        )
+    return {f"{part}/{CONFIG_FILE}": file_hash(config), f"{part}/{WEIGHTS_FILE}": written.sha256}
+
+
+def _facts(
+    found: FoundCheckpoint, settings: ImportSettings, evidence: MaskEvidence, source: Path
+) -> CheckpointFacts:
+    """Return the facts that the weights bring along, else those of the published ones."""
+    if found.facts:
+        try:
+            facts = CheckpointFacts.from_json(found.facts.read_text(encoding="utf-8"))
+        except (WeightsError, OSError, UnicodeDecodeError) as error:
+            raise WeightsError(f"{FACTS_FILE} in {source} cannot be used: {error}") from error
+        return replace(facts, mask_mode=settings.mask_mode or facts.mask_mode)
+    return replace(
+        PUBLISHED_FACTS,
+        mask_mode=settings.mask_mode or evidence.mode,
+        source=f"{source.name}, taken to be the weights published at {PUBLISHED_FACTS.source}",
+    )
