@@ -157,7 +157,7 @@ class ImportSettings:
         if not re.fullmatch(r"\w[\w.-]*", self.name):
             raise SettingsError(f"A name has letters, digits, '.', '-' and '_' alone, got {self.name!r}.")
         if self.mask_mode is not None:
-            _check_choice("Mask mode", self.mask_mode, MaskMode)
+            check_choice("Mask mode", self.mask_mode, MaskMode)
 
 
 @dataclass(frozen=True, kw_only=True)

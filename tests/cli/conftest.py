@@ -1,5 +1,6 @@
 """Clips and tracks made on the spot, and the real command run on them."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import av
 import numpy as np
+import parity
 import pytest
 from huggingface_hub import constants
+from safetensors.torch import save_file
 
 from any2bokeh.cli import main
 
@@ -23,6 +26,13 @@ repository = "any2bokeh-tests/nowhere"
 licence = "Apache-2.0"
 purpose = "is not on this machine"
 files = ["config.json", "model.safetensors"]
+"""
+OUTSIDE_THE_HUB = """
+[[model]]
+name = "other"
+obtain = "a file that somebody has"
+licence = "none"
+purpose = "is published outside the hub"
 """
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -48,6 +58,7 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     catalog.write_text(CATALOG)
     monkeypatch.setenv("ANY2BOKEH_MODELS", str(catalog))
     monkeypatch.setenv("ANY2BOKEH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("ANY2BOKEH_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
 
 
@@ -58,6 +69,38 @@ def network(tmp_path: Path, tiny_depth_network: Path) -> Path:
     (model / "refs").mkdir(parents=True)
     (model / "refs" / "main").write_text(COMMIT)
     return shutil.copytree(tiny_depth_network, model / "snapshots" / COMMIT)
+
+
+@pytest.fixture
+def linked_network(network: Path) -> Path:
+    """That network as the cache really keeps it: links to files that are called by their hash."""
+    blobs = network.parents[1] / "blobs"
+    blobs.mkdir()
+    for path in network.iterdir():
+        blob = path.rename(blobs / hashlib.sha256(path.read_bytes()).hexdigest())
+        path.symlink_to(blob)
+    return network
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    """A folder of weights as they are published: of the tiny networks, in single precision."""
+    for network, folder in ((parity.tiny_unet(), "unet/unet"), (parity.tiny_vae(), "vae")):
+        target = tmp_path / "published" / folder
+        target.mkdir(parents=True)
+        save_file(network.state_dict(), target / "diffusion_pytorch_model.safetensors")
+        config = parity.DATA / f"tiny_{target.name}_config.json"
+        shutil.copy(config, target / "config.json")
+    return tmp_path / "published"
+
+
+@pytest.fixture
+def checkpoint(published: Path, tmp_path: Path, bokeh: Bokeh) -> Path:
+    """The checkpoint that becomes of them, beside a list that names one outside the hub."""
+    assert bokeh("import-weights", published, "--mask-mode", "released").code == 0
+    with (tmp_path / "models.toml").open("a") as models:
+        models.write(OUTSIDE_THE_HUB)
+    return tmp_path / "home" / "weights" / "any-to-bokeh"
 
 
 @pytest.fixture

@@ -50,10 +50,48 @@ def test_network_and_cache_are_found(bokeh: Bokeh, clip: Path, network: Path) ->
     assert "1 tracks" in report["cache"]["disparity"]
 
 
+def test_changed_network_is_found_where_it_is_asked_for(bokeh: Bokeh, linked_network: Path) -> None:
+    def fact(*options: str) -> str:
+        return str(json.loads(bokeh("doctor", "--json", *options).out)["networks"]["depth-small"])
+
+    assert "damaged:" not in fact("--verify")
+    config = (linked_network / "config.json").resolve()
+    config.write_bytes(config.read_bytes() + b" ")
+    assert "damaged:" not in fact()
+    assert f"{linked_network}, damaged: config.json was changed since the download" in fact("--verify")
+
+
+def test_checkpoints_are_listed_with_mask_mode_and_licence(bokeh: Bokeh, checkpoint: Path) -> None:
+    facts = json.loads(bokeh("doctor", "--json").out)["checkpoints"]
+    assert facts["other"] == "not here: it is a file that somebody has (licence none)"
+    assert facts["any-to-bokeh"].startswith(
+        f"{checkpoint}, mask mode released (licence CC-BY-NC-4.0, as its "
+    )
+
+
+def test_changed_checkpoint_is_said_to_be_so(bokeh: Bokeh, checkpoint: Path) -> None:
+    def fact(*options: str) -> str:
+        return str(json.loads(bokeh("doctor", "--json", *options).out)["checkpoints"]["any-to-bokeh"])
+
+    weights = checkpoint / "vae" / "diffusion_pytorch_model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    assert "damaged:" not in fact()
+    assert ", damaged: vae/diffusion_pytorch_model.safetensors was changed since the import" in fact(
+        "--verify"
+    )
+    weights.write_bytes(content[:-1])
+    assert ", damaged: vae/diffusion_pytorch_model.safetensors cannot be read: " in fact()
+    weights.unlink()
+    assert fact().startswith("damaged: ")
+    assert "vae/diffusion_pytorch_model.safetensors is missing" in fact()
+
+
 def test_text_names_every_section(bokeh: Bokeh) -> None:
     out = bokeh("doctor").out
     sections = [line.removesuffix(":") for line in out.splitlines() if not line.startswith(" ")]
-    assert sections == ["versions", "devices", "encoders", "networks", "cache", "command"]
+    assert sections == ["versions", "devices", "encoders", "networks", "checkpoints", "cache", "command"]
 
 
 def test_own_command_is_recognised(bokeh: Bokeh, on_path: Callable[[str], Path]) -> None:

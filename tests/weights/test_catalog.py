@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from any2bokeh.errors import WeightsError
-from any2bokeh.weights.catalog import ModelFile, find_model, load_catalog
+from any2bokeh.settings import ImportSettings
+from any2bokeh.weights.catalog import (
+    IMAGE_ENCODER,
+    SVD_UNET,
+    SVD_VAE,
+    ModelFile,
+    find_model,
+    load_catalog,
+)
 
 ENTRY = """
 [[model]]
@@ -28,21 +36,51 @@ def read(tmp_path):
     return read
 
 
-def test_the_list_that_ships_names_the_three_depth_networks_and_their_licences(monkeypatch):
+DEPTH = "depth-anything/Depth-Anything-V2-"
+SVD = "stabilityai/stable-video-diffusion-img2vid-xt"
+
+
+def test_the_list_that_ships_names_every_network_and_its_licence(monkeypatch):
     monkeypatch.delenv("ANY2BOKEH_MODELS", raising=False)
     catalog = load_catalog()
-    assert {name: (model.repository, model.licence) for name, model in catalog.items()} == {
-        "depth-small": ("depth-anything/Depth-Anything-V2-Small-hf", "Apache-2.0"),
-        "depth-base": ("depth-anything/Depth-Anything-V2-Base-hf", "CC-BY-NC-4.0"),
-        "depth-large": ("depth-anything/Depth-Anything-V2-Large-hf", "CC-BY-NC-4.0"),
+    assert {name: (model.repository, model.licence.split(" (")[0]) for name, model in catalog.items()} == {
+        "depth-small": (f"{DEPTH}Small-hf", "Apache-2.0"),
+        "depth-base": (f"{DEPTH}Base-hf", "CC-BY-NC-4.0"),
+        "depth-large": (f"{DEPTH}Large-hf", "CC-BY-NC-4.0"),
+        "svd-image-encoder": (SVD, "Stability AI's community terms"),
+        "svd-unet": (SVD, "Stability AI's community terms"),
+        "svd-vae": (SVD, "Stability AI's community terms"),
+        "any-to-bokeh": ("", "CC-BY-NC-4.0"),
     }
-    for model in catalog.values():
-        assert model.revision == "main"
-        assert [file.path for file in model.files] == [
-            "config.json",
-            "preprocessor_config.json",
-            "model.safetensors",
-        ]
+    files = {name: [file.path for file in model.files] for name, model in catalog.items()}
+    assert files["depth-small"] == ["config.json", "preprocessor_config.json", "model.safetensors"]
+    assert files["svd-image-encoder"] == ["image_encoder/config.json", "image_encoder/model.fp16.safetensors"]
+    assert all(model.revision == "main" for model in catalog.values())  # nothing is pinned that is not known
+    assert all(file.sha256 is file.size_bytes is None for model in catalog.values() for file in model.files)
+
+
+def test_names_that_the_program_looks_for_are_in_the_list_that_ships(monkeypatch):
+    monkeypatch.delenv("ANY2BOKEH_MODELS", raising=False)
+    assert {IMAGE_ENCODER, SVD_UNET, SVD_VAE, ImportSettings().name} <= set(load_catalog())
+
+
+def test_what_is_published_outside_the_hub_says_how_to_get_it(monkeypatch):
+    monkeypatch.delenv("ANY2BOKEH_MODELS", raising=False)
+    model = load_catalog()["any-to-bokeh"]
+    assert (model.repository, model.files) == ("", ())
+    assert "https://github.com/vivoCameraResearch/any-to-bokeh" in model.page
+    assert "bokeh import-weights" in model.page
+    assert "not for commercial use" in model.licence
+
+
+def test_a_list_of_ones_own_may_name_a_repository_for_it(read):
+    outside = ENTRY.replace('repository = "owner/name"', 'obtain = "by letter"').replace(
+        'files = ["config.json"]', ""
+    )
+    assert read(outside)["depth-small"].page == "by letter"
+    model = read(ENTRY + 'obtain = "by letter"')["depth-small"]
+    assert (model.repository, model.obtain) == ("owner/name", "by letter")
+    assert model.page == "https://huggingface.co/owner/name"
 
 
 def test_the_list_inside_an_installed_package_is_read_from_any_working_directory(tmp_path):
@@ -83,6 +121,12 @@ def test_pins_are_read(read):
         ("[[model]]", "[[model", "cannot be read: "),
         ("[[model]]", "[[network]]", "must hold [[model]] entries and nothing else."),
         ('licence = "Apache-2.0"\n', "", "model 1: licence is missing."),
+        (
+            'repository = "owner/name"',
+            'obtain = "by letter"',
+            "model 1: files is not a field of models.toml.",
+        ),
+        ('repository = "owner/name"', "", "model 1: repository is missing."),
         ("licence", "license", "model 1: licence is missing."),
         ("purpose", "colour = 1\npurpose", "model 1: colour is not a field of models.toml."),
         ('"depth-small"', "7", "model 1: name has the value 7, which is not a name."),

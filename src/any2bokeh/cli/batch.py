@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from any2bokeh.cli.errors import FAILED, SOME_FAILED, Failure, UsageError, attempt
+from any2bokeh.cli.errors import Failure, UsageError, attempt, exit_code_of
 from any2bokeh.cli.jobs import Job
 from any2bokeh.cli.talk import is_quiet, say
 
@@ -101,8 +101,4 @@ def sum_up(outcomes: list[Outcome], jobs: list[Job]) -> int:
             f"{done} of {len(jobs)} clips {became}, {skipped} skipped, {len(failures)} failed"
             + (f": {', '.join(names)}" if names else "")
         )
-    if not failures:
-        return 0
-    if len(jobs) == 1:
-        return failures[0].exit_code
-    return FAILED if len(failures) == len(outcomes) else SOME_FAILED
+    return exit_code_of(failures, len(outcomes), len(jobs))

@@ -2,24 +2,47 @@
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
+from any2bokeh.cli.option import option
 from any2bokeh.cli.options import Json
 from any2bokeh.cli.results import print_json, print_result
 
-PACKAGES = ("any2bokeh", "torch", "av", "numpy", "transformers", "huggingface-hub", "safetensors", "typer")
+if TYPE_CHECKING:
+    from any2bokeh.weights.catalog import Model
+
+PACKAGES = (
+    "any2bokeh",
+    "torch",
+    "av",
+    "numpy",
+    "diffusers",
+    "transformers",
+    "huggingface-hub",
+    "safetensors",
+    "typer",
+)
 COMMAND = "bokeh"
 
 
-def doctor(*, as_json: Json = False) -> None:
+def doctor(
+    *,
+    verify: Annotated[
+        bool, option("--verify", help="Read all weights and compare them with their hashes.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Show what this machine has.
 
-    Versions, devices, encoders (opened for real), networks, the cache, and which program is `bokeh`.
+    Versions, devices, encoders (opened for real), networks and checkpoints with their licences, the
+    cache, and which program is `bokeh`.
     """
     report = {
         "versions": _versions(),
         "devices": _devices(),
         "encoders": _encoders(),
-        "networks": _networks(),
+        "networks": _networks(verify=verify),
+        "checkpoints": _checkpoints(verify=verify),
         "cache": _cache(),
         "command": _command(),
     }
@@ -65,15 +88,49 @@ def _encoders() -> dict[str, str]:
     return {name: "opens" if opens else "does not open here" for name, opens in usable_encoders().items()}
 
 
-def _networks() -> dict[str, str]:
+def _networks(*, verify: bool) -> dict[str, str]:
+    """What is published on the hub, and whether it is here."""
     from any2bokeh.weights.catalog import load_catalog
-    from any2bokeh.weights.download import find_folder
 
-    return {
-        model.name: f"{find_folder(model) or f'not here: {COMMAND} download-weights {model.name}'}"
-        f" (licence {model.licence})"
-        for model in load_catalog().values()
+    models = [model for model in load_catalog().values() if model.repository]
+    return {model.name: f"{_network(model, verify=verify)} (licence {model.licence})" for model in models}
+
+
+def _network(model: "Model", *, verify: bool) -> str:
+    from any2bokeh.weights.download import find_damage, find_folder
+
+    folder = find_folder(model)
+    if folder is None:
+        return f"not here: {COMMAND} download-weights {model.name}"
+    damage = find_damage(model, folder) if verify else ""
+    return f"{folder}, damaged: {damage}" if damage else str(folder)
+
+
+def _checkpoints(*, verify: bool) -> dict[str, str]:
+    """What was imported for the diffusion renderer, and what could be."""
+    from any2bokeh.weights.catalog import load_catalog
+    from any2bokeh.weights.home import imported_names
+
+    outside = {model.name: model for model in load_catalog().values() if not model.repository}
+    missing = {
+        name: f"not here: it is {model.obtain} (licence {model.licence})" for name, model in outside.items()
     }
+    return missing | {name: _checkpoint(name, verify=verify) for name in imported_names()}
+
+
+def _checkpoint(name: str, *, verify: bool) -> str:
+    from any2bokeh.errors import WeightsError
+    from any2bokeh.weights.checkpoint import find_checkpoint
+    from any2bokeh.weights.manifest import find_damage
+
+    try:
+        checkpoint = find_checkpoint(name)
+    except WeightsError as error:
+        return f"damaged: {error.message}"
+    damage = find_damage(checkpoint.folder, thorough=verify)
+    state = f", damaged: {damage}" if damage else ""
+    facts = checkpoint.facts
+    return f"{checkpoint.folder}{state}, mask mode {facts.mask_mode} (licence {facts.licence})"
 
 
 def _cache() -> dict[str, str]:

@@ -1,19 +1,25 @@
 """``bokeh download-weights``: networks from the hub, and which of them are here."""
 
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from any2bokeh.cli.errors import Failure, UsageError, attempt, exit_code_of
 from any2bokeh.cli.option import option
 from any2bokeh.cli.options import Json
-from any2bokeh.cli.progress import show_progress
+from any2bokeh.cli.progress import MEGABYTE, show_megabytes
 from any2bokeh.cli.results import print_json, print_result
 from any2bokeh.cli.talk import is_quiet, say
+from any2bokeh.settings import ImportSettings
 
 if TYPE_CHECKING:
     from any2bokeh.weights.catalog import Model
 
-MEGABYTE = 1_000_000
+Answer = tuple[dict[str, object], str]  # of one model: for --json, and as text
 
 
 def download_weights(
@@ -23,47 +29,92 @@ def download_weights(
     ] = None,
     listed: Annotated[bool, option("--list", help="List the networks and which of them are here.")] = False,
     dry_run: Annotated[bool, option("--dry-run", help="Show what would be fetched; fetch nothing.")] = False,
+    lock: Annotated[
+        bool,
+        option("--lock", help="Write revision, sizes and hashes of what is fetched into your own --models."),
+    ] = False,
+    models: Annotated[
+        Path | None,
+        option(
+            "--models", help="List of models to use; by default the one ANY2BOKEH_MODELS names, or our own."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Fetch or list networks.
 
-    They go to the Hugging Face cache: HF_HOME, HF_HUB_OFFLINE and tokens work as everywhere.
+    They go to the Hugging Face cache: HF_HOME, HF_HUB_OFFLINE and tokens work as everywhere. What is
+    there already is not fetched again, and what broke off is taken up.
     """
-    from any2bokeh.weights.catalog import find_model, load_catalog
+    from any2bokeh.weights.catalog import find_model, load_catalog, own_catalog
 
-    catalog = load_catalog()
-    models = [find_model(name, catalog) for name in names or catalog]
+    only_look = listed or dry_run or not names
+    if lock and only_look:
+        raise UsageError("--lock pins what is fetched: it needs names, without --list and --dry-run.")
+    models = models or own_catalog()
+    catalog = _catalog_to_lock(models) if lock else load_catalog(models)
+    chosen = [find_model(name, catalog) for name in names or catalog]
     if listed or not names:
         action, key = _state, "models"
     elif dry_run:
         action, key = _plan, "plan"
     else:
-        action, key = _download, "downloaded"
-    documents = []
-    for model in models:
-        document, line = action(model)
+        action, key = partial(_download, lock_file=models if lock else None), "downloaded"
+    raise typer.Exit(_answer(chosen, action, key, as_json=as_json))
+
+
+def _catalog_to_lock(models: Path | None) -> "dict[str, Model]":
+    if models is None:
+        raise UsageError(
+            "--lock needs a list of models of your own.",
+            hint="--models FILE; where there is none yet, it begins as a copy of ours",
+        )
+    from any2bokeh.weights.lock import catalog_to_lock
+
+    return catalog_to_lock(models)
+
+
+def _answer(chosen: "list[Model]", action: "Callable[[Model], Answer]", key: str, *, as_json: bool) -> int:
+    """Do ``action`` with one model after the other, print what became of them, return the exit code."""
+    documents: list[dict[str, object]] = []
+    failures = []
+    for model in chosen:
+        answer = attempt(partial(action, model))
+        if isinstance(answer, Failure):
+            answer.report()
+            failures.append(answer)
+            documents.append({"name": model.name, "error": answer.sentence})
+            continue
+        document, line = answer
         documents.append(document)
         if not as_json:
             print_result(line)
     if as_json:
         print_json({key: documents})
+    return exit_code_of(failures, len(chosen), len(chosen))
 
 
-def _state(model: "Model") -> tuple[dict[str, object], str]:
+def _state(model: "Model") -> Answer:
     from any2bokeh.weights.download import find_folder
+    from any2bokeh.weights.home import checkpoints_folder, imported_names
 
     folder = find_folder(model)
+    if not model.repository and model.name in imported_names():
+        folder = checkpoints_folder() / model.name
     document: dict[str, object] = {
         "name": model.name,
-        "repository": model.repository,
+        "repository": model.repository or None,
         "licence": model.licence,
         "purpose": model.purpose,
         "folder": folder,
+        **({"obtain": model.obtain} if model.obtain else {}),
     }
-    return document, f"{model.name}  {'here' if folder else 'not here'}  {model.licence}  {model.purpose}"
+    state = "here" if folder else "not here"
+    obtain = f"; it is {model.obtain}" if model.obtain and not folder else ""
+    return document, f"{model.name}  {state}  {model.licence}  {model.purpose}{obtain}"
 
 
-def _plan(model: "Model") -> tuple[dict[str, object], str]:
+def _plan(model: "Model") -> Answer:
     from any2bokeh.weights.download import plan_download
 
     plan = plan_download(model)
@@ -80,20 +131,21 @@ def _plan(model: "Model") -> tuple[dict[str, object], str]:
     return document, f"{model.name}  {size}  {model.licence}  {model.repository} at {plan.commit}"
 
 
-def _download(model: "Model") -> tuple[dict[str, object], str]:
+def _download(model: "Model", lock_file: Path | None) -> Answer:
     from any2bokeh.weights.download import download
 
-    if not is_quiet():
-        say(
-            f"{model.name} is under the licence {model.licence}, see https://huggingface.co/{model.repository}"
-        )
-    fetched_bytes = 0
-    with show_progress(model.name, "MB") as report:
-
-        def on_progress(size_bytes: int) -> None:
-            nonlocal fetched_bytes
-            fetched_bytes += size_bytes
-            report("fetching", fetched_bytes // MEGABYTE, None)
-
+    if model.repository and not is_quiet():
+        say(f"{model.name} is under the licence {model.licence}, see {model.page}")
+    with show_megabytes(model.name, "fetching") as on_progress:
         folder = download(model, on_progress)
-    return {"name": model.name, "folder": folder}, str(folder)
+    document: dict[str, object] = {"name": model.name, "folder": folder}
+    if lock_file:
+        from any2bokeh.weights.lock import lock_model
+
+        locked = lock_model(lock_file, model, folder)
+        document["locked"] = {"revision": locked.revision, "files": [asdict(file) for file in locked.files]}
+        if not is_quiet():
+            say(f"{model.name} is pinned at {locked.revision} in {lock_file}")
+    if model.name == ImportSettings().name and not is_quiet():
+        say(f"  bokeh import-weights {folder} makes a checkpoint of it.")
+    return document, str(folder)

@@ -63,3 +63,12 @@ def _failure(error: Exception) -> Failure:
         return Failure(f"{error.strerror}{place}", hint, FAILED)
     sentence = " ".join(str(error).split()) or "no message"
     return Failure(f"unexpected {type(error).__name__}: {sentence}", hint, FAILED)
+
+
+def exit_code_of(failures: list[Failure], tried: int, wanted: int) -> int:
+    """Return the exit code of a run that was to do ``wanted`` things, and came to try ``tried`` of them."""
+    if not failures:
+        return 0
+    if wanted == 1:
+        return failures[0].exit_code
+    return FAILED if len(failures) == tried else SOME_FAILED

@@ -53,7 +53,7 @@ def load_catalog(path: Path | None = None) -> dict[str, Model]:
     Reads ``path``, else the file that ``ANY2BOKEH_MODELS`` names, else the one that ships with the
     package. Raises ``WeightsError`` that names the file, the entry and the field that is wrong.
     """
-    path = path or _default_path()
+    path = path or own_catalog() or shipped_catalog()
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -78,9 +78,14 @@ def find_model(name: str, catalog: Mapping[str, Model]) -> Model:
         raise WeightsError(f"There is no model {name!r}: the names are {', '.join(catalog)}.") from None
 
 
-def _default_path() -> Path:
-    if chosen := os.environ.get(CATALOG_VARIABLE):
-        return Path(chosen)
+def own_catalog() -> Path | None:
+    """Return the list that ``ANY2BOKEH_MODELS`` names, if it does."""
+    chosen = os.environ.get(CATALOG_VARIABLE)
+    return Path(chosen) if chosen else None
+
+
+def shipped_catalog() -> Path:
+    """Return the list that ships with the package."""
     package = Path(__file__).parents[1]
     installed = package / "models.toml"  # where the wheel has it; an editable install reads the checkout's
     return installed if installed.exists() else package.parents[1] / "models.toml"

@@ -205,7 +205,7 @@ def load_weights(
         with safe_open(path, framework="pt", device=str(device)) as file:
             found = shapes_in(file)
             lacking = check_keys(found, wanted, str(path), may_lack)
-            state = {key: _cast(file.get_tensor(key), dtype) for key in found}
+            state = {key: _cast(file.get_tensor(key), dtype, f"{key} in {path}") for key in found}
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"The weights {path} cannot be read: {error}") from error
     module.load_state_dict(state, strict=False, assign=True)
@@ -233,5 +233,10 @@ def check_keys(
     return tuple(lacking)
 
 
-def _cast(tensor: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
-    return tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor
+def _cast(tensor: torch.Tensor, dtype: torch.dtype | None, name: str) -> torch.Tensor:
+    if dtype is None or not tensor.is_floating_point():
+        return tensor
+    cast = tensor.to(dtype)
+    if dtype == torch.float16 and tensor.dtype != dtype and not bool(cast.isfinite().all()):
+        raise WeightsError(f"{name} cannot be float16: it has values beyond 65504.", hint="--dtype float32")
+    return cast

@@ -1,6 +1,6 @@
 """Fetching networks from the hub into the ordinary Hugging Face cache, and finding them there."""
 
-import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,9 @@ from huggingface_hub import (
 
 from any2bokeh.errors import WeightsError
 from any2bokeh.weights.catalog import Model, ModelFile
+from any2bokeh.weights.hashes import git_hash_of, sha256_of
 from any2bokeh.weights.hub_errors import explained
 from any2bokeh.weights.space import check_space
-
-_READ_SIZE = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +74,22 @@ def model_folder(model: Model) -> Path:
     for file in model.files:
         _check_pins(model, file, folder / file.path)
     return folder
+
+
+def find_damage(model: Model, folder: Path) -> str:
+    """Return which file in ``folder`` is not what it was when it was fetched, or an empty text.
+
+    Reads every file. Its hash is the name of the cache's own copy, where the cache is made of links.
+    """
+    for file in model.files:
+        path = (folder / file.path).resolve()
+        if _hash_like(path.name, path) not in (None, path.name):
+            return f"{file.path} was changed since the download"
+        try:
+            _check_pins(model, file, path)
+        except WeightsError as error:
+            return error.message
+    return ""
 
 
 def plan_download(model: Model) -> DownloadPlan:
@@ -167,8 +182,7 @@ class _SilentBar:
 def _check_content(model: Model, planned: PlannedFile, path: Path) -> None:
     """Compare a file with what the hub says of it, then with its pins; remove it where it differs."""
     size_bytes = path.stat().st_size
-    git_style = len(planned.etag) == 40
-    found = _digest(path, git_style=git_style) if len(planned.etag) in (40, 64) else planned.etag
+    found = _hash_like(planned.etag, path) or planned.etag
     try:
         if (size_bytes, found) != (planned.size_bytes, planned.etag):
             raise WeightsError(
@@ -182,27 +196,23 @@ def _check_content(model: Model, planned: PlannedFile, path: Path) -> None:
         raise
 
 
+def _hash_like(stated: str, path: Path) -> str | None:
+    """Return the hash of a file of the kind that ``stated`` is; ``None`` where that is no hash."""
+    if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", stated):
+        return None
+    return git_hash_of(path) if len(stated) == 40 else sha256_of(path)
+
+
 def _check_pins(model: Model, file: ModelFile, path: Path) -> None:
     if file.size_bytes is not None and path.stat().st_size != file.size_bytes:
         raise WeightsError(
             f"{file.path} of {model.name} has {path.stat().st_size} bytes where the list of models pins"
             f" {file.size_bytes}."
         )
-    if file.sha256 is not None and (found := _digest(path)) != file.sha256:
+    if file.sha256 is not None and (found := sha256_of(path)) != file.sha256:
         raise WeightsError(
             f"{file.path} of {model.name} has the sha256 {found} where the list of models pins {file.sha256}."
         )
-
-
-def _digest(path: Path, *, git_style: bool = False) -> str:
-    """Return the file's sha256, or the sha1 under which git, and so the hub, knows a small file."""
-    digest = hashlib.sha1(usedforsecurity=False) if git_style else hashlib.sha256()
-    if git_style:
-        digest.update(b"blob %d\0" % path.stat().st_size)
-    with path.open("rb") as content:
-        while piece := content.read(_READ_SIZE):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def _remove(path: Path) -> None:

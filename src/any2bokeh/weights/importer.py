@@ -30,8 +30,9 @@ from any2bokeh.weights.checkpoint import (
     read_checkpoint,
 )
 from any2bokeh.weights.download import find_folder
+from any2bokeh.weights.hashes import sha256_of
 from any2bokeh.weights.home import FACTS_FILE, HOME_VARIABLE, checkpoints_folder
-from any2bokeh.weights.manifest import file_hash, write_manifest
+from any2bokeh.weights.manifest import write_manifest
 from any2bokeh.weights.mask_mode import MaskEvidence, find_evidence
 from any2bokeh.weights.space import DISK_FULL, check_space
 from any2bokeh.weights.tensors import TensorFile, open_tensors, write_half
@@ -159,7 +160,15 @@ def _check_fit(
         config = json.loads(part.config.read_text(encoding="utf-8"))
         with torch.device("meta"):
             network = make_network(config)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        ArithmeticError,
+        RuntimeError,
+    ) as error:
         raise WeightsError(
             f"{part.config_name} does not describe a network: {type(error).__name__}: {error}."
         ) from error
@@ -182,7 +191,7 @@ def _write_part(
             key,
             part,
         )
-    return {f"{part}/{CONFIG_FILE}": file_hash(config), f"{part}/{WEIGHTS_FILE}": written.sha256}
+    return {f"{part}/{CONFIG_FILE}": sha256_of(config), f"{part}/{WEIGHTS_FILE}": written.sha256}
 
 
 def _facts(

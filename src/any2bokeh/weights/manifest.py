@@ -3,12 +3,13 @@
 ``SHA256SUMS`` is what ``sha256sum -c`` reads. ``bokeh.json`` is not in it: it may be edited.
 """
 
-import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
+
+from any2bokeh.weights.hashes import sha256_of
 
 MANIFEST_FILE = "SHA256SUMS"
 
@@ -17,12 +18,6 @@ def write_manifest(folder: Path, hashes: Mapping[str, str]) -> None:
     """Write the sha256 of each file, by its path in ``folder``."""
     lines = [f"{sha256}  {path}\n" for path, sha256 in sorted(hashes.items())]
     (folder / MANIFEST_FILE).write_text("".join(lines), encoding="utf-8")
-
-
-def file_hash(path: Path) -> str:
-    """Return the sha256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def find_damage(folder: Path, *, thorough: bool) -> str:
@@ -50,7 +45,7 @@ def _damage_of(path: Path, sha256: str, *, thorough: bool) -> str:
         if is_weights:
             with safe_open(path, framework="pt"):
                 pass
-        if (thorough or not is_weights) and file_hash(path) != sha256:
+        if (thorough or not is_weights) and sha256_of(path) != sha256:
             return "was changed since the import"
     except FileNotFoundError:
         return "is missing"

@@ -6,6 +6,7 @@ import math
 import pickle
 import re
 import struct
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,16 +61,12 @@ def shapes_in(file: Any) -> dict[str, list[int]]:
 
 def _read_pickle(path: Path, name: str) -> dict[str, Tensor]:
     try:
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        except RuntimeError:  # the format before torch 1.6 cannot be mapped
-            state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of protocols: what cannot be read is raised
+            state = _load_pickle(path)
     except pickle.UnpicklingError as error:
         found = re.search(r"GLOBAL ([\w.]+)", str(error))
-        what = f" ({found[1]})" if found else ""
-        raise WeightsError(
-            f"{name} holds more than tensors{what}: it was not run and is not imported."
-        ) from error
+        what = f"holds more than tensors ({found[1]})" if found else "is damaged, or holds more than tensors"
+        raise WeightsError(f"{name} {what}: it was not run and is not imported.") from error
     except (OSError, EOFError, RuntimeError, ValueError) as error:
         raise WeightsError(f"The weights {name} cannot be read: {_first_line(error)}") from error
     if not isinstance(state, dict) or not all(
@@ -77,6 +74,13 @@ def _read_pickle(path: Path, name: str) -> dict[str, Tensor]:
     ):
         raise WeightsError(f"{name} is not a table of tensors by name, but {type(state).__name__}.")
     return state
+
+
+def _load_pickle(path: Path) -> object:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except RuntimeError:  # the format before torch 1.6 cannot be mapped
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _first_line(error: Exception) -> str:

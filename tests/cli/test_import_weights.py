@@ -1,0 +1,109 @@
+"""``bokeh import-weights``: what it prints, says and leaves."""
+
+import json
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import parity
+import pytest
+import torch
+from safetensors.torch import save_file
+
+Bokeh = Callable[..., Any]
+STEM = "diffusion_pytorch_model"
+
+
+@pytest.fixture
+def untrained(published: Path) -> Path:
+    """Weights as training starts from them, beside SVD's, whose ``conv_in`` their ``conv_in_mpi`` copies."""
+    torch.manual_seed(0)
+    unet = type(parity.tiny_unet())(parity.tiny_unet().dims)
+    svd = {"conv_in.weight": unet.conv_in.weight.detach().clone()}
+    unet.conv_in_mpi.weight.data.copy_(unet.conv_in.weight[:, :4] * 0.996)
+    save_file(unet.state_dict(), published / "unet" / "unet" / f"{STEM}.safetensors")
+    save_file(svd, published.parent / "svd.safetensors")
+    return published
+
+
+def test_folder_is_printed_and_mask_mode_explained(bokeh: Bokeh, untrained: Path, tmp_path: Path) -> None:
+    run = bokeh("import-weights", untrained, "--svd", tmp_path / "svd.safetensors")
+    folder = tmp_path / "home" / "weights" / "any-to-bokeh"
+    assert (run.code, run.out) == (0, f"{folder}\n")
+    lines = [line for line in run.err.splitlines() if "MB" not in line]
+    assert lines[0] == "any-to-bokeh has the mask mode released, as its weights say:"
+    assert lines[1].startswith("  fuser.linear left its initial range in 0 of 10 fusers: 0.00% of its values")
+    assert "of the bound 0.17678" in lines[1]
+    assert lines[2].startswith("  ff_k, which is never trained, ends at ")
+    assert lines[3] == "  conv_in_mpi is a scaled copy: 0.99600 times SVD's conv_in leaves 0.00%"
+    assert lines[4].startswith("any-to-bokeh is under the licence CC-BY-NC-4.0, as its repository; ")
+
+
+def test_json_holds_facts_and_evidence(bokeh: Bokeh, untrained: Path) -> None:
+    run = bokeh("import-weights", untrained, "--json", "--name", "mine", "-q")
+    document = json.loads(run.out)
+    assert run.err == ""
+    assert document["folder"].endswith("/home/weights/mine")
+    assert document["mask_mode"] == "released"
+    assert document["evidence"]["clear"] is True
+    assert len(document["evidence"]["fusers"]) == 10
+    assert document["evidence"]["conv_in"] is None
+
+
+def test_weights_that_do_not_say_are_warned_of_unless_the_mode_is_given(
+    bokeh: Bokeh, published: Path
+) -> None:
+    warning = "Warning: the weights do not say this clearly; --mask-mode released|paper decides."
+    run = bokeh("import-weights", published)  # the recipe's weights: none began as a linear layer does
+    assert run.code == 0
+    assert warning in run.err.splitlines()
+    assert "  this does not tell whether the MPI tokens were masked in training" in run.err.splitlines()
+    run = bokeh("import-weights", published, "--mask-mode", "paper", "--overwrite")
+    assert warning not in run.err
+    assert "any-to-bokeh has the mask mode paper, as --mask-mode says:" in run.err.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["nowhere"], 1, "Error: nowhere does not exist."),
+        (
+            ["{published}", "--name", "../escaped"],
+            2,
+            "Error: A name has letters, digits, '.', '-' and '_' alone",
+        ),
+        (["{published}", "--mask-mode", "both"], 2, "Error: Invalid value for '--mask-mode': 'both' is not"),
+        (
+            ["{published}", "--svd", "nowhere"],
+            1,
+            "Error: nowhere is not the U-Net of Stable Video Diffusion: ",
+        ),
+    ],
+)
+def test_what_cannot_be_is_one_error(
+    arguments: list[str], code: int, said: str, bokeh: Bokeh, published: Path, tmp_path: Path
+) -> None:
+    run = bokeh("import-weights", *[argument.format(published=published) for argument in arguments])
+    assert (run.code, run.out) == (code, "")
+    assert run.errors[0].startswith(said)
+    assert list((tmp_path / "home").glob("weights/*")) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_leaves_nothing(
+    number: signal.Signals, bokeh_process: Callable[..., Any], published: Path, tmp_path: Path
+) -> None:
+    process = bokeh_process("import-weights", published)
+    home = tmp_path / "home" / "weights"
+    while not list(home.glob(".*.part")):  # it has begun
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    if process.returncode == 0:
+        pytest.skip("it was done before the signal came")
+    assert process.returncode == 128 + number
+    assert err.splitlines()[-1].startswith("Stopped: ")
+    assert list(home.iterdir()) == []
