@@ -1,11 +1,22 @@
 import hashlib
+import json
+import signal
 import socket
 from pathlib import Path
 
+import parity
 import pytest
 import torch
+from safetensors.torch import save_file
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from any2bokeh.depth.estimate import load_estimator
+from any2bokeh.errors import WeightsError
+from any2bokeh.weights.catalog import IMAGE_ENCODER, load_catalog, shipped_catalog
+from any2bokeh.weights.checkpoint import load_weights, read_checkpoint
+from any2bokeh.weights.lock import lock_model
+
+COMMIT, REPOSITORY = "0123456789abcdef0123456789abcdef01234567", "depth-anything/Tiny-hf"
 
 
 def leftovers(tmp_path: Path) -> list[Path]:
@@ -48,10 +59,12 @@ def test_weights_that_are_not_there_name_the_command_that_fetches_them(client):
 
 
 def test_a_connection_that_is_cut_is_taken_up_where_it_broke_off(hub, client):
+    hub.files["model.safetensors"] *= 40  # the client keeps what it has in pieces of 10 MiB: two of them here
     hub.fault = "cut"
     answer = client()
     assert Path(answer.folder, "model.safetensors").read_bytes() == hub.files["model.safetensors"]
     assert answer.received == hub.size_bytes
+    assert hub.requests[-1] == "GET /cdn/model.safetensors bytes=10485760-"
     assert answer.stderr == ""
 
 
@@ -183,3 +196,187 @@ def test_a_full_disk_leaves_nothing_half_written(client, tmp_path):
     assert answer.error.startswith("The disk is full: model.safetensors of depth-small did not fit into ")
     assert leftovers(tmp_path) == []
     assert client().folder
+
+
+def test_a_download_that_is_stopped_says_so_and_keeps_the_files_that_were_whole(hub, command, tmp_path):
+    hub.fault = "stall"
+    process = command("download-weights", "depth-small")
+    assert hub.stalled.wait(timeout=60)
+    process.send_signal(signal.SIGINT)
+    hub.resume.set()
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert err.splitlines()[-1] == "Stopped: Interrupt"
+    assert leftovers(tmp_path) == []
+    hub.requests.clear()
+    out, err = command("download-weights", "depth-small").communicate(timeout=60)
+    assert Path(out.strip(), "model.safetensors").read_bytes() == hub.files["model.safetensors"]
+    fetched = [request for request in hub.requests if request.startswith("GET") and "/api/" not in request]
+    assert fetched == ["GET /cdn/model.safetensors"]
+
+
+def test_the_licence_is_shown_before_anything_is_fetched(hub, command):
+    hub.fault = "forbidden"
+    _, err = command("download-weights", "depth-small").communicate(timeout=60)
+    first, *_, error, hint = err.splitlines()
+    assert first == (
+        "depth-small is under the licence Apache-2.0, see https://huggingface.co/depth-anything/Tiny-hf"
+    )
+    assert error.startswith("Error: ")
+    assert hint.strip().startswith("run `hf auth login`")
+
+
+def test_one_network_that_cannot_be_had_does_not_keep_the_others_away(hub, command, tmp_path):
+    with (tmp_path / "models.toml").open("a") as models:
+        models.write('[[model]]\nname = "other"\nlicence = "none"\npurpose = "tests"\nobtain = "a secret"\n')
+    process = command("download-weights", "other", "depth-small", "--json")
+    out, err = process.communicate(timeout=60)
+    other, small = json.loads(out)["downloaded"]
+    assert process.returncode == 3
+    assert other == {"name": "other", "error": "other is not on the hub: it is a secret."}
+    assert Path(small["folder"], "config.json").is_file()
+    assert "Error: other is not on the hub: it is a secret." in err
+
+
+def test_a_lock_pins_what_was_fetched_and_leaves_the_rest_of_the_list_alone(hub, command, client, tmp_path):
+    mine = tmp_path / "mine.toml"
+    other = '[[model]]\nname = "other"  # by hand\nlicence = "none"\npurpose = "tests"\nobtain = "a secret"\n'
+    mine.write_text(f"# What we use.\n\n{(tmp_path / 'models.toml').read_text()}\n{other}")
+    process = command("download-weights", "depth-small", "--lock", "--models", mine, "--json")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert err.splitlines()[-1] == f"depth-small is pinned at {COMMIT} in {mine}"
+    model = load_catalog(mine)["depth-small"]
+    assert model.revision == COMMIT
+    assert {file.path: (file.size_bytes, file.sha256) for file in model.files} == {
+        name: (len(content), hashlib.sha256(content).hexdigest()) for name, content in hub.files.items()
+    }
+    text = mine.read_text()
+    assert text.startswith("# What we use.\n")
+    assert text.endswith(other)
+    assert list(tmp_path.glob(".mine*")) == []
+    [document] = json.loads(out)["downloaded"]
+    assert document["locked"]["revision"] == COMMIT
+    assert (
+        document["locked"]["files"][1]["sha256"] == hashlib.sha256(hub.files["model.safetensors"]).hexdigest()
+    )
+
+
+def test_what_is_locked_is_checked_from_then_on(hub, command, tmp_path):
+    command("download-weights", "depth-small", "--lock").communicate(timeout=60)  # into ANY2BOKEH_MODELS
+    hub.files["config.json"] = b"{}"
+    process = command("download-weights", "depth-small", HF_HOME=str(tmp_path / "new"))
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "config.json of depth-small has 2 bytes where the list of models pins 32." in err
+
+
+def test_a_lock_into_a_new_list_begins_with_the_one_that_ships(tmp_path, linked_model):
+    mine = tmp_path / "mine.toml"
+    model, folder = linked_model
+    locked = lock_model(mine, model, folder)
+    assert locked.revision == folder.name
+    assert list(load_catalog(mine)) == list(load_catalog(shipped_catalog()))
+    assert load_catalog(mine)["depth-large"] == load_catalog(shipped_catalog())["depth-large"]
+
+
+@pytest.fixture
+def linked_model(tmp_path):
+    """The small depth network of the list that ships, and a folder with files called like its own."""
+    model = load_catalog(shipped_catalog())["depth-small"]
+    folder = tmp_path / COMMIT
+    folder.mkdir()
+    for file in model.files:
+        (folder / file.path).write_text(file.path)
+    return model, folder
+
+
+def test_a_list_that_cannot_be_written_stays_as_it_was(tmp_path, linked_model):
+    model, folder = linked_model
+    with pytest.raises(
+        WeightsError, match=r"absent/mine\.toml cannot be written: No such file or directory\."
+    ):
+        lock_model(tmp_path / "absent" / "mine.toml", model, folder)
+    (tmp_path / "mine.toml").write_text("[[model]]\n")
+    with pytest.raises(WeightsError, match="model 1: "):
+        lock_model(tmp_path / "mine.toml", model, folder)
+    assert (tmp_path / "mine.toml").read_text() == "[[model]]\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["depth-small", "--lock", "--dry-run"],
+            "--lock pins what is fetched: it needs names, without --list",
+        ),
+        (["--lock"], "--lock pins what is fetched: it needs names, without --list"),
+    ],
+)
+def test_a_lock_of_nothing_is_a_usage_error(command, arguments, said):
+    process = command("download-weights", *arguments)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert said in err
+
+
+def test_a_lock_needs_a_list_of_ones_own(command):
+    process = command("download-weights", "depth-small", "--lock", ANY2BOKEH_MODELS="")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "Error: --lock needs a list of models of your own." in err
+
+
+ENTRY = """
+[[model]]
+name = "{name}"
+repository = "{repository}"
+licence = "tests"
+purpose = "tests"
+files = [{files}]
+"""
+
+
+def offer(hub, tmp_path, name: str, published: Path) -> None:
+    """Put the files of a folder on the hub, and an entry for them into the list."""
+    hub.files = {
+        path.relative_to(published).as_posix(): path.read_bytes()
+        for path in published.rglob("*")
+        if path.is_file()
+    }
+    files = ", ".join(f'"{path}"' for path in hub.files)
+    with (tmp_path / "models.toml").open("a") as models:
+        models.write(ENTRY.format(name=name, repository=REPOSITORY, files=files))
+
+
+def test_an_image_encoder_in_its_folder_is_fetched_and_loads(hub, command, tmp_path):
+    config = CLIPVisionConfig(**parity.document("tiny_clip_config"))
+    encoder = CLIPVisionModelWithProjection(config).half().eval()
+    encoder.save_pretrained(tmp_path / "published" / "image_encoder", variant="fp16")
+    offer(hub, tmp_path, IMAGE_ENCODER, tmp_path / "published")
+    assert "image_encoder/model.fp16.safetensors" in hub.files
+    out, err = command("download-weights", IMAGE_ENCODER).communicate(timeout=60)
+    folder = Path(out.strip())
+    assert folder.name == COMMIT, err
+    fetched = CLIPVisionModelWithProjection.from_pretrained(folder / "image_encoder", variant="fp16")
+    pixels = torch.rand(1, 3, 224, 224)
+    assert torch.equal(fetched.float()(pixels).image_embeds, encoder.float()(pixels).image_embeds)
+
+
+def test_a_checkpoint_in_a_repository_is_fetched_and_imported(hub, command, tmp_path):
+    vae = parity.tiny_vae()
+    for network, folder in ((parity.tiny_unet(), "unet/unet"), (vae, "vae")):
+        target = tmp_path / "published" / folder
+        target.mkdir(parents=True)
+        save_file(network.state_dict(), target / "diffusion_pytorch_model.safetensors")
+        (target / "config.json").write_text(json.dumps(parity.document(f"tiny_{target.name}_config")))
+    offer(hub, tmp_path, "any-to-bokeh", tmp_path / "published")
+    out, err = command("download-weights", "any-to-bokeh").communicate(timeout=60)
+    assert err.splitlines()[-1] == f"  bokeh import-weights {out.strip()} makes a checkpoint of it."
+    out, err = command("import-weights", out.strip()).communicate(timeout=60)
+    assert Path(out.strip()) == tmp_path / "home" / "weights" / "any-to-bokeh", err
+    with torch.device("meta"):
+        loaded = type(vae)(vae.dims)
+    load_weights(loaded, read_checkpoint(Path(out.strip())).vae_weights, dtype=torch.float32)
+    wanted = vae.state_dict()
+    assert all(torch.equal(weight, wanted[key]) for key, weight in loaded.state_dict().items())

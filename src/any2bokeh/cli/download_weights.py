@@ -43,8 +43,8 @@ def download_weights(
 ) -> None:
     """Fetch or list networks.
 
-    They go to the Hugging Face cache: HF_HOME, HF_HUB_OFFLINE and tokens work as everywhere. What is
-    there already is not fetched again, and what broke off is taken up.
+    They go to the Hugging Face cache: HF_HOME, HF_HUB_OFFLINE and tokens work as everywhere. Files that
+    are there already are not fetched again; a connection that breaks is taken up where it broke off.
     """
     from any2bokeh.weights.catalog import find_model, load_catalog, own_catalog
 
