@@ -173,10 +173,14 @@ def test_loading_casts_floating_point_weights_alone(saved):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"_0_bias": None}, r"the key 0.bias \[2\] is missing\."),
-        ({"extra": torch.zeros(4)}, r"the key extra \[4\] is unknown\."),
+        ({"_0_bias": None}, r": 0.bias \[2\] is missing\.$"),
+        ({"extra": torch.zeros(4)}, r": extra \[4\] is unknown\.$"),
         ({"_0_weight": torch.zeros(2, 4)}, r"0.weight has the shape \[2, 4\] where \[2, 3\] is wanted\."),
-        ({"_0_weight": None, "_0_bias": None}, r"0.weight \[2, 3\] is missing \(and 1 more keys\)\."),
+        ({"_0_weight": None, "_0_bias": None}, r": 0.weight \[2, 3\] is missing \(and 1 more\)\.$"),
+        (
+            {"_0_bias": None, "extra": torch.zeros(4), "_0_weight": torch.zeros(3)},
+            r"0.bias \[2\] is missing, extra \[4\] is unknown, 0.weight has the shape \[3\] where \[2, 3\]",
+        ),
     ],
 )
 def test_a_key_that_does_not_fit_is_named_and_nothing_is_loaded(saved, changes, said):

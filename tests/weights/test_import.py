@@ -13,6 +13,7 @@ from pathlib import Path
 import parity
 import pytest
 import torch
+from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
 from any2bokeh.cli.import_weights import _networks
@@ -33,8 +34,11 @@ CONFIGS = {part: parity.document(f"tiny_{part}_config") for part in ("unet", "va
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("ANY2BOKEH_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("ANY2BOKEH_MODELS", str(tmp_path / "models.toml"))
-    entry = 'name = "mine"\nlicence = "none"\npurpose = "tests"\nobtain = "not to be had"'
-    (tmp_path / "models.toml").write_text(f"[[model]]\n{entry}\n")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    (tmp_path / "models.toml").write_text(
+        '[[model]]\nname = "svd-unet"\nrepository = "nobody/nothing"\nlicence = "none"\npurpose = "tests"\n'
+        f'files = ["unet/{STEM}.fp16.safetensors"]\n'
+    )
 
 
 @functools.cache
@@ -165,8 +169,8 @@ def test_the_full_size_networks_have_the_published_keys_and_shapes():
             None,
             "unet/diffusion_pytorch_model.safetensors do not fit the network:",
         ),
-        ("unet", "conv_in_mpi.bias", None, "the key conv_in_mpi.bias [32] is missing."),
-        ("vae", "decoder.extra", torch.zeros(3), "the key decoder.extra [3] is unknown."),
+        ("unet", "conv_in_mpi.bias", None, ": conv_in_mpi.bias [32] is missing."),
+        ("vae", "decoder.extra", torch.zeros(3), ": decoder.extra [3] is unknown."),
         ("vae", "decoder.skip_conv_1.weight", torch.zeros(2, 2, 1, 1), "has the shape [2, 2, 1, 1] where ["),
         ("vae", "decoder.conv_in.bias", torch.full((32,), torch.nan), "holds values that are not numbers"),
         ("vae", "decoder.conv_in.bias", torch.zeros(32, dtype=torch.int64), "of the type torch.int64, which"),
@@ -232,6 +236,21 @@ def test_the_mask_mode_of_a_trained_network_is_found(publish, states, mode):
     assert (imported.evidence.mode, imported.evidence.is_clear) == (mode, True)
     assert len(imported.evidence.fusers) == 10
     assert imported.checkpoint.facts.mask_mode == mode
+
+
+def test_the_unet_of_svd_is_compared_where_it_was_downloaded(publish, states, tmp_path):
+    model = tmp_path / "hub" / "models--nobody--nothing"
+    folder = model / "snapshots" / ("0" * 40) / "unet"
+    for path in (folder, model / "refs"):
+        path.mkdir(parents=True)
+    (model / "refs" / "main").write_text("0" * 40)
+    svd = {"conv_in.weight": states["unet"]["conv_in.weight"]}
+    save_file(svd, folder / f"{STEM}.fp16.safetensors")
+    states["unet"]["conv_in_mpi.weight"] = svd["conv_in.weight"][:, :4] * 0.99
+    assert run(publish()).evidence.conv_in.scale == pytest.approx(0.99)
+    save_file({"conv_in.weight": torch.zeros(320, 8, 3, 3)}, folder / f"{STEM}.fp16.safetensors")
+    evidence = run(publish(name="again"), name="again").evidence  # of another size: it just does not help
+    assert (evidence.conv_in, evidence.mode) == (None, "released")
 
 
 def test_a_mask_mode_that_is_given_overrides_what_is_found(publish):

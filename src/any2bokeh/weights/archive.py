@@ -1,5 +1,6 @@
 """Where the parts of a published checkpoint lie: in a folder, or in a zip that is not trusted."""
 
+import re
 import shutil
 import stat
 import zipfile
@@ -178,7 +179,7 @@ def _unpack(source: Path, folder: Path) -> FoundCheckpoint:
 def _check_place(member: zipfile.ZipInfo, source: Path) -> None:
     """Raise ``WeightsError`` for a member that is a link, or whose name leads out of the folder."""
     name = member.orig_filename  # as it is written; ``filename`` is already tidied up
-    outside = name.startswith("/") or "\\" in name or ":" in name or "\0" in name
+    outside = name.startswith("/") or "\\" in name or "\0" in name or re.match("[A-Za-z]:", name)
     if outside or ".." in name.split("/"):
         raise WeightsError(
             f"{source} is refused: its member {name!r} would be written outside of the folder."

@@ -217,19 +217,23 @@ def check_keys(
 ) -> tuple[str, ...]:
     """Compare keys and shapes; return the wanted keys that are not found but may be missing.
 
-    Raises ``WeightsError`` that names the first key that is missing, unknown or of another shape.
+    Raises ``WeightsError`` that names the first key that is missing, unknown, and of another shape.
     """
     lacking = [key for key in wanted if key not in found]
-    problems = [f"the key {key} {wanted[key]} is missing" for key in lacking if key not in may_lack]
-    problems += [f"the key {key} {found[key]} is unknown" for key in found if key not in wanted]
-    problems += [
+    missing = [f"{key} {wanted[key]} is missing" for key in lacking if key not in may_lack]
+    unknown = [f"{key} {found[key]} is unknown" for key in found if key not in wanted]
+    misshapen = [
         f"{key} has the shape {found[key]} where {shape} is wanted"
         for key, shape in wanted.items()
         if key in found and found[key] != shape
     ]
-    if problems:
-        more = f" (and {len(problems) - 1} more keys)" if len(problems) > 1 else ""
-        raise WeightsError(f"The weights in {where} do not fit the network: {problems[0]}{more}.")
+    firsts = [
+        f"{problems[0]}{f' (and {more} more)' if (more := len(problems) - 1) else ''}"
+        for problems in (missing, unknown, misshapen)
+        if problems
+    ]
+    if firsts:
+        raise WeightsError(f"The weights in {where} do not fit the network: {', '.join(firsts)}.")
     return tuple(lacking)
 
 

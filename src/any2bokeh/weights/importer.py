@@ -96,15 +96,22 @@ def new_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
     partial.mkdir(parents=True)
     try:
         yield partial
-        if target.exists():
-            replaced = target.with_name(f".{target.name}.{os.getpid()}.old")
-            target.rename(replaced)
-            partial.rename(target)
-            shutil.rmtree(replaced)
-        else:
-            partial.rename(target)
+        _put_in_place(partial, target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _put_in_place(partial: Path, target: Path) -> None:
+    """Rename ``partial`` to ``target``; what was there goes only when that has worked."""
+    replaced = target.with_name(f".{target.name}.{os.getpid()}.old")
+    try:
+        if target.exists():
+            target.rename(replaced)
+        partial.rename(target)
+    finally:
+        if replaced.exists() and not target.exists():
+            replaced.rename(target)
+    shutil.rmtree(replaced, ignore_errors=True)
 
 
 def _remove_stale(target: Path) -> None:
@@ -137,12 +144,23 @@ def _convert(
             folder,
             hint=f"{HOME_VARIABLE}=FOLDER names another place",
         )
-        evidence = find_evidence(unet_tensors, settings.svd or _downloaded_svd())
+        evidence = _find_evidence(unet_tensors, settings.svd)
         hashes: dict[str, str] = {}
         for part in PARTS:
             hashes |= _write_part(folder, part, found.parts[part], tensors[part], on_progress)
     write_manifest(folder, hashes)
     return evidence
+
+
+def _find_evidence(unet: TensorFile, svd: Path | None) -> MaskEvidence:
+    """Return what the weights say of the mask mode; SVD's that happen to be here need not fit them."""
+    if svd:
+        return find_evidence(unet, svd)
+    try:
+        return find_evidence(unet, _downloaded_svd())
+    except WeightsError as error:
+        _log.info("conv_in_mpi is not compared: %s", error)
+        return find_evidence(unet)
 
 
 def _downloaded_svd() -> Path | None:
