@@ -36,7 +36,7 @@ def import_weights(
     """
     from any2bokeh.weights.importer import import_checkpoint
 
-    with show_megabytes(settings.name, "writing") as on_progress:
+    with show_megabytes(settings.name, "importing") as on_progress:
         imported = import_checkpoint(source, settings, _networks(), on_progress, overwrite=overwrite)
     if not is_quiet():
         _explain(imported, settings)

@@ -5,7 +5,7 @@ import shutil
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -43,11 +43,14 @@ class FoundCheckpoint:
 
 
 @contextmanager
-def open_checkpoint(source: Path, work_folder: Path) -> Iterator[FoundCheckpoint]:
+def open_checkpoint(
+    source: Path, work_folder: Path, on_progress: Callable[[int], None] = lambda size_bytes: None
+) -> Iterator[FoundCheckpoint]:
     """Find the checkpoint in ``source``, a folder or a zip; what is needed of a zip is unpacked.
 
-    It is unpacked into ``work_folder`` and removed again. Raises ``WeightsError`` if a part is not there
-    or is there twice, and for a zip that is damaged, encrypted or made to do harm.
+    It is unpacked into ``work_folder``, ``on_progress`` being told of every piece, and removed again.
+    Raises ``WeightsError`` if a part is not there or is there twice, and for a zip that is damaged,
+    encrypted or made to do harm.
     """
     if source.is_dir():
         yield _place(_find(_files(source), source), source, source)
@@ -60,7 +63,7 @@ def open_checkpoint(source: Path, work_folder: Path) -> Iterator[FoundCheckpoint
         )
     unpacked = work_folder / "unpacked"
     try:
-        yield _unpack(source, unpacked)
+        yield _unpack(source, unpacked, on_progress)
     finally:
         shutil.rmtree(unpacked, ignore_errors=True)
 
@@ -149,7 +152,7 @@ def _find_weights(part: str, folder: PurePosixPath, names: Sequence[str], source
     return min(found, key=lambda name: (_WEIGHTS_SUFFIXES.index(PurePosixPath(name).suffix), len(name)))
 
 
-def _unpack(source: Path, folder: Path) -> FoundCheckpoint:
+def _unpack(source: Path, folder: Path, on_progress: Callable[[int], None]) -> FoundCheckpoint:
     """Write the needed members of a zip to ``folder``, after all of them were found harmless."""
     try:
         with zipfile.ZipFile(source) as archive:
@@ -170,7 +173,9 @@ def _unpack(source: Path, folder: Path) -> FoundCheckpoint:
                 target = folder / member.filename
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(member) as content, target.open("wb") as file:
-                    shutil.copyfileobj(content, file, 1 << 20)  # no more than the size it states
+                    while piece := content.read(1 << 20):  # no more than the size it states
+                        file.write(piece)
+                        on_progress(len(piece))
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise WeightsError(f"The zip {source} is damaged or of an unknown kind: {error}") from error
     return _place(layout, folder, source)

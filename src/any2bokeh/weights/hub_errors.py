@@ -67,7 +67,9 @@ def _explain_answer(error: HTTPError, model: Model, file: ModelFile) -> tuple[st
         case _:
             reason = _one_line(error)
             sentence = f"{constants.ENDPOINT} cannot be reached to fetch {model.name}: {reason}"
-            return sentence, "Without a network, --disparity takes a track that was made elsewhere."
+            estimates_disparity = model.name.startswith("depth-")
+            elsewhere = "Without a network, --disparity takes a track that was made elsewhere."
+            return sentence, elsewhere if estimates_disparity else ""
 
 
 def _explain_failure(error: OSError | RuntimeError, model: Model, file: ModelFile) -> tuple[str, str]:

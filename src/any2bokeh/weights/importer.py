@@ -62,13 +62,17 @@ def import_checkpoint(
     """Make the checkpoint ``settings.name`` of the weights in ``source``, a folder or a zip.
 
     The keys and shapes must be those of ``networks``, made from the weights' own configurations.
-    ``on_progress`` is told of every piece written, in bytes. The checkpoint appears whole or not at all.
+    ``on_progress`` is told of every piece unpacked or written, in bytes. The checkpoint appears whole
+    or not at all.
 
     Raises ``WeightsError`` with a sentence for the user.
     """
     target = checkpoints_folder() / settings.name
     try:
-        with new_folder(target, overwrite=overwrite) as partial, open_checkpoint(source, partial) as found:
+        with (
+            new_folder(target, overwrite=overwrite) as partial,
+            open_checkpoint(source, partial, on_progress) as found,
+        ):
             evidence = _convert(found, partial, settings, networks, on_progress)
             facts = _facts(found, settings, evidence, source)
             (partial / FACTS_FILE).write_text(facts.to_json(), encoding="utf-8")
