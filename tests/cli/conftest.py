@@ -82,16 +82,22 @@ def linked_network(network: Path) -> Path:
     return network
 
 
-@pytest.fixture
-def published(tmp_path: Path) -> Path:
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of weights as they are published: of the tiny networks, in single precision."""
+    root = tmp_path_factory.mktemp("weights")
     for network, folder in ((parity.tiny_unet(), "unet/unet"), (parity.tiny_vae(), "vae")):
-        target = tmp_path / "published" / folder
+        target = root / folder
         target.mkdir(parents=True)
         save_file(network.state_dict(), target / "diffusion_pytorch_model.safetensors")
-        config = parity.DATA / f"tiny_{target.name}_config.json"
-        shutil.copy(config, target / "config.json")
-    return tmp_path / "published"
+        shutil.copy(parity.DATA / f"tiny_{target.name}_config.json", target / "config.json")
+    return root
+
+
+@pytest.fixture
+def published(tiny_weights: Path, tmp_path: Path) -> Path:
+    """A copy of them that a test may change."""
+    return shutil.copytree(tiny_weights, tmp_path / "published")
 
 
 @pytest.fixture

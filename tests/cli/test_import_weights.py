@@ -12,6 +12,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims
+
 Bokeh = Callable[..., Any]
 STEM = "diffusion_pytorch_model"
 
@@ -20,7 +22,7 @@ STEM = "diffusion_pytorch_model"
 def untrained(published: Path) -> Path:
     """Weights as training starts from them, beside SVD's, whose ``conv_in`` their ``conv_in_mpi`` copies."""
     torch.manual_seed(0)
-    unet = type(parity.tiny_unet())(parity.tiny_unet().dims)
+    unet = BokehUNet(UNetDims.from_config(parity.document("tiny_unet_config")))
     svd = {"conv_in.weight": unet.conv_in.weight.detach().clone()}
     unet.conv_in_mpi.weight.data.copy_(unet.conv_in.weight[:, :4] * 0.996)
     save_file(unet.state_dict(), published / "unet" / "unet" / f"{STEM}.safetensors")
@@ -96,7 +98,7 @@ def test_signal_leaves_nothing(bokeh_process: Callable[..., Any], published: Pat
     home = tmp_path / "home" / "weights"
     while not list(home.glob(".*.part")):  # it has begun
         assert process.poll() is None
-        time.sleep(0.005)
+        time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     if process.returncode == 0:

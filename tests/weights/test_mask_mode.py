@@ -150,7 +150,7 @@ def test_weights_that_never_began_as_linear_layers_do_say_nothing():
 def test_where_the_fusers_say_nothing_the_copy_of_svd_decides(svd, masked, mode):
     fuser = Fuser()
     path = svd(fuser, torch.float32)
-    train(fuser, masked=masked, steps=1000)
+    train(fuser, masked=masked, steps=300)
     for layer in (fuser.ff_k_in, fuser.ff_k_out):
         layer.weight.data *= 2
     evidence = find_evidence(as_file(fuser.weights(torch.float16)), path)
