@@ -18,12 +18,15 @@ DOF_RANGE = Range("Depth of field", "a disparity", 0, 1)
 STRENGTH = Range("Strength", "a factor", 0, 4)
 F_STOP = Range("F-stop", "an f-number", 0.5, 64)
 FOCAL_LENGTH_MM = Range("Focal length", "millimetres on full frame", 4, 2000)
+SMOOTHING_S = Range("Focus smoothing", "seconds", 0, 5)
 DISTANCE_M = Range("Distance", "metres", 0.01, 1e6)
 
 # How each way of saying the focus is called on the command line.
 _WAYS = {
     "focus_disparity": "--focus",
     "focus_at": "--focus-at",
+    "follow": "--follow",
+    "focus_mask": "--focus-mask",
     "focus_track": "--focus-track",
 }
 
@@ -116,20 +119,26 @@ class FocusSettings:
     """Where the focus is, said in exactly one way, and how strong the blur is.
 
     ``focus_disparity``: a disparity (0..1, near is 1), or keys over time. ``focus_at``: the disparity under a
-    point, held. ``focus_track``: a file of focus over time. ``blur_strength`` is K, a number or keys over
-    time, unless a track or the camera gives it. ``easing`` is how values move from key to key.
+    point, held. ``follow``: the thing at a point, wherever it moves. ``focus_mask``: what a mask shows in
+    each frame. ``focus_track``: a file of focus over time. ``blur_strength`` is K, a number or keys over
+    time, unless a track or the camera gives it. ``easing`` is how values move from key to key;
+    ``smoothing_s``, over how much time the focus on what moves is smoothed (a standard deviation).
     """
 
     focus_disparity: float | Keys | None = None
     focus_at: Point | None = None
+    follow: Point | None = None
+    focus_mask: Path | None = None
     focus_track: Path | None = None
     blur_strength: float | Keys | None = None
     easing: Easing = "smooth"
+    smoothing_s: float = 0.15
     depth_of_field: DepthOfFieldSettings = field(default_factory=DepthOfFieldSettings)
     camera: CameraSettings = field(default_factory=CameraSettings)
 
     def __post_init__(self) -> None:
         check_choice("Easing", self.easing, Easing)
+        SMOOTHING_S.check(self.smoothing_s)
         ways = [option for name, option in _WAYS.items() if getattr(self, name) is not None]
         if len(ways) > 1:
             raise SettingsError(f"The focus is said in {len(ways)} ways: {' and '.join(ways)}.")

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 class Progress:
     """How far a stage of the run has come, in frames."""
 
-    stage: Literal["depth", "render"]
+    stage: Literal["depth", "focus", "render"]
     done: int
     total: int
 
@@ -90,7 +90,9 @@ def refocus(
         ) as disparity,
     ):
         clip = Clip(info, times, settings.time_range, disparity)
-        focus = pull_focus(clip, settings.focus)
+        focus = pull_focus(
+            clip, settings.focus, lambda done: on_progress(Progress("focus", done, len(times)))
+        )
         with (
             open_video(source, settings.time_range) as video,
             prefetch(scenes(video, disparity, focus), SCENES_AHEAD) as upcoming,

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Literal
 
 from any2bokeh.errors import SettingsError
-from any2bokeh.focus_settings import FOCUS_TRACK_SUFFIXES
 from any2bokeh.focus_settings import FocusSettings as FocusSettings
 from any2bokeh.values import Range, TimePoint, check_choice
 
@@ -124,7 +123,10 @@ class EncodeSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything that one run of ``refocus`` is told, besides its input and output."""
+    """Everything that one run of ``refocus`` is told, besides its input and output.
+
+    ``save_focus_track`` is where the focus of each frame is written, CSV or (``.json``) JSON.
+    """
 
     focus: FocusSettings
     depth: DepthSettings = field(default_factory=DepthSettings)
@@ -132,13 +134,6 @@ class Settings:
     time_range: TimeRange = field(default_factory=TimeRange)
     encode: EncodeSettings = field(default_factory=EncodeSettings)
     save_focus_track: Path | None = None
-
-    def __post_init__(self) -> None:
-        if self.save_focus_track and self.save_focus_track.suffix.lower() not in FOCUS_TRACK_SUFFIXES:
-            raise SettingsError(
-                f"A focus track is CSV or JSON: {self.save_focus_track} must end in"
-                f" {' or '.join(FOCUS_TRACK_SUFFIXES)}."
-            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,13 +1,15 @@
 """Which file becomes which: inputs, outputs and tracks of a run, settled before anything starts."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from any2bokeh.cli.errors import UsageError
 from any2bokeh.cli.talk import is_quiet, say
-from any2bokeh.cli.tracks import check_folder_of_tracks, with_own_track, with_track_of_its_own
+from any2bokeh.cli.tracks import check_folders_of_tracks, with_own_tracks, with_tracks_of_its_own
 from any2bokeh.errors import RefocusError, VideoError
+from any2bokeh.focus_settings import FOCUS_TRACK_SUFFIXES
 from any2bokeh.settings import Settings
 from any2bokeh.video.partial import check_target
 
@@ -54,8 +56,9 @@ def make_jobs(inputs: list[str], output: str | None, settings: Settings) -> list
     several = len(paths) > 1 or paths[0].is_dir()
     folder = _output_folder(output, several)
     if several and not all(source.is_dir() for source in sources):
-        check_folder_of_tracks(settings.depth.track)
-    own_track = with_track_of_its_own if several else with_own_track
+        check_folders_of_tracks(settings)
+    own_tracks = with_tracks_of_its_own if several else with_own_tracks
+    save = _focus_target(settings.save_focus_track, several)
 
     def make(source: Path) -> Job:
         target = (
@@ -67,17 +70,39 @@ def make_jobs(inputs: list[str], output: str | None, settings: Settings) -> list
         try:
             if source.is_dir():
                 raise _no_video(source)
-            return replace(job, settings=replace(settings, depth=own_track(settings.depth, source)))
+            return replace(job, settings=own_tracks(replace(settings, save_focus_track=save(source)), source))
         except RefocusError as problem:
             return replace(job, problem=problem)
 
     jobs = [make(source) for source in sources]
     possible = [job for job in jobs if not job.problem]
     check_targets(
-        [job.target for job in possible],
-        [path for job in possible for path in (job.source, job.settings.depth.track)],
+        [path for job in possible for path in (job.target, job.settings.save_focus_track) if path],
+        [path for job in possible for path in _read_for(job)],
     )
     return jobs
+
+
+def _read_for(job: Job) -> list[Path | None]:
+    """All files that a job reads."""
+    focus = job.settings.focus
+    return [job.source, job.settings.depth.track, focus.focus_mask, focus.focus_track]
+
+
+def _focus_target(wanted: Path | None, several: bool) -> Callable[[Path], Path | None]:
+    """Where the focus of each input is saved: the file asked for, or <stem>.focus.csv in a folder."""
+    if wanted is None:
+        return lambda source: None
+    if wanted.is_dir() or not wanted.suffix:
+        return lambda source: result_path(source, "focus", ".csv", wanted)
+    if wanted.suffix.lower() not in FOCUS_TRACK_SUFFIXES:
+        raise UsageError(f"A focus track is CSV or JSON: {wanted} must end in .csv or .json.")
+    if several:
+        raise UsageError(
+            f"The focus of several inputs cannot become the one file {wanted}.",
+            hint="--save-focus-track FOLDER takes one file for each.",
+        )
+    return lambda source: wanted
 
 
 def result_path(source: Path, what: str, suffix: str, folder: Path | None = None) -> Path:

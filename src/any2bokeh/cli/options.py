@@ -35,6 +35,17 @@ OPTIONS: dict[object, dict[str, Any]] = {
             focus_settings.FOCUS_DISPARITY,
         ),
         "focus_at": point_option("--focus-at", "Stay focused on the disparity under this point."),
+        "follow": point_option("--follow", "Stay focused on the thing at this point, wherever it moves."),
+        "focus_mask": option(
+            "--focus-mask",
+            help="Stay focused on what is white in this mask: a gray video or a folder of PNGs, or a folder"
+            " that holds the mask of each input as <stem>.*",
+        ),
+        "smoothing_s": option(
+            "--focus-smoothing",
+            help="Over how much time the focus of --follow and --focus-mask is smoothed.",
+            accepted=focus_settings.SMOOTHING_S,
+        ),
         "focus_track": option("--focus-track", help="Focus over time, CSV or JSON: time or frame, focus, k."),
         "blur_strength": keys_option(
             "--k",
@@ -152,7 +163,9 @@ OPTIONS: dict[object, dict[str, Any]] = {
     settings.PreviewSettings: {"at": time_option("--at", "The moment to look at.")},
     settings.Settings: {
         "save_focus_track": option(
-            "--save-focus-track", help="Write the focus of each frame, to edit and use as --focus-track."
+            "--save-focus-track",
+            help="Write the focus of each frame to a .csv or .json, to edit and use as --focus-track;"
+            " or to <stem>.focus.csv in a folder.",
         )
     },
     BatchOptions: {
@@ -200,12 +213,14 @@ def _check_needs(context: typer.Context, values: dict[str, Any]) -> None:
     """Raise ``SettingsError`` where an option is given that has nothing to do without another."""
     keys = [values.get(name) for name in ("focus_disparity", "blur_strength")]
     has_keys = any(isinstance(value, tuple) for value in keys) or values.get("focus_track")
+    is_moving = values.get("follow") or values.get("focus_mask")
     polygon = "--aperture polygon: a disc has no corners"
     has_corners = values.get("aperture") != "disc"
     needs = (
         ("blades", "--blades", polygon, has_corners),
         ("rotation_deg", "--rotation", polygon, has_corners),
         ("focal_length_mm", "--focal-length", "--f-stop: K needs no lens", values.get("f_stop")),
+        ("smoothing_s", "--focus-smoothing", "--follow or --focus-mask", is_moving),
         ("easing", "--easing", "keys in --focus or --k, or a --focus-track", has_keys),
     )
     for name, option_name, needed, is_there in needs:

@@ -1,6 +1,5 @@
 """``bokeh preview``: one frame in four pictures, to choose the focus by."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,7 @@ from any2bokeh.cli.jobs import check_targets, result_path
 from any2bokeh.cli.options import Json, Overwrite
 from any2bokeh.cli.progress import show_frames
 from any2bokeh.cli.results import print_json, print_result
-from any2bokeh.cli.tracks import with_own_track
+from any2bokeh.cli.tracks import with_own_tracks
 from any2bokeh.settings import PreviewSettings
 
 
@@ -39,8 +38,8 @@ def preview(
     target = output or result_path(source, "preview", ".png")
     if target.suffix.lower() != ".png":
         raise UsageError(f"A preview is a PNG: {target} must end in .png.")
-    settings = replace(settings, depth=with_own_track(settings.depth, source))
-    check_targets([target], [source, settings.depth.track])
+    settings = with_own_tracks(settings, source)
+    check_targets([target], [source, settings.depth.track, settings.focus.focus_mask])
 
     from any2bokeh.preview import preview as render
     from any2bokeh.video.still import write_png

@@ -54,6 +54,8 @@ def refocus(
         job.check()
         if job.folder:
             make_folder(job.folder)
+        if settings.save_focus_track and not settings.save_focus_track.suffix:
+            make_folder(settings.save_focus_track)
         with show_frames(job.source.name) as on_progress:
             return run(job.source, job.target, job.settings, on_progress, overwrite=batch.overwrite)
 

@@ -1,58 +1,93 @@
-"""Which disparity track belongs to which input, where ``--disparity`` names a folder."""
+"""Which disparity track and which mask belong to which input, where an option names a folder."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from any2bokeh.cli.errors import UsageError
 from any2bokeh.errors import DisparityError
-from any2bokeh.settings import DepthSettings
+from any2bokeh.settings import DepthSettings, PreviewSettings, Settings
 
-NO_TRACKS = (".refocus", ".preview")  # the ends of the stems of other results of ours, which may lie beside
+Chosen = TypeVar("Chosen", Settings, PreviewSettings)
+
+NO_TRACKS = (".refocus", ".preview", ".focus")  # the ends of the stems of other results, which may lie beside
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of track: what it is called, and the option that names it."""
+
+    name: str
+    option: str
+
+
+_DISPARITY, _MASK = _Kind("disparity track", "--disparity"), _Kind("mask", "--focus-mask")
+
+
+def with_own_tracks(settings: Chosen, source: Path) -> Chosen:
+    """The settings with the disparity track and the mask of the one input ``source``.
+
+    A folder of PNGs is a track as it is; one that holds ``<stem>.*`` stands for that. Raises
+    ``DisparityError`` for a folder of neither.
+    """
+    return _with_tracks(settings, lambda tracks, kind: _own_track(tracks, kind, source))
+
+
+def with_tracks_of_its_own(settings: Chosen, source: Path) -> Chosen:
+    """The settings with the tracks of ``source``, one of several inputs, out of folders of tracks.
+
+    Raises ``DisparityError`` unless each folder holds exactly one.
+    """
+    return _with_tracks(settings, lambda tracks, kind: _track_of_its_own(tracks, kind, source))
 
 
 def with_own_track(settings: DepthSettings, source: Path) -> DepthSettings:
-    """The settings with the track of the one input ``source``: a folder of PNGs is one, as it is.
+    """As ``with_own_tracks``, where there is no mask."""
+    return replace(settings, track=settings.track and _own_track(settings.track, _DISPARITY, source))
 
-    A folder that holds ``<stem>.*`` stands for that. Raises ``DisparityError`` for a folder of neither.
-    """
-    tracks = settings.track
-    if tracks is None or not tracks.is_dir():
-        return settings
+
+def check_folders_of_tracks(settings: Settings) -> None:
+    """Raise ``UsageError`` unless several inputs can each have tracks of their own."""
+    for tracks, kind in ((settings.depth.track, _DISPARITY), (settings.focus.focus_mask, _MASK)):
+        if tracks is None or tracks.is_dir():
+            continue
+        if not tracks.exists():
+            raise UsageError(f"The folder of {kind.name}s {tracks} does not exist.")
+        raise UsageError(
+            f"Several inputs cannot share the {kind.name} {tracks}.",
+            hint=f"{kind.option} FOLDER takes the file of each input by its stem.",
+        )
+
+
+def _with_tracks(settings: Chosen, find: Callable[[Path, _Kind], Path]) -> Chosen:
+    depth, focus = settings.depth, settings.focus
+    if depth.track:
+        depth = replace(depth, track=find(depth.track, _DISPARITY))
+    if focus.focus_mask:
+        focus = replace(focus, focus_mask=find(focus.focus_mask, _MASK))
+    return replace(settings, depth=depth, focus=focus)
+
+
+def _own_track(tracks: Path, kind: _Kind, source: Path) -> Path:
+    if not tracks.is_dir():
+        return tracks
     own = _named_like(source, tracks)
     others = [path for path in own if path.suffix.lower() != ".png"]
     if len(others) == 1:
-        return replace(settings, track=others[0])
+        return others[0]
     if any(path.suffix.lower() == ".png" for path in tracks.iterdir()):
-        return settings
+        return tracks
     raise DisparityError(
-        f"{tracks} must hold a track's PNGs, or one disparity track named {source.stem}.*, {_found(own)}."
+        f"{tracks} must hold a track's PNGs, or one {kind.name} named {source.stem}.*, {_found(own)}."
     )
 
 
-def with_track_of_its_own(settings: DepthSettings, source: Path) -> DepthSettings:
-    """The settings with the track of ``source``, one of several inputs, out of a folder of tracks.
-
-    Raises ``DisparityError`` unless the folder holds exactly one.
-    """
-    tracks = settings.track
-    if tracks is None:
-        return settings
+def _track_of_its_own(tracks: Path, kind: _Kind, source: Path) -> Path:
     own = _named_like(source, tracks)
     if len(own) != 1:
-        raise DisparityError(f"{tracks} must hold one disparity track named {source.stem}.*, {_found(own)}.")
-    return replace(settings, track=own[0])
-
-
-def check_folder_of_tracks(tracks: Path | None) -> None:
-    """Raise ``UsageError`` unless several inputs can each have a track of their own."""
-    if tracks is None or tracks.is_dir():
-        return
-    if not tracks.exists():
-        raise UsageError(f"The folder of disparity tracks {tracks} does not exist.")
-    raise UsageError(
-        f"Several inputs cannot share the disparity track {tracks}.",
-        hint="--disparity FOLDER takes the file of each input by its stem.",
-    )
+        raise DisparityError(f"{tracks} must hold one {kind.name} named {source.stem}.*, {_found(own)}.")
+    return own[0]
 
 
 def _named_like(source: Path, tracks: Path) -> list[Path]:

@@ -28,38 +28,22 @@ DEPTH_LEVELS = 65536  # all that a 16-bit track can tell apart
 NEAREST, FARTHEST = 0.001, 0.999  # shares of all depths that become disparity 1 and 0
 
 
-class DisparityTrack:
-    """The disparity of a video's frames; a context manager.
+class MatchedFrames:
+    """The pictures of a gray file in step with a video; a context manager."""
 
-    At the end, one warning is logged if every frame that was read is the same value everywhere.
-    """
-
-    _warns = True
-
-    def __init__(
-        self, reader: GrayReader, times: list[int], numbers: list[int], convert: Callable[[Tensor], Tensor]
-    ) -> None:
+    def __init__(self, reader: GrayReader, times: list[int], numbers: list[int]) -> None:
         self._reader = reader
         self._times = times
         self._numbers = numbers
-        self._convert = convert
         self._frames: Prefetch[tuple[int, Tensor]] | None = None
         self._current: tuple[int, Tensor] | None = None
-        self._lowest, self._highest = 1.0, 0.0
 
-    def at(self, frame: Frame) -> Tensor:
-        """Return the frame's disparity, ``1 H W`` in 0..1 at its picture's size and on its device.
+    def values_at(self, pts: int) -> Tensor:
+        """Return the picture, ``1 h w`` in 0..1, that belongs to the video's frame at a time.
 
-        Frames are asked for in order of time. Raises ``DisparityError`` if the track's frame cannot be read.
+        Frames are asked for in order of time. Raises ``DisparityError`` if the picture cannot be read.
         """
-        return upsample_disparity(self.at_own_size(frame), frame.picture)
-
-    def at_own_size(self, frame: Frame) -> Tensor:
-        """Return the frame's disparity, ``1 h w``, at the size of the track; see ``at``."""
-        number = self._numbers[min(bisect_left(self._times, frame.pts), len(self._times) - 1)]
-        return self._convert(self._read(number).to(frame.picture.device))
-
-    def _read(self, number: int) -> Tensor:
+        number = self._numbers[min(bisect_left(self._times, pts), len(self._times) - 1)]
         if self._frames is None:
             self._frames = prefetch(self._reader.frames(number), FRAMES_AHEAD)
         while self._current is None or self._current[0] < number:
@@ -70,26 +54,12 @@ class DisparityTrack:
                 )
         if self._current[0] > number:
             raise DisparityError(f"Frame {number} of {self._reader.path} cannot be decoded.")
-        values = self._current[1]
-        self._lowest = min(self._lowest, values.min().item())
-        self._highest = max(self._highest, values.max().item())
-        return values
-
-    def again(self) -> "DisparityTrack":
-        """Return the same track, to be read from its beginning once more; it warns of nothing again."""
-        track = DisparityTrack(self._reader, self._times, self._numbers, self._convert)
-        track._warns = False
-        return track
+        return self._current[1]
 
     def close(self) -> None:
         """Stop reading."""
         if self._frames is not None:
             self._frames.close()
-            if self._warns and self._lowest == self._highest:
-                log.warning(
-                    "The disparity track %s is the same value everywhere it was read: all is blurred alike.",
-                    self._reader.path,
-                )
             self._frames = None
 
     def __enter__(self) -> Self:
@@ -101,19 +71,78 @@ class DisparityTrack:
         self.close()
 
 
+class DisparityTrack(MatchedFrames):
+    """The disparity of a video's frames; a context manager.
+
+    At the end, one warning is logged if every frame that was read is the same value everywhere.
+    """
+
+    _warns = True
+
+    def __init__(
+        self, reader: GrayReader, times: list[int], numbers: list[int], convert: Callable[[Tensor], Tensor]
+    ) -> None:
+        super().__init__(reader, times, numbers)
+        self._convert = convert
+        self._lowest, self._highest = 1.0, 0.0
+
+    def at(self, frame: Frame) -> Tensor:
+        """Return the frame's disparity, ``1 H W`` in 0..1 at its picture's size and on its device.
+
+        Frames are asked for in order of time. Raises ``DisparityError`` if the track's frame cannot be read.
+        """
+        return upsample_disparity(self.at_own_size(frame), frame.picture)
+
+    def at_own_size(self, frame: Frame) -> Tensor:
+        """Return the frame's disparity, ``1 h w``, at the size of the track; see ``at``."""
+        values = self.values_at(frame.pts)
+        self._lowest = min(self._lowest, values.min().item())
+        self._highest = max(self._highest, values.max().item())
+        return self._convert(values.to(frame.picture.device))
+
+    def again(self) -> "DisparityTrack":
+        """Return the same track, to be read from its beginning once more; it warns of nothing again."""
+        track = DisparityTrack(self._reader, self._times, self._numbers, self._convert)
+        track._warns = False
+        return track
+
+    def close(self) -> None:
+        """Stop reading."""
+        if self._warns and self._frames is not None and self._lowest == self._highest:
+            log.warning(
+                "The disparity track %s is the same value everywhere it was read: all is blurred alike.",
+                self._reader.path,
+            )
+        super().close()
+
+
 def open_track(path: Path, kind: DisparityKind, info: VideoInfo, times: list[int]) -> DisparityTrack:
     """Return the track at ``path`` for the frames at ``times``: all of a video's, or those of a range.
 
     Depth is read once from end to end, to normalise it over the whole track. Raises ``DisparityError`` if
     the track cannot be read, is of another shape, or its frames do not match the video's.
     """
-    reader = open_gray(path)
-    _check_aspect(reader, info)
-    numbers = _match(reader, info, times)
+    reader, numbers = _open_matched(path, "disparity track", info, times)
     return DisparityTrack(reader, times, numbers, _conversion(kind, reader))
 
 
-def _check_aspect(reader: GrayReader, info: VideoInfo) -> None:
+def open_mask(path: Path, info: VideoInfo, times: list[int]) -> MatchedFrames:
+    """Return the mask at ``path``, matched to the frames at ``times`` as a disparity track is.
+
+    Raises ``DisparityError`` as ``open_track`` does.
+    """
+    reader, numbers = _open_matched(path, "mask", info, times)
+    return MatchedFrames(reader, times, numbers)
+
+
+def _open_matched(path: Path, what: str, info: VideoInfo, times: list[int]) -> tuple[GrayReader, list[int]]:
+    """The file's reader, and the number of its picture for each of the video's times."""
+    reader = open_gray(path, what)
+    _check_aspect(reader, what, info)
+    return reader, _match(reader, what, info, times)
+
+
+def _check_aspect(reader: GrayReader, what: str, info: VideoInfo) -> None:
     """Raise ``DisparityError`` unless the track has the shape of the picture, as stored or as displayed."""
 
     def fits(width: float, height: float) -> bool:
@@ -124,13 +153,13 @@ def _check_aspect(reader: GrayReader, info: VideoInfo) -> None:
         return
     turned = fits(height, width) or fits(height, displayed_width)
     raise DisparityError(
-        f"The disparity track {reader.path} is {reader.width}x{reader.height},"
+        f"The {what} {reader.path} is {reader.width}x{reader.height},"
         f" which is not the shape of {info.path}, {width}x{height}.",
-        hint="The video is displayed turned; the track must be turned likewise." if turned else "",
+        hint=f"The video is displayed turned; the {what} must be turned likewise." if turned else "",
     )
 
 
-def _match(reader: GrayReader, info: VideoInfo, times: list[int]) -> list[int]:
+def _match(reader: GrayReader, what: str, info: VideoInfo, times: list[int]) -> list[int]:
     """The number of the track's frame for each of the times."""
     track = Times(reader.times, reader.time_base) if reader.times and reader.time_base else reader.frame_count
     matched = match_frames(track, Times(times, info.time_base))
@@ -142,7 +171,7 @@ def _match(reader: GrayReader, info: VideoInfo, times: list[int]) -> list[int]:
             matched = nearest_in_time(track, whole)  # a track of the range alone, or a little more
         if matched is None or matched[wanted].min() < 0:
             raise DisparityError(
-                f"The disparity track {reader.path} has {reader.frame_count} frames, which match the"
+                f"The {what} {reader.path} has {reader.frame_count} frames, which match the"
                 f" {len(whole.pts)} frames of {info.path} neither in time nor in number."
             )
         matched = matched[wanted]

@@ -1,6 +1,6 @@
 """The clip that a focus is looked for in."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +12,10 @@ from any2bokeh.errors import FocusError
 from any2bokeh.puller.clock import Clock
 from any2bokeh.scene import Frame
 from any2bokeh.settings import TimeRange
+from any2bokeh.values import TimePoint
 from any2bokeh.video.decode import VideoInfo, open_video
+
+OnFrames = Callable[[int], None]  # told how many frames have been looked at
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,14 @@ class Clip:
     def clock(self) -> Clock:
         """The moments of the whole video, whatever part of it is worked on."""
         return Clock.of(self.info, self.times, self.time_range)
+
+    def part(self, first: int, stop: int) -> TimeRange:
+        """Return the part from the frame of that number to before the one of number ``stop``."""
+
+        def moment(pts: int) -> TimePoint:
+            return TimePoint(seconds=(pts - self.clock.pts[0]) * self.info.time_base)
+
+        return TimeRange(start=moment(self.times[first]), end=moment(self.times[stop - 1] + 1))
 
     @contextmanager
     def frames(self, time_range: TimeRange) -> Iterator[Iterator[tuple[Frame, Tensor]]]:

@@ -3,18 +3,28 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from any2bokeh.errors import SettingsError
 from any2bokeh.focus_settings import FocusSettings, Keys, Point
-from any2bokeh.optics.focus import Curve, Focus, FocusTrack
+from any2bokeh.optics.focus import Curve, Focus, FocusTrack, smooth
 from any2bokeh.optics.thin_lens import blur_strength
-from any2bokeh.puller.clip import Clip
+from any2bokeh.puller.clip import Clip, OnFrames
 from any2bokeh.puller.files import FocusKeys, read_focus
+from any2bokeh.puller.follow import follow
+from any2bokeh.puller.mask import disparity_in_mask
 from any2bokeh.puller.points import disparity_under
+
+
+def _ignore(done: int) -> None:
+    pass
+
 
 Values = Callable[[int], float]  # a value at each time stamp
 
 
-def pull_focus(clip: Clip, settings: FocusSettings) -> FocusTrack:
+def pull_focus(clip: Clip, settings: FocusSettings, on_frames: OnFrames = _ignore) -> FocusTrack:
     """Return the focal plane and K of each frame of a clip.
 
     Where the focus is a place in the picture, the clip and its disparity are read before they are rendered;
@@ -22,20 +32,33 @@ def pull_focus(clip: Clip, settings: FocusSettings) -> FocusTrack:
     for a K that a track or a camera cannot have.
     """
     saved = read_focus(settings.focus_track) if settings.focus_track else None
-    plane = _planes(clip, settings, saved)
+    plane = _planes(clip, settings, saved, on_frames)
     strength = _strengths(clip, settings, saved)
     focus = [Focus(here := plane(pts), strength(pts, here)) for pts in clip.times]
     return FocusTrack(clip.times, focus, settings.depth_of_field)
 
 
-def _planes(clip: Clip, settings: FocusSettings, saved: FocusKeys | None) -> Values:
+def _planes(clip: Clip, settings: FocusSettings, saved: FocusKeys | None, on_frames: OnFrames) -> Values:
     """What the focal plane is at each time stamp."""
+    if settings.follow:
+        seen = follow(settings.follow, clip, on_frames)
+        return _smoothed(clip, np.array([one.disparity for one in seen]), settings)
+    if settings.focus_mask:
+        return _smoothed(clip, disparity_in_mask(settings.focus_mask, clip, on_frames), settings)
     if settings.focus_at:
         held = disparity_under(settings.focus_at, clip)
         return lambda pts: held
     value = saved.focus if saved else settings.focus_disparity
     assert value is not None  # FocusSettings checks that there is one way
     return _values(clip, value, settings)
+
+
+def _smoothed(clip: Clip, measured: NDArray[np.float64], settings: FocusSettings) -> Values:
+    """What was measured in each frame, as a focus puller would follow it."""
+    times_s = np.array([clip.clock.seconds(pts) for pts in clip.times])
+    smoothed = smooth(measured, times_s, settings.smoothing_s).clip(0, 1)
+    by_pts = dict(zip(clip.times, smoothed.tolist(), strict=True))
+    return lambda pts: by_pts[pts]
 
 
 def _strengths(clip: Clip, settings: FocusSettings, saved: FocusKeys | None) -> Callable[[int, float], float]:

@@ -51,7 +51,7 @@ def gray_values(frame: av.VideoFrame, stated_range: int, name: str) -> NDArray[n
     for other in others:
         if (abs(other[::SAMPLED, ::SAMPLED] - reference) > COLOURED * largest).mean() > COLOURED_SHARE:
             raise DisparityError(
-                f"{name} is in colour, and a disparity track is gray.",
+                f"{name} is in colour, and must be gray.",
                 hint="A track in false colours is made for looking; give the track that it was made from.",
             )
     if layout.is_full_range(ColorTags(range=stated_range or frame.color_range)):

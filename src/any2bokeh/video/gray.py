@@ -55,13 +55,13 @@ class GrayReader(ABC):
         """
 
 
-def open_gray(path: Path) -> GrayReader:
+def open_gray(path: Path, what: str = "disparity track") -> GrayReader:
     """Return a reader of ``path``: a video, a PNG, a folder of PNGs, or an array in ``.npy`` or ``.npz``.
 
-    Raises ``DisparityError`` if it is none of these.
+    ``what`` it is called in messages. Raises ``DisparityError`` if it is none of these.
     """
     if not path.exists():
-        raise DisparityError(f"The disparity track {path} does not exist.")
+        raise DisparityError(f"The {what} {path} does not exist.")
     if path.suffix.lower() in (".npy", ".npz") and path.is_file():
         return GrayArray(path)
     if path.suffix.lower() == ".png" or path.is_dir():
@@ -69,7 +69,7 @@ def open_gray(path: Path) -> GrayReader:
     try:
         return GrayVideo(path)
     except VideoError as error:
-        raise DisparityError(f"The disparity track cannot be used: {error.message}") from error
+        raise DisparityError(f"The {what} cannot be used: {error.message}") from error
 
 
 class GrayVideo(GrayReader):

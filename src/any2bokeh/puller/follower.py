@@ -1,0 +1,213 @@
+"""A thing followed through a clip by where its surface goes.
+
+Two things tell it from the rest: it moves as optical flow says, and its disparity is continuous: its surface
+ends where disparity jumps, and where a floor runs away from under it disparity is steep. So in each frame the
+last one's region, moved by the flow, is the seed, and the region is what can be reached from it without
+crossing a step or a steep place and without leaving the thing's range of disparity.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from any2bokeh.scene import Frame
+
+WORK_SIDE_PX = 384  # longer side of the pictures that are worked on: a person of a tenth of it is found again
+STEEP = 0.015  # disparity per pixel at that size; a person's body has a third of it, a floor seen flat more
+FIRST_RANGE, FIRST_REACH_PX = 0.1, 96  # around the point: how far off in disparity, and how far away
+SLACK = 0.08  # how far from the disparities that the thing had it is still looked for
+REACH_PX = 25  # from the moved region in one frame
+NEWS = 0.2  # share of a new frame in what is remembered of the thing
+PIECE = 0.05  # of the largest piece: what is smaller is dropped
+RIM_PX = 2  # the steep rim of the thing itself, where its disparity passes into the background's
+GROWTH = 1.5  # a region that grows by more from one frame to the next, or ever by
+GROWTH_EVER = 2.5  # ... more than this, has run out into something else, and only its moved part counts
+GONE = 0.15  # of what is remembered of its size: what is left of a hidden thing
+ALIKE = 0.35  # overlap of colours, from 0 to 1, of the same thing a little later
+COLOURS = 8  # levels of each of R'G'B' by which colours are compared
+
+Bytes = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """One frame, small: what a thing is followed in."""
+
+    pts: int
+    gray: Bytes
+    colour: NDArray[np.int32]  # the number of each pixel's colour
+    disparity: Floats
+    steep: Floats  # the largest change of disparity per pixel
+
+    @classmethod
+    def at(cls, frame: Frame, disparity: Tensor) -> "Look":
+        """Reduce a frame and its disparity ``1 h w`` of any size."""
+        height, width = frame.picture.shape[1:]
+        scale = WORK_SIDE_PX / max(height, width)
+        size = max(16, round(width * scale)), max(16, round(height * scale))
+        way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        planes = [cv2.resize(plane.numpy(), size, interpolation=way) for plane in frame.picture.cpu()]
+        levels = (np.stack(planes) * COLOURS).astype(np.int32).clip(0, COLOURS - 1)
+        small = cv2.resize(
+            disparity[0].cpu().numpy(),
+            size,
+            interpolation=cv2.INTER_AREA if disparity.shape[2] > size[0] else cv2.INTER_LINEAR,
+        )
+        changes = [abs(cv2.Sobel(small, -1, x, 1 - x, scale=1 / 8)) for x in (0, 1)]
+        return cls(
+            pts=frame.pts,
+            gray=(np.mean(planes, axis=0) * 255).round().clip(0, 255).astype(np.uint8),
+            colour=(levels[0] * COLOURS + levels[1]) * COLOURS + levels[2],
+            disparity=small,
+            steep=np.maximum(*changes),
+        )
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen of the thing in one frame: its disparity, and a place on it in shares of the picture.
+
+    The disparity is NaN where the thing was not seen; the place is then where it was last.
+    """
+
+    disparity: float
+    x: float
+    y: float
+
+
+class Follower:
+    """Follows one thing from frame to frame, in either direction of time; hidden, it is waited for."""
+
+    def __init__(self, look: Look, x: float, y: float) -> None:
+        """Take what is at a place, in shares of the picture's sides, for the thing."""
+        height, width = look.gray.shape
+        self._x, self._y = min(int(x * width), width - 1), min(int(y * height), height - 1)
+        patch = np.zeros_like(look.gray)
+        cv2.circle(patch, (self._x, self._y), 2, 1, -1)
+        middle = float(np.median(look.disparity[patch > 0]))
+        self._steep = max(STEEP, 1.5 * float(np.median(look.steep[patch > 0])))  # on a floor, all is steep
+        self._low, self._high = middle - FIRST_RANGE + SLACK, middle + FIRST_RANGE - SLACK
+        self._region = self._flood(look, patch, FIRST_REACH_PX)
+        self._low, self._high = _range(look, self._region)
+        self._first_size = self._size = float(self._region.sum())
+        self._colours = _colours(look, self._region)
+        self._look, self._hidden = look, 0
+        self.seen = self._see(look)
+
+    @property
+    def region(self) -> NDArray[np.bool_]:
+        """Where the thing is, without its rim, in the last picture that it was seen in."""
+        return self._region > 0
+
+    def step(self, look: Look) -> Seen:
+        """Look for the thing in the next frame."""
+        moved, came_from = self._move(look)
+        region = self._flood(look, moved, REACH_PX)
+        if region.sum() > min(GROWTH * self._size, GROWTH_EVER * self._first_size):
+            region &= cv2.dilate(moved, _disc(RIM_PX))
+        region = _large_pieces(region)
+        self._look = look
+        if region.sum() < GONE * self._size or _overlap(_colours(look, region), self._colours) < ALIKE:
+            self._hidden += 1
+            self.seen = Seen(np.nan, self.seen.x, self.seen.y)
+            return self.seen
+        self._hidden, self._region = 0, region
+        low, high = _range(look, region)
+        self._low += NEWS * (low - self._low)
+        self._high += NEWS * (high - self._high)
+        self._size += NEWS * (float(region.sum()) - self._size)
+        self._colours += NEWS * (_colours(look, region) - self._colours)
+        self._y, self._x = _nearest(region, came_from, (self._x, self._y))
+        self.seen = self._see(look)
+        return self.seen
+
+    def _move(self, look: Look) -> tuple[Bytes, Floats]:
+        """The region moved to the next frame, and where each pixel of that came from (``h w 2``).
+
+        While the thing is hidden it stays where it was, and is looked for around.
+        """
+        height, width = look.gray.shape
+        x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+        if self._hidden:
+            around = cv2.dilate(self._region, _disc(min(2 * self._hidden, REACH_PX)))
+            return around, np.stack([x, y], axis=2)
+        flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        back = flow.calc(look.gray, self._look.gray, None)
+        x, y = x + back[..., 0], y + back[..., 1]
+        moved = cv2.remap(self._region.astype(np.float32), x, y, cv2.INTER_LINEAR)
+        return (moved > 0.5).astype(np.uint8), np.stack([x, y], axis=2)
+
+    def _flood(self, look: Look, seed: Bytes, reach_px: int) -> Bytes:
+        """What can be reached from the seed on the thing's surface; the seed itself where all is steep."""
+        in_range = (look.disparity >= self._low - SLACK) & (look.disparity <= self._high + SLACK)
+        surface = (in_range & (look.steep < self._steep)).astype(np.uint8)
+        region = seed & surface
+        if region.sum() < 0.1 * seed.sum():  # a thing too small to have an inside
+            return seed & in_range
+        for _ in range(reach_px):
+            grown = cv2.dilate(region, _CROSS) & surface
+            if np.array_equal(grown, region):
+                break
+            region = grown
+        return region
+
+    def _see(self, look: Look) -> Seen:
+        height, width = look.gray.shape
+        with_rim = cv2.dilate(self._region, _disc(RIM_PX)) > 0
+        on_it = look.disparity[
+            with_rim & (look.disparity > self._low - SLACK) & (look.disparity < self._high + SLACK)
+        ]
+        middle = float(np.median(on_it)) if len(on_it) else np.nan
+        return Seen(middle, (self._x + 0.5) / width, (self._y + 0.5) / height)
+
+
+_CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+
+
+def _disc(radius_px: int) -> Bytes:
+    element: Bytes = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius_px + 1, 2 * radius_px + 1))
+    return element
+
+
+def _range(look: Look, region: Bytes) -> tuple[float, float]:
+    """The disparities between which nearly all of the region lies."""
+    low, high = np.percentile(look.disparity[region > 0], (5, 95))
+    return float(low), float(high)
+
+
+def _large_pieces(region: Bytes) -> Bytes:
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(region, connectivity=4)
+    sizes = stats[:, cv2.CC_STAT_AREA]
+    keep = sizes >= PIECE * sizes[1:].max(initial=0)
+    keep[0] = False
+    pieces: Bytes = keep[labels].astype(np.uint8)
+    return pieces
+
+
+def _colours(look: Look, region: Bytes) -> NDArray[np.float64]:
+    """The shares of all colours in a region, each spread a little to its neighbours."""
+    counts = np.bincount(look.colour[region > 0], minlength=COLOURS**3).reshape((COLOURS,) * 3).astype(float)
+    for axis in range(3):
+        before = np.concatenate([counts.take([0], axis), counts.take(range(COLOURS - 1), axis)], axis)
+        after = np.concatenate([counts.take(range(1, COLOURS), axis), counts.take([COLOURS - 1], axis)], axis)
+        counts = (before + 2 * counts + after) / 4
+    shares: NDArray[np.float64] = counts.ravel() / max(counts.sum(), 1.0)
+    return shares
+
+
+def _overlap(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """How alike two distributions are: 1 if equal, 0 if they have nothing in common (Bhattacharyya)."""
+    return float(np.sqrt(one * other).sum())
+
+
+def _nearest(region: Bytes, came_from: Floats, place: tuple[int, int]) -> tuple[int, int]:
+    """Row and column of the pixel well inside the region that came from nearest to a place (x, y)."""
+    inner = cv2.erode(region, _disc(RIM_PX))
+    rows, columns = (inner if inner.any() else region).nonzero()
+    away = np.square(came_from[rows, columns] - np.array(place, np.float32)).sum(axis=1)
+    best = int(away.argmin())
+    return int(rows[best]), int(columns[best])

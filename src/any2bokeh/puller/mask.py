@@ -1,0 +1,42 @@
+"""The disparity of what a mask shows, in each frame."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import interpolate
+
+from any2bokeh.depth.track import open_mask
+from any2bokeh.errors import DisparityError, FocusError
+from any2bokeh.puller.clip import Clip, OnFrames
+
+INSIDE = 0.5  # what is brighter is inside the mask
+
+
+def disparity_in_mask(path: Path, clip: Clip, on_frames: OnFrames) -> NDArray[np.float64]:
+    """Return the median of the disparity inside a mask for each frame of a clip, NaN where it is empty.
+
+    The mask is a gray video, a PNG folder or an array, of any size, matched to the frames as a disparity
+    track is. Raises ``FocusError`` if it cannot be used or is empty in all frames.
+    """
+    middles = np.full(len(clip.times), np.nan)
+    place = {pts: number for number, pts in enumerate(clip.times)}
+    try:
+        with open_mask(path, clip.info, clip.times) as masks, clip.frames(clip.time_range) as frames:
+            for done, (frame, disparity) in enumerate(frames, start=1):
+                mask = masks.values_at(frame.pts)
+                # Edges of a mask are sharper than those of disparity: disparity takes the mask's size.
+                fitted = interpolate(disparity[None].cpu(), size=mask.shape[1:], mode="nearest")[0]
+                inside = fitted[mask > INSIDE]
+                if len(inside):
+                    middles[place[frame.pts]] = torch.median(inside)
+                on_frames(done)
+    except DisparityError as error:
+        raise FocusError(f"The mask cannot be used: {error.message}") from error
+    if np.isnan(middles).all():
+        raise FocusError(
+            f"The mask {path} is empty in every frame of {clip.info.path}.",
+            hint="What is brighter than half of white is inside.",
+        )
+    return middles
