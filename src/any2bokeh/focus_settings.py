@@ -61,6 +61,8 @@ class Key:
 
 Keys = tuple[Key, ...]
 
+MIDDLE, CLEAR_K = Point(0.5, 0.5), 16.0  # what a preview takes where nothing is said
+
 
 @dataclass(frozen=True, kw_only=True)
 class DepthOfFieldSettings:
@@ -162,6 +164,18 @@ class FocusSettings:
             isinstance(key.value, Point) for key in self.blur_strength
         ):
             raise SettingsError("K is a number at every key: a point has a disparity, but no K.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreviewFocusSettings(FocusSettings):
+    """A focus to look at first: where nothing is said, what is in the middle of the picture."""
+
+    def __post_init__(self) -> None:
+        if all(getattr(self, name) is None for name in _WAYS):
+            object.__setattr__(self, "focus_at", MIDDLE)
+        if self.blur_strength is None and self.camera.f_stop is None and self.focus_track is None:
+            object.__setattr__(self, "blur_strength", CLEAR_K)
+        super().__post_init__()
 
 
 def check_values(value: float | Keys, accepted: Range) -> None:

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from torch import Tensor
+
 from any2bokeh.depth.source import disparity_source
 from any2bokeh.depth.track import DisparityTrack
 from any2bokeh.device import choose_device
+from any2bokeh.focus_settings import DepthOfFieldSettings
 from any2bokeh.optics.depth_of_field import reshape
-from any2bokeh.optics.focus import FocusTrack
+from any2bokeh.optics.focus import Focus, FocusTrack
 from any2bokeh.puller.clip import Clip
 from any2bokeh.puller.files import write_focus
 from any2bokeh.puller.pull import pull_focus
@@ -117,13 +120,16 @@ def refocus(
 def scenes(frames: Iterable[Frame], disparity: DisparityTrack, focus: FocusTrack) -> Iterator[Scene]:
     """Each frame with its disparity and the focus at its time, in order."""
     for frame in frames:
-        shaped, focus_disparity, blur_strength = reshape(
-            disparity.at(frame), focus.at(frame.pts), focus.depth_of_field
-        )
-        yield Scene(
-            sharp=frame.picture,
-            disparity=shaped,
-            focus_disparity=focus_disparity,
-            blur_strength=blur_strength,
-            pts=frame.pts,
-        )
+        yield make_scene(frame, disparity.at(frame), focus.at(frame.pts), focus.depth_of_field)
+
+
+def make_scene(frame: Frame, disparity: Tensor, focus: Focus, depth_of_field: DepthOfFieldSettings) -> Scene:
+    """A frame to render; ``disparity`` is ``1 H W`` at its size."""
+    shaped, focus_disparity, blur_strength = reshape(disparity, focus, depth_of_field)
+    return Scene(
+        sharp=frame.picture,
+        disparity=shaped,
+        focus_disparity=focus_disparity,
+        blur_strength=blur_strength,
+        pts=frame.pts,
+    )

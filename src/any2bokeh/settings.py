@@ -7,6 +7,7 @@ from typing import Literal
 
 from any2bokeh.errors import SettingsError
 from any2bokeh.focus_settings import FocusSettings as FocusSettings
+from any2bokeh.focus_settings import PreviewFocusSettings
 from any2bokeh.values import Range, TimePoint, check_choice
 
 DisparityKind = Literal["disparity", "inverted", "depth"]
@@ -23,6 +24,9 @@ BLADES = Range("Blades", "a number of sides", 3, 16)
 ROTATION_DEG = Range("Rotation", "an angle in degrees", -360, 360)
 HIGHLIGHTS = Range("Highlights", "a multiple of white", 0, 20)
 HIGHLIGHT_THRESHOLD = Range("Highlight threshold", "a code value", 0, 1)
+STILLS = Range("Stills", "a number of moments", 1, 48)
+FOCUS_VALUES = Range("Focus values", "a number of focal planes", 1, 25)
+BLUR_VALUES = Range("K values", "a number of blur strengths", 1, 5)
 CRF = Range("CRF", "an encoder quality", 0, 63)
 
 
@@ -171,10 +175,23 @@ class TrackSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class PreviewSettings:
-    """What one frame is shown with: the one at ``at``, and what a run on ``time_range`` is told."""
+    """What is looked at: moments of what a run on ``time_range`` is told to make.
 
-    at: TimePoint
-    focus: FocusSettings
+    ``at`` names the moments; where it is empty, a sheet and a page take ``stills`` of them, spread over the
+    range, a single look the one in its middle. ``focus_values`` and ``blur_values`` are how many focal planes
+    a sweep or a page draws, and how many blur strengths a page.
+    """
+
+    at: tuple[TimePoint, ...] = ()
+    stills: int = 8
+    focus_values: int = 7
+    blur_values: int = 3
+    focus: PreviewFocusSettings = field(default_factory=PreviewFocusSettings)
     depth: DepthSettings = field(default_factory=DepthSettings)
     render: RenderSettings = field(default_factory=RenderSettings)
     time_range: TimeRange = field(default_factory=TimeRange)
+
+    def __post_init__(self) -> None:
+        STILLS.check(self.stills)
+        FOCUS_VALUES.check(self.focus_values)
+        BLUR_VALUES.check(self.blur_values)

@@ -1,7 +1,6 @@
-"""``bokeh preview``: four pictures of one frame."""
+"""``bokeh preview``: pictures of a few moments, and what may be asked for."""
 
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,9 @@ import pytest
 import torch
 
 from any2bokeh.depth.colormap import colorize
-from any2bokeh.preview import TINT, show_in_focus, with_square_pixels
-from any2bokeh.scene import Scene
+from any2bokeh.preview.looks import fitted
+from any2bokeh.preview.pictures import LUMA
+from any2bokeh.preview.sheet import STRIP, letters_px
 from any2bokeh.settings import TimeRange
 from any2bokeh.values import TimePoint
 from any2bokeh.video.decode import open_video
@@ -18,21 +18,78 @@ from any2bokeh.video.still import read_png
 
 Bokeh = Callable[..., Any]
 
+SHOWN = (480, 360)  # how the clip's 64x48 pixels are shown
+FOCUS = ("--focus", "0.5", "--k", "128")
+
+
+def pictures(sheet: torch.Tensor, columns: int, size: tuple[int, int] = SHOWN) -> list[torch.Tensor]:
+    """The pictures on a sheet, row by row, without their captions."""
+    width, height = size
+    gap, row = width // 60, height + round(STRIP * letters_px(width))
+    assert sheet.shape[2] == gap + columns * (width + gap)
+    rows = (sheet.shape[1] - gap) // row
+    corners = [(gap + r * row, gap + c * (width + gap)) for r in range(rows) for c in range(columns)]
+    return [sheet[:, top : top + height, left : left + width] for top, left in corners]
+
+
+def frame(clip: Path, number: int, width: int = SHOWN[0]) -> torch.Tensor:
+    """A frame of the clip as it is shown."""
+    with open_video(clip, TimeRange(start=TimePoint(frame=number))) as video:
+        return fitted(next(iter(video)).picture, width)
+
 
 def test_four_pictures_of_the_frame_asked_for(bokeh: Bokeh, clip: Path, track: Path) -> None:
-    run = bokeh("preview", clip, "--at", "f2", "--disparity", track, "--focus", "0.5", "--k", "128")
+    run = bokeh("preview", clip, "--at", "f2", "--disparity", track, *FOCUS)
     target = clip.with_name("clip.preview.png")
     assert (run.code, run.out, run.errors) == (0, f"{target}\n", [])
-    original, disparity, in_focus, result = four(read_png(target))
-    with open_video(clip, TimeRange(start=TimePoint(frame=2))) as video:
-        expected = next(iter(video)).picture
-    assert (original - expected).abs().max() < 1 / 255
-    assert (disparity - colorize(torch.linspace(0, 1, 64).expand(1, 48, 64))).abs().mean() < 0.01
+    original, disparity, in_focus, result = pictures(read_png(target), columns=2)
+    assert (original - frame(clip, 2)).abs().max() < 1 / 255
+    ramp = colorize(torch.linspace(0, 1, SHOWN[0]).expand(1, 20, SHOWN[0]))
+    assert (disparity[:, 100:120] - ramp).abs().mean() < 0.01  # between the rows of readings
+    assert not torch.equal(disparity[:, 170:190], disparity[:, 100:120])  # a row of readings
     change = (result - original).abs().amax(dim=(0, 1))  # by column
-    assert change[30:33].max() < 0.02 < change[:8].max()
+    assert change[225:248].max() < 0.05 < change[:60].max()
     orange = in_focus[0] - in_focus[2] > 0.1
-    assert orange[:, 30:34].all()
-    assert not orange[:, :8].any() and not orange[:, -8:].any()
+    assert orange[:, 232:248].all()
+    assert not orange[:, :60].any() and not orange[:, -60:].any()
+
+
+def test_several_moments_are_rows_in_order_of_time(bokeh: Bokeh, clip: Path, track: Path) -> None:
+    run = bokeh("preview", clip, "--at", "f3", "--at", "f0", "--disparity", track, *FOCUS)
+    assert run.code == 0
+    shown = pictures(read_png(clip.with_name("clip.preview.png")), columns=4)
+    assert len(shown) == 8
+    for row, number in enumerate((0, 3)):
+        assert (shown[4 * row] - frame(clip, number)).abs().max() < 1 / 255
+
+
+def test_without_a_word_it_is_the_middle_of_the_clip_and_of_the_picture(
+    bokeh: Bokeh, clip: Path, track: Path
+) -> None:
+    assert bokeh("preview", clip, "--disparity", track).code == 0
+    original, _, in_focus, _ = pictures(read_png(clip.with_name("clip.preview.png")), columns=2)
+    assert (original - frame(clip, 1)).abs().max() < 1 / 255
+    orange = in_focus[0] - in_focus[2] > 0.1
+    assert orange[:, 238:242].all()
+
+
+def test_contact_sheet_goes_from_the_first_frame_to_the_last(bokeh: Bokeh, clip: Path, track: Path) -> None:
+    assert bokeh("preview", clip, "--contact", "--stills", "3", "--disparity", track, *FOCUS).code == 0
+    shown = pictures(read_png(clip.with_name("clip.preview.png")), columns=3, size=(320, 480))
+    assert len(shown) == 3
+    for picture, number in zip(shown, (0, 2, 3), strict=True):
+        gray = (frame(clip, number, 320) * torch.tensor(LUMA).view(3, 1, 1)).sum(dim=0)
+        above = picture[:, :240]
+        assert (above - gray)[:, :-8, :100].abs().max() < 0.01  # at the left nothing is in focus
+
+
+def test_sweep_goes_from_the_farthest_to_the_nearest(bokeh: Bokeh, clip: Path, track: Path) -> None:
+    run = bokeh("preview", clip, "--sweep", "--focus-values", "4", "--disparity", track, *FOCUS)
+    assert run.code == 0
+    shown = pictures(read_png(clip.with_name("clip.preview.png")), columns=2)
+    original = frame(clip, 1)
+    sharp = [(picture - original).abs().mean(dim=(0, 1)).argmin().item() / SHOWN[0] for picture in shown]
+    assert sharp == pytest.approx([0.02, 0.34, 0.66, 0.98], abs=0.06)
 
 
 def test_track_is_found_by_stem_in_a_folder_of_tracks(bokeh: Bokeh, clip: Path, make_track: Any) -> None:
@@ -43,35 +100,13 @@ def test_track_is_found_by_stem_in_a_folder_of_tracks(bokeh: Bokeh, clip: Path, 
     assert bokeh("depth", clip, *options).code == 0
 
 
-def test_tint_covers_what_is_blurred_by_less_than_a_pixel() -> None:
-    disparity = torch.tensor([0.5, 0.5 + 0.9 / 16, 0.5 + 1.1 / 16, 0.5 - 1.1 / 16]).view(1, 1, 4)
-    scene = Scene(
-        sharp=torch.full((3, 1, 4), 0.5),
-        disparity=disparity,
-        focus_disparity=0.5,
-        blur_strength=16 * 1024 / 4,  # 16 pixels in this frame, 4 pixels wide
-        pts=0,
-    )
-    picture = show_in_focus(scene, Fraction(1))
-    tinted = 0.25 + 0.5 * torch.tensor(TINT)
-    torch.testing.assert_close(picture[:, 0, :2], tinted[:, None].expand(3, 2))
-    torch.testing.assert_close(picture[:, 0, 2:], torch.full((3, 2), 0.5))
-
-
-@pytest.mark.parametrize(
-    ("aspect", "size"), [(Fraction(1), (48, 64)), (Fraction(3, 2), (48, 96)), (Fraction(3, 4), (64, 64))]
-)
-def test_pixels_become_square_without_losing_any(aspect: Fraction, size: tuple[int, int]) -> None:
-    assert with_square_pixels(torch.zeros(3, 48, 64), aspect).shape[1:] == size
-
-
 def test_vertical_clip_is_shown_upright(
     bokeh: Bokeh, tmp_path: Path, make_clip: Any, make_track: Any
 ) -> None:
     clip = make_clip(tmp_path / "phone.mp4", rotation=90)
     track = make_track(tmp_path / "track.mkv", width=48, height=64)
-    assert bokeh("preview", clip, "--at", "0", "--disparity", track, "--focus", "0.5", "--k", "8").code == 0
-    assert read_png(tmp_path / "phone.preview.png").shape == (3, 128, 96)
+    assert bokeh("preview", clip, "--at", "0", "--disparity", track, *FOCUS).code == 0
+    assert len(pictures(read_png(tmp_path / "phone.preview.png"), columns=2, size=(360, 480))) == 4
 
 
 @pytest.mark.parametrize(("at", "moment"), [("00:00:09", "9 s"), ("f4", "frame 4")])
@@ -90,6 +125,35 @@ def test_time_outside_of_the_range(bokeh: Bokeh, clip: Path, track: Path) -> Non
     assert "outside the part" in run.errors[0]
 
 
-def four(picture: torch.Tensor) -> list[torch.Tensor]:
-    above, below = picture.chunk(2, dim=1)
-    return [*above.chunk(2, dim=2), *below.chunk(2, dim=2)]
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--contact", "--sweep"], "--contact, --sweep and --html exclude each other."),
+        (["--html", "page.html", "-o", "x.png"], "--html names the page itself: -o has no place beside it."),
+        (["--html", "page.txt"], "A page is HTML: page.txt must end in .html."),
+        (["--sweep", "--at", "0", "--at", "f1"], "--sweep shows one moment, not 2."),
+        (["--stills", "0"], "--stills must be a number of moments from 1 to 48, got 0."),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(
+    options: list[str], complaint: str, bokeh: Bokeh, clip: Path, track: Path
+) -> None:
+    run = bokeh("preview", clip, "--disparity", track, *options)
+    assert (run.code, run.errors) == (2, [f"Error: {complaint}"])
+
+
+def test_a_page_that_exists_is_kept_and_nothing_is_rendered(bokeh: Bokeh, clip: Path, track: Path) -> None:
+    page = clip.with_name("page.html")
+    page.write_text("mine")
+    run = bokeh("preview", clip, "--disparity", track, "--html", page)
+    assert run.code == 1
+    assert "exists" in run.errors[0] and "rendering" not in run.err
+    assert page.read_text() == "mine"
+
+
+def test_a_page_says_beforehand_what_it_costs(bokeh: Bokeh, clip: Path, track: Path) -> None:
+    page = clip.with_name("page.html")
+    options = ["--at", "0", "--at", "f3", "--focus-values", "2", "--k-values", "1", "--html", page]
+    run = bokeh("preview", clip, "--disparity", track, *options)
+    assert (run.code, run.out) == (0, f"{page}\n")
+    assert run.err.splitlines()[0] == "clip.mp4: a page of 2 moments in 4 renderings, at most 8 MB."

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields
 from functools import wraps
-from typing import Annotated, Any, TypeGuard, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeGuard, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
 
@@ -160,7 +160,27 @@ OPTIONS: dict[object, dict[str, Any]] = {
             " by default the one of download-weights svd-unet, if it is here.",
         ),
     },
-    settings.PreviewSettings: {"at": time_option("--at", "The moment to look at.")},
+    settings.PreviewSettings: {
+        "at": time_option("--at", "A moment to look at; may be repeated. By default the middle."),
+        "stills": option(
+            "--stills",
+            help="Moments on a sheet or page, spread over time, where --at names none.",
+            accepted=settings.STILLS,
+            kind=int,
+        ),
+        "focus_values": option(
+            "--focus-values",
+            help="Focal planes in a sweep or page.",
+            accepted=settings.FOCUS_VALUES,
+            kind=int,
+        ),
+        "blur_values": option(
+            "--k-values",
+            help="Blur strengths in a page.",
+            accepted=settings.BLUR_VALUES,
+            kind=int,
+        ),
+    },
     settings.Settings: {
         "save_focus_track": option(
             "--save-focus-track",
@@ -180,6 +200,8 @@ OPTIONS: dict[object, dict[str, Any]] = {
         "debug": option("--debug", help="Say everything, and show the traceback of an error."),
     },
 }
+
+OPTIONS[focus_settings.PreviewFocusSettings] = OPTIONS[focus_settings.FocusSettings]
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -245,16 +267,26 @@ def _parameters(group: type[Any]) -> Iterator[inspect.Parameter]:
             field.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=inspect.Parameter.empty if field.default is MISSING else field.default,
-            # What an option reads by itself may be of any type.
-            annotation=Annotated[str if made.parser else hints[field.name], made],
+            annotation=Annotated[_type_for(hints[field.name], reads_itself=made.parser is not None), made],
         )
+
+
+def _type_for(kind: Any, *, reads_itself: bool) -> Any:
+    """The type as typer understands it: a tuple of any length is an option that may be repeated."""
+    if get_origin(kind) is tuple:
+        return list[str] if reads_itself else list[get_args(kind)[0]]  # type: ignore[misc]
+    return str if reads_itself else kind  # what an option reads by itself may be of any type
 
 
 def _collect(group: Callable[..., Group], values: dict[str, Any]) -> Group:
     """Make the settings from the values of their options; they check themselves."""
     return group(
         **{
-            name: values[name] if name in OPTIONS[group] else _collect(hint, values)
+            name: _collected(values[name]) if name in OPTIONS[group] else _collect(hint, values)
             for name, hint in get_type_hints(group).items()
         }
     )
+
+
+def _collected(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

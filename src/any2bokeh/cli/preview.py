@@ -1,17 +1,20 @@
-"""``bokeh preview``: one frame in four pictures, to choose the focus by."""
+"""``bokeh preview``: stills, sheets or a page to choose the focus by."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from any2bokeh.cli.command_line import as_options, quoted
 from any2bokeh.cli.errors import UsageError
 from any2bokeh.cli.jobs import check_targets, result_path
 from any2bokeh.cli.options import Json, Overwrite
 from any2bokeh.cli.progress import show_frames
 from any2bokeh.cli.results import print_json, print_result
+from any2bokeh.cli.talk import is_quiet, say
 from any2bokeh.cli.tracks import with_own_tracks
 from any2bokeh.settings import PreviewSettings
+from any2bokeh.video.partial import check_target
 
 
 def preview(
@@ -26,28 +29,70 @@ def preview(
             help="Picture to write; by default <stem>.preview.png beside the input.",
         ),
     ] = None,
+    contact: Annotated[bool, typer.Option("--contact", help="Make a sheet of moments over time.")] = False,
+    sweep: Annotated[
+        bool, typer.Option("--sweep", help="Make a sheet of one moment over focus values.")
+    ] = False,
+    page: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="HTML", help="Write a page to choose the focus by, in any browser."),
+    ] = None,
     settings: PreviewSettings,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Show the focus in one frame.
+    """Look before you refocus: a few moments with their disparity, what is in focus, and the result.
 
-    Writes one PNG: above the original and its disparity (near is bright), below what is in focus (tinted)
-    and the result. Disparity that has to be estimated is that of the whole range, and kept for refocus.
+    Writes a picture: of one moment or several (--at), of the whole clip (--contact), or of many focal planes
+    (--sweep). Or a page (--html) in which one clicks on what should be sharp. Disparity that has to be
+    estimated is that of the whole range, and kept for refocus.
     """
-    target = output or result_path(source, "preview", ".png")
-    if target.suffix.lower() != ".png":
-        raise UsageError(f"A preview is a PNG: {target} must end in .png.")
+    if contact + sweep + (page is not None) > 1:
+        raise UsageError("--contact, --sweep and --html exclude each other.")
+    if page and output:
+        raise UsageError("--html names the page itself: -o has no place beside it.")
+    if sweep and len(settings.at) > 1:
+        raise UsageError(f"--sweep shows one moment, not {len(settings.at)}.")
+    target = page or output or result_path(source, "preview", ".png")
+    _check_suffix(target, "page" if page else "picture")
     settings = with_own_tracks(settings, source)
     check_targets([target], [source, settings.depth.track, settings.focus.focus_mask])
+    if page:
+        _write_page(source, target, settings, overwrite)
+    else:
+        from any2bokeh.preview import pictures
+        from any2bokeh.video.still import write_png
 
-    from any2bokeh.preview import preview as render
-    from any2bokeh.video.still import write_png
-
-    with show_frames(source.name) as on_progress:
-        picture = render(source, settings, on_progress)
-    write_png(target, picture, overwrite=overwrite)
+        make = pictures.contact_sheet if contact else pictures.sweep if sweep else pictures.preview
+        with show_frames(source.name) as on_progress:
+            picture = make(source, settings, on_progress)
+        write_png(target, picture, overwrite=overwrite)
     if as_json:
         print_json({"input": source, "output": target})
     else:
         print_result(target)
+
+
+def _check_suffix(target: Path, what: Literal["page", "picture"]) -> None:
+    """Raise ``UsageError`` for a name that says it is something else."""
+    suffixes = {"page": (".html", ".htm"), "picture": (".png",)}[what]
+    if target.suffix.lower() not in suffixes:
+        kind = "a page is HTML" if what == "page" else "a preview is a PNG"
+        raise UsageError(f"{kind[0].upper()}{kind[1:]}: {target} must end in {suffixes[0]}.")
+
+
+def _write_page(source: Path, target: Path, settings: PreviewSettings, overwrite: bool) -> None:
+    from any2bokeh.preview.page import PAGE_BYTES, CommandLine, write_page
+
+    check_target(target, overwrite=overwrite)  # before much is rendered
+    moments = len(settings.at) or settings.stills
+    pictures = moments * settings.focus_values * settings.blur_values
+    if not is_quiet():
+        size = f"{PAGE_BYTES / 1e6:g} MB"
+        say(f"{source.name}: a page of {moments} moments in {pictures} renderings, at most {size}.")
+    name = f"./{source}" if str(source).startswith("-") else str(source)
+    kept = (settings.depth, settings.focus.depth_of_field, settings.render, settings.time_range)
+    options = [word for group in kept for word in as_options(group)]
+    command = CommandLine(before=quoted(["bokeh", "refocus", name]), after=quoted(options))
+    with show_frames(source.name) as on_progress:
+        write_page(source, target, settings, command, on_progress, overwrite=overwrite)

@@ -1,0 +1,52 @@
+"""Settings as the options that would ask for them: the way back from ``options``."""
+
+import os
+import shlex
+from dataclasses import fields
+from fractions import Fraction
+from typing import Any
+
+from any2bokeh.cli.options import OPTIONS
+from any2bokeh.values import TimePoint
+
+
+def as_options(group: Any) -> list[str]:
+    """Return the options that make ``group``, one of the settings, out of its defaults."""
+    plain = type(group)()
+    options: list[str] = []
+    for field in fields(group):
+        value = getattr(group, field.name)
+        if field.name not in OPTIONS[type(group)]:
+            options += as_options(value)
+        elif value != getattr(plain, field.name):
+            # An option that stands in an annotation keeps its first name as its "default".
+            options += _option(OPTIONS[type(group)][field.name].default, value)
+    return options
+
+
+def quoted(words: list[str]) -> str:
+    """Return words as a shell takes them; what cannot be typed is written as bash and zsh understand it."""
+    return " ".join(shlex.quote(word) if word.isprintable() else _escaped(word) for word in words)
+
+
+def _option(name: str, value: Any) -> list[str]:
+    if isinstance(value, bool):
+        on, off = name.split("/")
+        return [on if value else off]
+    return [name, _text(value)]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, TimePoint):
+        return f"f{value.frame}" if value.seconds is None else f"{_decimal(value.seconds)}s"
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def _decimal(seconds: Fraction) -> str:
+    """A time as it was written; options take no other fractions than decimal ones."""
+    return f"{float(seconds):.9f}".rstrip("0").rstrip(".")
+
+
+def _escaped(word: str) -> str:
+    plain = {byte: chr(byte) for byte in range(32, 127) if byte not in b"'\\"}
+    return "$'" + "".join(plain.get(byte, f"\\x{byte:02x}") for byte in os.fsencode(word)) + "'"

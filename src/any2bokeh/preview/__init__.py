@@ -1,0 +1,1 @@
+"""Look first: stills, sheets and a page to choose the focus by."""

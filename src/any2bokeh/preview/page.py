@@ -1,0 +1,181 @@
+"""A page to look through a clip and choose its focus: one file, which needs no server and no network."""
+
+import base64
+import hashlib
+import html
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from importlib.resources import files
+from itertools import product
+from math import floor
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from any2bokeh.depth.colormap import colorize
+from any2bokeh.device import choose_device
+from any2bokeh.errors import VideoError
+from any2bokeh.optics.focus import Focus
+from any2bokeh.preview.looks import Look, looks, moments
+from any2bokeh.preview.pack import Room, as_text, pack, webps
+from any2bokeh.preview.pictures import IN_FOCUS_PX, TINT, focus_values
+from any2bokeh.puller.points import PATCH_SHARE
+from any2bokeh.refocus import Progress, ignore
+from any2bokeh.render.base import make_renderer
+from any2bokeh.settings import PreviewSettings
+from any2bokeh.video.decode import VideoInfo, probe_video
+from any2bokeh.video.partial import partial_file
+
+STILL_PX, RENDERED_PX, DISPARITY_PX = 960, 720, (480, 320, 200, 120)  # longer sides, at most
+PAGE_BYTES = 8_000_000  # what the pictures of a page come to, at most
+STILLS_SHARE, DISPARITY_SHARE, RENDERED_SHARE = 0.2, 0.25, 0.55  # of them
+BASE64 = 4 / 3
+STRONGEST = 32.0  # K up to which the page goes, or to the one asked for
+SCRIPTS = ("disparity.js", "pictures.js", "command.js", "show.js", "page.js")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandLine:
+    """The command that the page completes: what stands before the focus and after it, quoted for a shell."""
+
+    before: str
+    after: str
+
+
+def write_page(
+    source: Path,
+    target: Path,
+    settings: PreviewSettings,
+    command: CommandLine,
+    on_progress: Callable[[Progress], None] = ignore,
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Write the page of a clip to ``target``, which appears when it is complete.
+
+    Raises ``RefocusError`` with a sentence for the user.
+    """
+    info = probe_video(source)
+    device = choose_device(settings.render.device)
+    wanted = moments(info, settings, settings.stills)
+    found = [
+        look.with_square_pixels(info.pixel_aspect).at_most(STILL_PX)
+        for look in looks(info, settings, wanted, device, on_progress)
+    ]
+    planes = focus_values([look.disparity for look in found], settings.focus_values)
+    strengths = blur_values(max(look.focus.blur_strength for look in found), settings.blur_values)
+    data = {
+        **_about_the_clip(info, found[0].frame.picture),
+        **_about_the_focus(info, settings, found[len(found) // 2]),
+        "focusValues": planes,
+        "strengths": strengths,
+        "command": {"before": command.before, "after": command.after},
+        "stills": _stills(found),
+    }
+    renderer = make_renderer(settings.render, device, light=info.color.light, pixel_aspect=Fraction(1))
+    room = Room(int(PAGE_BYTES * RENDERED_SHARE / BASE64), len(found) * len(planes) * len(strengths))
+    done = 0
+    for look, still in zip(found, data["stills"], strict=True):
+        small = look.at_most(RENDERED_PX)
+        still["rendered"] = [[""] * len(strengths) for _ in planes]
+        for row, column in product(range(len(planes)), range(len(strengths))):
+            focused = replace(small, focus=Focus(planes[row], strengths[column]))
+            webp = room.first_that_fits(webps(focused.refocused(renderer)))
+            still["rendered"][row][column] = as_text(webp)
+            done += 1
+            on_progress(Progress("render", done, len(found) * len(planes) * len(strengths)))
+    with partial_file(target, overwrite=overwrite) as partial:
+        try:
+            partial.write_text(fill(data), encoding="utf-8")
+        except OSError as error:
+            raise VideoError(f"{target} cannot be written: {error.strerror}.") from error
+
+
+def blur_values(asked_for: float, count: int) -> list[float]:
+    """Return ``count`` blur strengths, each twice the one before, up to ``STRONGEST`` or more if asked."""
+    strongest = max(STRONGEST, asked_for)
+    return [strongest / 2**halvings for halvings in reversed(range(count))]
+
+
+def _about_the_clip(info: VideoInfo, picture: Tensor) -> dict[str, Any]:
+    height, width = picture.shape[1:]
+    length = "" if info.duration_s is None else f" \u00b7 {info.duration_s:.1f} s"
+    rate = "" if info.frame_rate is None else f" \u00b7 {float(info.frame_rate):.4g} frames/s"
+    return {
+        "name": os.fsencode(info.path.name).decode("utf-8", "replace"),
+        "facts": f"{info.width} \u00d7 {info.height}{length}{rate}",
+        "width": width,
+        "height": height,
+    }
+
+
+def _about_the_focus(info: VideoInfo, settings: PreviewSettings, shown: Look) -> dict[str, Any]:
+    """What was asked for at the moment that is shown first, and from where on blur is seen."""
+    colors = colorize(torch.linspace(0, 1, 256).view(1, 1, 256))
+    return {
+        "focus": round(shown.focus.focus_disparity, 3),
+        "strength": round(2 * shown.focus.blur_strength) / 2,
+        "easing": settings.focus.easing,
+        "patchShare": PATCH_SHARE,
+        "colors": as_text((colors * 255).round().to(torch.uint8)[:, 0].T.contiguous().numpy().tobytes()),
+        "zone": {
+            "longerSide": max(float(info.width * info.pixel_aspect), info.height),
+            "inFocusPx": IN_FOCUS_PX,
+            "tint": [round(255 * value) for value in TINT],
+            "dofRange": shown.depth_of_field.dof_range,
+            "nearStrength": shown.depth_of_field.near_strength,
+            "farStrength": shown.depth_of_field.far_strength,
+        },
+    }
+
+
+def _stills(found: list[Look]) -> list[dict[str, Any]]:
+    """Each moment's time, picture and disparity."""
+    pictures = Room(int(PAGE_BYTES * STILLS_SHARE / BASE64), len(found))
+    disparities = Room(int(PAGE_BYTES * DISPARITY_SHARE / BASE64), len(found))
+    return [
+        {
+            "seconds": float(look.time_s),
+            "moment": moment(look.time_s),
+            "label": f"{float(look.time_s):.2f} s",
+            "original": as_text(pictures.first_that_fits(webps(look.frame.picture))),
+            "disparity": as_text(
+                disparities.first_that_fits(pack(look.at_most(side).disparity) for side in DISPARITY_PX)
+            ),
+        }
+        for look in found
+    ]
+
+
+def moment(time_s: Fraction) -> str:
+    """Return a time as an option takes it: never after its frame, which is the first one from there on."""
+    return f"{floor(time_s * 1000) / 1000:.3f}".rstrip("0").rstrip(".") + "s"
+
+
+def fill(data: dict[str, Any]) -> str:
+    """Return the page that shows ``data``; nothing in it can leave its place as text."""
+    folder = files("any2bokeh.preview") / "page"
+    style = (folder / "page.css").read_text(encoding="utf-8")
+    script = "\n".join((folder / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    policy = (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}';"
+        " base-uri 'none'; form-action 'none'"
+    )
+    text = json.dumps(data, separators=(",", ":"))
+    for letter in "<>&\u2028\u2029":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    template = Template((folder / "page.html").read_text(encoding="utf-8"))
+    return template.substitute(
+        policy=policy, title=html.escape(f"{data['name']}: focus"), style=style, script=script, data=text
+    )
+
+
+def _hash(text: str) -> str:
+    """What a browser must find a style or script to be, to use it."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

@@ -1,0 +1,172 @@
+"""Stills to choose the focus by: moments in four pictures, a sheet over time, a sheet over focus values."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import product
+from math import ceil, sqrt
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from any2bokeh.depth.colormap import colorize
+from any2bokeh.device import choose_device
+from any2bokeh.optics.coc import coc_px
+from any2bokeh.optics.focus import Focus
+from any2bokeh.preview.lettering import Words, lettered
+from any2bokeh.preview.looks import Look, fitted, looks, moments, with_square_pixels
+from any2bokeh.preview.sheet import Cell, lay_out, letters_px
+from any2bokeh.puller.points import patch_at
+from any2bokeh.refocus import Progress, ignore
+from any2bokeh.render.base import Renderer, make_renderer
+from any2bokeh.scene import Scene
+from any2bokeh.settings import PreviewSettings
+from any2bokeh.video.decode import VideoInfo, probe_video
+
+IN_FOCUS_PX = 1.0  # a circle of confusion of a smaller radius is not seen
+TINT = (1.0, 0.45, 0.0)
+LUMA = (0.2126, 0.7152, 0.0722)
+ONE_PX, SEVERAL_PX, SHEET_PX = (480, 1920), (480, 720), (480, 640)  # smallest and largest longer side shown
+READINGS = (5, 3)  # along the longer and the shorter side
+OUTLIERS = 0.01  # share of disparity at each end that no focal plane is offered for
+SAMPLED_PX = 256
+
+OnProgress = Callable[[Progress], None]
+
+
+def preview(source: Path, settings: PreviewSettings, on_progress: OnProgress = ignore) -> Tensor:
+    """Return a sheet (``3 H W`` R'G'B' in 0..1, square pixels) of moments, in four pictures each.
+
+    The original, its disparity in colours with readings on it, what is in focus (tinted) and the result:
+    two above two for a single moment, else a row for each. Raises ``RefocusError`` with a sentence for the
+    user.
+    """
+    cells = [
+        cell
+        for look, result in _refocused_looks(source, settings, 1, on_progress)
+        for cell in (
+            Cell(picture=look.frame.picture, title="Original", detail=when(look)),
+            Cell(
+                picture=with_readings(look.disparity),
+                title="Disparity",
+                detail="near is bright",
+                focus_disparity=look.focus.focus_disparity,
+            ),
+            Cell(picture=show_in_focus(look.scene()), title="In focus", detail="tinted: blur below a pixel"),
+            Cell(picture=result, title="Refocused", detail=what(look.focus)),
+        )
+    ]
+    columns, sizes = (2, ONE_PX) if len(cells) == 4 else (4, SEVERAL_PX)
+    return lay_out(cells, columns, _width(cells[0].picture, sizes))
+
+
+def contact_sheet(source: Path, settings: PreviewSettings, on_progress: OnProgress = ignore) -> Tensor:
+    """Return a sheet over time: what is in focus (tinted) above the result of ``settings.stills`` moments.
+
+    See ``preview`` for the rest.
+    """
+    cells = [
+        Cell(
+            picture=torch.cat([show_in_focus(look.scene()), result], dim=1 if is_wide(result) else 2),
+            title=when(look),
+            detail=what(look.focus),
+        )
+        for look, result in _refocused_looks(source, settings, settings.stills, on_progress)
+    ]
+    return lay_out(cells, min(len(cells), 4), _width(cells[0].picture, SHEET_PX))
+
+
+def sweep(source: Path, settings: PreviewSettings, on_progress: OnProgress = ignore) -> Tensor:
+    """Return a sheet of one moment with ``settings.focus_values`` focal planes, from far to near.
+
+    They are spread evenly over the disparity of the frame. See ``preview`` for the rest.
+    """
+    info = probe_video(source)
+    device = choose_device(settings.render.device)
+    [look] = looks(info, settings, moments(info, settings, 1), device, on_progress)
+    renderer = _renderer(info, settings, device)
+    cells = []
+    for focus_disparity in focus_values([look.disparity], settings.focus_values):
+        focused = replace(look, focus=replace(look.focus, focus_disparity=focus_disparity))
+        picture = with_square_pixels(focused.refocused(renderer), info.pixel_aspect)
+        cells.append(Cell(picture=picture, title=what(focused.focus), detail=when(look)))
+        on_progress(Progress("render", len(cells), settings.focus_values))
+    return lay_out(cells, ceil(sqrt(len(cells))), _width(cells[0].picture, SHEET_PX))
+
+
+def _refocused_looks(
+    source: Path, settings: PreviewSettings, count: int, on_progress: OnProgress
+) -> Iterator[tuple[Look, Tensor]]:
+    """Each look and its result, with square pixels; ``count`` moments unless some are named."""
+    info = probe_video(source)
+    device = choose_device(settings.render.device)
+    wanted = moments(info, settings, count)
+    renderer = None
+    for done, look in enumerate(looks(info, settings, wanted, device, on_progress), start=1):
+        renderer = renderer or _renderer(info, settings, device)  # after depth: both take a lot of memory
+        result = with_square_pixels(look.refocused(renderer), info.pixel_aspect)
+        yield look.with_square_pixels(info.pixel_aspect), result
+        on_progress(Progress("render", done, len(wanted)))
+
+
+def _renderer(info: VideoInfo, settings: PreviewSettings, device: torch.device) -> Renderer:
+    return make_renderer(settings.render, device, light=info.color.light, pixel_aspect=info.pixel_aspect)
+
+
+def _width(picture: Tensor, sizes: tuple[int, int]) -> int:
+    """How wide pictures are shown: as they are, between a smallest and a largest longer side."""
+    smallest, largest = sizes
+    longer = max(picture.shape[1:])
+    return round(picture.shape[2] * min(max(longer, smallest), largest) / longer)
+
+
+def is_wide(picture: Tensor) -> bool:
+    """Whether a picture (``C H W``) is at least as wide as high."""
+    return picture.shape[2] >= picture.shape[1]
+
+
+def when(look: Look) -> str:
+    """Say which frame it is."""
+    return f"{float(look.time_s):.2f} s \u00b7 frame {look.number}"
+
+
+def what(focus: Focus) -> str:
+    """Say how it is focused."""
+    return f"focus {focus.focus_disparity:.3f} \u00b7 K {focus.blur_strength:.3g}"
+
+
+def focus_values(disparities: list[Tensor], count: int) -> list[float]:
+    """Return ``count`` focal planes from far to near, evenly over what all but outliers of disparity hold."""
+    samples = torch.cat([fitted(disparity, SAMPLED_PX).flatten() for disparity in disparities])
+    far, near = samples.quantile(torch.tensor([OUTLIERS, 1 - OUTLIERS])).tolist()
+    return [round(value, 3) for value in torch.linspace(far, near, count).tolist()]
+
+
+def with_readings(disparity: Tensor) -> Tensor:
+    """Return disparity ``1 H W`` in colours (``3 H W``), with what it is at points spread over it."""
+    shown = fitted(colorize(disparity), _width(disparity, ONE_PX))
+    across, down = READINGS if is_wide(disparity) else READINGS[::-1]
+    words = []
+    for row, column in product(range(down), range(across)):
+        x, y = (column + 0.5) / across, (row + 0.5) / down
+        text = f"{patch_at((x, y), disparity).median().item():.2f}"
+        words.append(
+            Words(
+                text=text,
+                x=x * shown.shape[2],
+                y=y * shown.shape[1],
+                size_px=letters_px(shown.shape[2]),
+                anchor="mm",
+                outlined=True,
+            )
+        )
+    return lettered(shown, words)
+
+
+def show_in_focus(scene: Scene) -> Tensor:
+    """Return the picture (square pixels) in gray (``3 H W``, 0..1), tinted where it is in focus."""
+    longer_side_px = max(scene.sharp.shape[1:])
+    radius_px = coc_px(scene.disparity, scene.focus_disparity, scene.blur_strength, longer_side_px).abs()
+    gray = (scene.sharp * torch.tensor(LUMA).view(3, 1, 1)).sum(dim=0, keepdim=True)
+    tinted = 0.5 * gray + 0.5 * torch.tensor(TINT).view(3, 1, 1)
+    return torch.where(radius_px < IN_FOCUS_PX, tinted, gray).clamp(0, 1)

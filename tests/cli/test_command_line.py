@@ -1,0 +1,61 @@
+"""Settings written as options, which read as the same settings again."""
+
+import os
+import shlex
+import subprocess
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from any2bokeh.cli.command_line import as_options, quoted
+from any2bokeh.focus_settings import DepthOfFieldSettings
+from any2bokeh.settings import DepthSettings, LensSettings, RenderSettings, TimeRange
+from any2bokeh.values import TimePoint
+
+
+@pytest.mark.parametrize(
+    ("settings", "options"),
+    [
+        (DepthSettings(), ""),
+        (
+            DepthSettings(track=Path("a b.mkv"), kind="inverted", steady=True),
+            "--disparity|a b.mkv|--disparity-kind|inverted|--steady",
+        ),
+        (DepthSettings(steady=False, use_cache=False, size=518), "--depth-size|518|--no-steady|--no-cache"),
+        (
+            RenderSettings(lens=LensSettings(aperture="polygon", rotation_deg=-12.25)),
+            "--aperture|polygon|--rotation|-12.25",
+        ),
+        (RenderSettings(lens=LensSettings(highlights=2)), "--highlights|2"),
+        (DepthOfFieldSettings(dof_range=0.1, far_strength=1.0), "--dof-range|0.1"),
+        (
+            TimeRange(start=TimePoint(seconds=Fraction(5, 2)), end=TimePoint(frame=120)),
+            "--start|2.5s|--end|f120",
+        ),
+    ],
+)
+def test_only_what_differs_from_the_defaults_is_said(settings: object, options: str) -> None:
+    assert "|".join(as_options(settings)) == options
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "plain.mp4",
+        "it's a clip.mp4",
+        'a "b" $HOME `id` \\ !.mp4',
+        "two\nlines\x1b[31m.mp4",
+        "\u00e4\u2192.mp4",
+        os.fsdecode(b"\xff'\\.mp4"),
+    ],
+)
+def test_a_shell_reads_quoted_words_as_they_are(word: str) -> None:
+    line = quoted(["printf", "%s", word])
+    assert "\x1b" not in line
+    assert subprocess.run(["bash", "-c", line], capture_output=True, check=True).stdout == os.fsencode(word)
+
+
+def test_plain_words_are_not_quoted() -> None:
+    assert quoted(["bokeh", "refocus", "clips/a-1.mp4"]) == "bokeh refocus clips/a-1.mp4"
+    assert shlex.split(quoted(["a b", ""])) == ["a b", ""]
