@@ -16,10 +16,12 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
 	touch $@
 
-demo: $(READY)  ## make the example clip, refocus it, and show where the results are
+demo: $(READY)  ## make the example clip, refocus it, make its page, and show where the results are
 	$(BIN)/python examples/make_example.py $(OUT)
 	$(BIN)/bokeh refocus $(OUT)/example.mp4 --disparity $(OUT)/example.disparity.mkv \
 	    --focus $(DEMO_FOCUS) --k $(DEMO_K) --highlights 2 -o $(OUT)/example.refocus.mp4 --overwrite
+	$(BIN)/bokeh preview $(OUT)/example.mp4 --disparity $(OUT)/example.disparity.mkv \
+	    --k $(DEMO_K) --highlights 2 --html $(OUT)/example.html --overwrite
 	$(BIN)/python examples/before_after.py $(OUT)/example.mp4 $(OUT)/example.refocus.mp4 $(OUT)/before_after.png
 
 test: lint  ## run everything that checks the project
@@ -29,6 +31,10 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+pictures: demo  ## take the pictures of the README anew; needs Chromium
+	cp $(OUT)/before_after.png docs/before_after.png
+	$(BIN)/python examples/page_picture.py $(OUT)/example.html docs/look.png --size 1120x700 --dark
 
 clean:
 	rm -rf $(VENV) $(OUT)
