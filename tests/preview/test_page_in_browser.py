@@ -10,6 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page
 
+from any2bokeh.cli import main
+
 from .conftest import HEIGHT, LEFT, NAME, RIGHT, WIDTH
 
 pytestmark = pytest.mark.browser
@@ -143,6 +145,15 @@ def test_a_pull_is_set_by_clicks_at_two_moments_and_its_keys_can_be_removed(page
     assert page.locator("#keys li").count() == 1
 
 
+def test_what_is_clicked_can_be_followed(page: Page) -> None:
+    go_to(page, 2)
+    click(page, 0.25, 0.5)
+    choose(page, "follow")
+    words = shlex.split(command(page))
+    assert_point(words[words.index("--follow") + 1], 0.25, "0.291s")
+    assert "--focus" not in words
+
+
 def test_the_command_is_copied_and_a_shell_hands_it_to_the_program(page: Page, folder: Path) -> None:
     choose(page, "pull")
     for still, x in ((0, 0.25), (3, 0.75)):
@@ -157,6 +168,18 @@ def test_the_command_is_copied_and_a_shell_hands_it_to_the_program(page: Page, f
     run = subprocess.run(["bash", "-c", script], cwd=folder, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stderr) == (0, "")
     assert f"12 of {WIDTH}x{HEIGHT}" in run.stdout
+
+
+@pytest.mark.parametrize("mode", ["hold", "follow"])
+def test_other_commands_are_accepted_too(
+    mode: str, page: Page, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    click(page, 0.75, 0.5)
+    choose(page, mode)
+    monkeypatch.chdir(folder)
+    words = shlex.split(command(page))
+    assert words[:3] == ["bokeh", "refocus", NAME]
+    assert main([*words[1:], "--dry-run", "-q"]) == 0
 
 
 def test_everything_can_be_done_with_the_keyboard(page: Page) -> None:

@@ -96,6 +96,7 @@ def _named_like(source: Path, tracks: Path) -> list[Path]:
         for path in tracks.iterdir()
         if (path.name == source.stem or path.name.startswith(f"{source.stem}."))
         and not path.stem.endswith(NO_TRACKS)
+        and path.suffix.lower() != ".html"  # a page of ours
         and path.resolve() != source.resolve()
     )
 

@@ -122,7 +122,9 @@ def looks(
         lambda done: on_progress(Progress("depth", done, len(times))),
     ) as disparity:
         clip = Clip(info, times, settings.time_range, disparity)
-        focus = pull_focus(clip, settings.focus)
+        focus = pull_focus(
+            clip, settings.focus, lambda done: on_progress(Progress("focus", done, len(times)))
+        )
         for frame in (_frame_at(info, pts) for pts in wanted):
             yield Look(
                 frame=frame,
