@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from any2bokeh.video.decode import open_video
+from any2bokeh.video.still import write_png
 
 Bokeh = Callable[..., Any]
 LAST = 63  # the last of 64 columns
@@ -182,3 +184,50 @@ def test_an_existing_track_is_not_replaced_unasked(bokeh: Bokeh, clip: Path, tra
     assert saved.read_text() == "mine"
     assert bokeh(*command, "--overwrite").code == 0
     assert saved.read_text().startswith("time,focus,k\n")
+
+
+def test_another_focus_never_estimates_disparity_again(bokeh: Bokeh, clip: Path, network: Path) -> None:
+    command = ["refocus", clip, "--overwrite", "--depth-size", "56"]
+    first = bokeh(*command, "--focus", "0.5", "--k", "8")
+    assert (first.code, "estimating disparity" in first.err) == (0, True)
+    (network / "model.safetensors").write_bytes(b"unreadable")  # loading it would fail
+    ways = (["--focus", "0.2"], ["--focus-at", "0.5,0.5"], ["--follow", "9,9"], ["--focus", "0s:0.1,f3:@9,9"])
+    for focus in ways:
+        again = bokeh(*command, *focus, "--k", "16", "--dof-range", "0.1")
+        assert (again.code, "estimating disparity" in again.err) == (0, False), again.err
+
+
+def test_each_of_several_clips_has_its_own_mask_and_focus(
+    bokeh: Bokeh, make_clip: Any, make_track: Any, tmp_path: Path
+) -> None:
+    clips, tracks, masks = (tmp_path / name for name in ("clips", "tracks", "masks"))
+    for folder in (clips, tracks, masks):
+        folder.mkdir()
+    columns = torch.arange(64).expand(1, 48, 64)
+    for stem, middle in (("a", 16), ("b", 48)):
+        make_clip(clips / f"{stem}.mp4")
+        make_track(tracks / f"{stem}.mkv")
+        (masks / stem).mkdir()
+        for number in range(4):
+            write_png(masks / stem / f"{number}.png", ((columns - middle).abs() < 5).float())
+    options = ["--disparity", tracks, "--focus-mask", masks, "--k", "8", "-o", tmp_path / "out/"]
+    run = bokeh("refocus", clips, *options, "--save-focus-track", tmp_path / "focus", "--json")
+    assert run.code == 0, run.err
+    focus = [result["focus"] for result in json.loads(run.out)["results"]]
+    assert focus == [pytest.approx([16 / LAST] * 2, abs=0.01), pytest.approx([48 / LAST] * 2, abs=0.01)]
+    assert sorted(path.name for path in (tmp_path / "focus").iterdir()) == ["a.focus.csv", "b.focus.csv"]
+    for shared, sentence in (
+        (
+            ["--save-focus-track", "one.csv"],
+            "The focus of several inputs cannot become the one file one.csv.",
+        ),
+        (["--focus-mask", clips / "a.mp4"], f"Several inputs cannot share the mask {clips / 'a.mp4'}."),
+    ):
+        refused = bokeh("refocus", clips, *options, *shared)
+        assert (refused.code, refused.errors) == (2, [f"Error: {sentence}"])
+    shutil.rmtree(masks / "b")
+    half = bokeh("refocus", clips, *options, "--overwrite")
+    assert (half.code, half.errors) == (
+        3,
+        [f"Error: {masks} must hold one mask named b.*, found nothing."],
+    )
