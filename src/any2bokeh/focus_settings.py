@@ -134,7 +134,7 @@ class FocusSettings:
     focus_track: Path | None = None
     blur_strength: float | Keys | None = None
     easing: Easing = "smooth"
-    smoothing_s: float = 0.15
+    smoothing_s: float = 0.1
     depth_of_field: DepthOfFieldSettings = field(default_factory=DepthOfFieldSettings)
     camera: CameraSettings = field(default_factory=CameraSettings)
 

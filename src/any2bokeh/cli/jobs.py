@@ -131,6 +131,8 @@ def check_output(job: Job, *, overwrite: bool) -> None:
     """Raise ``VideoError`` if the result of ``job`` may not be written; creates nothing."""
     if job.folder is None or job.folder.exists():
         check_target(job.target, overwrite=overwrite)
+        if (focus := job.settings.save_focus_track) and focus.parent.is_dir():
+            check_target(focus, overwrite=overwrite)
     elif not job.folder.parent.is_dir():
         raise VideoError(
             f"The output folder {job.folder} cannot be created: {job.folder.parent} is no folder."

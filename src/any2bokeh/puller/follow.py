@@ -12,7 +12,7 @@ from any2bokeh.puller.follower import Follower, Look, Seen
 from any2bokeh.puller.points import place_of
 from any2bokeh.settings import TimeRange
 
-BACKWARDS_FRAMES = 48  # read forwards and held, small (0.7 MB each), to be gone through backwards
+BACKWARDS_FRAMES = 48  # read forwards and held, small (0.9 MB each), to be gone through backwards
 
 log = logging.getLogger(__name__)
 

@@ -39,7 +39,7 @@ class Look:
 
     pts: int
     gray: Bytes
-    colour: NDArray[np.int32]  # the number of each pixel's colour
+    colour: NDArray[np.int16]  # the number of each pixel's colour
     disparity: Floats
     steep: Floats  # the largest change of disparity per pixel
 
@@ -51,7 +51,7 @@ class Look:
         size = max(16, round(width * scale)), max(16, round(height * scale))
         way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         planes = [cv2.resize(plane.numpy(), size, interpolation=way) for plane in frame.picture.cpu()]
-        levels = (np.stack(planes) * COLOURS).astype(np.int32).clip(0, COLOURS - 1)
+        levels = (np.stack(planes) * COLOURS).astype(np.int16).clip(0, COLOURS - 1)
         small = cv2.resize(
             disparity[0].cpu().numpy(),
             size,
