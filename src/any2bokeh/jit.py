@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import platformdirs
+from any2bokeh.folders import cache_root
 
 log = logging.getLogger(__name__)
 
@@ -28,9 +28,7 @@ def _cache_folder() -> Path | None:
 
     Its name tells the sources apart: numba looks at the file of a function, but not at those it calls.
     """
-    named = os.environ.get("ANY2BOKEH_CACHE")
-    root = Path(named).expanduser() if named else platformdirs.user_cache_path("any2bokeh")
-    folder = root / "compiled" / _sources_digest()
+    folder = cache_root() / "compiled" / _sources_digest()
     is_first = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)

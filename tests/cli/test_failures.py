@@ -57,7 +57,8 @@ def test_folder_without_videos(refuses: Bokeh, tmp_path: Path, lens: list[object
 
 
 def test_name_that_no_file_can_have(refuses: Bokeh, lens: list[object]) -> None:
-    refuses("refocus", "x" * 300 + ".mp4", *lens, sentence="Error: File name too long: xxx")
+    name = "x" * 300 + ".mp4"
+    refuses("refocus", name, *lens, sentence=f"Error: File name too long: {name}")
 
 
 def test_text_called_mp4(refuses: Bokeh, tmp_path: Path, lens: list[object]) -> None:

@@ -237,3 +237,20 @@ def test_codes_below_black_and_above_white_are_written():
     assert (planes_of(frame)[0] == 1023).all()  # clipped to the largest code
     frame = FrameMaker("yuv444p10le", tags, UPRIGHT).make(flat((-0.05, -0.05, -0.05)))
     assert (planes_of(frame)[0] == round(64 - 0.05 * 876)).all()
+
+
+@pytest.mark.parametrize("color_range", [1, 2])
+@pytest.mark.parametrize("matrix", WEIGHTS)
+def test_codes_are_those_of_the_matrix_and_range(clips, matrix, color_range):
+    tags = ColorTags(matrix, color_range)
+    picture = np.ascontiguousarray(clips.picture(0, 32, 16).transpose(2, 0, 1))
+    frame = FrameMaker("yuv444p16le", tags, UPRIGHT).make(picture)
+    red, green, blue = picture.astype(np.float64)
+    of_red, of_blue = WEIGHTS[matrix]
+    luma = of_red * red + (1 - of_red - of_blue) * green + of_blue * blue
+    chroma = (blue - luma) / (2 * (1 - of_blue)), (red - luma) / (2 * (1 - of_red))
+    scale = (219 * 256, 16 * 256, 224 * 256) if color_range == 1 else (65535, 0, 65535)
+    expected = [luma * scale[0] + scale[1], *(plane * scale[2] + 32768 for plane in chroma)]
+    for codes, exact in zip(clips.codes(frame), expected, strict=True):
+        assert np.abs(codes - exact).max() < 1
+    np.testing.assert_allclose(PictureReader(tags, UPRIGHT).read(frame), picture, atol=1e-4)

@@ -8,9 +8,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import platformdirs
+from any2bokeh.folders import cache_root
 
-CACHE_VARIABLE = "ANY2BOKEH_CACHE"
 MAX_BYTES = 5_000_000_000
 
 _FORMAT = 1  # to be raised whenever the same inputs would give another track
@@ -23,10 +22,8 @@ _log = logging.getLogger(__name__)
 
 
 def cache_folder() -> Path:
-    """Return the folder of the cache: what ``ANY2BOKEH_CACHE`` names, else the user's cache folder."""
-    if chosen := os.environ.get(CACHE_VARIABLE):
-        return Path(chosen).expanduser() / "disparity"
-    return platformdirs.user_cache_path("any2bokeh") / "disparity"
+    """Return the folder of the cache."""
+    return cache_root() / "disparity"
 
 
 def cache_key(video: Path, facts: Mapping[str, str | int | bool]) -> str:

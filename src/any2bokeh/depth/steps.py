@@ -3,13 +3,12 @@
 The compiled form of what ``upsample_reference`` finds in whole maps.
 """
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
 from any2bokeh.depth.upsample_reference import FLAT_REACH, RADIUS, RAMP, STEP
 from any2bokeh.jit import compiled
+from any2bokeh.window_max import window_max
 
 Floats = NDArray[np.float32]
 
@@ -36,7 +35,7 @@ def find_steps(disparity: Floats, samples: Floats, is_cell: NDArray[np.bool_]) -
     flattest, is_high = np.empty_like(disparity), np.empty_like(disparity)
     for y in range(height):
         flat, on_surface = flattest[y], samples[ON_SURFACE, y + RADIUS, RADIUS:]
-        _window_max(steepness, y, FLAT_REACH, -1, flat)
+        window_max(steepness, y, FLAT_REACH, -1, flat)
         for x in range(width):
             flat[x] = -flat[x]
             limit = np.float32(RAMP) + np.float32(2) * flat[x]
@@ -48,9 +47,9 @@ def find_steps(disparity: Floats, samples: Floats, is_cell: NDArray[np.bool_]) -
         np.empty_like(disparity[0]),
     )
     for y in range(height):
-        _window_max(is_high, y, 1, 1, beside)
-        _window_max(disparity, y, RADIUS, 1, highest)
-        _window_max(disparity, y, RADIUS, -1, lowest)
+        window_max(is_high, y, 1, 1, beside)
+        window_max(disparity, y, RADIUS, 1, highest)
+        window_max(disparity, y, RADIUS, -1, lowest)
         for x in range(width):
             limit = np.float32(STEP) + np.float32(2 * RADIUS) * flattest[y, x]
             is_cell[y, x] = (beside[x] > 0) & (highest[x] + lowest[x] > limit)
@@ -80,25 +79,6 @@ def _measure_slopes(
         along_y[x], along_x[x], steepness[x] = slope_y, slope_x, np.maximum(abs(slope_y), abs(slope_x))
         jump_y, jump_x = np.maximum(abs(above), abs(below)), np.maximum(abs(left[x]), abs(right[x]))
         jump[x] = np.maximum(jump_y, jump_x)
-
-
-@compiled
-def _window_max(image: Floats, y: int, radius: int, sign: int, out: Floats) -> None:
-    """Fill ``out`` with the largest ``sign * image`` in the square around each sample of line y."""
-    height, width = image.shape
-    factor = np.float32(sign)
-    columns = np.full(width + 2 * radius, np.float32(-math.inf))
-    inner = columns[radius:]
-    for line in range(max(y - radius, 0), min(y + radius + 1, height)):
-        values = image[line]
-        for x in range(width):
-            inner[x] = np.maximum(inner[x], factor * values[x])
-    for x in range(width):
-        out[x] = columns[x]
-    for step in range(1, 2 * radius + 1):
-        shifted = columns[step:]
-        for x in range(width):
-            out[x] = np.maximum(out[x], shifted[x])
 
 
 @compiled

@@ -34,5 +34,8 @@ def make_renderer(
     ``light`` says how code values encode light; ``pixel_aspect`` is the displayed width of a pixel
     over its height.
     """
-    lens = LensRenderer if device.type != "cpu" else CompiledLensRenderer
-    return lens(settings.lens, device, light=light, pixel_aspect=float(pixel_aspect))
+    if device.type != "cpu":
+        return LensRenderer(settings.lens, device, light=light, pixel_aspect=float(pixel_aspect))
+    lens = CompiledLensRenderer(settings.lens, device, light=light, pixel_aspect=float(pixel_aspect))
+    lens.compile()
+    return lens

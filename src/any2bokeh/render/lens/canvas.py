@@ -56,7 +56,7 @@ def lay(
     cell, radius_px = stack.cell_px[layer], stack.radius_px[layer]
     window = np.float32(NEIGHBOURS) * stack.spacing_px[layer]
     first_beside = laid  # the layers from this one on belong to the same surface
-    while first_beside > max(0, laid - REMEMBERED + 1) and (
+    while first_beside > max(0, laid - REMEMBERED + 2) and (  # and the one before them is remembered
         radius_px - canvas.passed_px[(first_beside - 1) % REMEMBERED] < window
     ):
         first_beside -= 1

@@ -5,7 +5,7 @@ to do, and that layers are blurred and composed in tiles that stay in a core's c
 """
 
 import math
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
-from any2bokeh.optics.light import Light
-from any2bokeh.render.lens.compiled_frame import BAND_ROWS, CompiledFrame
+from any2bokeh.render.lens.compiled_frame import CompiledFrame, in_bands
 from any2bokeh.render.lens.compiled_light import code_table, linear_table
 from any2bokeh.render.lens.compiled_ramps import mark_ramps, snap_rows
 from any2bokeh.render.lens.layers import IN_FOCUS_PX, Layer, plan_layers
@@ -29,22 +28,14 @@ Floats = NDArray[np.float32]
 
 
 class CompiledLensRenderer(LensRenderer):
-    """The lens on a CPU. When it is made on a machine for the first time, it compiles itself."""
+    """The lens on a CPU."""
 
-    def __init__(
-        self,
-        settings: LensSettings,
-        device: torch.device,
-        *,
-        light: Light = "srgb",
-        pixel_aspect: float = 1.0,
-    ) -> None:
-        super().__init__(settings, device, light=light, pixel_aspect=pixel_aspect)
-        self._rooms: dict[str, Floats] = {}
-        self._compile()
+    @cached_property
+    def _rooms(self) -> dict[str, Floats]:
+        return {}
 
-    def _compile(self) -> None:
-        """Run every step once, on a frame with an edge, so that a clip does not wait for it."""
+    def compile(self) -> None:
+        """Run on a frame with an edge, so that a clip does not wait for what that compiles."""
         picture, disparity = torch.rand(3, 16, 32), torch.zeros(1, 16, 32)
         disparity[:, :, 16:] = 1
         self.refocus(
@@ -104,12 +95,11 @@ class CompiledLensRenderer(LensRenderer):
 
     def _snap_ramps(self, coc: Floats) -> Floats:
         """The CoC with ramps between surfaces made steps."""
-        on_ramp, tops = np.empty(coc.shape, np.uint8), range(0, len(coc), BAND_ROWS)
-        ends = [min(top + BAND_ROWS, len(coc)) for top in tops]
-        if not sum(self._pool.map(lambda top, end: mark_ramps(coc, top, end, on_ramp), tops, ends)):
+        run, on_ramp = self._pool.map, np.empty(coc.shape, np.uint8)
+        if not sum(in_bands(run, lambda top, bottom: mark_ramps(coc, top, bottom, on_ramp), len(coc))):
             return coc
         snapped = self._room("snapped", coc.shape)
-        list(self._pool.map(lambda top, end: snap_rows(coc, on_ramp, top, end, snapped), tops, ends))
+        in_bands(run, lambda top, bottom: snap_rows(coc, on_ramp, top, bottom, snapped), len(coc))
         return snapped
 
     def _room(self, name: str, shape: tuple[int, ...]) -> Floats:

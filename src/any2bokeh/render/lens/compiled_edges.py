@@ -16,6 +16,7 @@ from any2bokeh.render.lens.edges import (
     RIM_GAIN,
     TRUSTED_CONTRAST,
 )
+from any2bokeh.window_max import window_max
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -42,24 +43,16 @@ def mark_edges(coc: Floats, top: int, bottom: int, marks: Marks) -> int:
 
     A mark is TOUCHES_NEARER, TOUCHES_FARTHER, both or 0. ``coc`` is ``H W`` [px].
     """
-    height, width = coc.shape
-    lowest, highest = np.empty(width + 2, np.float32), np.empty(width + 2, np.float32)
+    width = coc.shape[1]
+    farthest, minus_nearest = np.empty(width, np.float32), np.empty(width, np.float32)
     count = 0
     for y in range(top, bottom):
-        above, here, below = coc[max(y - 1, 0)], coc[y], coc[min(y + 1, height - 1)]
-        low, high = lowest[1:], highest[1:]
+        window_max(coc, y, 1, 1, farthest)
+        window_max(coc, y, 1, -1, minus_nearest)
+        here, mark = coc[y], marks[y]
         for x in range(width):
-            low[x] = min(min(above[x], here[x]), below[x])
-            high[x] = max(max(above[x], here[x]), below[x])
-        lowest[0], highest[0] = low[0], high[0]
-        lowest[width + 1], highest[width + 1] = low[width - 1], high[width - 1]
-        mark = marks[y]
-        next_low, next_high = lowest[2:], highest[2:]
-        for x in range(width):
-            nearest = min(min(lowest[x], low[x]), next_low[x])
-            farthest = max(max(highest[x], high[x]), next_high[x])
-            touches_nearer = here[x] - nearest >= np.float32(EDGE_STEP_PX)
-            mark[x] = touches_nearer + 2 * (farthest - here[x] >= np.float32(EDGE_STEP_PX))
+            touches_nearer = here[x] + minus_nearest[x] >= np.float32(EDGE_STEP_PX)
+            mark[x] = touches_nearer + 2 * (farthest[x] - here[x] >= np.float32(EDGE_STEP_PX))
             count += touches_nearer
     return count
 

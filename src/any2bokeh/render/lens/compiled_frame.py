@@ -28,6 +28,20 @@ TILE_ROWS, TILE_SHAPE = 96, 4
 WIDE_REACH_PX = 40  # wider apertures get larger tiles, else most work is done around them
 
 
+Run = Callable[..., Iterable[Any]]  # as ``map``
+
+
+def in_bands(run: Run, step: Callable[[int, int], object], rows: int, at_once: int = BAND_ROWS) -> list[Any]:
+    """Run a step on bands of so many rows; return what it returned for each."""
+    tops = range(0, rows, at_once)
+    return list(run(step, tops, [min(top + at_once, rows) for top in tops]))
+
+
+def _parts(counts: list[int]) -> list[slice]:
+    """Which part of a list each band fills with so many entries."""
+    return [slice(end - count, end) for end, count in zip(accumulate(counts), counts, strict=True)]
+
+
 class CompiledFrame:
     """One frame on its way through the lens: ``sharp 3 H W`` in code values, ``coc H W`` in pixels.
 
@@ -36,7 +50,7 @@ class CompiledFrame:
 
     def __init__(
         self,
-        run: Callable[..., Iterable[Any]],
+        run: Run,
         room: Callable[[str, tuple[int, ...]], Floats],
         sharp: Floats,
         coc: Floats,
@@ -53,11 +67,6 @@ class CompiledFrame:
         inside = slice(margin, margin + self.height), slice(margin, margin + self.width)
         self.linear = linear[:, *inside]  # without the border
 
-    def _in_bands(self, step: Callable[[int, int], object], rows: int, at_once: int = BAND_ROWS) -> list[Any]:
-        """Run a step on bands of so many rows; return what it returned for each."""
-        tops = range(0, rows, at_once)
-        return list(self.run(step, tops, [min(top + at_once, rows) for top in tops]))
-
     def linearize(self, table: Floats, settings: LensSettings) -> None:
         """Fill ``linear`` and ``position`` of the ground, without their border, and mark its layers."""
         gain, threshold = np.float32(settings.highlights), np.float32(settings.highlight_threshold)
@@ -68,7 +77,7 @@ class CompiledFrame:
                 raise_rows(self.ground, gain, threshold, top, bottom)
             place_rows(self.ground, self.stack.radius_px, top, bottom)
 
-        self._in_bands(step, self.height)
+        in_bands(self.run, step, self.height)
 
     def take(self, light: Floats) -> None:
         """The same with given light ``3 H W``."""
@@ -77,27 +86,26 @@ class CompiledFrame:
             self.linear[:, top:bottom] = light[:, top:bottom]
             place_rows(self.ground, self.stack.radius_px, top, bottom)
 
-        self._in_bands(step, self.height)
+        in_bands(self.run, step, self.height)
 
     def unmix_edges(self) -> Sparse:
         """Take the nearer surface's colour out of edge pixels in ``linear``, and return it."""
         marks = np.empty((self.height, self.width), np.uint8)
         coc = self.ground.coc
-        counts = self._in_bands(lambda top, bottom: mark_edges(coc, top, bottom, marks), self.height)
-        ends = list(accumulate(counts))
-        rows, columns = np.empty((2, ends[-1]), np.int64)
-        background, front = np.empty((2, 3, ends[-1]), np.float32)
-        share, near = np.empty((2, ends[-1]), np.float32)
+        counts = in_bands(self.run, lambda top, bottom: mark_edges(coc, top, bottom, marks), self.height)
+        parts, total = _parts(counts), sum(counts)
+        rows, columns = np.empty((2, total), np.int64)
+        background, front = np.empty((2, 3, total), np.float32)
+        share, near = np.empty((2, total), np.float32)
 
         def step(top: int, bottom: int) -> None:
-            band = top // BAND_ROWS
-            own = slice(ends[band] - counts[band], ends[band])
+            own = parts[top // BAND_ROWS]
             found = EdgePixels(
                 rows[own], columns[own], background[:, own], front[:, own], share[own], near[own]
             )
             unmix_rows(self.linear, coc, marks, top, bottom, found)
 
-        self._in_bands(step, self.height)
+        in_bands(self.run, step, self.height)
         self.linear[:, rows, columns] = background
         first = np.searchsorted(rows, np.arange(self.height + 1))
         return self.placed(Sparse(1, -np.inf, first, columns, front, share, near, np.empty_like(near)))
@@ -111,23 +119,24 @@ class CompiledFrame:
         farthest = farthest_in_reach(coc, reach)
         found = self.room("found", (5, *coc.shape))
         around = np.pad(coc, reach, constant_values=-np.inf)
-        counts = self._in_bands(
-            lambda top, bottom: search_rows(light, around, farthest, reach, top, bottom, found), len(coc)
+        counts = in_bands(
+            self.run,
+            lambda top, bottom: search_rows(light, around, farthest, reach, top, bottom, found),
+            len(coc),
         )
         if stride > 1:
             grown = self.room("grown", found.shape)
-            counts = self._in_bands(lambda top, bottom: grow_rows(found, top, bottom, grown), len(coc))
+            counts = in_bands(self.run, lambda top, bottom: grow_rows(found, top, bottom, grown), len(coc))
             found = grown
-        ends = list(accumulate(counts))
-        columns, colours = np.empty(ends[-1], np.int64), np.empty((3, ends[-1]), np.float32)
-        depths, position = np.empty((2, ends[-1]), np.float32)
+        parts, total = _parts(counts), sum(counts)
+        columns, colours = np.empty(total, np.int64), np.empty((3, total), np.float32)
+        depths, position = np.empty((2, total), np.float32)
 
         def step(top: int, bottom: int) -> None:
-            band = top // BAND_ROWS
-            own = slice(ends[band] - counts[band], ends[band])
+            own = parts[top // BAND_ROWS]
             list_rows(found, top, bottom, columns[own], colours[:, own], depths[own])
 
-        self._in_bands(step, len(coc))
+        in_bands(self.run, step, len(coc))
         first = np.concatenate([[0], np.cumsum(np.count_nonzero(found[4], axis=1))])
         coverage = np.ones_like(depths)
         return self.placed(Sparse(stride, EDGE_STEP_PX, first, columns, colours, coverage, depths, position))
@@ -146,7 +155,9 @@ class CompiledFrame:
             plane[margin:bottom, right:] = plane[margin:bottom, right - 1 : right]
             plane[:margin] = plane[margin]
             plane[bottom:] = plane[bottom - 1]
-        self._in_bands(lambda top, bottom: soften_border(self.ground, top, bottom), self.height + 2 * margin)
+        in_bands(
+            self.run, lambda top, bottom: soften_border(self.ground, top, bottom), self.height + 2 * margin
+        )
 
     def compose(self, fringe: Sparse, hidden: Sparse, table: Floats) -> Floats:
         """The picture ``3 H W`` through the lens, in code values."""
@@ -160,5 +171,5 @@ class CompiledFrame:
         def step(top: int, bottom: int) -> None:
             compose_band(surfaces, self.stack, table, top, bottom, TILE_SHAPE * tile, picture)
 
-        self._in_bands(step, self.height, tile)
+        in_bands(self.run, step, self.height, tile)
         return picture

@@ -82,8 +82,9 @@ def encode_row(
     is_all = True
     for x in range(len(out)):
         is_all &= touched[x] == np.float32(1)
-    for x in range(len(out)):
-        out[x] = line[x]
-    if not is_all:
+    if is_all:
+        for x in range(len(out)):
+            out[x] = line[x]
+    else:
         for x in range(len(out)):
             out[x] = sharp[x] + touched[x] * (line[x] - sharp[x])

@@ -6,28 +6,27 @@ from numpy.typing import NDArray
 from any2bokeh.jit import compiled
 from any2bokeh.render.lens.edges import EDGE_STEP_PX
 from any2bokeh.render.lens.ramps import AXES, BEYOND_PX, LEAST_RISE, STEADY, WINDOW_PX
+from any2bokeh.window_max import window_max
 
 Floats = NDArray[np.float32]
 Marks = NDArray[np.uint8]
 
 DOWN = np.array([axis[0] for axis in AXES])
 ACROSS = np.array([axis[1] for axis in AXES])
-assert WINDOW_PX == 3  # the loops below write seven places out: only so they become vector instructions
 
 
 @compiled
 def mark_ramps(coc: Floats, top: int, bottom: int, on_ramp: Marks) -> int:
     """Fill rows of ``on_ramp H W``, 1 where a pixel of ``coc`` lies on a ramp, else 0. Return how many."""
     width = coc.shape[1]
-    line = np.empty(width + 2 * WINDOW_PX, np.float32)
-    nearest, farthest = np.empty(width, np.float32), np.empty(width, np.float32)
+    farthest, minus_nearest = np.empty(width, np.float32), np.empty(width, np.float32)
     found = 0
     for y in range(top, bottom):
-        _smallest_around(coc, y, line, nearest)
-        _largest_around(coc, y, line, farthest)
+        window_max(coc, y, WINDOW_PX, 1, farthest)
+        window_max(coc, y, WINDOW_PX, -1, minus_nearest)
         mark = on_ramp[y]
         for x in range(width):
-            span = farthest[x] - nearest[x]
+            span = farthest[x] + minus_nearest[x]
             mark[x] = span >= EDGE_STEP_PX and _is_on_ramp(coc, y, x, np.float32(LEAST_RISE) * span)
             found += mark[x]
     return found
@@ -61,36 +60,6 @@ def _nearer_end(coc: Floats, y: int, x: int) -> np.float32:
     if farthest - nearest < EDGE_STEP_PX:
         return own
     return nearest if own - nearest <= farthest - own else farthest
-
-
-@compiled
-def _smallest_around(coc: Floats, y: int, line: Floats, out: Floats) -> None:
-    """Fill ``out`` with the smallest value in the window around each pixel of a row."""
-    width, last = coc.shape[1], coc.shape[0] - 1
-    a, b, c = coc[max(y - 3, 0)], coc[max(y - 2, 0)], coc[max(y - 1, 0)]
-    d, e, f, g = coc[y], coc[min(y + 1, last)], coc[min(y + 2, last)], coc[min(y + 3, last)]
-    inner = line[WINDOW_PX : WINDOW_PX + width]
-    for x in range(width):
-        inner[x] = min(min(min(a[x], b[x]), min(c[x], d[x])), min(min(e[x], f[x]), g[x]))
-    line[:WINDOW_PX], line[WINDOW_PX + width :] = np.inf, np.inf
-    a, b, c, d, e, f, g = line, line[1:], line[2:], line[3:], line[4:], line[5:], line[6:]
-    for x in range(width):
-        out[x] = min(min(min(a[x], b[x]), min(c[x], d[x])), min(min(e[x], f[x]), g[x]))
-
-
-@compiled
-def _largest_around(coc: Floats, y: int, line: Floats, out: Floats) -> None:
-    """Fill ``out`` with the largest value in the window around each pixel of a row."""
-    width, last = coc.shape[1], coc.shape[0] - 1
-    a, b, c = coc[max(y - 3, 0)], coc[max(y - 2, 0)], coc[max(y - 1, 0)]
-    d, e, f, g = coc[y], coc[min(y + 1, last)], coc[min(y + 2, last)], coc[min(y + 3, last)]
-    inner = line[WINDOW_PX : WINDOW_PX + width]
-    for x in range(width):
-        inner[x] = max(max(max(a[x], b[x]), max(c[x], d[x])), max(max(e[x], f[x]), g[x]))
-    line[:WINDOW_PX], line[WINDOW_PX + width :] = -np.inf, -np.inf
-    a, b, c, d, e, f, g = line, line[1:], line[2:], line[3:], line[4:], line[5:], line[6:]
-    for x in range(width):
-        out[x] = max(max(max(a[x], b[x]), max(c[x], d[x])), max(max(e[x], f[x]), g[x]))
 
 
 @compiled

@@ -16,7 +16,7 @@ BOX_VARIANCE = 1 / 12  # of a pixel's own area, in px^2 along one axis; a disc o
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer: its signed radius, the side of the cells it is blurred in, the distance to the next [px]."""
+    """One layer: its signed radius, the side of its cells, how far its neighbour towards focus is [px]."""
 
     radius_px: float
     cell_px: int

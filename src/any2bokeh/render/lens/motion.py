@@ -1,6 +1,7 @@
 """How the picture moves from one frame to the next: a moving camera sees near things move more."""
 
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor
 
 Array = NDArray[np.float32]
 Gray = NDArray[np.uint8]
+Places = TypeVar("Places", Tensor, NDArray[Any])
 
 WORK_SIDE_PX = 540  # the flow is measured on a frame whose shorter side is about this
 COARSE_SIDE_PX = 72  # the search that comes first
@@ -60,14 +62,17 @@ class Motion:
         return from_x, from_y
 
     def _shift(self, x: Tensor, y: Tensor, disparity: Tensor) -> tuple[Tensor, Tensor]:
-        height, width = self.size
-        half = max(self.size) / 2
-        u, v = (x - (width - 1) / 2) / half, (y - (height - 1) / 2) / half
+        u, v = _centred(x, self.size[1], self.size), _centred(y, self.size[0], self.size)
         a, b, c, d, e, f, pan, tilt, tx, ty, tz = (float(value) for value in self.parameters)
         turn = pan * u + tilt * v
         shift_x = a + b * u + c * v + turn * u + disparity * (tx + tz * u)
         shift_y = d + e * u + f * v + turn * v + disparity * (ty + tz * v)
         return shift_x, shift_y
+
+
+def _centred(place: Places, side: int, size: tuple[int, int]) -> Places:
+    """Pixel positions along a side as coordinates from -1 to 1 along the longer one."""
+    return (place - (side - 1) / 2) / (max(size) / 2)
 
 
 def make_thumbnail(sharp: Tensor, disparity: Tensor) -> Thumbnail:
@@ -98,9 +103,8 @@ def fit_motion(first: Thumbnail, second: Thumbnail, size: tuple[int, int]) -> Mo
     rows, columns = (texture & inside).nonzero()
     if len(rows) < MIN_SAMPLES:
         return None
-    half = max(height, width) / 2
-    u = ((columns - (width - 1) / 2) / half).astype(np.float32)
-    v = ((rows - (height - 1) / 2) / half).astype(np.float32)
+    u = _centred(columns, width, (height, width)).astype(np.float32)
+    v = _centred(rows, height, (height, width)).astype(np.float32)
     basis = _basis(u, v, first.disparity[rows, columns])
     parameters, inliers = _fit(basis, flow[:, rows, columns].ravel())
     if inliers < MIN_INLIERS:

@@ -124,7 +124,9 @@ def _blur_tile(surfaces: Surfaces, stack: Stack, layer: int, tile: Tile, is_open
 def _finish(canvas: Canvas, ground: Ground, tile: Tile, table: Floats, picture: Floats) -> None:
     """Write a finished tile into the picture, in code values."""
     left, right = tile.left, tile.left + tile.columns
-    scale, touched, line = np.empty((3, tile.columns), np.float32)
+    # One by one: rows of a single array would have any stride, and loops over them no vector instructions.
+    scale, touched = np.empty(tile.columns, np.float32), np.empty(tile.columns, np.float32)
+    line = np.empty(tile.columns, np.float32)
     for row in range(tile.rows):
         y = tile.top + row
         coc, open_now = ground.coc[y, left:right], canvas.open_now[row]
