@@ -42,14 +42,15 @@ READ_PICTURE = """() => {
   [copy.width, copy.height] = [picture.width, picture.height];
   const context = copy.getContext("2d", { willReadFrequently: true });
   context.drawImage(picture, 0, 0);
-  return [...context.getImageData(0, 0, copy.width, copy.height).data];
+  return context.getImageData(0, 0, copy.width, copy.height).data.join();
 }"""
 
 
 def shown(page: Page) -> NDArray[np.uint8]:
     """The picture as it is drawn, ``H W 3``, once it is settled."""
     page.wait_for_selector("#picture[data-settled=yes]")
-    return np.array(page.evaluate(READ_PICTURE), np.uint8).reshape(HEIGHT, WIDTH, 4)[..., :3]
+    values = page.evaluate(READ_PICTURE).split(",")
+    return np.array(values, np.uint8).reshape(HEIGHT, WIDTH, 4)[..., :3]
 
 
 def halves(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -1,0 +1,129 @@
+"""The page computes what the package computes: its functions against ours, in a browser."""
+
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from playwright.sync_api import Browser
+
+from any2bokeh.focus_settings import DepthOfFieldSettings, Easing
+from any2bokeh.optics.coc import coc_px
+from any2bokeh.optics.depth_of_field import reshape
+from any2bokeh.optics.focus import Curve, Focus
+from any2bokeh.preview.pack import LARGEST_CODE, as_text, pack
+from any2bokeh.preview.page import SCRIPTS
+from any2bokeh.preview.pictures import IN_FOCUS_PX
+from any2bokeh.puller.points import PATCH_SHARE, patch_at
+
+pytestmark = pytest.mark.browser
+
+LONGER_SIDE_PX = 1920
+
+
+class Script:
+    """The functions of the page's scripts, all but those that touch the page."""
+
+    def __init__(self, browser: Browser) -> None:
+        folder = files("any2bokeh.preview") / "page"
+        self._source = "\n".join((folder / name).read_text("utf-8") for name in SCRIPTS[:3])
+        self._page = browser.new_page()
+
+    def call(self, expression: str, **given: Any) -> Any:
+        """Return what an expression comes to, in which the given values have their names."""
+        names = ", ".join(given)
+        body = f"{self._source}; return (async ({{{names}}}) => {expression})(given);"
+        return self._page.evaluate("([body, given]) => new Function('given', body)(given)", [body, given])
+
+
+@pytest.fixture(scope="module")
+def script(browser: Browser) -> Script:
+    return Script(browser)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (5, 1), (37, 53)])
+def test_disparity_arrives_as_it_was_packed(size: tuple[int, int], script: Script) -> None:
+    height, width = size
+    disparity = torch.rand(1, height, width)
+    disparity[0, 0, 0], disparity[0, -1, -1] = 0, 1
+    found = script.call(
+        "{ const d = await unpack(packed); return [d.width, d.height, [...d.codes]]; }",
+        packed=as_text(pack(disparity)),
+    )
+    assert found[:2] == [width, height]
+    assert found[2] == (disparity * LARGEST_CODE).round().int().flatten().tolist()
+
+
+def test_a_point_is_read_by_the_rule_of_the_command_line(script: Script) -> None:
+    disparity = (torch.rand(1, 270, 480) * LARGEST_CODE).round() / LARGEST_CODE
+    points = [(0.0, 0.0), (1.0, 1.0), (0.5, 0.5), (0.999, 0.001), *torch.rand(40, 2).tolist()]
+    read = script.call(
+        "{ const d = await unpack(packed); return points.map(([x, y]) => readAt(d, x, y, share)); }",
+        packed=as_text(pack(disparity)),
+        points=points,
+        share=PATCH_SHARE,
+    )
+    expected = [patch_at((x, y), disparity).median().item() for x, y in points]
+    assert read == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("strength", [0.0, 8.0, 30.0, 128.0])
+@pytest.mark.parametrize(
+    "depth_of_field",
+    [DepthOfFieldSettings(), DepthOfFieldSettings(dof_range=0.2, near_strength=0.5, far_strength=2.0)],
+)
+@pytest.mark.parametrize("focus_disparity", [0.0, 0.41, 1.0])
+def test_the_zone_is_where_blur_stays_below_a_pixel(
+    focus_disparity: float, depth_of_field: DepthOfFieldSettings, strength: float, script: Script
+) -> None:
+    codes = torch.arange(LARGEST_CODE + 1) / LARGEST_CODE
+    shaped, plane, strength_drawn = reshape(codes, Focus(focus_disparity, strength), depth_of_field)
+    radius_px = coc_px(shaped, plane, strength_drawn, LONGER_SIDE_PX).abs()
+    inside = (radius_px < IN_FOCUS_PX).nonzero().flatten()
+    zone = {
+        "longerSide": LONGER_SIDE_PX,
+        "inFocusPx": IN_FOCUS_PX,
+        "dofRange": depth_of_field.dof_range,
+        "nearStrength": depth_of_field.near_strength,
+        "farStrength": depth_of_field.far_strength,
+    }
+    found = script.call("zoneOf(focus, strength, zone)", focus=focus_disparity, strength=strength, zone=zone)
+    assert found == pytest.approx([inside.min().item(), inside.max().item()], abs=1)  # float32 there
+
+
+@pytest.mark.parametrize("easing", ["smooth", "linear", "hold"])
+def test_a_pull_moves_as_the_command_moves_it(easing: Easing, script: Script) -> None:
+    times_s, values = [0.5, 1.0, 3.0], [0.9, 0.2, 0.6]
+    moments = np.linspace(0, 4, 81).tolist()
+    keys = [{"seconds": time_s, "value": value} for time_s, value in zip(times_s, values, strict=True)]
+    found = script.call(
+        "moments.map((time) => valueAt(keys, time, easing))", moments=moments, keys=keys, easing=easing
+    )
+    curve = Curve(times_s, values, easing)
+    assert found == pytest.approx([curve.at(moment) for moment in moments])
+
+
+@pytest.mark.parametrize(
+    ("value", "from_zero", "parts"),
+    [
+        (0.05, False, {0: 1}),
+        (0.1, False, {0: 1}),
+        (0.2, False, {0: 0.5, 1: 0.5}),
+        (0.45, False, {1: 0.25, 2: 0.75}),
+        (0.9, False, {2: 1}),
+        (0.0, True, {-1: 1}),
+        (0.025, True, {-1: 0.75, 0: 0.25}),
+    ],
+)
+def test_what_is_mixed_lies_on_both_sides(
+    value: float, from_zero: bool, parts: dict[int, float], script: Script
+) -> None:
+    found = script.call("between(values, value, zero)", values=[0.1, 0.3, 0.5], value=value, zero=from_zero)
+    assert {int(index): share for index, share in found if share} == pytest.approx(parts)
+
+
+def test_numbers_are_short_and_exact(script: Script) -> None:
+    numbers = [0, 0.4, 0.41, 0.4126, 1, 12.5]
+    found = script.call("numbers.map((number) => short(number, 3))", numbers=numbers)
+    assert found == ["0", "0.4", "0.41", "0.413", "1", "12.5"]
