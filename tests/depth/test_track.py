@@ -1,6 +1,6 @@
 import logging
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from any2bokeh.depth.track import DisparityTrack, open_track
+from any2bokeh.depth.track import DisparityTrack, MatchedFrames, open_track
 from any2bokeh.errors import DisparityError
 from any2bokeh.scene import Frame
 from any2bokeh.settings import DisparityKind
 from any2bokeh.video.decode import frame_times, probe_video
-from any2bokeh.video.gray import open_gray_writer
+from any2bokeh.video.gray import GrayReader, open_gray_writer
 from any2bokeh.video.still import write_png
 
 MakeVideo = Callable[..., Path]
@@ -30,6 +30,26 @@ def write_track(path: Path, pts: list[int], size: tuple[int, int] = (64, 48)) ->
             disparity[:, 0, 0] += 0.01  # not one value everywhere
             writer.write(disparity, time)
     return path
+
+
+class CountedFrames(GrayReader):
+    """A gray file of 1000 frames, each its number over 1000, that counts those which are decoded."""
+
+    path, width, height, frame_count = Path("counted"), 8, 8, 1000
+    decoded = 0
+
+    def frames(self, first: int = 0) -> Iterator[tuple[int, torch.Tensor]]:
+        for number in range(first, self.frame_count):
+            self.decoded += 1
+            yield number, torch.full((1, 8, 8), number / 1000)
+
+
+def test_what_lies_far_between_two_frames_is_not_decoded() -> None:
+    reader = CountedFrames()
+    with MatchedFrames(reader, list(range(1000)), list(range(1000))) as frames:
+        for number in (0, 1, 500, 520, 999):
+            assert frames.values_at(number)[0, 0, 0].item() == pytest.approx(number / 1000)
+    assert reader.decoded < 50
 
 
 def open_for(track: Path, video: Path, kind: DisparityKind = "disparity") -> DisparityTrack:

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 ASPECT_TOLERANCE = 0.02
 FRAMES_AHEAD = 2  # decoded and waiting: 8 MB each at 1080p
+JUMP_FRAMES = 48  # from so many frames ahead on, a track is sought anew rather than decoded up to there
 DEPTH_LEVELS = 65536  # all that a 16-bit track can tell apart
 NEAREST, FARTHEST = 0.001, 0.999  # shares of all depths that become disparity 1 and 0
 
@@ -44,8 +45,9 @@ class MatchedFrames:
         Frames are asked for in order of time. Raises ``DisparityError`` if the picture cannot be read.
         """
         number = self._numbers[min(bisect_left(self._times, pts), len(self._times) - 1)]
-        if self._frames is None:
-            self._frames = prefetch(self._reader.frames(number), FRAMES_AHEAD)
+        if self._frames is None or (self._current and number > self._current[0] + JUMP_FRAMES):
+            MatchedFrames.close(self)
+            self._frames, self._current = prefetch(self._reader.frames(number), FRAMES_AHEAD), None
         while self._current is None or self._current[0] < number:
             self._current = next(self._frames, None)
             if self._current is None:

@@ -31,7 +31,8 @@ class ArrayFile:
         """
         entry_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
         with self._opened() as (file, shape, dtype):
-            file.seek(first * entry_bytes, 1)
+            for _ in range(first):  # not at once: a zip would read up to 16 MB of it into memory
+                file.seek(entry_bytes, 1)
             for number in range(first, shape[0]):
                 data = file.read(entry_bytes)
                 if len(data) < entry_bytes:
