@@ -17,7 +17,8 @@ from any2bokeh.video.gray import open_gray_writer
 WIDTH, HEIGHT, FRAMES = 192, 108, 12
 LEFT, RIGHT = 0.25, 0.75  # disparity of the halves
 NAME = "it's \"<!--</script><img src=x onerror=alert(1)> & $HOME `id` #1.mp4"  # in a folder of its own
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+MAC_CHROME = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", MAC_CHROME)
 QUIET = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),

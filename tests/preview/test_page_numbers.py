@@ -26,7 +26,7 @@ class Script:
     """The functions of the page's scripts, all but those that touch the page."""
 
     def __init__(self, browser: Browser) -> None:
-        folder = files("any2bokeh.preview") / "page"
+        folder = files("any2bokeh.preview") / "web"
         self._source = "\n".join((folder / name).read_text("utf-8") for name in SCRIPTS[:3])
         self._page = browser.new_page()
 

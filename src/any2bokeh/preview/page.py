@@ -160,7 +160,7 @@ def moment(time_s: Fraction) -> str:
 
 def fill(data: dict[str, Any]) -> str:
     """Return the page that shows ``data``; nothing in it can leave its place as text."""
-    folder = files("any2bokeh.preview") / "page"
+    folder = files("any2bokeh.preview") / "web"
     style = (folder / "page.css").read_text(encoding="utf-8")
     script = "\n".join((folder / name).read_text(encoding="utf-8") for name in SCRIPTS)
     policy = (

@@ -13,7 +13,7 @@ const state = {
 const disparities = await Promise.all(stills.map(({ disparity }) => unpack(disparity)));
 const pictures = new Pictures(stills, () => redraw());
 const zone = document.createElement("canvas"), shades = document.createElement("canvas");
-const grays = new Map();
+const grays = new Map(), histograms = [];
 const context = $("picture").getContext("2d");
 
 /** The keys of the pull in order of time. */
@@ -92,7 +92,7 @@ function drawHistogram() {
   const width = (canvas.width = Math.round(canvas.clientWidth * scale));
   const height = (canvas.height = Math.round(canvas.clientHeight * scale));
   const brush = canvas.getContext("2d"), style = getComputedStyle(document.documentElement);
-  const counts = countInBins(disparities[state.still], BINS), tallest = Math.max(...counts);
+  const counts = (histograms[state.still] ??= countInBins(disparities[state.still], BINS)), tallest = Math.max(...counts);
   const [far, near] = zoneOf(focusNow(), state.strength, data.zone).map((code) => code / LARGEST_CODE);
   const x = (disparity) => inset + disparity * (width - 2 * inset), floor = height - 7 * scale;
   counts.forEach((count, bin) => {
