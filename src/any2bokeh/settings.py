@@ -12,12 +12,13 @@ from any2bokeh.values import Range, TimePoint, check_choice
 
 DisparityKind = Literal["disparity", "inverted", "depth"]
 DepthModel = Literal["auto", "small", "base", "large"]
-RendererName = Literal["auto", "lens"]
+RendererName = Literal["auto", "lens", "diffusion"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 DtypeName = Literal["auto", "float32", "bfloat16", "float16"]
 ApertureShape = Literal["disc", "polygon"]
 LensQuality = Literal["standard", "best"]
 MaskMode = Literal["released", "paper"]
+KPrecision = Literal["float32", "float16_exponents", "float16"]
 
 DEPTH_SIZE = Range("Depth size", "a number of pixels", 56, 2048)
 BLADES = Range("Blades", "a number of sides", 3, 16)
@@ -27,6 +28,8 @@ HIGHLIGHT_THRESHOLD = Range("Highlight threshold", "a code value", 0, 1)
 STILLS = Range("Stills", "a number of moments", 1, 48)
 FOCUS_VALUES = Range("Focus values", "a number of focal planes", 1, 25)
 BLUR_VALUES = Range("K values", "a number of blur strengths", 1, 5)
+WORK_SIZE = Range("Work size", "a number of pixels", 128, 4096)
+CHUNK_LENGTH = Range("Chunk", "a number of frames", 1, 64)
 CRF = Range("CRF", "an encoder quality", 0, 63)
 
 
@@ -77,6 +80,53 @@ class LensSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChunkSettings:
+    """How frames are grouped that are processed together; lengths are in frames.
+
+    Of the ``overlap`` that a chunk shares with the next, ``context`` frames at its end, and as many at the
+    next one's beginning, only help the others and do not count.
+    """
+
+    length: int = 8
+    overlap: int = 4
+    context: int = 0
+
+    def __post_init__(self) -> None:
+        CHUNK_LENGTH.check(self.length)
+        if not 0 <= self.overlap <= self.length // 2:
+            raise SettingsError(
+                f"Overlap must be a number of frames from 0 to half of the chunk's {self.length},"
+                f" got {self.overlap}."
+            )
+        if not 0 <= self.context <= self.overlap // 2:
+            raise SettingsError(
+                f"Context must be a number of frames from 0 to half of the overlap's {self.overlap},"
+                f" got {self.context}."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiffusionSettings:
+    """How the paper's network is run.
+
+    ``weights`` is the name of an imported checkpoint, or a folder; ``None`` is the published one.
+    ``work_size`` is the longer side, in pixels, of the 16:9 frame whose area the working frame stays within.
+    ``mpi`` off skips the gated attention to planes, for comparison. ``low_memory`` keeps only the part of
+    the network that is at work on the device.
+    """
+
+    weights: str | None = None
+    work_size: int = 1024
+    chunk: ChunkSettings = field(default_factory=ChunkSettings)
+    mpi: bool = True
+    low_memory: bool = False
+    compile: bool = False
+
+    def __post_init__(self) -> None:
+        WORK_SIZE.check(self.work_size)
+
+
+@dataclass(frozen=True, kw_only=True)
 class RenderSettings:
     """Which renderer, where it runs and in which precision."""
 
@@ -84,6 +134,7 @@ class RenderSettings:
     device: DeviceName = "auto"
     dtype: DtypeName = "auto"
     lens: LensSettings = field(default_factory=LensSettings)
+    diffusion: DiffusionSettings = field(default_factory=DiffusionSettings)
 
     def __post_init__(self) -> None:
         check_choice("Renderer", self.renderer, RendererName)

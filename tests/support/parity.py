@@ -1,5 +1,6 @@
 """The published network's numbers, and the tiny networks that gave them."""
 
+import dataclasses
 import json
 import zlib
 from pathlib import Path
@@ -8,11 +9,16 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
+from any2bokeh.render.diffusion.condition import ImageEncoder
+from any2bokeh.render.diffusion.network import BokehNetwork
 from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims
 from any2bokeh.render.diffusion.vae import BokehVAE, VAEDims
+from any2bokeh.settings import DiffusionSettings, MaskMode
+from any2bokeh.weights.checkpoint import PUBLISHED_FACTS
 
 Network = TypeVar("Network", bound=nn.Module)
 DATA = Path(__file__).parents[1] / "data" / "parity"
@@ -84,3 +90,33 @@ def assert_near(got: Tensor, wanted: Tensor, atol: float) -> None:
     """Fail with the spread of the error."""
     error = (got.float() - wanted.float()).abs()
     assert error.max() <= atol, f"error up to {error.max():.2e}, mean {error.mean():.2e}, allowed {atol:.0e}"
+
+
+def tiny_image_encoder() -> CLIPVisionModelWithProjection:
+    network = CLIPVisionModelWithProjection(CLIPVisionConfig(**document("tiny_clip_config")))
+    return fill(network, rounded_to_half=True)
+
+
+def tiny_network(
+    settings: DiffusionSettings, mask_mode: MaskMode = "released", unet: BokehUNet | None = None
+) -> BokehNetwork:
+    """The published tiny networks, put together as a checkpoint's."""
+    facts = dataclasses.replace(PUBLISHED_FACTS, mask_mode=mask_mode)
+    encoder = ImageEncoder(tiny_image_encoder(), normalise=facts.clip_normalisation)
+    return BokehNetwork(unet or tiny_unet(), tiny_vae(), encoder, facts, settings)
+
+
+def save_checkpoint(folder: Path, mask_mode: MaskMode = "released") -> None:
+    """Write the tiny networks as a checkpoint, and their image encoder in ``clip``, as published ones are."""
+    for name, network, config in (
+        ("unet", tiny_unet(), "tiny_unet_config"),
+        ("vae", tiny_vae(), "tiny_vae_config"),
+        ("clip", tiny_image_encoder(), "tiny_clip_config"),
+    ):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "config.json").write_text(json.dumps(document(config)))
+        stem = "model" if name == "clip" else "diffusion_pytorch_model"
+        halves = {key: weight.half().contiguous() for key, weight in network.state_dict().items()}
+        save_file(halves, folder / name / f"{stem}.safetensors")
+    facts = dataclasses.replace(PUBLISHED_FACTS, mask_mode=mask_mode)
+    (folder / "bokeh.json").write_text(facts.to_json())

@@ -9,14 +9,14 @@ import math
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from any2bokeh.errors import WeightsError
-from any2bokeh.settings import ImportSettings, MaskMode
+from any2bokeh.settings import ImportSettings, KPrecision, MaskMode
 from any2bokeh.weights.home import FACTS_FILE, checkpoints_folder, imported_names
 from any2bokeh.weights.tensors import shapes_in
 
@@ -25,8 +25,6 @@ DEFAULT_NAME = ImportSettings().name
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
 PARTS = ("unet", "vae")
-
-KPrecision = Literal["float32", "float16_exponents", "float16"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,9 @@ from parity import DATA, assert_near, document, recipe_unet, tensors, tiny_unet
 from torch import Tensor
 
 from any2bokeh.errors import ShapeError, WeightsError
-from any2bokeh.render.diffusion.attention import KPrecision, embed_blur
-from any2bokeh.render.diffusion.unet import BokehUNet, MaskMode, UNetDims, UNetInputs
+from any2bokeh.render.diffusion.attention import embed_blur
+from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims, UNetInputs
+from any2bokeh.settings import KPrecision, MaskMode
 
 CASES = tensors("tiny_unet_cases")
 FUNCTIONS = tensors("functions")

@@ -1,19 +1,18 @@
 """The transformers of the U-Net: within a frame, along time, and over the planes of the scene (MPI)."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from diffusers.models.attention import FeedForward
 from diffusers.models.embeddings import TimestepEmbedding, Timesteps
-from diffusers.models.resnet import AlphaBlender
 from torch import Tensor, nn
 from torch.nn.functional import linear, scaled_dot_product_attention
 
+from any2bokeh.render.diffusion.blocks import TimeMixer
+from any2bokeh.settings import KPrecision
+
 BLUR_FREQUENCIES = 16
 BLUR_TEMPERATURE = 100
-
-KPrecision = Literal["float32", "float16_exponents", "float16"]
 
 
 @dataclass(frozen=True)
@@ -207,7 +206,7 @@ class SpatioTemporalTransformer(nn.Module):
         self.temporal_transformer_blocks = nn.ModuleList([TemporalBlock(channels, heads, context_channels)])
         self.time_proj = Timesteps(channels, flip_sin_to_cos=True, downscale_freq_shift=0)
         self.time_pos_embed = TimestepEmbedding(channels, 4 * channels, out_dim=channels)
-        self.time_mixer = AlphaBlender(0.5, "learned")
+        self.time_mixer = TimeMixer()
         self.proj_out = nn.Linear(channels, channels)
 
     def forward(self, features: Tensor, told: Conditioning, level: int) -> Tensor:

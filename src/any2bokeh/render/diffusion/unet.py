@@ -6,12 +6,11 @@ in each spatial transformer block.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import torch
 from diffusers.models.downsampling import Downsample2D
 from diffusers.models.embeddings import TimestepEmbedding, Timesteps
-from diffusers.models.resnet import AlphaBlender, ResnetBlock2D, TemporalResnetBlock
 from diffusers.models.upsampling import Upsample2D
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, silu
@@ -19,14 +18,14 @@ from torch.nn.functional import interpolate, silu
 from any2bokeh.errors import ShapeError, WeightsError
 from any2bokeh.render.diffusion.attention import (
     Conditioning,
-    KPrecision,
     PlaneTokens,
     SpatioTemporalTransformer,
     embed_blur,
     plane_attendance,
 )
+from any2bokeh.render.diffusion.blocks import ResBlock
+from any2bokeh.settings import KPrecision, MaskMode
 
-MaskMode = Literal["released", "paper"]
 LATENT_MULTIPLE = 8  # three halvings, each of which must divide
 
 DOWN_BLOCKS = (*["CrossAttnDownBlockSpatioTemporal"] * 3, "DownBlockSpatioTemporal")
@@ -97,28 +96,6 @@ class UNetInputs:
     plane_latents: Tensor | None = None
 
 
-class ResBlock(nn.Module):
-    """Convolutions within frames, then along time, mixed by a learned share."""
-
-    def __init__(self, in_channels: int, out_channels: int, time_channels: int, eps: float) -> None:
-        super().__init__()
-        self.spatial_res_block = ResnetBlock2D(
-            in_channels=in_channels, out_channels=out_channels, temb_channels=time_channels, eps=eps
-        )
-        self.temporal_res_block = TemporalResnetBlock(
-            out_channels, out_channels, temb_channels=time_channels, eps=eps
-        )
-        self.time_mixer = AlphaBlender(0.5, "learned")
-
-    def forward(self, features: Tensor, told: Conditioning) -> Tensor:
-        """Return ``BT C' h w`` for ``BT C h w``."""
-        spatial = self.spatial_res_block(features, told.time)
-        spatial = spatial.unflatten(0, (-1, told.frames)).transpose(1, 2)  # B C T h w
-        temporal = self.temporal_res_block(spatial, told.time.unflatten(0, (-1, told.frames)))
-        mixed: Tensor = self.time_mixer(spatial, temporal)
-        return mixed.transpose(1, 2).flatten(0, 1)
-
-
 class DownBlock(nn.Module):
     """One level on the way down; the coarsest has no transformers and does not halve."""
 
@@ -129,7 +106,10 @@ class DownBlock(nn.Module):
         entering = dims.channels[max(0, level - 1)]
         self.resnets = nn.ModuleList(
             ResBlock(
-                entering if i == 0 else channels, channels, dims.time_channels, 1e-5 if is_coarsest else 1e-6
+                entering if i == 0 else channels,
+                channels,
+                time_channels=dims.time_channels,
+                eps=1e-5 if is_coarsest else 1e-6,
             )
             for i in range(dims.layers_per_block)
         )
@@ -141,7 +121,7 @@ class DownBlock(nn.Module):
         """Return the features for the next level, and those that skip to the way up."""
         skips = []
         for layer, resnet in enumerate(self.resnets):
-            features = resnet(features, told)
+            features = resnet(features, told.frames, told.time)
             if hasattr(self, "attentions"):
                 features = self.attentions[layer](features, told, self.level)
             skips.append(features)
@@ -157,14 +137,16 @@ class MidBlock(nn.Module):
     def __init__(self, dims: UNetDims) -> None:
         super().__init__()
         channels = dims.channels[-1]
-        self.resnets = nn.ModuleList(ResBlock(channels, channels, dims.time_channels, 1e-5) for _ in range(2))
+        self.resnets = nn.ModuleList(
+            ResBlock(channels, channels, time_channels=dims.time_channels, eps=1e-5) for _ in range(2)
+        )
         self.attentions = make_transformers(dims, len(dims.channels) - 1, 1)
 
     def forward(self, features: Tensor, told: Conditioning) -> Tensor:
         """Return ``BT C h w`` for ``features`` of that shape."""
-        features = self.resnets[0](features, told)
+        features = self.resnets[0](features, told.frames, told.time)
         features = self.attentions[0](features, told, len(told.planes) - 1 if told.planes else -1)
-        return self.resnets[1](features, told)
+        return self.resnets[1](features, told.frames, told.time)
 
 
 class UpBlock(nn.Module):
@@ -179,7 +161,12 @@ class UpBlock(nn.Module):
         # The last features that skipped came from the level above, before its halving.
         skipped = [channels] * (layers - 1) + [dims.channels[max(0, level - 1)]]
         self.resnets = nn.ModuleList(
-            ResBlock((entering if i == 0 else channels) + skipped[i], channels, dims.time_channels, 1e-6)
+            ResBlock(
+                (entering if i == 0 else channels) + skipped[i],
+                channels,
+                time_channels=dims.time_channels,
+                eps=1e-6,
+            )
             for i in range(layers)
         )
         if level < coarsest:
@@ -190,7 +177,7 @@ class UpBlock(nn.Module):
     def forward(self, features: Tensor, skips: list[Tensor], told: Conditioning) -> Tensor:
         """Return the features for the next level; takes what skipped to this one off the end of ``skips``."""
         for layer, resnet in enumerate(self.resnets):
-            features = resnet(torch.cat([features, skips.pop()], dim=1), told)
+            features = resnet(torch.cat([features, skips.pop()], dim=1), told.frames, told.time)
             if hasattr(self, "attentions"):
                 features = self.attentions[layer](features, told, self.level)
         return self.upsamplers[0](features) if hasattr(self, "upsamplers") else features

@@ -7,14 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from diffusers.models.autoencoders.vae import Encoder
-from diffusers.models.unets.unet_3d_blocks import MidBlockTemporalDecoder, UpBlockTemporalDecoder
+import torch
+from diffusers.models.attention_processor import Attention
+from diffusers.models.unets.unet_2d_blocks import DownEncoderBlock2D, UNetMidBlock2D
+from diffusers.models.upsampling import Upsample2D
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from any2bokeh.errors import ShapeError, WeightsError
+from any2bokeh.render.diffusion.blocks import ResBlock
 
 LATENT_STRIDE = 8  # pixels per latent cell
+FRAMES_AT_ONCE = 2  # of a window, in what the decoder does within frames: half the memory, no slower
 SKIP_INIT = 1e-5  # a fresh skip adds nearly nothing to what a plain decoder gives
 
 
@@ -60,29 +64,107 @@ class Encoded:
     skips: tuple[Tensor, ...]
 
 
+class Encoder(nn.Module):
+    """Pictures to the moments of their latents, one by one."""
+
+    def __init__(self, dims: VAEDims) -> None:
+        super().__init__()
+        fine, coarse = dims.channels[0], dims.channels[-1]
+        self.conv_in = nn.Conv2d(3, fine, 3, padding=1)
+        self.down_blocks = nn.ModuleList(
+            DownEncoderBlock2D(
+                c_in,
+                c_out,
+                num_layers=dims.layers_per_block,
+                add_downsample=i < len(dims.channels) - 1,
+                downsample_padding=0,
+            )
+            for i, (c_in, c_out) in enumerate(zip((fine, *dims.channels), dims.channels, strict=False))
+        )
+        self.mid_block = UNetMidBlock2D(
+            coarse, temb_channels=None, attention_head_dim=coarse, resnet_groups=32
+        )
+        self.conv_norm_out = nn.GroupNorm(32, coarse, eps=1e-6)
+        self.conv_out = nn.Conv2d(coarse, 2 * dims.latent_channels, 3, padding=1)
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return ``T 8 h w`` for ``T 3 H W``, and what entered each level."""
+        skips = []
+        features = self.conv_in(pictures)
+        for block in self.down_blocks:
+            skips.append(features)
+            features = block(features)
+        features = self.mid_block(features)
+        return self.conv_out(silu(self.conv_norm_out(features))), tuple(skips)
+
+
+class DecoderMidBlock(nn.Module):
+    """The coarsest level of the decoder, with attention within each frame."""
+
+    def __init__(self, channels: int, layers: int) -> None:
+        super().__init__()
+        self.resnets = nn.ModuleList(_res_block(channels, channels) for _ in range(layers))
+        self.attentions = nn.ModuleList(
+            [
+                Attention(
+                    channels,
+                    heads=1,
+                    dim_head=channels,
+                    eps=1e-6,
+                    norm_num_groups=32,
+                    bias=True,
+                    residual_connection=True,
+                )
+            ]
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return ``T C h w`` for ``features`` of that shape, frames of one window."""
+        features = self.resnets[0](features, len(features), at_once=FRAMES_AT_ONCE)
+        for resnet, attention in zip(self.resnets[1:], self.attentions, strict=False):
+            features = resnet(attention(features), len(features), at_once=FRAMES_AT_ONCE)
+        return features
+
+
+class DecoderUpBlock(nn.Module):
+    """One level of the decoder, which doubles the size unless it is the finest."""
+
+    def __init__(self, in_channels: int, channels: int, layers: int, *, doubles: bool) -> None:
+        super().__init__()
+        self.resnets = nn.ModuleList(
+            _res_block(in_channels if i == 0 else channels, channels) for i in range(layers)
+        )
+        if doubles:
+            self.upsamplers = nn.ModuleList([Upsample2D(channels, use_conv=True)])
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return ``T C' h w`` or twice that size for ``T C h w``, frames of one window."""
+        for resnet in self.resnets:
+            features = resnet(features, len(features), at_once=FRAMES_AT_ONCE)
+        if not hasattr(self, "upsamplers"):
+            return features
+        return torch.cat([self.upsamplers[0](part) for part in features.split(FRAMES_AT_ONCE)])
+
+
+def _res_block(in_channels: int, channels: int) -> ResBlock:
+    return ResBlock(in_channels, channels, time_channels=None, eps=1e-6, temporal_eps=1e-5, share_of="time")
+
+
 class Decoder(nn.Module):
     """Latents to pictures; convolutions along time keep a window of frames steady."""
 
     def __init__(self, dims: VAEDims) -> None:
         super().__init__()
-        coarse_first = dims.channels[::-1]
-        widest = coarse_first[0]
-        self.conv_in = nn.Conv2d(dims.latent_channels, widest, 3, padding=1)
-        self.mid_block = MidBlockTemporalDecoder(
-            widest, widest, attention_head_dim=widest, num_layers=dims.layers_per_block
-        )
-        self.up_blocks = nn.ModuleList(
-            UpBlockTemporalDecoder(
-                coarse_first[max(0, i - 1)],
-                channels,
-                num_layers=dims.layers_per_block + 1,
-                add_upsample=i < len(coarse_first) - 1,
-            )
-            for i, channels in enumerate(coarse_first)
-        )
+        leaving = dims.channels[::-1]
+        entering = (leaving[0], *leaving[:-1])
+        skipped = (dims.channels[0], *dims.channels[:-1])[::-1]  # what entered the encoder's levels
         fine = dims.channels[0]
-        # What entered level i of the encoder has the channels of the level above it.
-        skipped, entering = (fine, *dims.channels[:-1])[::-1], (widest, *coarse_first[:-1])
+        self.conv_in = nn.Conv2d(dims.latent_channels, leaving[0], 3, padding=1)
+        self.mid_block = DecoderMidBlock(leaving[0], dims.layers_per_block)
+        self.up_blocks = nn.ModuleList(
+            DecoderUpBlock(c_in, c_out, dims.layers_per_block + 1, doubles=i < len(leaving) - 1)
+            for i, (c_in, c_out) in enumerate(zip(entering, leaving, strict=True))
+        )
         for i, (c_in, c_out) in enumerate(zip(skipped, entering, strict=True), start=1):
             skip = nn.Conv2d(c_in, c_out, 1, bias=False)
             nn.init.constant_(skip.weight, SKIP_INIT)
@@ -93,13 +175,13 @@ class Decoder(nn.Module):
 
     def forward(self, latents: Tensor, skips: tuple[Tensor, ...]) -> Tensor:
         """Return ``T 3 H W`` for unscaled latents ``T 4 h w`` of one window of frames, and their skips."""
-        # diffusers' blocks read the number of frames off the shape of this, and nothing else.
-        frames = latents.new_zeros(1, len(latents))
-        features = self.mid_block(self.conv_in(latents), image_only_indicator=frames)
+        # Popped, never named: a name would keep what was before the skip, 0.3 GB for each frame at the end.
+        features = [self.mid_block(self.conv_in(latents))]
         for i, (block, skip) in enumerate(zip(self.up_blocks, reversed(skips), strict=True), start=1):
-            features = features + self.get_submodule(f"skip_conv_{i}")(skip)
-            features = block(features, image_only_indicator=frames)
-        pictures = self.conv_out(silu(self.conv_norm_out(features)))
+            features.append(features.pop() + self.get_submodule(f"skip_conv_{i}")(skip))
+            features.append(block(features.pop()))
+        parts = features.pop().split(FRAMES_AT_ONCE)
+        pictures = torch.cat([self.conv_out(silu(self.conv_norm_out(part))) for part in parts])
         along_time: Tensor = self.time_conv_out(pictures.transpose(0, 1)[None])  # 1 3 T H W
         return along_time[0].transpose(0, 1)
 
@@ -110,12 +192,7 @@ class BokehVAE(nn.Module):
     def __init__(self, dims: VAEDims) -> None:
         super().__init__()
         self.dims = dims
-        self.encoder = Encoder(
-            out_channels=dims.latent_channels,
-            down_block_types=("DownEncoderBlock2D",) * len(dims.channels),
-            block_out_channels=dims.channels,
-            layers_per_block=dims.layers_per_block,
-        )
+        self.encoder = Encoder(dims)
         self.decoder = Decoder(dims)
         self.quant_conv = nn.Conv2d(2 * dims.latent_channels, 2 * dims.latent_channels, 1)
 
@@ -128,15 +205,9 @@ class BokehVAE(nn.Module):
             raise ShapeError(
                 f"pictures must be T 3 H W, H and W multiples of {LATENT_STRIDE}, got {tuple(pictures.shape)}"
             )
-        encoder, skips = self.encoder, []
-        features = encoder.conv_in(pictures)
-        for block in encoder.down_blocks:
-            skips.append(features)
-            features = block(features)
-        features = encoder.mid_block(features)
-        features = encoder.conv_out(silu(encoder.conv_norm_out(features)))
+        features, skips = self.encoder(pictures)
         mean, logvar = self.quant_conv(features).chunk(2, dim=1)
-        return Encoded(mean, logvar.clamp(-30, 20), tuple(skips))
+        return Encoded(mean, logvar.clamp(-30, 20), skips)
 
     def decode(self, latents: Tensor, skips: tuple[Tensor, ...]) -> Tensor:
         """Return the pictures, ``T 3 H W`` in -1..1 and somewhat beyond, of one window of frames.

@@ -1,0 +1,90 @@
+"""What steers the network besides the picture: its CLIP embedding, and geometry around the focal plane."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, interpolate, pad
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+from any2bokeh.errors import WeightsError
+from any2bokeh.optics.planes import disparity_difference, plane_labels, plane_thresholds
+from any2bokeh.weights.checkpoint import load_weights
+
+CLIP_SIDE_PX = 224
+# Mean and standard deviation of R'G'B' in CLIP's own training.
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+class ImageEncoder:
+    """CLIP's picture encoder with its projection: one embedding for each frame."""
+
+    def __init__(self, network: nn.Module, *, normalise: bool) -> None:
+        self.network = network
+        self._normalise = normalise
+
+    def embed(self, pictures: Tensor) -> Tensor:
+        """Return ``T D`` embeddings of ``T 3 H W`` pictures in -1..1, in the network's precision.
+
+        ``normalise`` standardises the pictures as in CLIP's training, which the published inference does not.
+        """
+        pixels = (shrink_for_clip(pictures.float(), (CLIP_SIDE_PX, CLIP_SIDE_PX)) + 1) / 2
+        if self._normalise:
+            mean, std = (pixels.new_tensor(values).view(3, 1, 1) for values in (CLIP_MEAN, CLIP_STD))
+            pixels = (pixels - mean) / std
+        weight = next(self.network.parameters())
+        return self.network(pixels.to(weight.dtype)).image_embeds
+
+
+def load_image_encoder(
+    config: Path, weights: Path, device: torch.device, dtype: torch.dtype, *, normalise: bool
+) -> ImageEncoder:
+    """Return the encoder of these files. Raises ``WeightsError`` if they are damaged or of another kind."""
+    try:
+        document: dict[str, Any] = json.loads(config.read_text(encoding="utf-8"))
+        with torch.device("meta"):
+            network = CLIPVisionModelWithProjection(CLIPVisionConfig(**document))
+    except (OSError, ValueError, TypeError) as error:
+        raise WeightsError(f"The image encoder's {config} cannot be used: {error}") from error
+    load_weights(network, weights, dtype=dtype, device=device)
+    embeddings = network.vision_model.embeddings  # the one buffer that is not in the file
+    embeddings.position_ids = torch.arange(embeddings.num_positions, device=device)[None]
+    return ImageEncoder(network.eval().requires_grad_(False), normalise=normalise)
+
+
+def shrink_for_clip(pictures: Tensor, size: tuple[int, int]) -> Tensor:
+    """``T C h w`` of ``T C H W``, ``size`` is ``h w``: blurred against aliasing, then resized bicubically.
+
+    The resampling of Stable Video Diffusion's pipeline, which the embeddings were trained with: a Gaussian
+    of ``(shrinking - 1) / 2`` pixels over 4 of its widths, at least three pixels, by reflection at the edges;
+    then the corners are aligned.
+    """
+    rows, columns = (side / wanted for side, wanted in zip(pictures.shape[2:], size, strict=True))
+    blurred = _blur_rows(_blur_rows(pictures, columns).transpose(2, 3), rows).transpose(2, 3)
+    return interpolate(blurred, size, mode="bicubic", align_corners=True)
+
+
+def _blur_rows(pictures: Tensor, shrinking: float) -> Tensor:
+    """Blurred along the last axis for a size that is ``shrinking`` times smaller."""
+    sigma = max((shrinking - 1) / 2, 0.001)
+    taps = int(max(4 * sigma, 3)) | 1
+    reach = taps // 2
+    offsets = torch.arange(-reach, reach + 1, device=pictures.device)
+    kernel = torch.exp(-(offsets**2) / (2 * sigma**2))
+    mode = "reflect" if pictures.shape[3] > reach else "replicate"
+    padded = pad(pictures, (reach, reach, 0, 0), mode=mode)
+    blurred = conv2d(padded.flatten(0, 1)[:, None], (kernel / kernel.sum()).view(1, 1, 1, taps))
+    return blurred.view_as(pictures)
+
+
+def difference_picture(disparity: Tensor, focus_disparity: float) -> Tensor:
+    """The disparity difference ``1 H W`` as the autoencoder takes pictures: gray, in focus -1, ``3 H W``."""
+    return (disparity_difference(disparity, focus_disparity) * 2 - 1).expand(3, -1, -1)
+
+
+def labels_around(disparity: Tensor, focus_disparity: float, alpha: float) -> Tensor:
+    """The plane of each pixel around the focal plane, ``1 H W`` uint8, as the paper cuts the scene."""
+    return plane_labels(disparity, focus_disparity, plane_thresholds(focus_disparity, alpha=alpha))

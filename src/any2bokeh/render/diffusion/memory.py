@@ -1,0 +1,81 @@
+"""How many frames the network encodes and decodes at a time, by what the device has.
+
+Counted on the published sizes (``benchmarks/diffusion.py``), in elements for each pixel of the working frame
+and each frame: what is alive at the peak of encoding, denoising and decoding, and what waits for the decoder.
+It depends on the device's whole memory, not on what is free just now: the same device gives the same windows,
+and so the same picture.
+"""
+
+import os
+from dataclasses import dataclass
+
+import torch
+
+from any2bokeh.render.diffusion.working import WorkingFrame
+from any2bokeh.settings import ChunkSettings
+
+ENCODE_ELEMENTS, DENOISE_ELEMENTS, DECODE_ELEMENTS = 875, 385, 770
+SKIP_ELEMENTS = 128 + 128 / 4 + 256 / 16 + 512 / 64
+USABLE = 0.9  # of the device's memory; the rest is fragments, and other programs'
+
+# Longest first: a frame decoded far from its window's ends is nearly what one long window would give.
+DECODE_WINDOWS = (
+    ChunkSettings(length=24, overlap=8, context=3),
+    ChunkSettings(length=16, overlap=8, context=3),
+    ChunkSettings(length=12, overlap=6, context=2),
+    ChunkSettings(length=8, overlap=4, context=1),
+    ChunkSettings(length=4, overlap=2),
+    ChunkSettings(length=2, overlap=1),
+)
+ENCODE_FRAMES = (8, 4, 2, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Windows:
+    """How many frames are encoded at a time, the decoder's windows, and where skips wait for it."""
+
+    encode: int
+    decode: ChunkSettings
+    keeps_skips: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Footprint:
+    """What the network takes: bytes of weights on the device at once, and of an element in either part."""
+
+    weights: int
+    encoder_element: int
+    decoder_element: int
+
+
+def plan_windows(
+    frame: WorkingFrame, chunk: ChunkSettings, footprint: Footprint, memory_bytes: int
+) -> Windows:
+    """The largest windows that fit a device of ``memory_bytes``, and the smallest where none does.
+
+    Longer decoder windows go before skips that stay on the device.
+    """
+    pixels = frame.padded_height * frame.padded_width
+    free = USABLE * memory_bytes - footprint.weights
+    skip = SKIP_ELEMENTS * pixels * footprint.decoder_element
+
+    def encode_bytes(count: int) -> float:
+        return count * pixels * ENCODE_ELEMENTS * footprint.encoder_element
+
+    def decode_bytes(window: ChunkSettings) -> float:
+        return window.length * (pixels * DECODE_ELEMENTS * footprint.decoder_element + skip)
+
+    encode = next((count for count in ENCODE_FRAMES if encode_bytes(count) <= free), ENCODE_FRAMES[-1])
+    decode = next((window for window in DECODE_WINDOWS if decode_bytes(window) <= free), DECODE_WINDOWS[-1])
+    waiting = (encode + chunk.length + decode.length) * skip
+    peak = max(encode_bytes(encode), decode_bytes(decode))
+    return Windows(encode=encode, decode=decode, keeps_skips=peak + waiting <= free)
+
+
+def device_memory(device: torch.device) -> int:
+    """Bytes that the device has, of the machine's memory half."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory()
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2

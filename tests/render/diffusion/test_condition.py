@@ -1,0 +1,71 @@
+"""What the network is told, against the published numbers."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from parity import assert_near, document, recipe, tensors
+from safetensors.torch import save_file
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+from any2bokeh.errors import WeightsError
+from any2bokeh.render.diffusion.condition import (
+    difference_picture,
+    labels_around,
+    load_image_encoder,
+    shrink_for_clip,
+)
+
+FUNCTIONS = tensors("functions")
+PIPELINE = tensors("pipeline_case")
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def clip_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The published tiny CLIP, saved as a published one is."""
+    folder, config = tmp_path_factory.mktemp("clip"), document("tiny_clip_config")
+    (folder / "config.json").write_text(json.dumps(config))
+    network = CLIPVisionModelWithProjection(CLIPVisionConfig(**config))
+    weights = {
+        key: torch.from_numpy(recipe(key, tuple(weight.shape))).half()
+        for key, weight in network.state_dict().items()
+    }
+    save_file(weights, folder / "model.safetensors")
+    return folder / "config.json", folder / "model.safetensors"
+
+
+@pytest.mark.parametrize("size", [(56, 56), (40, 72)])
+def test_pictures_shrink_for_clip_as_published(size: tuple[int, int]) -> None:
+    wanted = FUNCTIONS[f"aa.out_{size[0]}x{size[1]}"]
+    assert_near(shrink_for_clip(FUNCTIONS["aa.input_u8"].float() / 127.5 - 1, size), wanted, 1e-5)
+
+
+@pytest.mark.parametrize(("normalise", "style"), [(False, "inference"), (True, "training")])
+def test_embeddings_equal_the_published_ones(
+    clip_files: tuple[Path, Path], normalise: bool, style: str
+) -> None:
+    encoder = load_image_encoder(*clip_files, CPU, torch.float32, normalise=normalise)
+    pictures = PIPELINE["image_u8"][:2].float() / 127.5 - 1
+    assert_near(encoder.embed(pictures), PIPELINE[f"clip.embeds_first2_{style}_style"], 1e-4)
+
+
+def test_an_encoder_of_another_kind_is_refused(clip_files: tuple[Path, Path], tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(document("tiny_clip_config") | {"hidden_size": 48}))
+    with pytest.raises(WeightsError, match="has the shape"):
+        load_image_encoder(config, clip_files[1], CPU, torch.float32, normalise=False)
+    config.write_text("{")
+    with pytest.raises(WeightsError, match="cannot be used"):
+        load_image_encoder(config, clip_files[1], CPU, torch.float32, normalise=False)
+
+
+def test_the_geometry_equals_the_published_one() -> None:
+    for place, frame in enumerate([0, 4]):  # the frames of the first chunk that are stored
+        disparity = PIPELINE["disparity_u8"][frame : frame + 1].float() / 255
+        focus = float(PIPELINE["zf"][frame])
+        shown = difference_picture(disparity, focus)
+        assert_near(shown[:1, ::8, ::8], PIPELINE["n13.coc_sample"][0, place], 1e-5)
+        labels = labels_around(disparity, focus, alpha=1.5)
+        assert torch.equal(labels[0, ::4, ::4], PIPELINE["n13.mpi_mask_sample"][0, place])
