@@ -132,12 +132,7 @@ def print_flicker(clip: Clip, mask: Path, masks: Masks, point: Point, size: int)
     for name, settings in ways.items():
         track = pull_focus(clip, settings)
         planes = [focus.focus_disparity for focus in track.focus]
-        renderer = make_renderer(
-            RenderSettings(),
-            torch.device("cpu"),
-            light=clip.info.color.light,
-            pixel_aspect=clip.info.pixel_aspect,
-        )
+        renderer = make_renderer(RenderSettings(), torch.device("cpu"), clip.info.pictures)
         with open_video(clip.info.path) as video, clip.disparity.again() as disparity:
             made = [shrunk(frame.picture, size) for frame in renderer.render(scenes(video, disparity, track))]
         print(f"| {name} | {change(made, sharp, still):.3f} | {max(abs(np.diff(planes))):.4f} |", flush=True)

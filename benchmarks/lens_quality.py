@@ -18,7 +18,6 @@ import math
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
@@ -35,7 +34,7 @@ from any2bokeh.optics.coc import coc_px
 from any2bokeh.optics.light import from_linear, to_linear
 from any2bokeh.render.base import make_renderer
 from any2bokeh.render.lens.aperture import aperture_kernel
-from any2bokeh.scene import Scene
+from any2bokeh.scene import PictureFormat, Scene
 from any2bokeh.settings import LensSettings, RenderSettings
 from any2bokeh.video.still import write_png
 
@@ -114,9 +113,9 @@ def gather_discs(light: Tensor, radius_px: Tensor) -> Tensor:
 
 def lens(take: Take, settings: LensSettings) -> Tensor:
     """What ``bokeh refocus`` draws, before it is encoded."""
-    renderer = make_renderer(
-        RenderSettings(lens=settings), torch.device("cpu"), light="srgb", pixel_aspect=Fraction(1)
-    )
+    _, _, height, width = take.sharp.shape
+    pictures = PictureFormat(height=height, width=width)
+    renderer = make_renderer(RenderSettings(lens=settings), torch.device("cpu"), pictures)
     scenes = (
         Scene(
             sharp=sharp,

@@ -105,9 +105,7 @@ def measure_stages(
             ]
 
     scenes = find_disparity()
-    lens = make_renderer(
-        RenderSettings(), torch.device("cpu"), light=info.color.light, pixel_aspect=info.pixel_aspect
-    )
+    lens = make_renderer(RenderSettings(), torch.device("cpu"), info.pictures)
     rendered = list(lens.render(iter(scenes)))
 
     def render() -> None:

@@ -41,6 +41,17 @@ def choose_dtype(name: DtypeName, device: torch.device) -> torch.dtype:
     return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
 
 
+def choose_render_dtype(name: DtypeName, device: torch.device) -> torch.dtype:
+    """Return the precision that the refocusing network computes in on ``device``.
+
+    ``auto`` is bfloat16 on CUDA where the card has it, whose range the autoencoder needs, else float16 on a
+    GPU and float32 on a CPU. Raises ``SettingsError`` as ``choose_dtype``.
+    """
+    if name == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.bfloat16
+    return choose_dtype(name, device)
+
+
 def default_depth_size(device: torch.device) -> int:
     """Return the shorter side in pixels of the frame that the depth network sees on ``device``.
 

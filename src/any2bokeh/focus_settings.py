@@ -152,6 +152,13 @@ class FocusSettings:
             check_values(self.focus_disparity, FOCUS_DISPARITY)
         self._check_strength()
 
+    @property
+    def strongest(self) -> float | None:
+        """The largest K of all, or ``None`` where only a camera or a track knows it."""
+        if isinstance(self.blur_strength, tuple):
+            return max(key.value for key in self.blur_strength if isinstance(key.value, float | int))
+        return self.blur_strength
+
     def _check_strength(self) -> None:
         if self.blur_strength is None:
             if self.camera.f_stop is None and self.focus_track is None:

@@ -61,7 +61,7 @@ def make_plan(source: Path, target: Path, settings: Settings) -> Plan:
     info = probe_video(source)
     times = frame_times(source, settings.time_range)
     device = choose_device(settings.render.device)
-    renderer = make_renderer(settings.render, device, light=info.color.light, pixel_aspect=info.pixel_aspect)
+    renderer = make_renderer(settings.render, device, info.pictures, settings.focus.strongest)
     encoder = choose_encoder(info, settings.encode, container_of(target))
     disparity, is_there = _find_disparity(info, settings, device)
     seconds = _render_first(info, times, settings, device, renderer) * len(times) if is_there else None

@@ -77,7 +77,7 @@ def refocus(
     if settings.save_focus_track:
         check_target(settings.save_focus_track, overwrite=overwrite)
     device = choose_device(settings.render.device)
-    renderer = make_renderer(settings.render, device, light=info.color.light, pixel_aspect=info.pixel_aspect)
+    renderer = make_renderer(settings.render, device, info.pictures, settings.focus.strongest)
 
     log.info("%s is rendered by %s on %s.", source, renderer.name, device)
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from any2bokeh.errors import ShapeError
+from any2bokeh.optics.light import Light
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -21,6 +22,20 @@ class Frame:
 
     def __post_init__(self) -> None:
         _check("picture", self.picture, channels=3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureFormat:
+    """What is the same for all pictures of a clip.
+
+    ``height`` and ``width`` are in pixels; ``light`` says how code values encode light; ``pixel_aspect`` is
+    the displayed width of a pixel over its height.
+    """
+
+    height: int
+    width: int
+    light: Light = "srgb"
+    pixel_aspect: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -30,6 +30,7 @@ FOCUS_VALUES = Range("Focus values", "a number of focal planes", 1, 25)
 BLUR_VALUES = Range("K values", "a number of blur strengths", 1, 5)
 WORK_SIZE = Range("Work size", "a number of pixels", 128, 4096)
 CHUNK_LENGTH = Range("Chunk", "a number of frames", 1, 64)
+OVERLAP = Range("Overlap", "a number of frames", 0, 32)
 CRF = Range("CRF", "an encoder quality", 0, 63)
 
 
@@ -111,19 +112,27 @@ class DiffusionSettings:
 
     ``weights`` is the name of an imported checkpoint, or a folder; ``None`` is the published one.
     ``work_size`` is the longer side, in pixels, of the 16:9 frame whose area the working frame stays within.
-    ``mpi`` off skips the gated attention to planes, for comparison. ``low_memory`` keeps only the part of
-    the network that is at work on the device.
+    ``chunk`` frames are denoised together and share ``overlap`` with the next ones. ``mpi`` off skips the
+    gated attention to planes, for comparison. ``low_memory`` keeps only the part of the network that is at
+    work on the device.
     """
 
     weights: str | None = None
     work_size: int = 1024
-    chunk: ChunkSettings = field(default_factory=ChunkSettings)
+    chunk: int = ChunkSettings.length
+    overlap: int = ChunkSettings.overlap
     mpi: bool = True
     low_memory: bool = False
     compile: bool = False
 
     def __post_init__(self) -> None:
         WORK_SIZE.check(self.work_size)
+        ChunkSettings(length=self.chunk, overlap=self.overlap)
+
+    @property
+    def chunks(self) -> ChunkSettings:
+        """How frames are grouped for the U-Net."""
+        return ChunkSettings(length=self.chunk, overlap=self.overlap)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -97,13 +97,11 @@ def tiny_image_encoder() -> CLIPVisionModelWithProjection:
     return fill(network, rounded_to_half=True)
 
 
-def tiny_network(
-    settings: DiffusionSettings, mask_mode: MaskMode = "released", unet: BokehUNet | None = None
-) -> BokehNetwork:
+def tiny_network(settings: DiffusionSettings, mask_mode: MaskMode = "released") -> BokehNetwork:
     """The published tiny networks, put together as a checkpoint's."""
     facts = dataclasses.replace(PUBLISHED_FACTS, mask_mode=mask_mode)
     encoder = ImageEncoder(tiny_image_encoder(), normalise=facts.clip_normalisation)
-    return BokehNetwork(unet or tiny_unet(), tiny_vae(), encoder, facts, settings)
+    return BokehNetwork(tiny_unet(), tiny_vae(), encoder, facts, settings, torch.device("cpu"))
 
 
 def save_checkpoint(folder: Path, mask_mode: MaskMode = "released") -> None:

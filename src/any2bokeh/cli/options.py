@@ -22,7 +22,7 @@ Group = TypeVar("Group")
 
 OVERWRITE = option("-y", "--overwrite", help="Replace a result that exists.")
 DEVICE = option("--device", help="Where to compute; auto takes the fastest there is.")
-DTYPE = option("--dtype", help="Precision of the depth network; auto follows the device.")
+DTYPE = option("--dtype", help="Precision of the networks; auto follows the device.")
 
 Overwrite = Annotated[bool, OVERWRITE]
 Json = Annotated[bool, option("--json", help="Print one JSON document.")]
@@ -105,7 +105,11 @@ OPTIONS: dict[object, dict[str, Any]] = {
         "use_cache": option("--cache/--no-cache", help="Keep estimated disparity for the next run."),
     },
     settings.RenderSettings: {
-        "renderer": option("--renderer", help="How defocus is drawn; auto is lens."),
+        "renderer": option(
+            "--renderer",
+            help="How defocus is drawn; auto is diffusion, the paper's network, where its weights are and"
+            " a GPU can run it, else lens.",
+        ),
         "device": DEVICE,
         "dtype": DTYPE,
     },
@@ -128,6 +132,38 @@ OPTIONS: dict[object, dict[str, Any]] = {
         ),
         "quality": option(
             "--quality", help="With best, what things hide is looked for in the frames around; slower."
+        ),
+    },
+    settings.DiffusionSettings: {
+        "weights": option(
+            "--weights", help="Weights of the network: a name given to import-weights, or a folder."
+        ),
+        "work_size": option(
+            "--work-size",
+            help="Size of the picture that the refocusing network sees: as many pixels as in a 16:9 picture"
+            " of this width.",
+            accepted=settings.WORK_SIZE,
+            kind=int,
+        ),
+        "chunk": option(
+            "--chunk",
+            help="Frames that the network works on at a time.",
+            accepted=settings.CHUNK_LENGTH,
+            kind=int,
+        ),
+        "overlap": option(
+            "--overlap",
+            help="Frames that a chunk shares with the next; 0 to compare.",
+            accepted=settings.OVERLAP,
+            kind=int,
+        ),
+        "mpi": option("--mpi/--no-mpi", help="Attend to the planes of the scene; off to compare."),
+        "low_memory": option(
+            "--low-memory/--all-on-device",
+            help="Keep only the part of the network that is at work on the device; slower.",
+        ),
+        "compile": option(
+            "--compile/--no-compile", help="Compile the network with torch.compile: minutes at the start."
         ),
     },
     settings.TimeRange: {

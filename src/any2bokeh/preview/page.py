@@ -78,7 +78,9 @@ def write_page(
         "command": {"before": command.before, "after": command.after},
         "stills": _stills(found),
     }
-    renderer = make_renderer(settings.render, device, light=info.color.light, pixel_aspect=Fraction(1))
+    # The lens, whatever renders the clip: the page shows some dozens of small stills.
+    lens = replace(settings.render, renderer="lens")
+    renderer = make_renderer(lens, device, replace(info.pictures, pixel_aspect=1.0))
     room = Room(int(PAGE_BYTES * RENDERED_SHARE / BASE64), len(found) * len(planes) * len(strengths))
     done = 0
     for look, still in zip(found, data["stills"], strict=True):

@@ -110,7 +110,7 @@ def _refocused_looks(
 
 
 def _renderer(info: VideoInfo, settings: PreviewSettings, device: torch.device) -> Renderer:
-    return make_renderer(settings.render, device, light=info.color.light, pixel_aspect=info.pixel_aspect)
+    return make_renderer(settings.render, device, info.pictures, settings.focus.strongest)
 
 
 def _width(picture: Tensor, sizes: tuple[int, int]) -> int:

@@ -1,15 +1,14 @@
 """What a renderer is, and which one runs."""
 
 from collections.abc import Iterator
-from fractions import Fraction
 from typing import Protocol
 
 import torch
 
-from any2bokeh.optics.light import Light
+from any2bokeh.render.choose import choose_renderer
 from any2bokeh.render.lens.compiled import CompiledLensRenderer
 from any2bokeh.render.lens.reference import LensRenderer
-from any2bokeh.scene import Frame, Scene
+from any2bokeh.scene import Frame, PictureFormat, Scene
 from any2bokeh.settings import RenderSettings
 
 
@@ -27,15 +26,23 @@ class Renderer(Protocol):
 
 
 def make_renderer(
-    settings: RenderSettings, device: torch.device, *, light: Light, pixel_aspect: Fraction
+    settings: RenderSettings,
+    device: torch.device,
+    pictures: PictureFormat,
+    blur_strength: float | None = None,
 ) -> Renderer:
-    """Return the renderer that ``settings`` ask for; ``auto`` is the lens, which runs everywhere.
+    """Return the renderer that ``settings`` ask for; see ``choose_renderer`` for ``auto``.
 
-    ``light`` says how code values encode light; ``pixel_aspect`` is the displayed width of a pixel
-    over its height.
+    ``blur_strength`` is the largest K asked for, where that is known. Raises ``SettingsError`` and
+    ``WeightsError`` with what stands in its way.
     """
+    if choose_renderer(settings, device, pictures, blur_strength) == "diffusion":
+        from any2bokeh.render.diffusion.load import load_renderer
+
+        return load_renderer(settings, device, pictures)
+    light, pixel_aspect = pictures.light, pictures.pixel_aspect
     if device.type != "cpu":
-        return LensRenderer(settings.lens, device, light=light, pixel_aspect=float(pixel_aspect))
-    lens = CompiledLensRenderer(settings.lens, device, light=light, pixel_aspect=float(pixel_aspect))
+        return LensRenderer(settings.lens, device, light=light, pixel_aspect=pixel_aspect)
+    lens = CompiledLensRenderer(settings.lens, device, light=light, pixel_aspect=pixel_aspect)
     lens.compile()
     return lens

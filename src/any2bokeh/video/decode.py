@@ -12,7 +12,7 @@ import av
 import torch
 
 from any2bokeh.errors import VideoError
-from any2bokeh.scene import Frame
+from any2bokeh.scene import Frame, PictureFormat
 from any2bokeh.settings import TimeRange
 from any2bokeh.video.color import UNSPECIFIED, ColorTags, PictureReader, PixelLayout, pixel_layout
 from any2bokeh.video.hdr import Hdr10, read_hdr10
@@ -62,6 +62,16 @@ class VideoInfo:
     container: str
     hdr10: Hdr10 | None
     not_kept: tuple[str, ...]
+
+    @property
+    def pictures(self) -> PictureFormat:
+        """What is the same for all pictures that are handed out."""
+        return PictureFormat(
+            height=self.height,
+            width=self.width,
+            light=self.color.light,
+            pixel_aspect=float(self.pixel_aspect),
+        )
 
     @property
     def layout(self) -> PixelLayout:

@@ -16,7 +16,7 @@ from any2bokeh.render.diffusion.network import FrameCode
 from any2bokeh.render.diffusion.pipeline import DiffusionRenderer, network_inputs
 from any2bokeh.render.diffusion.vae import BokehVAE
 from any2bokeh.render.diffusion.working import WorkingFrame
-from any2bokeh.scene import Frame, Scene
+from any2bokeh.scene import Frame, PictureFormat, Scene
 from any2bokeh.settings import ChunkSettings, DiffusionSettings, MaskMode
 
 PUBLISHED = tensors("pipeline_case")
@@ -52,8 +52,9 @@ def made_scenes(count: int, height: int, width: int, blur_strength: float = 100.
 def render(
     scenes: list[Scene], settings: DiffusionSettings = SETTINGS, mode: MaskMode = "released"
 ) -> list[Frame]:
-    network = tiny_network(settings, mode)
-    return list(DiffusionRenderer(network, settings, pixel_aspect=1).render(iter(scenes)))
+    height, width = scenes[0].sharp.shape[1:] if scenes else (2, 2)
+    pictures = PictureFormat(height=height, width=width)
+    return list(DiffusionRenderer(tiny_network(settings, mode), settings, pictures).render(iter(scenes)))
 
 
 def coded(scenes: list[Scene]) -> list[FrameCode]:
@@ -148,7 +149,7 @@ def test_settings_for_comparison_change_the_picture() -> None:
     plain = torch.stack([frame.picture for frame in render(scenes, mode="paper")])
     for settings in (
         dataclasses.replace(SETTINGS, mpi=False),
-        dataclasses.replace(SETTINGS, chunk=ChunkSettings(overlap=0)),
+        dataclasses.replace(SETTINGS, overlap=0),
     ):
         other = torch.stack([frame.picture for frame in render(scenes, settings, "paper")])
         assert (other - plain).abs().max() > 1e-2

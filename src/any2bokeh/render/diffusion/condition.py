@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import conv2d, interpolate, pad
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
@@ -22,9 +22,14 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 class ImageEncoder:
     """CLIP's picture encoder with its projection: one embedding for each frame."""
 
-    def __init__(self, network: nn.Module, *, normalise: bool) -> None:
+    def __init__(self, network: CLIPVisionModelWithProjection, *, normalise: bool) -> None:
         self.network = network
         self._normalise = normalise
+
+    @property
+    def channels(self) -> int:
+        """How many numbers an embedding has."""
+        return self.network.config.projection_dim
 
     def embed(self, pictures: Tensor) -> Tensor:
         """Return ``T D`` embeddings of ``T 3 H W`` pictures in -1..1, in the network's precision.

@@ -1,24 +1,18 @@
 """The loaded network: its four parts, each in the precision that it bears, and what each is asked."""
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from any2bokeh.errors import WeightsError
-from any2bokeh.render.diffusion.condition import ImageEncoder, load_image_encoder
+from any2bokeh.render.diffusion.condition import ImageEncoder
 from any2bokeh.render.diffusion.memory import Footprint
-from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims, UNetInputs
-from any2bokeh.render.diffusion.vae import BokehVAE, VAEDims
+from any2bokeh.render.diffusion.unet import BokehUNet, UNetInputs
+from any2bokeh.render.diffusion.vae import BokehVAE
 from any2bokeh.render.diffusion.working import WorkingFrame
 from any2bokeh.settings import DiffusionSettings
-from any2bokeh.weights.checkpoint import Checkpoint, CheckpointFacts, load_weights
-
-Part = TypeVar("Part", bound=nn.Module)
+from any2bokeh.weights.checkpoint import CheckpointFacts
 
 
 @dataclass(frozen=True)
@@ -52,7 +46,10 @@ class NetworkInputs:
 
 
 class BokehNetwork:
-    """The paper's network. Deterministic: latents are the posterior's mode, and there is no noise."""
+    """The paper's network. Deterministic: latents are the posterior's mode, and there is no noise.
+
+    Its parts are on ``device``, or with ``low_memory`` in memory, and only brought in for their work.
+    """
 
     def __init__(
         self,
@@ -61,10 +58,10 @@ class BokehNetwork:
         image_encoder: ImageEncoder,
         facts: CheckpointFacts,
         settings: DiffusionSettings,
+        device: torch.device,
     ) -> None:
         self._unet, self._vae, self._clip = unet, vae, image_encoder
-        self.facts, self._settings = facts, settings
-        self.device = next(unet.parameters()).device
+        self.facts, self._settings, self.device = facts, settings, device
         self._resident: nn.Module | None = None
         parts: tuple[nn.Module, ...] = (unet, vae.encoder, vae.decoder)
         for part in parts:
@@ -72,9 +69,7 @@ class BokehNetwork:
                 _lay_channels_last(part)
             if settings.compile:
                 part.compile()
-        if settings.low_memory:
-            for part in (*parts, image_encoder.network):
-                part.to("cpu")
+        vae.quant_conv.to(device)
 
     @property
     def footprint(self) -> Footprint:
@@ -157,63 +152,3 @@ def _lay_channels_last(part: nn.Module) -> None:
 
 def _dtype(part: nn.Module) -> torch.dtype:
     return next(part.parameters()).dtype
-
-
-def load_network(
-    checkpoint: Checkpoint,
-    clip_folder: Path,
-    device: torch.device,
-    dtype: torch.dtype,
-    settings: DiffusionSettings,
-) -> BokehNetwork:
-    """Return the network of a checkpoint, with the image encoder in ``clip_folder``.
-
-    The autoencoder encodes in float32 where the rest is float16, whose range its values exceed. Raises
-    ``WeightsError`` for files that are missing, damaged or of another kind, naming the key.
-    """
-    unet = _load_part(
-        lambda config: BokehUNet(UNetDims.from_config(config)),
-        checkpoint.unet_config,
-        checkpoint.unet_weights,
-        dtype,
-        device,
-    )
-    vae = _load_part(
-        lambda config: BokehVAE(VAEDims.from_config(config)),
-        checkpoint.vae_config,
-        checkpoint.vae_weights,
-        dtype,
-        device,
-    )
-    if dtype == torch.float16:
-        vae.encoder.float()
-        vae.quant_conv.float()
-    clip = load_image_encoder(
-        *image_encoder_files(clip_folder), device, dtype, normalise=checkpoint.facts.clip_normalisation
-    )
-    return BokehNetwork(unet, vae, clip, checkpoint.facts, settings)
-
-
-def image_encoder_files(folder: Path) -> tuple[Path, Path]:
-    """The configuration and the weights in a folder of CLIP's image encoder; half precision is preferred."""
-    for name in ("model.fp16.safetensors", "model.safetensors"):
-        if (folder / name).is_file() and (folder / "config.json").is_file():
-            return folder / "config.json", folder / name
-    raise WeightsError(f"{folder} does not hold the image encoder's config.json and model.safetensors.")
-
-
-def _load_part(
-    make: Callable[[dict[str, Any]], Part],
-    config: Path,
-    weights: Path,
-    dtype: torch.dtype,
-    device: torch.device,
-) -> Part:
-    try:
-        document = json.loads(config.read_text(encoding="utf-8"))
-        with torch.device("meta"):
-            part = make(document)
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{config} cannot be used: {error}") from error
-    load_weights(part, weights, dtype=dtype, device=device)
-    return part.eval().requires_grad_(False)

@@ -1,20 +1,25 @@
 """The diffusion renderer: one step of the paper's network, on clips of any length and size."""
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 
 import torch
 from torch import Tensor
 
+from any2bokeh.errors import SettingsError
+from any2bokeh.render.choose import LARGEST_NET_BLUR_STRENGTH
 from any2bokeh.render.diffusion.blend import fuse_chunks
 from any2bokeh.render.diffusion.compose import compose
 from any2bokeh.render.diffusion.condition import difference_picture, labels_around
-from any2bokeh.render.diffusion.memory import Windows, device_memory, plan_windows
+from any2bokeh.render.diffusion.memory import device_memory, plan_windows
 from any2bokeh.render.diffusion.network import BokehNetwork, FrameCode, NetworkInputs
 from any2bokeh.render.diffusion.working import WorkingFrame
-from any2bokeh.scene import Frame, Scene
+from any2bokeh.scene import Frame, PictureFormat, Scene
 from any2bokeh.settings import DiffusionSettings
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -32,31 +37,34 @@ class DiffusionRenderer:
 
     name = "diffusion"
 
-    def __init__(self, network: BokehNetwork, settings: DiffusionSettings, pixel_aspect: float) -> None:
-        self._network, self._settings, self._pixel_aspect = network, settings, pixel_aspect
+    def __init__(self, network: BokehNetwork, settings: DiffusionSettings, pictures: PictureFormat) -> None:
+        self._network, self._settings = network, settings
+        self._frame = WorkingFrame.of(pictures, settings.work_size)
+        memory_bytes = device_memory(network.device)
+        self._windows = plan_windows(self._frame, settings.chunks, network.footprint, memory_bytes)
 
     def render(self, scenes: Iterator[Scene]) -> Iterator[Frame]:
-        """Yield one refocused frame for each scene; all scenes are of one size."""
-        first = next(scenes, None)
-        if first is None:
-            return
-        _, height, width = first.sharp.shape
-        frame = WorkingFrame.fit(height, width, self._pixel_aspect, self._settings.work_size)
-        network, chunk = self._network, self._settings.chunk
-        windows = plan_windows(frame, chunk, network.footprint, device_memory(network.device))
-        coded = self._encode(chain([first], scenes), frame, windows)
-        denoised = fuse_chunks(coded, chunk, self._denoise)
-        decoded = fuse_chunks(denoised, windows.decode, self._decode)
-        for (shown, _), picture in decoded:
-            refocused = compose(shown.scene, frame.crop(picture), frame)
-            yield Frame(picture=refocused.cpu(), pts=shown.scene.pts)
+        """Yield one refocused frame for each scene.
 
-    def _encode(
-        self, scenes: Iterator[Scene], frame: WorkingFrame, windows: Windows
-    ) -> Iterator[_CodedScene]:
-        while group := list(islice(scenes, windows.encode)):
-            inputs = network_inputs(group, frame, self._network.facts.mpi_alpha, self._network.device)
-            codes = self._network.encode(inputs, frame, keeps_skips=windows.keeps_skips)
+        Raises ``SettingsError`` if the device runs out of memory.
+        """
+        coded = self._encode(_with_warning(scenes, self._frame))
+        denoised = fuse_chunks(coded, self._settings.chunks, self._denoise)
+        decoded = fuse_chunks(denoised, self._windows.decode, self._decode)
+        try:
+            for (shown, _), picture in decoded:
+                refocused = compose(shown.scene, self._frame.crop(picture), self._frame)
+                yield Frame(picture=refocused.cpu(), pts=shown.scene.pts)
+        except torch.OutOfMemoryError as error:
+            raise SettingsError(
+                f"{self._network.device} has not enough memory for the network.",
+                hint="--low-memory, or a smaller --work-size",
+            ) from error
+
+    def _encode(self, scenes: Iterator[Scene]) -> Iterator[_CodedScene]:
+        while group := list(islice(scenes, self._windows.encode)):
+            inputs = network_inputs(group, self._frame, self._network.facts.mpi_alpha, self._network.device)
+            codes = self._network.encode(inputs, self._frame, keeps_skips=self._windows.keeps_skips)
             yield from (_CodedScene(scene, code) for scene, code in zip(group, codes, strict=True))
 
     def _denoise(self, chunk: Sequence[_CodedScene]) -> Tensor:
@@ -82,3 +90,19 @@ def network_inputs(
         labels=frame.scale_labels(labels),
         blur_strengths=[frame.net_blur_strength(scene.blur_strength) for scene in group],
     )
+
+
+def _with_warning(scenes: Iterator[Scene], frame: WorkingFrame) -> Iterator[Scene]:
+    """The scenes; the first one whose blur is stronger than the network has seen is told of."""
+    warned = False
+    for scene in scenes:
+        net_blur_strength = frame.net_blur_strength(scene.blur_strength)
+        if not warned and net_blur_strength > LARGEST_NET_BLUR_STRENGTH:
+            warned = True
+            largest = LARGEST_NET_BLUR_STRENGTH * scene.blur_strength / net_blur_strength
+            log.warning(
+                "K %g is beyond what the network was trained on, %.3g at this size; the lens has no such limit.",
+                scene.blur_strength,
+                largest,
+            )
+        yield scene

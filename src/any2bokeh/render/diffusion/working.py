@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
 from any2bokeh.optics.coc import REFERENCE_SIDE_PX
+from any2bokeh.scene import PictureFormat
 
 SIDE_MULTIPLE = 64  # pixels: eight to a latent cell, and three halvings in the U-Net
 
@@ -23,6 +24,11 @@ class WorkingFrame:
     width: int
     padded_height: int
     padded_width: int
+
+    @classmethod
+    def of(cls, pictures: PictureFormat, work_size: int) -> Self:
+        """The working frame of a clip: see ``fit``."""
+        return cls.fit(pictures.height, pictures.width, pictures.pixel_aspect, work_size)
 
     @classmethod
     def fit(cls, height: int, width: int, pixel_aspect: float, work_size: int) -> Self:

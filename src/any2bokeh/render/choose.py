@@ -1,0 +1,64 @@
+"""Which renderer runs where ``auto`` is asked for, and why."""
+
+import logging
+
+import torch
+
+from any2bokeh.errors import SettingsError, WeightsError
+from any2bokeh.scene import PictureFormat
+from any2bokeh.settings import LensSettings, RendererName, RenderSettings
+
+# What the published network takes in half precision at its default working size (memory.py counts it).
+LEAST_BYTES, LEAST_BYTES_IN_PARTS = 15 * 10**9, 7.5 * 10**9
+LARGEST_NET_BLUR_STRENGTH = 32  # pixels of the working frame: the largest K that the network was trained on
+
+log = logging.getLogger(__name__)
+
+
+def choose_renderer(
+    settings: RenderSettings, device: torch.device, pictures: PictureFormat, blur_strength: float | None
+) -> RendererName:
+    """Return the renderer: ``auto`` takes diffusion where its weights are and the device can run it.
+
+    ``blur_strength`` is the largest K asked for, where that is known. Raises ``SettingsError`` where
+    diffusion is asked for together with what only the lens can do.
+    """
+    if settings.renderer == "diffusion" and settings.lens != LensSettings():
+        raise SettingsError(
+            "The network draws its own aperture: aperture, highlights and quality are for the lens.",
+            hint="--renderer lens",
+        )
+    if settings.renderer != "auto":
+        return settings.renderer
+    reason = _why_lens(settings, device, pictures, blur_strength)
+    if reason:
+        log.info("The lens renders, not the network: %s.", reason)
+        return "lens"
+    log.info("The network renders: its weights are here, and %s can run it.", device)
+    return "diffusion"
+
+
+def _why_lens(
+    settings: RenderSettings, device: torch.device, pictures: PictureFormat, blur_strength: float | None
+) -> str:
+    """What speaks against the network, or an empty text."""
+    if device.type == "cpu":
+        return "a CPU takes minutes for a frame"
+    if settings.lens != LensSettings():
+        return "what is asked of the aperture, only the lens can do"
+    from any2bokeh.render.diffusion.memory import device_memory
+    from any2bokeh.render.diffusion.working import WorkingFrame
+
+    least = LEAST_BYTES_IN_PARTS if settings.diffusion.low_memory else LEAST_BYTES
+    if device_memory(device) < least:
+        return f"{device} has {device_memory(device) / 1e9:.1f} GB of memory, {least / 1e9:g} are needed"
+    frame = WorkingFrame.of(pictures, settings.diffusion.work_size)
+    if blur_strength and frame.net_blur_strength(blur_strength) > LARGEST_NET_BLUR_STRENGTH:
+        return f"K {blur_strength:g} is stronger than what it was trained on"
+    from any2bokeh.render.diffusion.parts import find_parts
+
+    try:
+        find_parts(settings.diffusion.weights)
+    except WeightsError as error:
+        return error.message.rstrip(".")
+    return ""

@@ -1,0 +1,95 @@
+"""From files to the renderer that runs them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from any2bokeh.device import choose_render_dtype
+from any2bokeh.errors import WeightsError
+from any2bokeh.render.diffusion.condition import load_image_encoder
+from any2bokeh.render.diffusion.network import BokehNetwork
+from any2bokeh.render.diffusion.parts import Parts, find_parts
+from any2bokeh.render.diffusion.pipeline import DiffusionRenderer
+from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims
+from any2bokeh.render.diffusion.vae import BokehVAE, VAEDims
+from any2bokeh.scene import PictureFormat
+from any2bokeh.settings import DiffusionSettings, RenderSettings
+from any2bokeh.weights.checkpoint import load_weights
+
+Part = TypeVar("Part", bound=nn.Module)
+
+
+def load_renderer(
+    settings: RenderSettings, device: torch.device, pictures: PictureFormat
+) -> DiffusionRenderer:
+    """Return the diffusion renderer, its weights on ``device``.
+
+    Raises ``WeightsError`` for files that are missing, damaged or of another kind, naming the key.
+    """
+    parts = find_parts(settings.diffusion.weights)
+    dtype = choose_render_dtype(settings.dtype, device)
+    network = load_network(parts, device, dtype, settings.diffusion)
+    return DiffusionRenderer(network, settings.diffusion, pictures)
+
+
+def load_network(
+    parts: Parts, device: torch.device, dtype: torch.dtype, settings: DiffusionSettings
+) -> BokehNetwork:
+    """Return the network of a checkpoint with its image encoder.
+
+    The autoencoder encodes in float32 where the rest is float16, whose range its values exceed.
+    """
+    checkpoint, where = parts.checkpoint, torch.device("cpu") if settings.low_memory else device
+    unet = _load_part(
+        lambda config: BokehUNet(UNetDims.from_config(config)),
+        (checkpoint.unet_config, checkpoint.unet_weights),
+        where,
+        dtype,
+    )
+    vae = _load_part(
+        lambda config: BokehVAE(VAEDims.from_config(config)),
+        (checkpoint.vae_config, checkpoint.vae_weights),
+        where,
+        dtype,
+    )
+    if dtype == torch.float16:
+        vae.encoder.float()
+        vae.quant_conv.float()
+    clip = load_image_encoder(
+        *image_encoder_files(parts.image_encoder), where, dtype, normalise=checkpoint.facts.clip_normalisation
+    )
+    if clip.channels != unet.dims.context_channels:
+        raise WeightsError(
+            f"The image encoder in {parts.image_encoder} gives {clip.channels} numbers for a picture, but the"
+            f" U-Net in {checkpoint.folder} takes {unet.dims.context_channels}."
+        )
+    return BokehNetwork(unet, vae, clip, checkpoint.facts, settings, device)
+
+
+def image_encoder_files(folder: Path) -> tuple[Path, Path]:
+    """The configuration and the weights in a folder of CLIP's image encoder; half precision is preferred."""
+    for name in ("model.fp16.safetensors", "model.safetensors"):
+        if (folder / name).is_file() and (folder / "config.json").is_file():
+            return folder / "config.json", folder / name
+    raise WeightsError(f"{folder} does not hold the image encoder's config.json and model.safetensors.")
+
+
+def _load_part(
+    make: Callable[[dict[str, Any]], Part],
+    files: tuple[Path, Path],
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Part:
+    config, weights = files
+    try:
+        document = json.loads(config.read_text(encoding="utf-8"))
+        with torch.device("meta"):
+            part = make(document)
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{config} cannot be used: {error}") from error
+    load_weights(part, weights, dtype=dtype, device=device)
+    return part.eval().requires_grad_(False)

@@ -1,0 +1,26 @@
+"""The files that the network is made of, where they are on this machine."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from any2bokeh.weights.catalog import IMAGE_ENCODER, find_model, load_catalog
+from any2bokeh.weights.checkpoint import Checkpoint, find_checkpoint
+from any2bokeh.weights.download import model_folder
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A checkpoint, and the folder of the image encoder."""
+
+    checkpoint: Checkpoint
+    image_encoder: Path
+
+
+def find_parts(weights: str | None) -> Parts:
+    """Return the parts for the checkpoint of that name, or in that folder; ``None``: the published one.
+
+    Raises ``WeightsError`` that names what is missing and the command that brings it.
+    """
+    checkpoint = find_checkpoint(weights)
+    encoder = find_model(IMAGE_ENCODER, load_catalog())
+    return Parts(checkpoint, model_folder(encoder) / "image_encoder")
