@@ -104,17 +104,10 @@ def tiny_network(settings: DiffusionSettings, mask_mode: MaskMode = "released") 
     return BokehNetwork(tiny_unet(), tiny_vae(), encoder, facts, settings, torch.device("cpu"))
 
 
-def save_checkpoint(folder: Path, mask_mode: MaskMode = "released") -> None:
-    """Write the tiny networks as a checkpoint, and their image encoder in ``clip``, as published ones are."""
-    for name, network, config in (
-        ("unet", tiny_unet(), "tiny_unet_config"),
-        ("vae", tiny_vae(), "tiny_vae_config"),
-        ("clip", tiny_image_encoder(), "tiny_clip_config"),
-    ):
-        (folder / name).mkdir(parents=True)
-        (folder / name / "config.json").write_text(json.dumps(document(config)))
-        stem = "model" if name == "clip" else "diffusion_pytorch_model"
-        halves = {key: weight.half().contiguous() for key, weight in network.state_dict().items()}
-        save_file(halves, folder / name / f"{stem}.safetensors")
-    facts = dataclasses.replace(PUBLISHED_FACTS, mask_mode=mask_mode)
-    (folder / "bokeh.json").write_text(facts.to_json())
+def save_image_encoder(folder: Path) -> None:
+    """Write the tiny image encoder as it is published: its configuration, and weights in half precision."""
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(document("tiny_clip_config")))
+    weights = tiny_image_encoder().state_dict()
+    halves = {key: weight.half().contiguous() for key, weight in weights.items()}
+    save_file(halves, folder / "model.fp16.safetensors")

@@ -101,7 +101,7 @@ def _with_warning(scenes: Iterator[Scene], frame: WorkingFrame) -> Iterator[Scen
             warned = True
             largest = LARGEST_NET_BLUR_STRENGTH * scene.blur_strength / net_blur_strength
             log.warning(
-                "K %g is beyond what the network was trained on, %.3g at this size; the lens has no such limit.",
+                "K %g is beyond what the network was trained on, %.3g at this size; the lens has no limit.",
                 scene.blur_strength,
                 largest,
             )

@@ -1,0 +1,174 @@
+"""`--renderer diffusion`, from published files to a refocused clip, on tiny networks of the same classes."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import parity
+import pytest
+import torch
+
+from any2bokeh.errors import SettingsError
+from any2bokeh.render.choose import choose_renderer
+from any2bokeh.scene import PictureFormat
+from any2bokeh.settings import DiffusionSettings, LensSettings, RenderSettings
+
+Bokeh = Callable[..., Any]
+Make = Callable[..., Path]
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+ENCODER = """
+[[model]]
+name = "svd-image-encoder"
+repository = "any2bokeh-tests/encoder"
+licence = "none"
+purpose = "sees pictures"
+files = ["image_encoder/config.json", "image_encoder/model.fp16.safetensors"]
+"""
+
+
+@pytest.fixture
+def encoder(tmp_path: Path) -> Path:
+    """The tiny image encoder where a download leaves it."""
+    with (tmp_path / "models.toml").open("a") as models:
+        models.write(ENCODER)
+    model = tmp_path / "hub" / "models--any2bokeh-tests--encoder"
+    (model / "refs").mkdir(parents=True)
+    (model / "refs" / "main").write_text(COMMIT)
+    folder = model / "snapshots" / COMMIT / "image_encoder"
+    parity.save_image_encoder(folder)
+    return folder
+
+
+@pytest.fixture
+def diffusion(track: Path) -> list[object]:
+    return [
+        *("--disparity", track, "--focus", "0.5", "--k", "30"),
+        *("--renderer", "diffusion", "--work-size", "128", "--device", "cpu"),
+    ]
+
+
+def audio_packets(path: Path) -> list[bytes]:
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+
+
+def frame_times(path: Path) -> list[float]:
+    with av.open(str(path)) as container:
+        return [float(frame.pts * frame.time_base) for frame in container.decode(video=0)]
+
+
+def test_an_imported_checkpoint_refocuses_a_clip(
+    bokeh: Bokeh, checkpoint: Path, encoder: Path, diffusion: list[object], make_clip: Make, tmp_path: Path
+) -> None:
+    clip, target = make_clip(tmp_path / "loud.mp4", audio="aac"), tmp_path / "out.mp4"
+    run = bokeh("refocus", clip, *diffusion, "-o", target, "--json")
+    assert run.code == 0, run.err
+    assert json.loads(run.out)["results"][0]["renderer"] == "diffusion"
+    assert frame_times(target) == frame_times(clip)
+    assert audio_packets(target) == audio_packets(clip) != []
+
+
+def test_without_weights_the_way_to_them_is_named(
+    bokeh: Bokeh, clip: Path, diffusion: list[object], tmp_path: Path
+) -> None:
+    run = bokeh("refocus", clip, *diffusion)
+    assert run.code == 1
+    assert "are not on this machine" in run.err and "bokeh import-weights" in run.err
+    assert not clip.with_name("clip.refocus.mp4").exists()
+
+
+def test_without_the_image_encoder_its_download_is_named(
+    bokeh: Bokeh, checkpoint: Path, encoder: Path, clip: Path, diffusion: list[object]
+) -> None:
+    (encoder / "model.fp16.safetensors").unlink()
+    run = bokeh("refocus", clip, *diffusion)
+    assert run.code == 1
+    assert "bokeh download-weights svd-image-encoder" in run.err
+
+
+def test_an_image_encoder_of_another_size_is_refused(
+    bokeh: Bokeh, checkpoint: Path, encoder: Path, clip: Path, diffusion: list[object]
+) -> None:
+    config = json.loads((encoder / "config.json").read_text()) | {"projection_dim": 16}
+    (encoder / "config.json").write_text(json.dumps(config))
+    run = bokeh("refocus", clip, *diffusion)
+    assert run.code == 1
+    assert "visual_projection.weight has the shape" in run.err
+
+
+def test_a_damaged_checkpoint_is_named(
+    bokeh: Bokeh, checkpoint: Path, encoder: Path, clip: Path, diffusion: list[object]
+) -> None:
+    weights = checkpoint / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    run = bokeh("refocus", clip, *diffusion)
+    assert run.code == 1
+    assert str(weights) in run.err
+
+
+def test_blur_beyond_the_training_is_warned_of_once(
+    bokeh: Bokeh, checkpoint: Path, encoder: Path, clip: Path, diffusion: list[object]
+) -> None:
+    """A working frame 85 pixels wide draws K 128 as 11 pixels; one of 853 would draw it as 107."""
+    assert "beyond" not in bokeh("refocus", clip, *diffusion, "--k", "128").err
+    run = bokeh("refocus", clip, *diffusion, "--k", "128", "--work-size", "512", "--overwrite")
+    assert run.code == 0, run.err
+    assert run.err.count("K 128 is beyond what the network was trained on") == 1
+
+
+def test_what_only_the_lens_can_do_is_refused(bokeh: Bokeh, clip: Path, diffusion: list[object]) -> None:
+    run = bokeh("refocus", clip, *diffusion, "--highlights", "2")
+    assert run.code == 2
+    assert "for the lens" in run.err
+
+
+PICTURES = PictureFormat(height=1080, width=1920)
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+
+
+@pytest.fixture
+def large_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device of 80 GB, as far as choosing goes."""
+    monkeypatch.setattr("any2bokeh.render.diffusion.memory.device_memory", lambda device: 80 * 10**9)
+
+
+def test_auto_takes_the_network_where_it_can_run(large_gpu: None, checkpoint: Path, encoder: Path) -> None:
+    assert choose_renderer(RenderSettings(), GPU, PICTURES, 16) == "diffusion"
+    assert choose_renderer(RenderSettings(), GPU, PICTURES, None) == "diffusion"
+
+
+@pytest.mark.parametrize(
+    ("settings", "device", "k", "reason"),
+    [
+        (RenderSettings(), CPU, 16, "a CPU takes minutes"),
+        (RenderSettings(), GPU, 33, "stronger than what it was trained on"),
+        (RenderSettings(lens=LensSettings(highlights=1)), GPU, 16, "only the lens can do"),
+        (RenderSettings(diffusion=DiffusionSettings(weights="other")), GPU, 16, "not on this machine"),
+    ],
+)
+def test_auto_takes_the_lens_and_says_why(
+    large_gpu: None,
+    checkpoint: Path,
+    encoder: Path,
+    caplog: pytest.LogCaptureFixture,
+    settings: RenderSettings,
+    device: torch.device,
+    k: float,
+    reason: str,
+) -> None:
+    with caplog.at_level("INFO", "any2bokeh"):
+        assert choose_renderer(settings, device, PICTURES, k) == "lens"
+    assert reason in caplog.text
+
+
+def test_auto_takes_the_lens_on_a_small_gpu(monkeypatch: pytest.MonkeyPatch, checkpoint: Path) -> None:
+    monkeypatch.setattr("any2bokeh.render.diffusion.memory.device_memory", lambda device: 8 * 10**9)
+    assert choose_renderer(RenderSettings(), GPU, PICTURES, 16) == "lens"
+
+
+def test_the_network_has_no_aperture_to_choose() -> None:
+    settings = RenderSettings(renderer="diffusion", lens=LensSettings(aperture="polygon"))
+    with pytest.raises(SettingsError, match="for the lens"):
+        choose_renderer(settings, CPU, PICTURES, 16)
