@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import pytest
 import torch
 
-from any2bokeh.device import choose_device, choose_dtype, default_depth_size
+from any2bokeh.device import choose_depth_dtype, choose_device, choose_dtype, default_depth_size, has_bfloat16
 from any2bokeh.errors import SettingsError
 
 
@@ -35,9 +37,31 @@ def test_a_device_that_is_not_there_is_an_error(machine, name):
         choose_device(name)
 
 
-def test_gpus_compute_in_half_precision_and_the_cpu_in_single():
+@pytest.mark.parametrize(
+    ("features", "on_cpu"),
+    [
+        ({"avx512bf16": True, "amx-bf16": False}, torch.bfloat16),
+        ({"avx512bf16": False, "amx-bf16": True}, torch.bfloat16),
+        ({"avx512f": True}, torch.float32),
+    ],
+)
+def test_gpus_estimate_depth_in_half_precision_and_a_cpu_where_it_has_instructions(
+    monkeypatch, features, on_cpu
+):
+    monkeypatch.setattr("llvmlite.binding.get_host_cpu_features", lambda: features)
+    types = {name: choose_depth_dtype("auto", torch.device(name)) for name in ("cuda", "mps", "cpu")}
+    assert types == {"cuda": torch.float16, "mps": torch.float16, "cpu": on_cpu}
+
+
+def test_other_networks_compute_in_single_precision_on_the_cpu():
     types = {name: choose_dtype("auto", torch.device(name)) for name in ("cuda", "mps", "cpu")}
     assert types == {"cuda": torch.float16, "mps": torch.float16, "cpu": torch.float32}
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="Linux tells what the CPU has")
+def test_what_the_cpu_has_is_what_the_system_says():
+    flags = Path("/proc/cpuinfo").read_text().split()
+    assert has_bfloat16() == bool({"avx512_bf16", "amx_bf16"} & set(flags))
 
 
 def test_the_precision_asked_for_is_taken():

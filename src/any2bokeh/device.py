@@ -24,11 +24,7 @@ def choose_device(name: DeviceName) -> torch.device:
 
 
 def choose_dtype(name: DtypeName, device: torch.device) -> torch.dtype:
-    """Return the precision that the depth network computes in on ``device``.
-
-    ``auto`` is float16 on a GPU. On the CPU it is float32: bfloat16 is half again as quick where the CPU has
-    instructions for it and 20 times slower where it has not, and its 8 bits leave steps in smooth
-    disparity, which blur shows as bands.
+    """Return the precision that a network computes in: ``auto`` is float16 on a GPU, float32 on a CPU.
 
     Raises ``SettingsError`` for float16 on the CPU, which has no fast arithmetic for it.
     """
@@ -41,6 +37,22 @@ def choose_dtype(name: DtypeName, device: torch.device) -> torch.dtype:
     return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
 
 
+def choose_depth_dtype(name: DtypeName, device: torch.device) -> torch.dtype:
+    """Return the precision that Depth Anything computes in on ``device``.
+
+    ``auto`` is bfloat16 on a CPU that has instructions for it (without them it is 20 times slower than
+    float32), and else as of ``choose_dtype``. It is the transformer alone that computes in bfloat16, which
+    saves a quarter of the time (Small at 504x280: 0.53 instead of 0.70 CPU-seconds) and moves disparity by
+    0.3 % of its range. What makes a picture of its features stays in float32: the 8 bits of bfloat16 would
+    leave a thousand steps in smooth disparity, which blur shows as bands.
+
+    Raises ``SettingsError`` as ``choose_dtype``.
+    """
+    if name == "auto" and device.type == "cpu" and has_bfloat16():
+        return torch.bfloat16
+    return choose_dtype(name, device)
+
+
 def choose_render_dtype(name: DtypeName, device: torch.device) -> torch.dtype:
     """Return the precision that the refocusing network computes in on ``device``.
 
@@ -50,6 +62,18 @@ def choose_render_dtype(name: DtypeName, device: torch.device) -> torch.dtype:
     if name == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.bfloat16
     return choose_dtype(name, device)
+
+
+def has_bfloat16() -> bool:
+    """Say whether this CPU multiplies bfloat16 (AVX512-BF16 or AMX)."""
+    # Here, because LLVM takes a while to load and most commands do not need it.
+    from llvmlite.binding import get_host_cpu_features
+
+    try:
+        features = get_host_cpu_features()
+    except RuntimeError:  # LLVM does not know this system
+        return False
+    return bool(features.get("avx512bf16") or features.get("amx-bf16"))
 
 
 def default_depth_size(device: torch.device) -> int:

@@ -98,6 +98,12 @@ def test_reduced_precision_gives_nearly_the_same(estimator, tiny_depth_network):
     assert (rough - exact).abs().mean() < 0.1 * exact.std()
 
 
+def test_reduced_precision_leaves_no_steps(tiny_depth_network):
+    estimator = load_estimator(tiny_depth_network, CPU, torch.bfloat16)
+    disparity = estimator.estimate(torch.rand(1, 3, 112, 196), (112, 196))
+    assert len(disparity.unique()) > 5000  # bfloat16 has 128 numbers from 1 to 2, 2 to 4, ..., 16 to 32
+
+
 def test_pictures_of_another_shape_are_refused(estimator):
     with pytest.raises(ShapeError, match=r"pictures must be T 3 H W, got \(3, 45, 80\)"):
         estimator.estimate(torch.rand(3, 45, 80), SIZE)

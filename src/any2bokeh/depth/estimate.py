@@ -72,7 +72,23 @@ def load_estimator(folder: Path, device: torch.device, dtype: torch.dtype) -> Di
     except (OSError, ValueError, SafetensorError) as error:
         raise WeightsError(f"The depth network in {folder} cannot be loaded: {error}") from error
     _check_keys(report["missing_keys"], report["unexpected_keys"], report["mismatched_keys"], folder)
-    return DisparityEstimator(network.eval().to(device, dtype), patch=config.patch_size)
+    return DisparityEstimator(_in_precision(network.eval().to(device), dtype), patch=config.patch_size)
+
+
+def _in_precision(network: DepthAnythingForDepthEstimation, dtype: torch.dtype) -> torch.nn.Module:
+    """The network in ``dtype``; in bfloat16, whose steps would be seen, only its transformer."""
+    if dtype != torch.bfloat16:
+        whole: torch.nn.Module = network.to(dtype)
+        return whole
+
+    def to_float(neck: torch.nn.Module, inputs: tuple[list[Tensor], int, int]) -> tuple[object, ...]:
+        features, *size = inputs
+        return [feature.float() for feature in features], *size
+
+    network.backbone.to(dtype)
+    network.neck.register_forward_pre_hook(to_float)
+    mixed: torch.nn.Module = network
+    return mixed
 
 
 def _preprocess(pictures: Tensor, size: list[int]) -> Tensor:

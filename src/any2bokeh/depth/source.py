@@ -16,7 +16,7 @@ from any2bokeh.depth.match import Times, nearest_in_time
 from any2bokeh.depth.normalize import RawTrack
 from any2bokeh.depth.steady import Steadier
 from any2bokeh.depth.track import DisparityTrack, open_track
-from any2bokeh.device import choose_dtype, default_depth_size
+from any2bokeh.device import choose_depth_dtype, default_depth_size
 from any2bokeh.errors import VideoError, WeightsError
 from any2bokeh.scene import Frame
 from any2bokeh.settings import DepthSettings, DtypeName, TimeRange
@@ -129,7 +129,7 @@ def plan_estimate(
         steady=settings.steady is not False,
         use_cache=settings.use_cache,
         device=device,
-        dtype=choose_dtype(dtype, device),
+        dtype=choose_depth_dtype(dtype, device),
     )
 
 
