@@ -63,7 +63,7 @@ def make_plan(source: Path, target: Path, settings: Settings) -> Plan:
     device = choose_device(settings.render.device)
     renderer = make_renderer(settings.render, device, info.pictures, settings.focus.strongest)
     encoder = choose_encoder(info, settings.encode, container_of(target))
-    disparity, is_there = _find_disparity(info, settings, device)
+    disparity, is_there = _find_disparity(info, len(times), settings, device)
     seconds = _render_first(info, times, settings, device, renderer) * len(times) if is_there else None
     pixels = info.width * info.height
     return Plan(
@@ -79,17 +79,20 @@ def make_plan(source: Path, target: Path, settings: Settings) -> Plan:
     )
 
 
-def _find_disparity(info: VideoInfo, settings: Settings, device: torch.device) -> tuple[str, bool]:
+def _find_disparity(
+    info: VideoInfo, frames: int, settings: Settings, device: torch.device
+) -> tuple[str, bool]:
     """Where the disparity comes from, in words, and whether it is there already."""
     if settings.depth.track is not None:
         return f"track {settings.depth.track}", True
     estimate = plan_estimate(info, settings.depth, settings.time_range, device, settings.render.dtype)
     height, width = estimate.size
-    is_cached = estimate.cached() is not None
-    return (
-        f"{estimate.model.name} at {width}x{height}, {'cached' if is_cached else 'to be estimated'}",
-        is_cached,
-    )
+    network = f"{estimate.model.name} at {width}x{height}"
+    if estimate.cached() is not None:
+        return f"{network}, cached", True
+    least, pace = estimate.pace.least_estimated(frames), estimate.pace
+    count = f"{frames} frames" if least == frames else f"at least {least} of {frames} frames"
+    return f"{network}, to be estimated: {pace} ({count})", False
 
 
 def _render_first(

@@ -21,6 +21,7 @@ MaskMode = Literal["released", "paper"]
 KPrecision = Literal["float32", "float16_exponents", "float16"]
 
 DEPTH_SIZE = Range("Depth size", "a number of pixels", 56, 2048)
+DEPTH_EVERY = Range("Depth every", "a number of frames", 1, 48)
 BLADES = Range("Blades", "a number of sides", 3, 16)
 ROTATION_DEG = Range("Rotation", "an angle in degrees", -360, 360)
 HIGHLIGHTS = Range("Highlights", "a multiple of white", 0, 20)
@@ -39,13 +40,17 @@ class DepthSettings:
     """Where disparity comes from: a given track, or an estimator whose result is cached.
 
     ``size`` is the shorter side of the estimator's working frame in pixels; ``None`` follows the device.
+    ``every`` is the distance in frames of those that are estimated, between which disparity is carried along
+    the motion of the picture; with ``None`` a GPU estimates all, a CPU as many as the motion asks for.
     """
 
     track: Path | None = None
     kind: DisparityKind = "disparity"
     model: DepthModel = "auto"
     size: int | None = None
+    every: int | None = None
     steady: bool | None = None  # None: estimated disparity is steadied, a given track is not
+    single_shot: bool = False  # cuts are not looked for
     use_cache: bool = True
 
     def __post_init__(self) -> None:
@@ -53,6 +58,8 @@ class DepthSettings:
         check_choice("Depth", self.model, DepthModel)
         if self.size is not None:
             DEPTH_SIZE.check(self.size)
+        if self.every is not None:
+            DEPTH_EVERY.check(self.every)
 
 
 @dataclass(frozen=True, kw_only=True)

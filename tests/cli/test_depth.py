@@ -112,3 +112,28 @@ def test_without_a_network_the_ways_out_are_named(bokeh: Bokeh, clip: Path) -> N
     run = bokeh("depth", clip)
     assert (run.code, len(run.errors)) == (1, 1)
     assert "bokeh download-weights depth-small" in run.err
+
+
+def test_dry_run_says_how_many_frames_would_be_estimated(bokeh: Bokeh, clip: Path, network: Path) -> None:
+    options = ["--focus", "0.5", "--k", "8", "--depth-size", "56", "--dry-run"]
+    run = bokeh("refocus", clip, *options)
+    assert (run.code, run.errors) == (0, [])
+    assert "as many frames as the motion asks for" in run.out + run.err
+    assert "(at least 2 of 4 frames)" in run.out + run.err
+    run = bokeh("refocus", clip, *options, "--depth-every", "1")
+    assert "to be estimated: every frame (4 frames)" in run.out + run.err
+    assert bokeh("depth", clip, "--depth-size", "56", "--depth-every", "auto").code == 0
+    assert "cached" in bokeh("refocus", clip, *options).out
+
+
+def test_depth_says_how_many_frames_were_estimated(bokeh: Bokeh, clip: Path, network: Path) -> None:
+    run = bokeh("depth", clip, "--depth-size", "56", "--depth-every", "3", "--single-shot", "-v")
+    assert (run.code, run.errors) == (0, [])
+    assert "2 of 4 frames were estimated" in run.err
+
+
+@pytest.mark.parametrize("value", ["0", "often", "1.5", "49"])
+def test_depth_every_is_auto_or_a_number_of_frames(value: str, bokeh: Bokeh, clip: Path) -> None:
+    run = bokeh("depth", clip, "--depth-every", value)
+    assert run.code == 2
+    assert "--depth-every must be" in run.errors[0]

@@ -33,6 +33,11 @@ def number(option_name: str, accepted: Range, kind: type[Number]) -> Callable[[s
     return parse
 
 
+def auto_or(parse: Callable[[str], Number]) -> Callable[[str], Number | None]:
+    """Return the parser of one number, or of ``auto``, which is ``None``."""
+    return lambda text: None if text == "auto" else parse(text)
+
+
 def option(*names: str, help: str, accepted: Range | None = None, kind: type[Any] = float) -> Any:
     """An option; with ``accepted``, a number whose help ends in its unit and range."""
     if accepted is None:

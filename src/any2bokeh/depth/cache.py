@@ -12,7 +12,7 @@ from any2bokeh.folders import cache_root
 
 MAX_BYTES = 5_000_000_000
 
-_FORMAT = 1  # to be raised whenever the same inputs would give another track
+_FORMAT = 2  # to be raised whenever the same inputs would give another track
 _SUFFIX = ".mkv"
 _PARTIAL = "partial-"
 _EDGE_BYTES = 1 << 20

@@ -71,6 +71,11 @@ class RawTrack:
     ) -> None:
         self._file.close()
 
+    @property
+    def shots(self) -> int:
+        """How many shots there are so far."""
+        return len(self._shots)
+
     def add(self, pts: int, disparity: Tensor, *, new_shot: bool) -> None:
         """Append the frame at ``pts``: ``1 h w`` in any scale, of the same size as those before.
 

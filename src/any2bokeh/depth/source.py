@@ -2,23 +2,22 @@
 
 import logging
 import shutil
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from torch import Tensor
 
 from any2bokeh.depth.cache import cache_key, find_track, keep_track
 from any2bokeh.depth.match import Times, nearest_in_time
 from any2bokeh.depth.normalize import RawTrack
-from any2bokeh.depth.steady import Steadier
+from any2bokeh.depth.steadied import SteadiedTrack
+from any2bokeh.depth.stream import Pace, RawFrame, raw_disparity
 from any2bokeh.depth.track import DisparityTrack, open_track
 from any2bokeh.device import choose_depth_dtype, default_depth_size
 from any2bokeh.errors import VideoError, WeightsError
-from any2bokeh.scene import Frame
 from any2bokeh.settings import DepthSettings, DtypeName, TimeRange
 from any2bokeh.video.decode import VideoInfo, open_video
 from any2bokeh.video.gray import open_gray, open_gray_writer
@@ -46,7 +45,7 @@ class Estimate:
     model: Model
     folder: Path
     size: tuple[int, int]  # h w
-    steady: bool
+    pace: Pace
     use_cache: bool
     device: torch.device
     dtype: torch.dtype
@@ -64,7 +63,9 @@ class Estimate:
             "commit": self.folder.name,
             "height": self.size[0],
             "width": self.size[1],
-            "steady": self.steady,
+            "every": self.pace.every or "auto",
+            "steady": self.pace.steady,
+            "single shot": self.pace.single_shot,
             "range": str(time_range),
         }
         return cache_key(self.info.path, facts)
@@ -89,7 +90,7 @@ def disparity_source(
     if settings.track is not None:
         log.info("The disparity of %s is the track %s.", info.path, settings.track)
         with open_track(settings.track, settings.kind, info, times) as track:
-            yield SteadiedTrack(track) if settings.steady else track
+            yield SteadiedTrack(track, single_shot=settings.single_shot) if settings.steady else track
         return
     estimate = plan_estimate(info, settings, time_range, device, dtype)
     with _estimated(estimate, on_progress) as path:
@@ -126,7 +127,7 @@ def plan_estimate(
         model=model,
         folder=folder,
         size=working_size(info, settings.size or default_depth_size(device)),
-        steady=settings.steady is not False,
+        pace=_choose_pace(settings, device),
         use_cache=settings.use_cache,
         device=device,
         dtype=choose_depth_dtype(dtype, device),
@@ -143,24 +144,15 @@ def working_size(info: VideoInfo, shorter_side: int) -> tuple[int, int]:
     return max(1, round(info.height * scale)), max(1, round(width * scale))
 
 
-class SteadiedTrack(DisparityTrack):
-    """A track whose disparity is steadied as it is read."""
-
-    def __init__(self, track: DisparityTrack) -> None:
-        self._track, self._steadier = track, Steadier()
-
-    def at_own_size(self, frame: Frame) -> Tensor:
-        """Return the frame's steadied disparity; see ``DisparityTrack.at_own_size``."""
-        steadied, _ = self._steadier.steady(self._track.at_own_size(frame), frame.picture)
-        return steadied.clamp(0, 1)
-
-    def again(self) -> "SteadiedTrack":
-        """Return the same track, to be read from its beginning; see ``DisparityTrack.again``."""
-        return SteadiedTrack(self._track.again())
-
-    def close(self) -> None:
-        """Stop reading."""
-        self._track.close()
+def _choose_pace(settings: DepthSettings, device: torch.device) -> Pace:
+    """A GPU estimates a frame sooner than its flow is found, so there all frames are estimated."""
+    is_cpu = device.type == "cpu"
+    return Pace(
+        every=settings.every or (None if is_cpu else 1),
+        steady=settings.steady is not False,
+        single_shot=settings.single_shot,
+        batch=1 if is_cpu else _GPU_BATCH,
+    )
 
 
 def _find_network(info: VideoInfo, settings: DepthSettings) -> tuple[Model, Path]:
@@ -194,10 +186,10 @@ def _estimated(estimate: Estimate, on_progress: Callable[[int], None]) -> Iterat
 
     path = estimate.cached()
     log.info(
-        "The disparity of %s is estimated by %s%s.",
+        "The disparity of %s is estimated by %s: %s.",
         estimate.info.path,
         estimate.model.name,
-        "" if path is None else ", and was before: the cache has it",
+        estimate.pace if path is None else "the cache has it",
     )
     if path is None and estimate.use_cache:
         path = keep_track(estimate.key(estimate.time_range), write)
@@ -213,10 +205,13 @@ def _estimated(estimate: Estimate, on_progress: Callable[[int], None]) -> Iterat
 def _write_estimate(estimate: Estimate, target: Path, on_progress: Callable[[int], None]) -> None:
     """Estimate, steady, normalise and write, one frame after the other; the disk holds what lies between."""
     info, (height, width) = estimate.info, estimate.size
+    done = estimated = 0
     with RawTrack(target.parent) as raw, closing(_raw_disparity(estimate)) as frames:
-        for done, (pts, disparity, new_shot) in enumerate(frames, start=1):
-            raw.add(pts, disparity, new_shot=new_shot)
+        for done, frame in enumerate(frames, start=1):
+            raw.add(frame.pts, frame.disparity, new_shot=frame.starts_shot)
+            estimated += frame.is_estimated
             on_progress(done)
+        log.info("Of %s, %d of %d frames were estimated; shots: %d.", info.path, estimated, done, raw.shots)
         with open_gray_writer(
             target, width, height, info.time_base, info.frame_rate, overwrite=True
         ) as writer:
@@ -224,29 +219,13 @@ def _write_estimate(estimate: Estimate, target: Path, on_progress: Callable[[int
                 writer.write(disparity, pts)
 
 
-def _raw_disparity(estimate: Estimate) -> Generator[tuple[int, Tensor, bool]]:
-    """Yield pts, disparity (``1 h w``) and whether a shot begins, of each frame."""
+def _raw_disparity(estimate: Estimate) -> Generator[RawFrame]:
     # Here, because transformers takes seconds to import and a cached track does not need it.
     from any2bokeh.depth.estimate import load_estimator
 
     estimator = load_estimator(estimate.folder, estimate.device, estimate.dtype)
-    steadier = Steadier()  # which also finds the cuts
-    batch = 1 if estimate.device.type == "cpu" else _GPU_BATCH
+    size, device = estimate.size, estimate.device
     with open_video(estimate.info.path, estimate.time_range) as video:
-        for frames in _batches(video, batch):
-            pictures = torch.stack([frame.picture for frame in frames]).to(estimate.device)
-            raw = estimator.estimate(pictures, estimate.size)
-            for frame, picture, disparity in zip(frames, pictures, raw, strict=True):
-                steadied, new_shot = steadier.steady(disparity, picture)
-                yield frame.pts, steadied if estimate.steady else disparity, new_shot
-
-
-def _batches(frames: Iterable[Frame], length: int) -> Iterator[list[Frame]]:
-    batch: list[Frame] = []
-    for frame in frames:
-        batch.append(frame)
-        if len(batch) == length:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+        yield from raw_disparity(
+            video, lambda pictures: estimator.estimate(pictures.to(device), size), size, estimate.pace
+        )

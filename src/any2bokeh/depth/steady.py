@@ -1,118 +1,123 @@
-"""Disparity without flicker: each frame brought to the scale of those before it, then filtered in time."""
+"""Disparity without flicker: each estimate brought to the scale of those before it, then filtered in time.
+
+A point of the scene is followed along the optical flow, so that what moves is filtered as well as what
+stands still.
+"""
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, interpolate
 
-from any2bokeh.errors import ShapeError
+from any2bokeh.depth.flow import Floats, Flow, View, difference, falling
 
-# How much of a new estimate enters where the picture stands still: the filter forgets in about 6 frames.
-_NEW_SHARE = 0.15
-# Picture differences (code values, 3 x 3 mean): below the first it is noise, above the second it moved.
-_STILL, _MOVED = 4 / 255, 14 / 255
-# Share of the fit that is given back to the network's own scale, so that errors of the fit cannot add up:
-# without it a scale of 0.999 in each frame leaves a third of the range after 1000 frames.
-_LEAK = 0.02
-_MOVING_TRUST = 0.2  # what moves is fitted too, so that a caption that stands still does not decide alone
+# How fast what is known of a point grows old, in variances of the noise of one estimate per frame. If every
+# frame is estimated, each then enters by 0.15: noise is forgotten in about 6 frames.
+_AGING = 0.0265
+# Of a point that moved, a share of at least this: carried again and again, edges would wear off.
+_MOVED_SHARE, _MOVED_PX = 0.3, (0.25, 1.0)
+_SAME, _OTHER = (
+    4 / 255,
+    14 / 255,
+)  # differences of pictures: up to the first it is noise, from the second on not
+_FAR, _FARTHEST = 4.0, 8.0  # in standard deviations of the noise: what differs more is not the same point
+# How fast what is known of the scale grows old, in the same way: a share of the fit (0.12 if every frame is
+# estimated) is given back to the network's own scale, so that errors of the fit cannot add up. A share of
+# what is then left is taken to last: a camera that comes nearer raises all disparity. With 0.28 times the
+# square, both together swing in without swinging over (damping 1 / (2 sqrt(0.28)) = 0.95).
+_SCALE_AGING, _LASTING = 0.0164, 0.28
+_LOST_TRUST = (
+    0.05  # what cannot be followed is fitted too, so that the few things that can do not decide alone
+)
 _FIT_ROUNDS = 5
+_FINEST = 0.01  # of the spread: a wall that fits perfectly, at one disparity, must not outweigh all the rest
 _FIT_PIXELS = 20_000  # more do not make two numbers more certain
 _GUESSES, _JUDGES = 256, 1000  # first guesses of the fit, and the pixels that choose between them
-_CUT_BLOCKS = 8  # a cut is looked for in pictures of about 8 x 8 blocks, where a pan changes little
-_CUT_CHANGE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
 class _Past:
-    """The running estimate, and the last picture at its size."""
+    """The running estimate ``h w``, the variance of its noise (that of one frame is 1), and the picture."""
 
-    disparity: Tensor  # 1 h w
-    noise: Tensor  # 1 h w: variance of its noise, that of a single frame being 1
-    picture: Tensor  # 3 h w
-    blocks: Tensor  # 3 rows columns
+    disparity: Floats
+    variance: Floats
+    view: View
 
 
 class Steadier:
-    """Steadies the disparity of frames that come one after the other; a cut starts anew.
+    """Steadies the disparity of frames that come one after the other.
 
-    Monocular networks are right only up to a scale and a shift, anew in every frame. Both are fitted
-    to the running estimate, with moving things as outliers. Then, where the picture stands still, only
-    a share of the new estimate enters the running one; where it moves, the new estimate replaces it, so
-    nothing is dragged behind what moves.
+    Monocular networks are right only up to a scale and a shift, anew in every frame. Both are fitted to the
+    running estimate, brought along the flow, with what does not agree as outliers. Then only a share of the
+    new estimate enters the running one (a Kalman filter per point); where the flow, the picture or the
+    disparity itself tells that the point is another one, the new estimate replaces it, so nothing is dragged
+    behind what moves.
     """
 
     def __init__(self) -> None:
         self._past: _Past | None = None
+        self._lasting = (0.0, 0.0)  # of scale and shift
 
-    def steady(self, disparity: Tensor, picture: Tensor) -> tuple[Tensor, bool]:
-        """Return the steadied disparity (``1 h w``) and whether a new shot begins with this frame.
+    def steady(self, disparity: Floats, view: View, back: Flow | None, frames: int = 1) -> Floats:
+        """Return the steadied disparity, ``h w`` like ``disparity``, which is in any scale.
 
-        ``disparity`` is ``1 h w`` in any scale, ``picture`` the frame's R'G'B' in 0..1, ``3 H W`` of any
-        size. Raises ``ShapeError``.
+        ``back`` leads from the picture ``view`` to the one of the call before, ``frames`` frames earlier;
+        ``None`` starts anew.
         """
-        if disparity.ndim != 3 or picture.ndim != 3 or len(disparity) != 1 or len(picture) != 3:
-            raise ShapeError(
-                f"steady takes 1 h w and 3 H W, got {tuple(disparity.shape)} and {tuple(picture.shape)}"
-            )
-        picture = _resize(picture.to(disparity.device), disparity.shape[1:])
-        blocks = _blocks(picture)
         past = self._past
-        if past is None or _is_cut(past.blocks, blocks) or past.disparity.shape != disparity.shape:
-            self._past = _Past(disparity, torch.ones_like(disparity), picture, blocks)
-            return disparity, True
-        moved = _moved(past.picture, picture)
-        scale, shift = _fit(disparity, past.disparity, past.noise, still=1 - moved)
-        share = _NEW_SHARE + (1 - _NEW_SHARE) * moved
-        steadied = torch.lerp(past.disparity, disparity * scale + shift, share)
-        noise = (1 - share) ** 2 * past.noise + share**2
-        self._past = _Past(steadied, noise, picture, blocks)
-        return steadied, False
+        if past is None or back is None or past.disparity.shape != disparity.shape:
+            self._past, self._lasting = _Past(disparity, np.ones_like(disparity), view), (0.0, 0.0)
+            return disparity
+        known, variance = back.bring(past.disparity), back.bring(past.variance) + np.float32(_AGING * frames)
+        trust = back.trust * falling(difference(view, past.view, back), _SAME, _OTHER)
+        scale, shift, noise = fit(disparity, known, variance, trust)
+        scale, shift = self._let_go(scale, shift, frames)
+        rough = disparity * np.float32(scale) + np.float32(shift)
+        change = rough - known
+        if noise > 0:
+            deviation = np.abs(change) / (np.sqrt(1 + variance) * np.float32(noise))
+            trust = trust * falling(deviation, _FAR, _FARTHEST)
+        least: Floats = np.maximum(variance / (variance + 1), _least_share(back))
+        share = 1 - (1 - least) * trust
+        steadied: Floats = known + share * change
+        self._past = _Past(steadied, (1 - share) ** 2 * variance + share**2, view)
+        return steadied
+
+    def _let_go(self, scale: float, shift: float, frames: int) -> tuple[float, float]:
+        """The scale and the shift, let go a little way towards those of the network, 1 and 0."""
+        aging = _SCALE_AGING * frames
+        leak = ((aging**2 + 4 * aging) ** 0.5 - aging) / 2  # the gain that a Kalman filter settles at
+        lasting = _LASTING * leak**2
+        more_scale, more_shift = self._lasting
+        self._lasting = more_scale + lasting * (1 - scale), more_shift - lasting * shift
+        return scale + leak * (1 - scale) + more_scale, shift - leak * shift + more_shift
 
 
-def _is_cut(before: Tensor, after: Tensor) -> bool:
-    """Say whether two frames' blocks differ over most of the picture, as they do at a cut."""
-    return float((after - before).abs().amax(dim=0).median()) > _CUT_CHANGE
+def fit(disparity: Floats, target: Floats, variance: Floats, trust: Floats) -> tuple[float, float, float]:
+    """Return the scale and the shift that bring ``disparity`` closest to ``target``, and the noise left.
 
-
-def _resize(picture: Tensor, size: torch.Size) -> Tensor:
-    height, width = size
-    return interpolate(picture[None], (height, width), mode="bilinear", antialias=True)[0]
-
-
-def _blocks(picture: Tensor) -> Tensor:
-    block = max(1, max(picture.shape[1:]) // _CUT_BLOCKS)
-    return avg_pool2d(picture, block, ceil_mode=True)
-
-
-def _moved(before: Tensor, after: Tensor) -> Tensor:
-    """Return how surely each pixel moved, 0..1, ``1 h w``."""
-    change = avg_pool2d((after - before).abs(), 3, stride=1, padding=1, count_include_pad=False)
-    rise = ((change.amax(dim=0, keepdim=True) - _STILL) / (_MOVED - _STILL)).clamp(0, 1)
-    return rise * rise * (3 - 2 * rise)
-
-
-def _fit(disparity: Tensor, target: Tensor, noise: Tensor, still: Tensor) -> tuple[float, float]:
-    """Return the scale and the shift that bring ``disparity`` closest to ``target``, robustly.
-
-    ``noise`` is the variance of the target's noise over that of the disparity's, and ``still`` weighs
-    the pixels; all are ``1 h w``. Pixels that fit badly lose their weight over the rounds.
+    ``variance`` is that of the target's noise over that of the disparity's; ``trust`` weighs the pixels; all
+    are ``h w``. Pixels that fit badly lose their weight over the rounds. The noise is the standard deviation
+    of a single estimate's, in units of ``target``.
 
     The scale is the ratio of the two spreads less the noise that is in them. A least-squares slope would
     be too small, because it takes noise for spread, and the error would grow with every frame.
     """
-    step = max(1, round((disparity.numel() / _FIT_PIXELS) ** 0.5))
-    x, y, ratio, trust = (
-        image[0, ::step, ::step].flatten().cpu().double() for image in (disparity, target, noise, still)
+    step = max(1, round((disparity.size / _FIT_PIXELS) ** 0.5))
+    x, y, ratio, weights = (
+        torch.from_numpy(np.ascontiguousarray(image[::step, ::step])).flatten().double()
+        for image in (disparity, target, variance, trust)
     )
-    trust = trust + _MOVING_TRUST
+    weights = weights + _LOST_TRUST
     if float(x.max() - x.min()) <= 1e-6 * float(x.abs().max()):  # one value everywhere has no scale
-        return 1.0, 0.0
-    scale, shift = _rough_fit(x, y, trust)
+        return 1.0, 0.0, 0.0
+    scale, shift = _rough_fit(x, y, weights)
+    noise, finest = 0.0, _FINEST * float(y.std()) + 1e-30
     for _ in range(_FIT_ROUNDS):
         residual = scale * x + shift - y
-        typical = 1.4826 * residual.abs().median() + 1e-9 * y.abs().max() + 1e-30
-        weight = trust / (1 + (residual / (2.4 * typical)) ** 2)
+        typical = max(1.4826 * _weighted_median(residual.abs(), weights), finest)
+        weight = weights / (1 + (residual / (2.4 * typical)) ** 2)
         weight = weight / weight.sum()
         mean_x, mean_y, mean_ratio = (weight * x).sum(), (weight * y).sum(), (weight * ratio).sum()
         spread_x, spread_y = (weight * (x - mean_x) ** 2).sum(), (weight * (y - mean_y) ** 2).sum()
@@ -121,7 +126,21 @@ def _fit(disparity: Tensor, target: Tensor, noise: Tensor, still: Tensor) -> tup
         signal_y = (spread_y - noise_x * mean_ratio).clamp(min=spread_y / 2)
         scale = float((signal_y / signal_x).sqrt())
         shift = float(mean_y - scale * mean_x)
-    return scale + _LEAK * (1 - scale), shift * (1 - _LEAK)
+        noise = typical / float(1 + mean_ratio) ** 0.5
+    return scale, shift, noise
+
+
+def _least_share(back: Flow) -> Floats:
+    """The share of a new estimate that enters in any case, ``h w``: more where the point moved."""
+    length_px = np.sqrt((back.shift * back.shift).sum(axis=2))
+    share: Floats = np.float32(_MOVED_SHARE) * (1 - falling(length_px, *_MOVED_PX))
+    return share
+
+
+def _weighted_median(values: Tensor, weights: Tensor) -> float:
+    order = values.argsort()
+    below = weights[order].cumsum(0)
+    return float(values[order[int(torch.searchsorted(below, below[-1] / 2))]])
 
 
 def _rough_fit(x: Tensor, y: Tensor, trust: Tensor) -> tuple[float, float]:

@@ -1,0 +1,119 @@
+"""From the frames of a clip to their disparity, while they pass by.
+
+frames -> reduced -> shots -> flow -> key frames -> estimated -> steadied -> carried to those between
+"""
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from any2bokeh.depth.carry import SPACINGS, Span, choose_keys, follow
+from any2bokeh.depth.flow import Floats, make_view
+from any2bokeh.depth.shots import ReducedFrame, mark_shots
+from any2bokeh.depth.steady import Steadier
+from any2bokeh.scene import Frame
+from any2bokeh.video.prefetch import prefetch
+
+SPANS_AHEAD = 2  # found while the network is busy
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """Which frames are estimated, and what is taken over from one to the next.
+
+    ``every`` is the distance of key frames, ``None`` lets the picture choose it; ``batch`` is how many are
+    estimated at once.
+    """
+
+    every: int | None = None
+    steady: bool = True
+    single_shot: bool = False
+    batch: int = 1
+
+    def __str__(self) -> str:
+        if self.every == 1:
+            return "every frame"
+        if self.every is None:
+            return "as many frames as the motion asks for, the others along it"
+        return f"one frame in {self.every}, the others along the motion"
+
+    def least_estimated(self, frames: int) -> int:
+        """Return how many of so many frames are estimated if there is no cut and little moves."""
+        return 1 + -(-(frames - 1) // (self.every or SPACINGS[0]))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RawFrame:
+    """A frame's disparity, ``1 h w`` in a scale of the shot's own, and how it was come by."""
+
+    pts: int
+    disparity: Tensor
+    starts_shot: bool = False
+    is_estimated: bool = True
+
+
+def raw_disparity(
+    frames: Iterable[Frame], estimate: Callable[[Tensor], Tensor], size: tuple[int, int], pace: Pace
+) -> Generator[RawFrame]:
+    """Yield the disparity of each frame, in order.
+
+    ``estimate`` makes ``T 1 h w`` of pictures ``T 3 h w`` of ``size`` (height, width). Frames are read,
+    followed and chosen in a thread of their own while it is busy.
+    """
+    steadier = Steadier() if pace.steady else None
+    with prefetch(_spans(frames, size, pace), SPANS_AHEAD) as spans:
+        before: Floats | None = None
+        for span, estimated in _with_estimates(spans, estimate, pace.batch):
+            if steadier:
+                estimated = steadier.steady(estimated, span.key.view, span.back, span.length)
+            for between in span.between:
+                assert before is not None
+                yield _raw(between.frame, between.carry(before, estimated), is_estimated=False)
+            yield _raw(span.key, estimated)
+            before = estimated
+
+
+def _spans(frames: Iterable[Frame], size: tuple[int, int], pace: Pace) -> Iterator[Span]:
+    shots = mark_shots((_reduce(frame, size) for frame in frames), single_shot=pace.single_shot)
+    yield from choose_keys(follow(shots, with_flow=pace.steady or pace.every != 1), pace.every)
+
+
+def _reduce(frame: Frame, size: tuple[int, int]) -> ReducedFrame:
+    picture = interpolate(frame.picture[None], size, mode="bicubic", antialias=True)[0].clamp(0, 1)
+    return ReducedFrame(pts=frame.pts, picture=picture, view=make_view(picture))
+
+
+def _with_estimates(
+    spans: Iterable[Span], estimate: Callable[[Tensor], Tensor], batch: int
+) -> Iterator[tuple[Span, Floats]]:
+    """Yield each span with the estimate of its key frame, ``h w``."""
+    for some in _batches(spans, batch):
+        disparity = estimate(torch.stack([span.key.picture for span in some])).cpu().numpy()
+        yield from zip(some, disparity[:, 0], strict=True)
+
+
+def _batches(items: Iterable[Item], length: int) -> Iterator[list[Item]]:
+    batch: list[Item] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == length:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _raw(frame: ReducedFrame, disparity: Floats, *, is_estimated: bool = True) -> RawFrame:
+    return RawFrame(
+        pts=frame.pts,
+        disparity=torch.from_numpy(np.ascontiguousarray(disparity))[None],
+        starts_shot=frame.starts_shot,
+        is_estimated=is_estimated,
+    )
