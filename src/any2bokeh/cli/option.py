@@ -33,11 +33,6 @@ def number(option_name: str, accepted: Range, kind: type[Number]) -> Callable[[s
     return parse
 
 
-def auto_or(parse: Callable[[str], Number]) -> Callable[[str], Number | None]:
-    """Return the parser of one number, or of ``auto``, which is ``None``."""
-    return lambda text: None if text == "auto" else parse(text)
-
-
 def option(*names: str, help: str, accepted: Range | None = None, kind: type[Any] = float) -> Any:
     """An option; with ``accepted``, a number whose help ends in its unit and range."""
     if accepted is None:
@@ -47,6 +42,18 @@ def option(*names: str, help: str, accepted: Range | None = None, kind: type[Any
         help=f"{help} ({accepted})",
         parser=number(names[0], accepted, kind),
         metavar="N" if kind is int else "X",
+    )
+
+
+def auto_option(name: str, help: str, accepted: Range) -> Any:
+    """An option that takes a whole number, or ``auto``, which is ``None``."""
+    parse = number(name, accepted, int)
+    return typer.Option(
+        name,
+        help=f"{help} (auto, or {accepted})",
+        parser=lambda text: None if text == "auto" else parse(text),
+        metavar="auto|N",
+        show_default="auto",
     )
 
 

@@ -13,7 +13,7 @@ import typer
 
 from any2bokeh import focus_settings, settings
 from any2bokeh.cli.batch import BatchOptions
-from any2bokeh.cli.option import auto_or, keys_option, number, option, point_option, time_option
+from any2bokeh.cli.option import auto_option, keys_option, option, point_option, time_option
 from any2bokeh.cli.talk import Verbosity
 from any2bokeh.errors import SettingsError
 
@@ -98,13 +98,11 @@ OPTIONS: dict[object, dict[str, Any]] = {
             accepted=settings.DEPTH_SIZE,
             kind=int,
         ),
-        "every": typer.Option(
+        "every": auto_option(
             "--depth-every",
-            help="Estimate every Nth frame and carry disparity along the motion between; auto: all on a GPU,"
-            f" on a CPU as many as the motion asks for. (auto, or {settings.DEPTH_EVERY})",
-            parser=auto_or(number("--depth-every", settings.DEPTH_EVERY, int)),
-            metavar="auto|N",
-            show_default="auto",
+            "Estimate every Nth frame, and carry disparity along the motion to those between; auto: all on a"
+            " GPU, on a CPU as many as the motion asks for.",
+            settings.DEPTH_EVERY,
         ),
         "steady": option(
             "--steady/--no-steady",
