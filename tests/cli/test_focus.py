@@ -231,3 +231,16 @@ def test_each_of_several_clips_has_its_own_mask_and_focus(
         3,
         [f"Error: {masks} must hold one mask named b.*, found nothing."],
     )
+
+
+def test_points_are_those_of_the_picture_as_it_is_displayed(
+    bokeh: Bokeh, make_clip: Any, make_track: Any, tmp_path: Path
+) -> None:
+    clip = make_clip(tmp_path / "turned.mp4", rotation=90)
+    track = make_track(tmp_path / "upright.mkv", width=48, height=64)
+    options = ["--disparity", track, "--k", "8", "--json", "--overwrite"]
+    run = bokeh("refocus", clip, *options, "--focus-at", "40,60")
+    assert run.code == 0, run.err
+    assert json.loads(run.out)["results"][0]["focus"] == pytest.approx([40 / 47] * 2, abs=0.01)
+    refused = bokeh("refocus", clip, *options, "--focus-at", "60,40")
+    assert refused.errors == [f"Error: The point 60,40 is outside the frame of {clip}, which is 48x64."]
