@@ -123,3 +123,11 @@ def test_a_part_is_followed_within_its_borders(film: Film) -> None:
     assert_on_it(seen, lambda number: crossing(10 + number), range(30))
     with pytest.raises(FocusError, match=r"looked for at 2.08 s of .*outside the part"):
         follow(Point(x, y, TimePoint(frame=50)), clip, print)
+
+
+def test_a_click_on_an_edge_or_in_a_corner_takes_one_side(film: Film) -> None:
+    clip = film(lambda number: [(WIDTH / 2, HEIGHT / 2, 20, 0.8)], 2)
+    edge = Point(WIDTH / 2 + 20, HEIGHT / 2)
+    assert min(abs(follow(edge, clip, print)[1].disparity - side) for side in (0.8, 0.1)) < 0.05
+    for corner in (Point(0, 0), Point(1, 0), Point(1, 1), Point(WIDTH - 1, HEIGHT - 1)):
+        assert not np.isnan(follow(corner, clip, print)[1].disparity)

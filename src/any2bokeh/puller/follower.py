@@ -17,6 +17,8 @@ from any2bokeh.scene import Frame
 
 WORK_SIDE_PX = 384  # longer side of the pictures that are worked on: a person of a tenth of it is found again
 STEEP = 0.015  # disparity per pixel at that size; a person's body has a third of it, a floor seen flat more
+STEEPEST = 0.03  # what is crossed at first, where the point is on a small part of a thing
+SMALL_PX = 400  # pixels: a part of a thing, or a thing far away
 FIRST_RANGE, FIRST_REACH_PX = 0.1, 96  # around the point: how far off in disparity, and how far away
 SLACK = 0.08  # how far from the disparities that the thing had it is still looked for
 REACH_PX = 25  # from the moved region in one frame
@@ -26,7 +28,7 @@ RIM_PX = 2  # the steep rim of the thing itself, where its disparity passes into
 GROWTH = 1.5  # a region that grows by more from one frame to the next, or ever by
 GROWTH_EVER = 2.5  # ... more than this, has run out into something else, and only its moved part counts
 GONE = 0.15  # of what is remembered of its size: what is left of a hidden thing
-ALIKE = 0.35  # overlap of colours, from 0 to 1, of the same thing a little later
+ALIKE = 0.5  # overlap of colours, from 0 to 1, of the same thing a little later
 COLOURS = 8  # levels of each of R'G'B' by which colours are compared
 
 Bytes = NDArray[np.uint8]
@@ -88,10 +90,11 @@ class Follower:
         self._x, self._y = min(int(x * width), width - 1), min(int(y * height), height - 1)
         patch = np.zeros_like(look.gray)
         cv2.circle(patch, (self._x, self._y), 2, 1, -1)
-        middle = float(np.median(look.disparity[patch > 0]))
+        # One that is there, also on an edge, where half of the patch is near and half far.
+        middle = float(np.quantile(look.disparity[patch > 0], 0.5, method="higher"))
         self._steep = max(STEEP, 1.5 * float(np.median(look.steep[patch > 0])))  # on a floor, all is steep
         self._low, self._high = middle - FIRST_RANGE + SLACK, middle + FIRST_RANGE - SLACK
-        self._region = self._flood(look, patch, FIRST_REACH_PX)
+        self._region = self._first_region(look, patch)
         self._low, self._high = _range(look, self._region)
         self._first_size = self._size = float(self._region.sum())
         self._colours = _colours(look, self._region)
@@ -107,7 +110,8 @@ class Follower:
         """Look for the thing in the next frame."""
         moved, came_from = self._move(look)
         region = self._flood(look, moved, REACH_PX)
-        if region.sum() > min(GROWTH * self._size, GROWTH_EVER * self._first_size):
+        largest = min(GROWTH * self._size, GROWTH_EVER * self._first_size)
+        if region.sum() > max(largest, GROWTH * SMALL_PX):
             region &= cv2.dilate(moved, _disc(RIM_PX))
         region = _large_pieces(region)
         self._look = look
@@ -124,6 +128,16 @@ class Follower:
         self._y, self._x = _nearest(region, came_from, (self._x, self._y))
         self.seen = self._see(look)
         return self.seen
+
+    def _first_region(self, look: Look, patch: Bytes) -> Bytes:
+        """What is around the point; where that is a small part, as a foot is, what it belongs to as well."""
+        usual = self._steep
+        region = self._flood(look, patch, FIRST_REACH_PX)
+        while region.sum() < SMALL_PX and self._steep < STEEPEST:
+            self._steep *= 1.25
+            region = self._flood(look, patch, FIRST_REACH_PX)
+        self._steep = usual
+        return region
 
     def _move(self, look: Look) -> tuple[Bytes, Floats]:
         """The region moved to the next frame, and where each pixel of that came from (``h w 2``).
