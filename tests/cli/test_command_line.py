@@ -5,13 +5,22 @@ import shlex
 import subprocess
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from any2bokeh.cli.command_line import as_options, quoted
-from any2bokeh.focus_settings import DepthOfFieldSettings
+from any2bokeh.cli.command_line import as_options, focus_options, quoted
+from any2bokeh.cli.option import number_or_keys, parse_point
+from any2bokeh.focus_settings import (
+    FOCUS_DISPARITY,
+    DepthOfFieldSettings,
+    FocusSettings,
+    PreviewFocusSettings,
+)
 from any2bokeh.settings import DepthSettings, LensSettings, RenderSettings, TimeRange
 from any2bokeh.values import TimePoint
+
+parse_keys = number_or_keys("--focus", FOCUS_DISPARITY)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +63,30 @@ def test_a_shell_reads_quoted_words_as_they_are(word: str) -> None:
     line = quoted(["printf", "%s", word])
     assert "\x1b" not in line
     assert subprocess.run(["bash", "-c", line], capture_output=True, check=True).stdout == os.fsencode(word)
+
+
+@pytest.mark.parametrize(
+    ("way", "options"),
+    [
+        ({"focus_at": parse_point("0.25,0.5@2.5s")}, "--focus-at|0.25,0.5@2.5s"),
+        ({"follow": parse_point("960,540.5")}, "--follow|960,540.5"),
+        (
+            {"focus_mask": Path("a mask.mkv"), "smoothing_s": 0.5},
+            "--focus-mask|a mask.mkv|--focus-smoothing|0.5",
+        ),
+        (
+            {"focus_disparity": parse_keys("0:0.9, 2.5:@0.25,0.5; f90:0.3"), "easing": "linear"},
+            "--focus|0s:0.9, 2.5s:@0.25,0.5, f90:0.3|--easing|linear",
+        ),
+    ],
+)
+def test_a_focus_that_moves_is_written_as_it_was_said(way: dict[str, Any], options: str) -> None:
+    assert "|".join(focus_options(FocusSettings(**way, blur_strength=12))) == options
+
+
+def test_a_focus_that_is_a_number_or_was_not_said_needs_no_words() -> None:
+    assert focus_options(FocusSettings(focus_disparity=0.4, blur_strength=12)) == []
+    assert focus_options(PreviewFocusSettings()) == []
 
 
 def test_plain_words_are_not_quoted() -> None:

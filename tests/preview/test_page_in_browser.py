@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page
 
 from any2bokeh.cli import main
 
-from .conftest import HEIGHT, LEFT, NAME, RIGHT, WIDTH
+from .conftest import HEIGHT, LEFT, NAME, RIGHT, WIDTH, open_page
 
 pytestmark = pytest.mark.browser
 
@@ -153,6 +153,25 @@ def test_what_is_clicked_can_be_followed(page: Page) -> None:
     words = shlex.split(command(page))
     assert_point(words[words.index("--follow") + 1], 0.25, "0.291s")
     assert "--focus" not in words
+
+
+def test_a_focus_that_was_asked_for_is_shown_until_another_is_chosen(
+    browser: Browser, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    pull = ["--disparity", "track.mkv", "--focus", "0s:@0.25,0.5, 0.4s:0.75"]
+    few = ["--at", "0", "--at", "f11", "--focus-values", "2", "--k-values", "1"]
+    assert main(["preview", NAME, *pull, *few, "--html", "given.html", "-q"]) == 0
+    page = browser.new_page()
+    open_page(page, folder / "given.html")
+    assert page.locator("#focus-value").inner_text() == "0.250"
+    assert " --focus '0s:@0.25,0.5, 0.4s:0.75' --k 16 " in command(page)
+    go_to(page, 1)
+    assert page.locator("#focus-value").inner_text() == "0.750"
+    page.locator("#focus").fill("0.5")
+    assert " --focus 0.5 --k 16 " in command(page)
+    assert page.locator("input[value=hold]").is_checked()
+    page.close()
 
 
 def test_the_command_is_copied_and_a_shell_hands_it_to_the_program(page: Page, folder: Path) -> None:

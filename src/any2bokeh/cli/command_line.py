@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from any2bokeh.cli.options import OPTIONS
+from any2bokeh.focus_settings import MIDDLE, FocusSettings, Point
 from any2bokeh.values import TimePoint
 
 
@@ -19,14 +20,32 @@ def as_options(group: Any) -> list[str]:
         if field.name not in OPTIONS[type(group)]:
             options += as_options(value)
         elif value != getattr(plain, field.name):
-            # An option that stands in an annotation keeps its first name as its "default".
-            options += _option(OPTIONS[type(group)][field.name].default, value)
+            options += _option(_name(type(group), field.name), value)
     return options
+
+
+def focus_options(focus: FocusSettings) -> list[str]:
+    """Return the options that say where the focus is, where they say more than a number.
+
+    None for a focus track: it may hold K as well.
+    """
+    given = focus.follow or focus.focus_mask or focus.focus_at or focus.focus_disparity
+    if given in (None, MIDDLE) or isinstance(given, float):
+        return []
+    ways = ("focus_disparity", "focus_at", "follow", "focus_mask", "easing", "smoothing_s")
+    plain = {field.name: field.default for field in fields(focus)}
+    said = [name for name in ways if getattr(focus, name) != plain[name]]
+    return [word for name in said for word in _option(_name(FocusSettings, name), getattr(focus, name))]
 
 
 def quoted(words: list[str]) -> str:
     """Return words as a shell takes them; what cannot be typed is written as bash and zsh understand it."""
     return " ".join(shlex.quote(word) if word.isprintable() else _escaped(word) for word in words)
+
+
+def _name(group: type[Any], field_name: str) -> str:
+    # An option that stands in an annotation keeps its first name as its "default".
+    return str(OPTIONS[group][field_name].default)
 
 
 def _option(name: str, value: Any) -> list[str]:
@@ -39,7 +58,15 @@ def _option(name: str, value: Any) -> list[str]:
 def _text(value: Any) -> str:
     if isinstance(value, TimePoint):
         return f"f{value.frame}" if value.seconds is None else f"{_decimal(value.seconds)}s"
+    if isinstance(value, Point):
+        return f"{_text(value.x)},{_text(value.y)}" + (f"@{_text(value.at)}" if value.at else "")
+    if isinstance(value, tuple):
+        return ", ".join(f"{_text(key.at)}:{_key_text(key.value)}" for key in value)
     return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def _key_text(value: float | Point) -> str:
+    return f"@{_text(value)}" if isinstance(value, Point) else _text(value)
 
 
 def _decimal(seconds: Fraction) -> str:

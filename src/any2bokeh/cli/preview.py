@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from any2bokeh.cli.command_line import as_options, quoted
+from any2bokeh.cli.command_line import as_options, focus_options, quoted
 from any2bokeh.cli.errors import UsageError
 from any2bokeh.cli.jobs import check_targets, result_path
 from any2bokeh.cli.options import Json, Overwrite
@@ -82,17 +82,20 @@ def _check_suffix(target: Path, what: Literal["page", "picture"]) -> None:
 
 
 def _write_page(source: Path, target: Path, settings: PreviewSettings, overwrite: bool) -> None:
-    from any2bokeh.preview.page import PAGE_BYTES, CommandLine, write_page
+    from any2bokeh.preview.page import PAGE_BYTES, CommandLine, count_pictures, write_page
 
     check_target(target, overwrite=overwrite)  # before much is rendered
-    moments = len(settings.at) or settings.stills
-    pictures = moments * settings.focus_values * settings.blur_values
+    shown, pictures = count_pictures(source, settings)
     if not is_quiet():
         size = f"{PAGE_BYTES / 1e6:g} MB"
-        say(f"{source.name}: a page of {moments} moments in {pictures} renderings, at most {size}.")
+        say(f"{source.name}: a page of {shown} moments in {pictures} renderings, at most {size}.")
     name = f"./{source}" if str(source).startswith("-") else str(source)
     kept = (settings.depth, settings.focus.depth_of_field, settings.render, settings.time_range)
     options = [word for group in kept for word in as_options(group)]
-    command = CommandLine(before=quoted(["bokeh", "refocus", name]), after=quoted(options))
+    command = CommandLine(
+        before=quoted(["bokeh", "refocus", name]),
+        focus=quoted(focus_options(settings.focus)),
+        after=quoted(options),
+    )
     with show_frames(source.name) as on_progress:
         write_page(source, target, settings, command, on_progress, overwrite=overwrite)

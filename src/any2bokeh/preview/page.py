@@ -6,7 +6,7 @@ import html
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from importlib.resources import files
 from itertools import product
@@ -42,10 +42,20 @@ SCRIPTS = ("disparity.js", "pictures.js", "command.js", "show.js", "page.js")
 
 @dataclass(frozen=True, kw_only=True)
 class CommandLine:
-    """The command that the page completes: what stands before the focus and after it, quoted for a shell."""
+    """The command that the page completes, quoted for a shell: what stands before the focus and after it.
+
+    ``focus`` is what was said of the focus, where it is more than a number.
+    """
 
     before: str
+    focus: str
     after: str
+
+
+def count_pictures(source: Path, settings: PreviewSettings) -> tuple[int, int]:
+    """Return how many moments a page shows, and in how many renderings; raises as ``write_page``."""
+    shown = len(moments(probe_video(source), settings, settings.stills))
+    return shown, shown * settings.focus_values * settings.blur_values
 
 
 def write_page(
@@ -75,7 +85,7 @@ def write_page(
         **_about_the_focus(info, settings, found[len(found) // 2]),
         "focusValues": planes,
         "strengths": strengths,
-        "command": {"before": command.before, "after": command.after},
+        "command": asdict(command),
         "stills": _stills(found),
     }
     # The lens, whatever renders the clip: the page shows some dozens of small stills.
@@ -146,6 +156,7 @@ def _stills(found: list[Look]) -> list[dict[str, Any]]:
             "seconds": float(look.time_s),
             "moment": moment(look.time_s),
             "label": f"{float(look.time_s):.2f} s",
+            "focus": look.focus.focus_disparity,
             "original": as_text(pictures.first_that_fits(webps(look.frame.picture))),
             "disparity": as_text(
                 disparities.first_that_fits(pack(look.at_most(side).disparity) for side in DISPARITY_PX)

@@ -7,6 +7,7 @@ function goTo(still) {
 
 /** Set the focus at the moment that is shown, a key of the pull, or that of the whole clip. */
 function setFocus(value, point = null) {
+  if (state.mode === "given") chooseMode("hold");
   if (state.mode === "pull") {
     state.keys.set(state.still, { value, point });
   } else {
@@ -54,6 +55,11 @@ function stepFocus(event) {
   if (!sign) return;
   event.preventDefault();
   setFocus(Math.min(1, Math.max(0, Math.round((focusNow() + sign * (event.shiftKey ? 0.001 : 0.01)) * 1000) / 1000)));
+}
+
+function chooseMode(mode) {
+  document.querySelector(`#modes input[value="${mode}"]`).checked = true;
+  state.mode = mode;
 }
 
 function setMode(mode) {
@@ -140,6 +146,8 @@ function begin() {
   const shade = (share) => `rgb(${colors.slice(3 * Math.round(share * 255), 3 * Math.round(share * 255) + 3).join(" ")})`;
   const steps = [...Array(17).keys()].map((step) => shade(step / 16));
   $("focus").style.setProperty("--track", `linear-gradient(90deg, ${steps.join(", ")})`);
+  $("given").hidden = !data.command.focus;
+  if (data.command.focus) chooseMode("given");
   makeStrip();
   listen();
   show();

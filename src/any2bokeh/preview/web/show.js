@@ -24,6 +24,7 @@ function keysInOrder() {
 
 /** The focus at the moment that is shown. */
 function focusNow() {
+  if (state.mode === "given") return stills[state.still].focus;
   const keys = state.mode === "pull" ? keysInOrder() : [];
   return keys.length ? valueAt(keys, stills[state.still].seconds, data.easing) : state.focus;
 }
@@ -35,7 +36,8 @@ function pointHere() {
 }
 
 function commandLine() {
-  const focus = focusOptions({ ...state, keys: keysInOrder() }, data.easing);
+  const given = state.mode === "given" ? data.command.focus : "";
+  const focus = given || focusOptions({ ...state, keys: keysInOrder() }, data.easing);
   return [data.command.before, focus, `--k ${short(state.strength, 1)}`, data.command.after].filter(Boolean).join(" ");
 }
 
@@ -130,6 +132,7 @@ function show({ tint = false } = {}) {
 }
 
 function hint() {
+  if (state.mode === "given") return `As asked for: ${data.command.focus}`;
   if (state.mode === "pull") {
     if (state.keys.size === 0) return "Click what should be sharp at this moment; then go to another and click there.";
     return state.keys.size === 1 ? "Go to another moment and click what should be sharp there." : "The focus moves from key to key.";
