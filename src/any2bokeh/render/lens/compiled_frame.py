@@ -108,7 +108,9 @@ class CompiledFrame:
         in_bands(self.run, step, self.height)
         self.linear[:, rows, columns] = background
         first = np.searchsorted(rows, np.arange(self.height + 1))
-        return self.placed(Sparse(1, -np.inf, first, columns, front, share, near, np.empty_like(near)))
+        return self.placed(
+            Sparse(1, -np.inf, first, columns, front, share, near, *np.empty((2, total), np.float32))
+        )
 
     def find_hidden(self, reach_px: float) -> Sparse:
         """What lies just behind the pixels near edges."""
@@ -130,7 +132,7 @@ class CompiledFrame:
             found = grown
         parts, total = _parts(counts), sum(counts)
         columns, colours = np.empty(total, np.int64), np.empty((3, total), np.float32)
-        depths, position = np.empty((2, total), np.float32)
+        depths, position, visible = np.empty((3, total), np.float32)
 
         def step(top: int, bottom: int) -> None:
             own = parts[top // BAND_ROWS]
@@ -139,11 +141,13 @@ class CompiledFrame:
         in_bands(self.run, step, len(coc))
         first = np.concatenate([[0], np.cumsum(np.count_nonzero(found[4], axis=1))])
         coverage = np.ones_like(depths)
-        return self.placed(Sparse(stride, EDGE_STEP_PX, first, columns, colours, coverage, depths, position))
+        return self.placed(
+            Sparse(stride, EDGE_STEP_PX, first, columns, colours, coverage, depths, position, visible)
+        )
 
     def placed(self, surface: Sparse) -> Sparse:
-        """``surface`` with its ``position`` filled; its layers are marked as present."""
-        place_list(surface, self.stack.radius_px, self.ground.is_present)
+        """``surface`` with ``position`` and ``visible`` filled; its layers are marked as present."""
+        place_list(surface, self.stack.radius_px, self.ground)
         return surface
 
     def _continue_border(self) -> None:

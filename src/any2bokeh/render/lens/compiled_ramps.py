@@ -65,24 +65,34 @@ def _nearer_end(coc: Floats, y: int, x: int) -> np.float32:
 @compiled
 def _is_on_ramp(coc: Floats, y: int, x: int, least_rise: np.float32) -> bool:
     """Whether a pixel lies within three steady steps along an axis that rise enough, and go no farther."""
-    values = np.empty(5, np.float32)
+    own = coc[y, x]
     for axis in range(len(DOWN)):
-        for place in range(5):
-            values[place] = _at(coc, y + (place - 2) * DOWN[axis], x + (place - 2) * ACROSS[axis])
-        for first in range(2):  # the pixel is the third or the second of the four
-            rise = values[first + 3] - values[first]
-            sign = np.float32(1 if rise > 0 else -1)
-            smallest, largest = np.float32(np.inf), np.float32(0)
-            for step in range(first, first + 3):
-                size = sign * (values[step + 1] - values[step])
-                smallest, largest = min(smallest, size), max(largest, size)
-            if smallest <= 0 or smallest < np.float32(STEADY) * largest or abs(rise) < least_rise:
+        down, across = DOWN[axis], ACROSS[axis]
+        previous, following = _at(coc, y - down, x - across), _at(coc, y + down, x + across)
+        if (following - own) * (own - previous) <= 0:
+            continue
+        first, last = _at(coc, y - 2 * down, x - 2 * across), _at(coc, y + 2 * down, x + 2 * across)
+        as_third = _steady_rise(previous - first, own - previous, following - own)
+        as_second = _steady_rise(own - previous, following - own, last - following)
+        for rise in (as_third, as_second):
+            if abs(rise) < least_rise:
                 continue
-            before = _at(coc, y - BEYOND_PX * DOWN[axis], x - BEYOND_PX * ACROSS[axis])
-            after = _at(coc, y + BEYOND_PX * DOWN[axis], x + BEYOND_PX * ACROSS[axis])
-            if abs(rise) >= max((values[0] - before) * sign, (after - values[4]) * sign):
+            before = _at(coc, y - BEYOND_PX * down, x - BEYOND_PX * across)
+            after = _at(coc, y + BEYOND_PX * down, x + BEYOND_PX * across)
+            sign = np.float32(1 if rise > 0 else -1)
+            if abs(rise) >= max((first - before) * sign, (after - last) * sign):
                 return True
     return False
+
+
+@compiled
+def _steady_rise(first: np.float32, second: np.float32, third: np.float32) -> np.float32:
+    """The sum of three steps in one direction none of which is much smaller than the others, else 0."""
+    smallest = min(min(abs(first), abs(second)), abs(third))
+    largest = max(max(abs(first), abs(second)), abs(third))
+    is_one_way = (first > 0) == (second > 0) and (second > 0) == (third > 0)
+    is_steady = is_one_way and smallest > 0 and smallest >= np.float32(STEADY) * largest
+    return first + second + third if is_steady else np.float32(0)
 
 
 @compiled

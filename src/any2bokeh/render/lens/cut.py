@@ -58,8 +58,8 @@ def cut_layer(surfaces: Surfaces, grid: Grid, cells: Cells, line: Floats) -> Non
                 _cut_row(ground, grid, y, start[row], stop[row], out)
             else:
                 _add_row(ground, grid, y, (left, right), line, out)
-            _add_sparse(surfaces.fringe, ground.coc, grid, y, (left, right), out)
-            _add_sparse(surfaces.hidden, ground.coc, grid, y, (left, right), out)
+        _add_sparse(surfaces.fringe, ground.coc, grid, top, (left, right), out)
+        _add_sparse(surfaces.hidden, ground.coc, grid, top, (left, right), out)
         if cell > 1:
             out *= np.float32(1 / (cell * cell))
 
@@ -155,38 +155,64 @@ def _pool(values: Floats, cell: int, out: Floats) -> None:
 
 
 @compiled
-def _add_sparse(surface: Sparse, coc: Floats, grid: Grid, y: int, span: Span, out: Floats) -> None:
-    """Add to a row of cells what a sparse surface has on the layer in row ``y`` of the frame.
+def _add_sparse(surface: Sparse, coc: Floats, grid: Grid, top: int, span: Span, out: Floats) -> None:
+    """Add to a row of cells, from row ``top`` of the frame on, what a sparse surface has on the layer.
 
     ``span`` is the columns of the frame to look at. ``coc H W`` is the frame's: the surface is behind it.
     """
-    height, width = coc.shape
-    stride, columns, (left, right) = surface.stride, len(out) // 4, span
-    y = min(max(y, 0), height - 1)
-    first, last = surface.first[y // stride], surface.first[y // stride + 1]
-    lowest = max(left, 0) // stride
-    while first < last:  # the first entry in reach
-        middle = (first + last) // 2
-        if surface.column[middle] < lowest:
+    height, stride, y = coc.shape[0], surface.stride, top
+    while y < top + grid.cell:
+        row = min(max(y, 0), height - 1)
+        is_whole = grid.cell % stride == 0 and 0 <= y < height  # cells hold whole squares of the grid
+        first, end = surface.first[row // stride], surface.first[row // stride + 1]
+        for entry in range(_first_from(surface.column, first, end, max(span[0], 0) // stride), end):
+            if surface.column[entry] * stride >= span[1]:
+                break
+            distance = abs(surface.position[entry] - np.float32(grid.layer))
+            share = (np.float32(1) - distance) * surface.coverage[entry]
+            if share <= 0 or surface.visible[entry] == 0:
+                continue
+            if is_whole and 0 < surface.column[entry] * stride < coc.shape[1] - stride:
+                at = (surface.column[entry] * stride - grid.left) // grid.cell
+                _add_light(surface, entry, share * surface.visible[entry], at, out)
+            else:
+                for line in range(y, y + stride if is_whole else y + 1):
+                    _add_pixels(surface, coc[min(max(line, 0), height - 1)], grid, entry, share, span, out)
+        y += stride if is_whole else 1
+
+
+@compiled
+def _first_from(columns: Integers, first: int, end: int, lowest: int) -> int:
+    """The first of some entries, from ``first`` up to ``end``, whose column is ``lowest`` at least."""
+    while first < end:
+        middle = (first + end) // 2
+        if columns[middle] < lowest:
             first = middle + 1
         else:
-            last = middle
-    for entry in range(first, surface.first[y // stride + 1]):
-        column = surface.column[entry] * stride
-        if column >= right:
-            break
-        distance = abs(surface.position[entry] - np.float32(grid.layer))
-        share = (np.float32(1) - distance) * surface.coverage[entry]
-        if share <= 0:
+            end = middle
+    return first
+
+
+@compiled
+def _add_pixels(
+    surface: Sparse, coc: Floats, grid: Grid, entry: int, share: np.float32, span: Span, out: Floats
+) -> None:
+    """Add an entry's pixels in one row of the frame, whose CoC is ``coc``, where it is behind the picture."""
+    width, column = len(coc), surface.column[entry] * surface.stride
+    for x in range(column, min(column + surface.stride, width)):
+        if surface.coc[entry] - surface.behind_px < coc[x]:
             continue
-        for x in range(column, min(column + stride, width)):
-            if surface.coc[entry] < coc[y, x] + surface.behind_px:
-                continue
-            start = left if x == 0 else max(x, left)
-            stop = right if x == width - 1 else min(x + 1, right)
-            for pixel in range(start, stop):
-                at = (pixel - grid.left) // grid.cell
-                out[at] += share * surface.light[0, entry]
-                out[columns + at] += share * surface.light[1, entry]
-                out[2 * columns + at] += share * surface.light[2, entry]
-                out[3 * columns + at] += share
+        start = span[0] if x == 0 else max(x, span[0])
+        stop = span[1] if x == width - 1 else min(x + 1, span[1])
+        for pixel in range(start, stop):
+            _add_light(surface, entry, share, (pixel - grid.left) // grid.cell, out)
+
+
+@compiled
+def _add_light(surface: Sparse, entry: int, share: np.float32, at: int, out: Floats) -> None:
+    """Add an entry's light times ``share``, and ``share``, to a cell."""
+    columns = len(out) // 4
+    out[at] += share * surface.light[0, entry]
+    out[columns + at] += share * surface.light[1, entry]
+    out[2 * columns + at] += share * surface.light[2, entry]
+    out[3 * columns + at] += share

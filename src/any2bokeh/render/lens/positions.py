@@ -11,7 +11,8 @@ Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 Number = np.float32
 
-REGULAR_PX = 4 * LARGEST_RADIUS  # up to here layers are 1 px apart
+CLOSE_PX = 2.0 * LARGEST_RADIUS  # up to here layers are 1 px apart,
+REGULAR_PX = 2 * CLOSE_PX  # and up to here 2 px
 
 
 @compiled
@@ -25,9 +26,13 @@ def place_rows(ground: Ground, radii: Floats, top: int, bottom: int) -> None:
     for y in range(top, bottom):
         out = position[y + margin, margin : margin + width]
         own, present = coc[y], ground.is_present[y // BLOCK]
-        is_regular = True  # between layers 1 px apart
+        is_regular = True
         for x in range(width):
-            out[x] = own[x] + np.float32(in_focus)
+            size = abs(own[x])
+            steps = min(size, np.float32(CLOSE_PX)) + np.float32(0.5) * max(
+                size - np.float32(CLOSE_PX), np.float32(0)
+            )
+            out[x] = np.float32(in_focus) + (steps if own[x] > 0 else -steps)
             is_regular &= abs(own[x]) < np.float32(REGULAR_PX)
         for x in range(width):
             if not is_regular or abs(own[x]) <= 1 or abs(out[x] - np.rint(out[x])) < np.float32(ROUNDING):
@@ -42,22 +47,40 @@ def place_rows(ground: Ground, radii: Floats, top: int, bottom: int) -> None:
 
 
 @compiled
-def place_list(surface: Sparse, radii: Floats, is_present: Flags) -> None:
-    """Fill ``surface.position``, and mark the layers in ``is_present``; ``radii`` as for ``place_rows``."""
-    in_focus = int(np.searchsorted(radii, np.float32(0)))
+def place_list(surface: Sparse, radii: Floats, ground: Ground) -> None:
+    """Fill ``position`` and ``visible`` of a surface, and mark its layers in ``ground.is_present``.
+
+    ``radii`` as for ``place_rows``.
+    """
+    in_focus, is_present = int(np.searchsorted(radii, np.float32(0))), ground.is_present
     blocks_down, blocks_across = is_present.shape[:2]
     stride = surface.stride
     for y in range(len(surface.first) - 1):
         for entry in range(surface.first[y], surface.first[y + 1]):
             place = _place(surface.coc[entry], radii, in_focus)
-            surface.position[entry] = place
-            low = int(place)
             top, left = y * stride, surface.column[entry] * stride
+            surface.position[entry] = place
+            surface.visible[entry] = _visible(
+                ground.coc, surface.coc[entry] - surface.behind_px, top, left, stride
+            )
+            if surface.visible[entry] == 0:
+                continue
+            low = int(place)
             for row in range(top // BLOCK, min((top + stride - 1) // BLOCK + 1, blocks_down)):
                 for across in range(left // BLOCK, min((left + stride - 1) // BLOCK + 1, blocks_across)):
                     is_present[row, across, low] = True
                     if place > low:
                         is_present[row, across, low + 1] = True
+
+
+@compiled
+def _visible(coc: Floats, limit: Number, top: int, left: int, side: int) -> int:
+    """How many pixels of a square of the frame are no farther than ``limit``."""
+    count = 0
+    for y in range(top, min(top + side, coc.shape[0])):
+        for x in range(left, min(left + side, coc.shape[1])):
+            count += coc[y, x] <= limit
+    return count
 
 
 @compiled

@@ -34,7 +34,8 @@ class Sparse(NamedTuple):
 
     Row y of the grid has entries ``first[y]`` to ``first[y + 1]``. An entry is seen where it lies
     ``behind_px`` behind the picture. ``light`` is ``3 P``; ``column`` (of the grid), ``coverage`` (0..1),
-    ``coc`` [px] and ``position`` (between the layers) are ``P``.
+    ``coc`` [px], ``position`` (between the layers) and ``visible`` (in how many of its pixels it is seen, of
+    ``stride`` squared) are ``P``.
     """
 
     stride: int
@@ -45,6 +46,7 @@ class Sparse(NamedTuple):
     coverage: Floats
     coc: Floats
     position: Floats
+    visible: Floats
 
     @property
     def row(self) -> Integers:
