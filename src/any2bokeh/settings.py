@@ -1,7 +1,7 @@
 """What the user can choose: one frozen dataclass per step, each checks itself."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +23,10 @@ KPrecision = Literal["float32", "float16_exponents", "float16"]
 DEPTH_SIZE = Range("Depth size", "a number of pixels", 56, 2048)
 DEPTH_EVERY = Range("Depth every", "a number of frames", 1, 48)
 BLADES = Range("Blades", "a number of sides", 3, 16)
+ROUNDNESS = Range("Roundness", "a share", 0, 1)
 ROTATION_DEG = Range("Rotation", "an angle in degrees", -360, 360)
+CATS_EYE = Range("Cat's eye", "a share of the radius", 0, 1)
+ANAMORPHIC = Range("Anamorphic", "a ratio of height to width", 1, 3)
 HIGHLIGHTS = Range("Highlights", "a multiple of white", 0, 20)
 HIGHLIGHT_THRESHOLD = Range("Highlight threshold", "a code value", 0, 1)
 STILLS = Range("Stills", "a number of moments", 1, 48)
@@ -66,14 +69,20 @@ class DepthSettings:
 class LensSettings:
     """The aperture's shape and what happens to clipped lights.
 
-    ``rotation_deg`` turns the polygon counter-clockwise on the display. ``highlights`` is how many
+    The polygon's blades are straight at ``roundness`` 0 and parts of one circle at 1; ``rotation_deg`` turns
+    it counter-clockwise on the display. In the corners of the frame ``cats_eye`` displaces the rim that cuts
+    the aperture off, in radii; the light of a point stays the same. ``anamorphic`` is the height of the
+    aperture over its width. ``highlights`` is how many
     times brighter than white a pixel above ``highlight_threshold`` (code value 0..1) may become, minus one.
     ``quality`` "best" also looks into the frames around for what things hide in one frame.
     """
 
     aperture: ApertureShape = "disc"
     blades: int = 6
+    roundness: float = 0.0
     rotation_deg: float = 0.0
+    cats_eye: float = 0.0
+    anamorphic: float = 1.0
     highlights: float = 0.0
     highlight_threshold: float = 0.95
     quality: LensQuality = "standard"
@@ -82,7 +91,10 @@ class LensSettings:
         check_choice("Aperture", self.aperture, ApertureShape)
         check_choice("Quality", self.quality, LensQuality)
         BLADES.check(self.blades)
+        ROUNDNESS.check(self.roundness)
         ROTATION_DEG.check(self.rotation_deg)
+        CATS_EYE.check(self.cats_eye)
+        ANAMORPHIC.check(self.anamorphic)
         HIGHLIGHTS.check(self.highlights)
         HIGHLIGHT_THRESHOLD.check(self.highlight_threshold)
 
@@ -156,6 +168,15 @@ class RenderSettings:
         check_choice("Renderer", self.renderer, RendererName)
         check_choice("Device", self.device, DeviceName)
         check_choice("Dtype", self.dtype, DtypeName)
+        check_look(self.renderer, self.lens)
+
+
+def check_look(renderer: str, lens: LensSettings) -> None:
+    """Raise ``SettingsError`` where a renderer other than the lens is asked for what only the lens draws."""
+    asked = [field.name for field in fields(lens) if getattr(lens, field.name) != field.default]
+    if asked and renderer not in ("auto", "lens"):
+        names = ", ".join(name.removesuffix("_deg").replace("_", " ") for name in asked)
+        raise SettingsError(f"Only the lens can be told {names}, {renderer} cannot.", hint="--renderer lens")
 
 
 @dataclass(frozen=True, kw_only=True)

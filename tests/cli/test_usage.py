@@ -48,6 +48,7 @@ Bokeh = Callable[..., Any]
         ),
         (["--focus", "0.5", "--k", "8", "--aperture", "hexagon"], "'--aperture': 'hexagon' is not one of"),
         (["--focus", "0.5", "--k", "8", "--blades", "6"], "--blades needs --aperture polygon"),
+        (["--focus", "0.5", "--k", "8", "--roundness", "1"], "--roundness needs --aperture polygon"),
         (["--focus", "0.5", "--k", "8", "--rotation", "0"], "--rotation needs --aperture polygon"),
         (["--focus", "0.5", "--k", "8", "--start", "2", "--end", "1"], "The end, 1 s, must be after"),
         (["--focus", "0.5", "--k", "8", "--start", "f2", "--end", "f2"], "must be after the start, frame 2."),

@@ -91,6 +91,8 @@ def test_both_draw_the_same_at_every_focus(focus: float) -> None:
     [
         LensSettings(aperture="polygon", blades=3),
         LensSettings(aperture="polygon", blades=5, rotation_deg=17),
+        LensSettings(aperture="polygon", blades=6, roundness=0.4, rotation_deg=11, cats_eye=0.7),
+        LensSettings(anamorphic=2, cats_eye=1),
         LensSettings(highlights=3, highlight_threshold=0.9),
     ],
 )

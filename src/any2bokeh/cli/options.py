@@ -126,8 +126,23 @@ OPTIONS: dict[object, dict[str, Any]] = {
     settings.LensSettings: {
         "aperture": option("--aperture", help="Shape of a point of light out of focus."),
         "blades": option("--blades", help="Sides of the polygon.", accepted=settings.BLADES, kind=int),
+        "roundness": option(
+            "--roundness",
+            help="How round the sides of the polygon are: 0 is straight, 1 is a disc.",
+            accepted=settings.ROUNDNESS,
+        ),
         "rotation_deg": option(
             "--rotation", help="Turn of the polygon, counter-clockwise.", accepted=settings.ROTATION_DEG
+        ),
+        "cats_eye": option(
+            "--cats-eye",
+            help="How much the rim of the lens cuts discs off towards the corners; they stay as bright.",
+            accepted=settings.CATS_EYE,
+        ),
+        "anamorphic": option(
+            "--anamorphic",
+            help="Ovals instead of discs, as of an anamorphic lens; 2 is twice as tall as wide.",
+            accepted=settings.ANAMORPHIC,
         ),
         "highlights": option(
             "--highlights",
@@ -286,6 +301,7 @@ def _check_needs(context: typer.Context, values: dict[str, Any]) -> None:
     has_corners = values.get("aperture") != "disc"
     needs = (
         ("blades", "--blades", polygon, has_corners),
+        ("roundness", "--roundness", polygon, has_corners),
         ("rotation_deg", "--rotation", polygon, has_corners),
         ("focal_length_mm", "--focal-length", "--f-stop: K needs no lens", values.get("f_stop")),
         ("smoothing_s", "--focus-smoothing", "--follow or --focus-mask", is_moving),

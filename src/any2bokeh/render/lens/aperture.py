@@ -1,4 +1,8 @@
-"""The aperture's image: what a point of light becomes when it is out of focus."""
+"""The aperture's image: what a point of light becomes when it is out of focus.
+
+An aperture is what several circles have in common: one for a disc, one for each blade of an iris, and one
+for the rim of the lens where that cuts the aperture off. So every line across it is one piece.
+"""
 
 import math
 from functools import lru_cache
@@ -9,30 +13,95 @@ from torch import Tensor
 from any2bokeh.settings import LensSettings
 
 NARROW = 5  # pixels: a narrower image keeps its exact ends
-SUBSAMPLES = 32  # per pixel and axis: coverage is right to about 1/1000
+SUBROWS = 32  # lines across each row of pixels: coverage is right to about 1/1000
+STRAIGHT = 1e-4  # roundness of a blade that is drawn as a straight one: off by 1/10,000 of the radius
+
+Circle = tuple[float, float, float]  # centre to the right and down, and radius, in radii of the disc
+Offset = tuple[float, float]  # to the right and down, in radii of the disc
 
 
-@lru_cache(maxsize=1024)
 def aperture_kernel(radius_x_px: float, radius_y_px: float, settings: LensSettings) -> Tensor:
-    """The aperture's image as area coverage of pixels, summing to 1: ``kh kw`` float32, odd sizes.
+    """The aperture's image in the middle of the frame: ``kh kw``, as ``aperture_kernels``."""
+    return aperture_kernels(radius_x_px, radius_y_px, settings, ((0.0, 0.0),))[0]
 
-    The radii are those of the circumscribed ellipse, in pixels along x and y: they differ where
-    pixels are not square. A polygon has the area of the disc of that radius, so that shapes gather
-    the same light. A radius below 0.01 pixel is a single 1.
+
+@lru_cache(maxsize=64)
+def aperture_kernels(
+    radius_x_px: float, radius_y_px: float, settings: LensSettings, offsets: tuple[Offset, ...]
+) -> Tensor:
+    """The aperture's images as area coverage of pixels, each summing to 1: ``Z kh kw`` float32, odd sizes.
+
+    In each, the lens's rim is displaced against the aperture by one of Z ``offsets`` and cuts it off; each of
+    them moves by half of that, so that what is left stays in the middle. The radii are
+    those of the disc, in pixels along x and y: they differ where pixels are not square. A polygon or an oval
+    has the area of the disc of that radius, so that shapes gather the same light. Where the disc's radius
+    is below 0.01 pixel, the image is a single 1.
     """
-    half_x, half_y = math.ceil(radius_x_px - 0.5), math.ceil(radius_y_px - 0.5)
-    if settings.aperture == "polygon":
-        reach = _polygon_reach(settings.blades)
-        half_x, half_y = math.ceil(radius_x_px * reach - 0.5), math.ceil(radius_y_px * reach - 0.5)
     if max(radius_x_px, radius_y_px) < 0.01:
-        return torch.ones(1, 1)
-    x = _subsamples(half_x) / max(radius_x_px, 1e-6)
-    y = _subsamples(half_y)[:, None] / max(radius_y_px, 1e-6)
-    inside = _inside(x, y, settings).float()
-    coverage = torch.nn.functional.avg_pool2d(inside[None, None], SUBSAMPLES)[0, 0]
-    if coverage.shape[1] > NARROW:
-        coverage = _with_short_ends(_with_short_ends(coverage).flip(1)).flip(1)
-    return coverage / coverage.sum()
+        return torch.ones(len(offsets), 1, 1)
+    squeeze = math.sqrt(settings.anamorphic)
+    radius_x_px, radius_y_px = max(radius_x_px / squeeze, 1e-6), max(radius_y_px * squeeze, 1e-6)
+    reach = corner_reach(settings)
+    half_x, half_y = math.ceil(radius_x_px * reach - 0.5), math.ceil(radius_y_px * reach - 0.5)
+    y = (torch.arange((2 * half_y + 1) * SUBROWS, dtype=torch.float64) + 0.5) / SUBROWS - (half_y + 0.5)
+    low, high = (end * radius_x_px for end in _ends(y / radius_y_px, settings, offsets))  # Z lines
+    left = torch.arange(-half_x, half_x + 1, dtype=torch.float64) - 0.5
+    covered = torch.minimum(high[..., None], left + 1) - torch.maximum(low[..., None], left)
+    coverage = covered.clamp(0, 1).reshape(len(offsets), -1, SUBROWS, len(left)).mean(2).float()  # Z kh kw
+    if coverage.shape[2] > NARROW:
+        coverage = _with_short_ends(_with_short_ends(coverage).flip(2)).flip(2)
+    return coverage / coverage.sum((1, 2), keepdim=True)
+
+
+def corner_reach(settings: LensSettings) -> float:
+    """Radius of the circle around the aperture, in radii of the disc of its area, before it is squeezed."""
+    if settings.aperture == "disc":
+        return 1.0
+    angle = math.pi / settings.blades
+    blade_radius = 1 / max(settings.roundness, STRAIGHT)  # of a polygon of radius 1
+    half_side = math.sin(angle)
+    beyond_side = blade_radius**2 * math.asin(half_side / blade_radius) - half_side * math.sqrt(
+        blade_radius**2 - half_side**2
+    )
+    area = settings.blades * (math.sin(2 * angle) / 2 + beyond_side)
+    return math.sqrt(math.pi / area)
+
+
+def widest_reach(settings: LensSettings) -> float:
+    """How far the aperture reaches along its longer axis, in radii of the disc of its area."""
+    return corner_reach(settings) * math.sqrt(settings.anamorphic)
+
+
+def _circles(settings: LensSettings) -> list[Circle]:
+    """The circles that the aperture has in common, without the lens's rim."""
+    reach = corner_reach(settings)
+    if settings.aperture == "disc":
+        return [(0.0, 0.0, reach)]
+    angle, radius = math.pi / settings.blades, reach / max(settings.roundness, STRAIGHT)
+    beyond = math.sqrt(radius**2 - (reach * math.sin(angle)) ** 2) - reach * math.cos(angle)
+    circles = []
+    for blade in range(settings.blades):
+        normal = math.radians(settings.rotation_deg) + angle * (2 * blade + 1)
+        circles.append((-beyond * math.cos(normal), beyond * math.sin(normal), radius))  # y points down
+    return circles
+
+
+def _ends(y: Tensor, settings: LensSettings, offsets: tuple[Offset, ...]) -> tuple[Tensor, Tensor]:
+    """Where lines across the aperture at ``y`` begin and end: ``Z len(y)`` each, in radii of the disc.
+
+    A line that misses it ends before it begins.
+    """
+    halves = torch.tensor(offsets, dtype=torch.float64)[:, :, None] / 2  # Z 2 1
+    move_x, move_y = halves[:, 0], halves[:, 1]
+    low = torch.full((len(offsets), len(y)), -math.inf, dtype=torch.float64)
+    high = -low
+    circles = [(x - move_x, down - move_y, radius) for x, down, radius in _circles(settings)]
+    for centre_x, centre_y, radius in [*circles, (move_x, move_y, corner_reach(settings))]:
+        square = radius**2 - (y - centre_y) ** 2
+        half = square.clamp(min=0).sqrt()
+        low = torch.where(square >= 0, torch.maximum(low, centre_x - half), math.inf)
+        high = torch.where(square >= 0, torch.minimum(high, centre_x + half), -math.inf)
+    return low, high
 
 
 def _with_short_ends(coverage: Tensor) -> Tensor:
@@ -40,32 +109,9 @@ def _with_short_ends(coverage: Tensor) -> Tensor:
 
     A row is then a box but for the flat ends of the shape, which a running sum blurs by in four steps.
     """
-    first = (coverage > 0).int().argmax(1, keepdim=True)
-    outer, inner = coverage.gather(1, first), coverage.gather(1, first + 1)
-    is_short = coverage.gather(1, first + 2) == 1
+    first = (coverage > 0).int().argmax(2, keepdim=True).clamp(max=coverage.shape[2] - 3)
+    outer, inner = coverage.gather(2, first), coverage.gather(2, first + 1)
+    is_short = coverage.gather(2, first + 2) == 1
     total = torch.where(is_short, outer + inner, inner)
-    result = coverage.scatter(1, first + 1, total.clamp(max=1))
-    return result.scatter(1, first, torch.where(is_short, (total - 1).clamp(min=0), outer))
-
-
-def _polygon_reach(blades: int) -> float:
-    """Circumscribed radius of the regular polygon whose area is that of the unit disc."""
-    return math.sqrt(2 * math.pi / (blades * math.sin(2 * math.pi / blades)))
-
-
-def _subsamples(half: int) -> Tensor:
-    """Positions of subsamples over pixels ``-half..half``, in pixels from the middle of the central one."""
-    count = (2 * half + 1) * SUBSAMPLES
-    return (torch.arange(count, dtype=torch.float64) + 0.5) / SUBSAMPLES - (half + 0.5)
-
-
-def _inside(x: Tensor, y: Tensor, settings: LensSettings) -> Tensor:
-    """Whether points (x right, y down, in units of the disc's radius) lie inside the aperture."""
-    if settings.aperture == "disc":
-        return x * x + y * y <= 1
-    inradius = _polygon_reach(settings.blades) * math.cos(math.pi / settings.blades)
-    inside = (x + y).isfinite()
-    for blade in range(settings.blades):
-        normal = math.radians(settings.rotation_deg) + 2 * math.pi * (blade + 0.5) / settings.blades
-        inside &= x * math.cos(normal) - y * math.sin(normal) <= inradius  # y points down
-    return inside
+    result = coverage.scatter(2, first + 1, total.clamp(max=1))
+    return result.scatter(2, first, torch.where(is_short, (total - 1).clamp(min=0), outer))

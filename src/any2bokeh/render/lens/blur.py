@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2bokeh.jit import compiled
-from any2bokeh.render.lens.cut import Cells, Span
+from any2bokeh.render.lens.cut import Cells, Grid, Span
 from any2bokeh.render.lens.stack import Stack
 
 Floats = NDArray[np.float32]
@@ -19,14 +19,14 @@ NEARLY_ALL = 0.75  # of a row's columns: then its four channels are blurred in o
 
 
 @compiled
-def blur_rows(cells: Cells, stack: Stack, layer: int, is_open: Flags, line: Floats, blurred: Floats) -> None:
+def blur_rows(cells: Cells, stack: Stack, grid: Grid, is_open: Flags, line: Floats, blurred: Floats) -> None:
     """Fill ``blurred`` with ``cells`` blurred by the layer's aperture; these are not needed afterwards.
 
-    Both have rows of equal length, but ``blurred`` only those without what is around the tile. Of a full-size
-    layer only rows that are open (``is_open``) are filled. ``start`` and ``stop`` of each row become those of
-    the blurred one. ``line`` is working memory for a row.
+    ``grid`` is that of ``cells``. Both have rows of equal length, but ``blurred`` only those without what is
+    around the tile. Of a full-size layer only rows that are open (``is_open``) are filled. ``start`` and
+    ``stop`` of each row become those of the blurred one. ``line`` is working memory for a row.
     """
-    start, stop = cells.start, cells.stop
+    layer, start, stop = grid.layer, cells.start, cells.stop
     if stack.is_summed[layer]:
         _sum_rows(cells)
     columns = cells.values.shape[1] // 4
@@ -46,43 +46,62 @@ def blur_rows(cells: Cells, stack: Stack, layer: int, is_open: Flags, line: Floa
         if left < right:
             if right - left > NEARLY_ALL * columns:
                 left, right = 0, columns - 1 - reach
-            _blur_row(cells, stack, layer, row, (left, right), line, out)
+            _blur_row(cells, stack, grid, row, (left, right), line, out)
         start[row], stop[row] = left, right  # not needed any more: rows below reach down, not up
 
 
 @compiled
 def _blur_row(
-    cells: Cells, stack: Stack, layer: int, row: int, span: Span, line: Floats, out: Floats
+    cells: Cells, stack: Stack, grid: Grid, row: int, span: Span, line: Floats, out: Floats
 ) -> None:
     """Fill the columns ``span`` of a blurred row, and others if ``span`` begins with 0."""
-    columns, (left, right) = len(out) // 4, span
+    columns, (left, right), layer = len(out) // 4, span, grid.layer
+    across = stack.zones_across[layer]
+    y = grid.top + (row + stack.half_rows[layer]) * grid.cell
+    down = min(max(y, 0) // stack.zone_px[layer], stack.zones_down[layer] - 1)
+    kernel = stack.first_kernel[layer] + down * across
+    if across == 1 and left == 0:  # as one, where almost all count: what is between channels is not read
+        _blur_part(cells, stack, kernel, row, (0, 3 * columns + right), line, out)
+        return
+    while left < right:
+        x = grid.left + (left + stack.half_columns[layer]) * grid.cell
+        zone = min(max(x, 0) // stack.zone_px[layer], across - 1)
+        end = right
+        if zone < across - 1:
+            end = ((zone + 1) * stack.zone_px[layer] - grid.left) // grid.cell - stack.half_columns[layer]
+        end = min(end, right)
+        for channel in range(4):
+            part = channel * columns + left, channel * columns + end
+            _blur_part(cells, stack, kernel + zone, row, part, line, out)
+        left = end
+
+
+@compiled
+def _blur_part(
+    cells: Cells, stack: Stack, kernel: int, row: int, part: Span, line: Floats, out: Floats
+) -> None:
+    """Fill ``part`` of the elements of a blurred row, by one image of the aperture."""
+    columns = len(out) // 4
     values, start, stop = cells.values, cells.start, cells.stop
-    for channel in range(4):  # as one, where almost all columns count: what is between channels is not read
-        if left > 0:
-            own = slice(channel * columns + left, channel * columns + right)
-            source_slice = slice(channel * columns + left, (channel + 1) * columns)
+    source_slice = slice(part[0], len(out) if part[0] == 0 else (part[0] // columns + 1) * columns)
+    target = out[part[0] : part[1]]
+    target[:] = 0.0
+    for group in range(stack.first_group[kernel], stack.first_group[kernel + 1]):
+        upper, lower = row + stack.upper[group], row + stack.lower[group]
+        is_single = stack.lower[group] < 0 or start[lower] >= stop[lower]
+        if start[upper] >= stop[upper]:
+            if is_single:
+                continue
+            source = values[lower, source_slice]
+        elif is_single:
+            source = values[upper, source_slice]
         else:
-            own, source_slice = slice(0, 3 * columns + right), slice(0, 4 * columns)
-        target = out[own]
-        target[:] = 0.0
-        for group in range(stack.first_group[layer], stack.first_group[layer + 1]):
-            upper, lower = row + stack.upper[group], row + stack.lower[group]
-            is_single = stack.lower[group] < 0 or start[lower] >= stop[lower]
-            if start[upper] >= stop[upper]:
-                if is_single:
-                    continue
-                source = values[lower, source_slice]
-            elif is_single:
-                source = values[upper, source_slice]
-            else:
-                first, second = values[upper, source_slice], values[lower, source_slice]
-                source = line[: len(first)]
-                for i in range(len(first)):
-                    source[i] = first[i] + second[i]
-            first_tap, end = stack.first_tap[group], stack.first_tap[group + 1]
-            _add_taps(source, stack.offset[first_tap:end], stack.weight[first_tap:end], target)
-        if left == 0:
-            break
+            first, second = values[upper, source_slice], values[lower, source_slice]
+            source = line[: len(first)]
+            for i in range(len(first)):
+                source[i] = first[i] + second[i]
+        first_tap, end = stack.first_tap[group], stack.first_tap[group + 1]
+        _add_taps(source, stack.offset[first_tap:end], stack.weight[first_tap:end], target)
 
 
 @compiled

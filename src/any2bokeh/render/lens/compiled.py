@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
+from any2bokeh.render.lens.aperture import widest_reach
 from any2bokeh.render.lens.compiled_frame import CompiledFrame, in_bands
 from any2bokeh.render.lens.compiled_light import code_table, linear_table
 from any2bokeh.render.lens.compiled_ramps import mark_ramps, snap_rows
 from any2bokeh.render.lens.layers import IN_FOCUS_PX, Layer, plan_layers
 from any2bokeh.render.lens.neighbours import Neighbour, recall_points
-from any2bokeh.render.lens.reference import HIDDEN_REACH, LensRenderer, layer_kernel
+from any2bokeh.render.lens.reference import HIDDEN_REACH, LensRenderer
 from any2bokeh.render.lens.stack import Stack, make_stack
 from any2bokeh.render.lens.window import View
+from any2bokeh.render.lens.zones import Extent, zone_kernels
 from any2bokeh.scene import Scene
 from any2bokeh.settings import LensSettings
 
@@ -52,7 +54,7 @@ class CompiledLensRenderer(LensRenderer):
             return scene.sharp
         frame = self._frame(scene.sharp, coc)
         frame.linearize(linear_table(self.light), self.settings)
-        fringe, hidden = frame.unmix_edges(), frame.find_hidden(HIDDEN_REACH * _largest(coc))
+        fringe, hidden = frame.unmix_edges(), frame.find_hidden(self._hidden_reach_px(coc))
         return torch.from_numpy(frame.compose(fringe, hidden, code_table(self.light)))
 
     @torch.inference_mode()
@@ -73,9 +75,9 @@ class CompiledLensRenderer(LensRenderer):
         if view.coc.abs().max() < IN_FOCUS_PX:
             return view.scene.sharp
         light, coc, margin = self._with_surroundings(view, neighbours)
-        frame = self._frame(pad(view.scene.sharp, (margin,) * 4, mode="replicate"), coc.numpy())
+        frame = self._frame(pad(view.scene.sharp, (margin,) * 4, mode="replicate"), coc.numpy(), margin)
         frame.take(light.numpy())
-        fringe, hidden = frame.unmix_edges(), frame.find_hidden(HIDDEN_REACH * _largest(coc.numpy()))
+        fringe, hidden = frame.unmix_edges(), frame.find_hidden(self._hidden_reach_px(coc.numpy()))
         seen, depths = recall_points(
             torch.from_numpy(hidden.column * hidden.stride - margin),
             torch.from_numpy(hidden.row * hidden.stride - margin),
@@ -88,9 +90,13 @@ class CompiledLensRenderer(LensRenderer):
         picture = torch.from_numpy(frame.compose(fringe, hidden, code_table(self.light)))
         return picture[:, margin:-margin, margin:-margin].contiguous()
 
-    def _frame(self, sharp: Tensor, coc: Floats) -> CompiledFrame:
+    def _hidden_reach_px(self, coc: Floats) -> float:
+        return HIDDEN_REACH * widest_reach(self.settings) * _largest(coc)
+
+    def _frame(self, sharp: Tensor, coc: Floats, margin_px: int = 0) -> CompiledFrame:
         layers = tuple(plan_layers(float(coc.min()), float(coc.max())))
-        stack = _stack(layers, self.settings, self.pixel_aspect)
+        extent = Extent(coc.shape[0], coc.shape[1], margin_px, self.pixel_aspect)
+        stack = _stack(layers, self.settings, extent)
         return CompiledFrame(self._pool.map, self._room, sharp.contiguous().numpy(), coc, stack)
 
     def _snap_ramps(self, coc: Floats) -> Floats:
@@ -111,8 +117,8 @@ class CompiledLensRenderer(LensRenderer):
 
 
 @lru_cache(maxsize=16)
-def _stack(layers: tuple[Layer, ...], settings: LensSettings, pixel_aspect: float) -> Stack:
-    return make_stack(layers, [layer_kernel(layer, settings, pixel_aspect) for layer in layers])
+def _stack(layers: tuple[Layer, ...], settings: LensSettings, extent: Extent) -> Stack:
+    return make_stack(layers, [zone_kernels(layer, extent, settings) for layer in layers])
 
 
 def _largest(coc: Floats) -> float:

@@ -10,13 +10,14 @@ from torch.nn.functional import avg_pool2d, conv2d, interpolate, pad
 
 from any2bokeh.optics.coc import CocScale
 from any2bokeh.optics.light import Light, from_linear, to_linear
-from any2bokeh.render.lens.aperture import aperture_kernel
+from any2bokeh.render.lens.aperture import widest_reach
 from any2bokeh.render.lens.edges import unmix_edges
 from any2bokeh.render.lens.hidden import SAME_SURFACE_PX, find_hidden
 from any2bokeh.render.lens.layers import IN_FOCUS_PX, Layer, Surface, layer_positions, plan_layers
 from any2bokeh.render.lens.neighbours import Neighbour, recall_hidden, recall_outside
 from any2bokeh.render.lens.ramps import snap_ramps
 from any2bokeh.render.lens.window import View, with_neighbours
+from any2bokeh.render.lens.zones import Extent, Zones, zone_kernels
 from any2bokeh.scene import Frame, Scene
 from any2bokeh.settings import LensSettings
 
@@ -73,10 +74,8 @@ class LensRenderer:
         coc = snap_ramps(scale.coc(scene.disparity[0].to(self.device)))
         if coc.abs().max() < IN_FOCUS_PX:
             return scene.sharp
-        blurred, touched = render_layers(
-            self._linear(scene, coc), coc, self.settings, self.pixel_aspect, self._pool
-        )
-        return self._encode(scene, blurred, touched)
+        surfaces = find_surfaces(self._linear(scene, coc), coc, widest_reach(self.settings))
+        return self._encode(scene, *draw_surfaces(surfaces, self.settings, self._extent(coc), self._pool))
 
     @torch.inference_mode()
     def _view(self, scene: Scene) -> View:
@@ -94,23 +93,25 @@ class LensRenderer:
         if view.coc.abs().max() < IN_FOCUS_PX:
             return view.scene.sharp
         light, coc, margin = self._with_surroundings(view, neighbours)
-        nearest, fringe, hidden = find_surfaces(light, coc)
+        nearest, fringe, hidden = find_surfaces(light, coc, widest_reach(self.settings))
         hidden = recall_hidden(hidden, neighbours, view.scale, margin)
-        blurred, touched = draw_surfaces(
-            [nearest, fringe, hidden], self.settings, self.pixel_aspect, self._pool
-        )
+        extent = self._extent(coc, margin)
+        blurred, touched = draw_surfaces([nearest, fringe, hidden], self.settings, extent, self._pool)
         inner = (..., slice(margin, -margin), slice(margin, -margin))
         return self._encode(view.scene, blurred[inner], touched[inner])
 
     def _with_surroundings(self, view: View, neighbours: list[Neighbour]) -> tuple[Tensor, Tensor, int]:
         """Light ``3 H W`` and CoC ``H W`` of a frame and what lies around it, and how far that reaches."""
-        margin = math.ceil(float(view.coc.abs().max())) + 1
+        margin = math.ceil(float(view.coc.abs().max()) * widest_reach(self.settings)) + 1
         sides = (margin,) * 4
         light = pad(view.linear, sides, mode="replicate")
         soften_border(light, view.linear, view.coc, margin)
         disparity = pad(view.disparity[None], sides, mode="replicate")[0]
         light, disparity = recall_outside(light, disparity, neighbours, view.scale, margin)
         return light, view.scale.coc(disparity), margin
+
+    def _extent(self, coc: Tensor, margin_px: int = 0) -> Extent:
+        return Extent(coc.shape[0], coc.shape[1], margin_px, self.pixel_aspect)
 
     def _coc_scale(self, scene: Scene) -> CocScale:
         height, width = scene.sharp.shape[1:]
@@ -140,33 +141,29 @@ def raise_highlights(sharp: Tensor, linear: Tensor, coc: Tensor, settings: LensS
     return linear * (1 + settings.highlights * defocus * excess**2 * (3 - 2 * excess))
 
 
-def render_layers(
-    linear: Tensor, coc: Tensor, settings: LensSettings, pixel_aspect: float, pool: Executor
-) -> tuple[Tensor, Tensor]:
-    """The picture through the lens, ``3 H W`` linear light, and which pixels it changed, ``H W`` bool.
+def find_surfaces(linear: Tensor, coc: Tensor, reach: float) -> list[Surface]:
+    """What gives light: the picture without what nearer things mixed into it, that, and what is hidden.
 
-    ``linear`` is ``3 H W``, ``coc`` the signed circle of confusion ``H W`` in pixels. The scene is cut into
-    layers by signed CoC; each is blurred by its own aperture, and they are laid over each other front to
-    back, neighbouring ones side by side. Strips of the frame are worked on by the threads of ``pool``.
+    ``linear`` is ``3 H W``, ``coc`` the signed circle of confusion ``H W`` in pixels, ``reach`` how far the
+    aperture's image reaches, in circles of confusion.
     """
-    return draw_surfaces(find_surfaces(linear, coc), settings, pixel_aspect, pool)
-
-
-def find_surfaces(linear: Tensor, coc: Tensor) -> list[Surface]:
-    """What gives light: the picture without what nearer things mixed into it, that, and what is hidden."""
     unmixed, fringe = unmix_edges(linear, coc)
-    hidden = find_hidden(unmixed, coc, HIDDEN_REACH * float(coc.abs().max()))
+    hidden = find_hidden(unmixed, coc, HIDDEN_REACH * reach * float(coc.abs().max()))
     return [Surface(unmixed, torch.ones_like(coc), coc), fringe, hidden]
 
 
 def draw_surfaces(
-    surfaces: list[Surface], settings: LensSettings, pixel_aspect: float, pool: Executor
+    surfaces: list[Surface], settings: LensSettings, extent: Extent, pool: Executor
 ) -> tuple[Tensor, Tensor]:
-    """Surfaces through the lens, and which pixels it changed, as ``render_layers``. The first is opaque."""
+    """Surfaces through the lens, ``3 H W`` linear light, and which pixels it changed, ``H W`` bool.
+
+    The first surface is opaque. The scene is cut into layers by signed CoC; each is blurred by its own
+    aperture, and they are laid over each other front to back, neighbouring ones side by side. Strips of
+    the frame are worked on by the threads of ``pool``.
+    """
     coc = surfaces[0].coc
     layers = plan_layers(float(coc.min()), float(coc.max()))
-    kernels = [layer_kernel(layer, settings, pixel_aspect).to(coc) for layer in layers]
-    strips = _Strips(surfaces, layers, kernels)
+    strips = _Strips(surfaces, layers, [zone_kernels(layer, extent, settings) for layer in layers])
     composed = list(pool.map(lambda strip: _compose(strips, layers, *strip), strips))
     blurred = torch.cat([light for light, _ in composed], dim=1)
     open_in_front = torch.cat([openness for _, openness in composed])
@@ -174,29 +171,25 @@ def draw_surfaces(
     return blurred, touched
 
 
-def layer_kernel(layer: Layer, settings: LensSettings, pixel_aspect: float) -> Tensor:
-    """The aperture's image for a layer, in its cells. Behind the focal plane the aperture is upright."""
-    radius = layer.aperture_radius_px / layer.cell_px
-    kernel = aperture_kernel(round(radius / pixel_aspect, 4), round(radius, 4), settings)
-    return kernel if layer.radius_px >= 0 else kernel.flip(0, 1)
-
-
 class _Strips:
     """Horizontal strips of the frame, each with the blurred layers that reach it.
 
     Surfaces are padded once by replication, so that the frame's border does not darken, to a grid on
-    which the cells of every layer start at the same pixels in every strip.
+    which the cells and zones of every layer start at the same pixels in every strip.
     """
 
-    def __init__(self, surfaces: list[Surface], layers: list[Layer], kernels: list[Tensor]) -> None:
+    def __init__(self, surfaces: list[Surface], layers: list[Layer], kernels: list[Zones]) -> None:
         self.height, self.width = surfaces[0].coc.shape
-        self.layers, self.kernels = layers, kernels
+        self.layers = layers
+        self.zones = [zones._replace(kernels=zones.kernels.to(surfaces[0].coc)) for zones in kernels]
         self.cell = max(layer.cell_px for layer in layers)
-        reach = max(_margin(layer, max(kernel.shape)) for layer, kernel in zip(layers, kernels, strict=True))
+        longest = [max(zones.kernels.shape[1:]) for zones in kernels]
+        reach = max(_margin(layer, side) for layer, side in zip(layers, longest, strict=True))
         self.margin = math.ceil(reach / self.cell) * self.cell
         on_cpu = surfaces[0].coc.device.type == "cpu"
         rows = max(STRIP_PIXELS // self.width, 1) if on_cpu else self.height
-        self.rows = math.ceil(rows / self.cell) * self.cell
+        unit = max([self.cell, *(zones.side_px for zones in self.zones if len(zones.kernels) > 1)])
+        self.rows = math.ceil(rows / unit) * unit
         below, right = -self.height % self.cell, -self.width % self.cell
         sides = (self.margin, self.margin + right, self.margin, self.margin + below)
         self.light = [
@@ -225,8 +218,8 @@ class _Strips:
 
     def blurred(self, index: int, top: int, bottom: int) -> Tensor:
         """Layer ``index`` blurred: light times coverage, and coverage, ``4 rows W``."""
-        layer, kernel = self.layers[index], self.kernels[index]
-        down, across = (_margin(layer, side) for side in kernel.shape)
+        layer, zones = self.layers[index], self.zones[index]
+        down, across = (_margin(layer, side) for side in zones.kernels.shape[1:])
         bottom_cell = top + math.ceil((bottom - top) / layer.cell_px) * layer.cell_px
         rows = slice(self.margin + top - down, self.margin + bottom_cell + down)
         columns = slice(self.margin - across, self.light[0].shape[2] - self.margin + across)
@@ -238,8 +231,10 @@ class _Strips:
         assert total is not None
         if layer.cell_px > 1:
             total = avg_pool2d(total, layer.cell_px)
-        if kernel.numel() > 1:
-            total = blur(total, kernel)
+        if len(zones.kernels) > 1:
+            total = blur_zones(total, zones, layer.cell_px, top // zones.side_px)
+        elif zones.kernels.numel() > 1:
+            total = blur(total, zones.kernels[0])
         if layer.cell_px > 1:
             total = interpolate(total[None], scale_factor=layer.cell_px, mode="bilinear")[0]
             total = total[:, layer.cell_px : -layer.cell_px, layer.cell_px : -layer.cell_px]
@@ -284,6 +279,29 @@ def blur(planes: Tensor, kernel: Tensor) -> Tensor:
         .reshape(channels, -1, tile * COLUMN_TILES)
     )
     return rows[:, :, : width - border]
+
+
+def blur_zones(planes: Tensor, zones: Zones, cell_px: int, first: int) -> Tensor:
+    """``blur`` by the kernel of each zone; the output begins with row ``first`` of zones.
+
+    Larger cells begin one cell before it. Zones are stacked as channels of one convolution.
+    """
+    channels, height, width = planes.shape
+    kernel_height, kernel_width = zones.kernels.shape[1:]
+    side, border = zones.side_px // cell_px, 1 if cell_px > 1 else 0
+    rows, columns = height - kernel_height + 1, width - kernel_width + 1
+    before = side * border - border  # the cells of the border lie in zones of their own
+    down, across = (math.ceil((before + count) / side) for count in (rows, columns))
+    planes = pad(planes, (before, across * side - before - columns, before, down * side - before - rows))
+    tiles = planes.unfold(1, side + kernel_height - 1, side).unfold(2, side + kernel_width - 1, side)
+    of_row = (torch.arange(down) + first - border).clamp(0, zones.down - 1)
+    of_column = (torch.arange(across) - border).clamp(0, zones.across - 1)
+    chosen = zones.kernels[(of_row[:, None] * zones.across + of_column).flatten()]
+    weights = chosen.flip(1, 2).repeat(channels, 1, 1)[:, None].contiguous()  # torch correlates
+    blurred = conv2d(tiles.reshape(1, -1, *tiles.shape[3:]), weights, groups=len(weights))[0]
+    whole = blurred.view(channels, down, across, side, side).transpose(2, 3)
+    whole = whole.reshape(channels, down * side, across * side)
+    return whole[:, before : before + rows, before : before + columns]
 
 
 def _margin(layer: Layer, side: int) -> int:

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from any2bokeh.render.lens.aperture import NARROW
 from any2bokeh.render.lens.layers import Layer
+from any2bokeh.render.lens.zones import Zones
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -21,7 +21,9 @@ class Stack(NamedTuple):
 
     Layer i has the CoC ``radius_px``, its neighbour towards the focal plane is ``spacing_px`` away, and it
     is blurred in cells of ``cell_px``. Its aperture's image reaches ``half_rows`` and ``half_columns``
-    cells far, and is the groups ``first_group[i]`` to ``first_group[i + 1]``: a group is one row of it, or
+    cells far. It has an own one in each zone, a square of ``zone_px``: from ``first_kernel[i]`` on, there are
+    ``zones_down[i]`` rows of ``zones_across[i]``. Image k is the groups ``first_group[k]`` to
+    ``first_group[k + 1]``: a group is one row of it, or
     two alike (``upper``, and ``lower`` or -1), and has taps ``first_tap[g]`` to ``first_tap[g + 1]``, an
     even number: each a ``weight`` for the element ``offset`` cells on, of the exclusive running sum of a
     row where ``is_summed``, else of the row itself.
@@ -34,6 +36,10 @@ class Stack(NamedTuple):
     half_rows: Integers
     half_columns: Integers
     is_summed: Flags
+    zone_px: Integers
+    zones_down: Integers
+    zones_across: Integers
+    first_kernel: Integers
     first_group: Integers
     upper: Integers
     lower: Integers
@@ -42,16 +48,17 @@ class Stack(NamedTuple):
     weight: Floats
 
 
-def make_stack(layers: Sequence[Layer], kernels: list[Tensor]) -> Stack:
-    """The layers with their apertures' images: ``kh kw`` each, summing to 1."""
+def make_stack(layers: Sequence[Layer], zones: Sequence[Zones]) -> Stack:
+    """The layers with their apertures' images."""
     groups: list[Group] = []
-    first_group, is_summed = [0], []
-    for kernel in kernels:
-        rows = kernel.flip(0, 1).numpy()  # convolution adds up what lies on the other side
-        is_summed.append(rows.shape[1] > NARROW)
-        groups += _row_groups(rows, is_summed[-1])
-        first_group.append(len(groups))
-    sides = [max(kernel.shape) for kernel in kernels]
+    first_group = [0]
+    shapes = [part.kernels.shape[1:] for part in zones]
+    is_summed = [width > NARROW for _, width in shapes]
+    for part, summed in zip(zones, is_summed, strict=True):
+        for rows in part.kernels.flip(1, 2).numpy():  # convolution adds up what lies on the other side
+            groups += _row_groups(rows, summed)
+            first_group.append(len(groups))
+    sides = [max(shape) for shape in shapes]
     reach = max((side // 2 + 2) * layer.cell_px for layer, side in zip(layers, sides, strict=True))
     taps = [tap for _, _, group in groups for tap in group]
     return Stack(
@@ -59,9 +66,13 @@ def make_stack(layers: Sequence[Layer], kernels: list[Tensor]) -> Stack:
         radius_px=np.array([layer.radius_px for layer in layers], np.float32),
         spacing_px=np.array([layer.spacing_px for layer in layers], np.float32),
         cell_px=np.array([layer.cell_px for layer in layers], np.int64),
-        half_rows=np.array([kernel.shape[0] // 2 for kernel in kernels], np.int64),
-        half_columns=np.array([kernel.shape[1] // 2 for kernel in kernels], np.int64),
+        half_rows=np.array([height // 2 for height, _ in shapes], np.int64),
+        half_columns=np.array([width // 2 for _, width in shapes], np.int64),
         is_summed=np.array(is_summed),
+        zone_px=np.array([part.side_px for part in zones], np.int64),
+        zones_down=np.array([part.down for part in zones], np.int64),
+        zones_across=np.array([part.across for part in zones], np.int64),
+        first_kernel=np.cumsum([0] + [len(part.kernels) for part in zones[:-1]]),
         first_group=np.array(first_group, np.int64),
         upper=np.array([upper for upper, _, _ in groups], np.int64),
         lower=np.array([lower for _, lower, _ in groups], np.int64),
@@ -77,7 +88,7 @@ def _row_groups(rows: Floats, is_summed: bool) -> list[Group]:
     count = len(rows)
     for row in range(count):
         mirrored = count - 1 - row
-        is_paired = row != mirrored and np.allclose(rows[row], rows[mirrored], rtol=0, atol=1e-7)
+        is_paired = row != mirrored and bool(np.abs(rows[row] - rows[mirrored]).max() <= 1e-7)
         if is_paired and row > mirrored:
             continue
         weights = -np.diff(rows[row], prepend=0, append=0) if is_summed else rows[row]

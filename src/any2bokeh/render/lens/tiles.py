@@ -116,7 +116,7 @@ def _blur_tile(surfaces: Surfaces, stack: Stack, layer: int, tile: Tile, is_open
     cells = Cells(values, room.start, room.stop)
     cut_layer(surfaces, grid, cells, room.line)
     blurred = room.blurred[: out_rows * 4 * columns].reshape(out_rows, 4 * columns)
-    blur_rows(cells, stack, layer, is_open, room.line, blurred)
+    blur_rows(cells, stack, grid, is_open, room.line, blurred)
     return Cells(blurred, room.start, room.stop)
 
 
