@@ -72,8 +72,8 @@ class LensSettings:
     The polygon's blades are straight at ``roundness`` 0 and parts of one circle at 1; ``rotation_deg`` turns
     it counter-clockwise on the display. In the corners of the frame ``cats_eye`` displaces the rim that cuts
     the aperture off, in radii; the light of a point stays the same. ``anamorphic`` is the height of the
-    aperture over its width. ``highlights`` is how many
-    times brighter than white a pixel above ``highlight_threshold`` (code value 0..1) may become, minus one.
+    aperture over its width. ``highlights`` is how many times brighter than white a pixel above
+    ``highlight_threshold`` (code value 0..1) may become, minus one.
     ``quality`` "best" also looks into the frames around for what things hide in one frame.
     """
 

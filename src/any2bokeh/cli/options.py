@@ -127,27 +127,20 @@ OPTIONS: dict[object, dict[str, Any]] = {
         "aperture": option("--aperture", help="Shape of a point of light out of focus."),
         "blades": option("--blades", help="Sides of the polygon.", accepted=settings.BLADES, kind=int),
         "roundness": option(
-            "--roundness",
-            help="How round the sides of the polygon are: 0 is straight, 1 is a disc.",
-            accepted=settings.ROUNDNESS,
+            "--roundness", help="Sides of the polygon: 0 straight, 1 round.", accepted=settings.ROUNDNESS
         ),
         "rotation_deg": option(
             "--rotation", help="Turn of the polygon, counter-clockwise.", accepted=settings.ROTATION_DEG
         ),
         "cats_eye": option(
-            "--cats-eye",
-            help="How much the rim of the lens cuts discs off towards the corners; they stay as bright.",
-            accepted=settings.CATS_EYE,
+            "--cats-eye", help="How much discs are cut off towards corners.", accepted=settings.CATS_EYE
         ),
         "anamorphic": option(
-            "--anamorphic",
-            help="Ovals instead of discs, as of an anamorphic lens; 2 is twice as tall as wide.",
-            accepted=settings.ANAMORPHIC,
+            "--anamorphic", help="Ovals: 2 is twice as tall as wide.", accepted=settings.ANAMORPHIC
         ),
         "highlights": option(
             "--highlights",
-            help="How much brighter than white clipped lights become before they are blurred, so that"
-            " discs of them stay bright; 2 is a good start, 0 is off.",
+            help="How much brighter than white clipped lights become before their blur; 2 is a good start.",
             accepted=settings.HIGHLIGHTS,
         ),
         "highlight_threshold": option(
@@ -212,8 +205,7 @@ OPTIONS: dict[object, dict[str, Any]] = {
         "name": option("--name", help="Name of the checkpoint, for --weights."),
         "mask_mode": option(
             "--mask-mode",
-            help="Whether MPI tokens are masked (released) or take part (paper);"
-            " by default what the weights say.",
+            help="Whether MPI tokens are masked (released) or take part (paper); by default as trained.",
         ),
         "svd": option(
             "--svd",
@@ -294,7 +286,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 def _check_needs(context: typer.Context, values: dict[str, Any]) -> None:
     """Raise ``SettingsError`` where an option is given that has nothing to do without another."""
-    keys = [values.get(name) for name in ("focus_disparity", "blur_strength")]
+    keys = values.get("focus_disparity"), values.get("blur_strength")
     has_keys = any(isinstance(value, tuple) for value in keys) or values.get("focus_track")
     is_moving = values.get("follow") or values.get("focus_mask")
     polygon = "--aperture polygon: a disc has no corners"

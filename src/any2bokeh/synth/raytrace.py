@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from any2bokeh.errors import SettingsError
 from any2bokeh.optics.coc import REFERENCE_SIDE_PX
 from any2bokeh.optics.focus import Focus
 from any2bokeh.settings import LensSettings
@@ -83,8 +84,11 @@ class RayTracer:
         Rays are spread over the pixel and the aperture by a Sobol sequence scrambled by ``seed``: powers
         of two suit it best. With 256 the ready stages agree between two seeds to 50 to 53 dB (clipped
         linear light, K = 40; 41 dB on the fine print of ``depth_ramp``), four times as many add 5 to 8 dB.
-        Only the shape of ``aperture`` matters here, as light is not clipped.
+        Only the shape of ``aperture`` matters here, as light is not clipped: a disc, or straight blades.
+        Raises ``SettingsError`` for any other.
         """
+        if aperture.roundness or aperture.cats_eye or aperture.anamorphic != 1:
+            raise SettingsError("Rays are traced through a disc or a polygon with straight sides only.")
         optics = Optics(
             view=view,
             focal_px=self.stage.camera.focal_length_px(view),

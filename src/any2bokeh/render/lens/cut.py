@@ -39,7 +39,7 @@ def cut_layer(surfaces: Surfaces, grid: Grid, cells: Cells, line: Floats) -> Non
     """Fill ``cells`` with what lies on the layer; their last column is not used.
 
     Outside the frame is what its ``Ground`` has there; of the other surfaces the border is replicated.
-    ``line`` is working memory for two rows of the grid's pixels.
+    ``line`` is working memory for five rows of the grid's pixels.
     """
     ground, cell = surfaces.ground, grid.cell
     right_end = grid.left + (cells.values.shape[1] // 4 - 1) * cell
@@ -53,11 +53,10 @@ def cut_layer(surfaces: Surfaces, grid: Grid, cells: Cells, line: Floats) -> Non
         if cell > 1:
             out[:] = 0.0
         left, right = grid.left + start[row] * cell, grid.left + stop[row] * cell
-        for y in range(top, top + cell):
-            if cell == 1:
-                _cut_row(ground, grid, y, start[row], stop[row], out)
-            else:
-                _add_row(ground, grid, y, (left, right), line, out)
+        if cell == 1:
+            _cut_row(ground, grid, top, start[row], stop[row], out)
+        else:
+            _add_rows(ground, grid, top, (left, right), line, out)
         _add_sparse(surfaces.fringe, ground.coc, grid, top, (left, right), out)
         _add_sparse(surfaces.hidden, ground.coc, grid, top, (left, right), out)
         if cell > 1:
@@ -107,16 +106,14 @@ def _cut_row(ground: Ground, grid: Grid, y: int, start: int, stop: int, out: Flo
 
 
 @compiled
-def _add_row(ground: Ground, grid: Grid, y: int, span: Span, line: Floats, out: Floats) -> None:
-    """Add row ``y`` of the frame to a row of cells, where blocks have any on the layer.
+def _add_rows(ground: Ground, grid: Grid, top: int, span: Span, line: Floats, out: Floats) -> None:
+    """Add rows of the frame from ``top`` on to a row of cells, where blocks have any on the layer.
 
-    ``span`` is the columns of the frame to look at, whole cells.
+    ``span`` is the columns of the frame to look at, whole cells. Cells up to the size of blocks lie in one.
     """
-    columns, row, width = len(out) // 4, y + ground.margin, ground.coc.shape[1]
+    columns, width, height = len(out) // 4, ground.coc.shape[1], ground.coc.shape[0]
     cell, layer, (left, right) = grid.cell, grid.layer, span
-    here = ground.is_present[min(max(y, 0), ground.coc.shape[0] - 1) // BLOCK]
-    position, light = ground.position[row], ground.linear[:, row]
-    share, product = line[: right - left], line[right - left :]
+    here = ground.is_present[min(max(top, 0), height - 1) // BLOCK]
     x = left
     while x < right:
         block = min(max(x, 0), width - 1) // BLOCK
@@ -126,17 +123,33 @@ def _add_row(ground: Ground, grid: Grid, y: int, span: Span, line: Floats, out: 
         while end < right and here[min(max(end, 0), width - 1) // BLOCK, layer] == here[block, layer]:
             end = min((end // BLOCK + 1) * BLOCK, right)
         if cell > BLOCK or here[block, layer]:
-            first, count = (x - grid.left) // cell, (end - x) // cell
-            pixel = x + ground.margin
-            for i in range(end - x):
-                share[i] = max(np.float32(1) - abs(position[pixel + i] - np.float32(layer)), np.float32(0))
-            for channel in range(3):
-                own = light[channel, pixel : pixel + end - x]
-                for i in range(end - x):
-                    product[i] = share[i] * own[i]
-                _pool(product, cell, out[channel * columns + first : channel * columns + first + count])
-            _pool(share, cell, out[3 * columns + first : 3 * columns + first + count])
+            count, first = end - x, (x - grid.left) // cell
+            sums = line[: 5 * count]
+            sums[:] = 0.0
+            for y in range(top, top + cell):
+                _add_shares(ground, np.float32(layer), y + ground.margin, x + ground.margin, sums)
+            for channel in range(4):
+                cells = out[channel * columns + first : channel * columns + (end - grid.left) // cell]
+                _pool(sums[channel * count : (channel + 1) * count], cell, cells)
         x = end
+
+
+@compiled
+def _add_shares(ground: Ground, layer: np.float32, row: int, left: int, sums: Floats) -> None:
+    """Add to four channels of ``sums`` (light times coverage, coverage) what a row has on a layer.
+
+    The row begins at column ``left`` of the padded frame; behind the channels is working memory for it.
+    """
+    count = len(sums) // 5
+    position, share, coverage = ground.position[row, left:], sums[4 * count :], sums[3 * count :]
+    for x in range(count):
+        share[x] = max(np.float32(1) - abs(position[x] - layer), np.float32(0))
+    for channel in range(3):
+        light, total = ground.linear[channel, row, left:], sums[channel * count :]
+        for x in range(count):
+            total[x] += share[x] * light[x]
+    for x in range(count):
+        coverage[x] += share[x]
 
 
 @compiled

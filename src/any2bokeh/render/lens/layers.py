@@ -51,8 +51,9 @@ def plan_layers(nearest_px: float, farthest_px: float) -> list[Layer]:
     """The layers from ``nearest_px`` (most negative) to ``farthest_px``, nearest first.
 
     Cells are 2 px beyond ``FULL_SIZE_RADIUS_PX``, and double when the radius is ``LARGEST_RADIUS`` of them,
-    so that no aperture is wider than 17. Layers are half a cell apart, at least 1 px, so that the rim
-    of a disc is right to a quarter of a cell, which is 3 % of its radius. There is always a layer at 0.
+    so that no aperture is wider than 17. Layers are 1 px apart up to 16 px, 2 px up to 64 px, and a
+    quarter of a cell beyond, so that the rim of a disc is right to 1 px, or 2 % of its radius. There is
+    always a layer at 0.
     """
     near = [Layer(-layer.radius_px, layer.cell_px, layer.spacing_px) for layer in _ladder(-nearest_px)]
     return near[:0:-1] + _ladder(farthest_px)
@@ -65,7 +66,7 @@ def _ladder(reach_px: float) -> list[Layer]:
         last = layers[-1]
         limit_px = FULL_SIZE_RADIUS_PX if last.cell_px == 1 else LARGEST_RADIUS * last.cell_px
         cell = last.cell_px * 2 if last.radius_px >= limit_px else last.cell_px
-        spacing = max(1.0, cell / 2)
+        spacing = 1.0 if cell <= 2 else max(2.0, cell / 4)
         layers.append(Layer(last.radius_px + spacing, cell, spacing))
     return layers
 

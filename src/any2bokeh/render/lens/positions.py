@@ -12,7 +12,7 @@ Flags = NDArray[np.bool_]
 Number = np.float32
 
 CLOSE_PX = 2.0 * LARGEST_RADIUS  # up to here layers are 1 px apart,
-REGULAR_PX = 2 * CLOSE_PX  # and up to here 2 px
+REGULAR_PX = 4 * CLOSE_PX  # and up to here 2 px
 
 
 @compiled

@@ -6,25 +6,24 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, conv2d, interpolate, pad
+from torch.nn.functional import pad
 
 from any2bokeh.optics.coc import CocScale
 from any2bokeh.optics.light import Light, from_linear, to_linear
 from any2bokeh.render.lens.aperture import widest_reach
 from any2bokeh.render.lens.edges import unmix_edges
-from any2bokeh.render.lens.hidden import SAME_SURFACE_PX, find_hidden
-from any2bokeh.render.lens.layers import IN_FOCUS_PX, Layer, Surface, layer_positions, plan_layers
+from any2bokeh.render.lens.hidden import find_hidden
+from any2bokeh.render.lens.layers import IN_FOCUS_PX, Layer, Surface, plan_layers
 from any2bokeh.render.lens.neighbours import Neighbour, recall_hidden, recall_outside
 from any2bokeh.render.lens.ramps import snap_ramps
+from any2bokeh.render.lens.strips import Strips, soften_border
 from any2bokeh.render.lens.window import View, with_neighbours
-from any2bokeh.render.lens.zones import Extent, Zones, zone_kernels
+from any2bokeh.render.lens.zones import Extent, zone_kernels
 from any2bokeh.scene import Frame, Scene
 from any2bokeh.settings import LensSettings
 
 NEGLIGIBLE = 1 / 1024  # coverage of a sharp pixel that does not count as reaching it
 NEIGHBOURS = 2.5  # layers within this many spacings belong to one surface: they add, they do not occlude
-STRIP_PIXELS = 1 << 17  # a strip's layers stay in the CPU's cache
-COLUMN_TILES = 4
 HIGHLIGHT_FROM_PX, HIGHLIGHT_FULL_PX = 1.0, 4.0  # blur from which lights are raised, and fully
 HIDDEN_REACH = 1.1  # how far behind an edge light can come from, in largest radii
 
@@ -163,7 +162,7 @@ def draw_surfaces(
     """
     coc = surfaces[0].coc
     layers = plan_layers(float(coc.min()), float(coc.max()))
-    strips = _Strips(surfaces, layers, [zone_kernels(layer, extent, settings) for layer in layers])
+    strips = Strips(surfaces, layers, [zone_kernels(layer, extent, settings) for layer in layers])
     composed = list(pool.map(lambda strip: _compose(strips, layers, *strip), strips))
     blurred = torch.cat([light for light, _ in composed], dim=1)
     open_in_front = torch.cat([openness for _, openness in composed])
@@ -171,146 +170,8 @@ def draw_surfaces(
     return blurred, touched
 
 
-class _Strips:
-    """Horizontal strips of the frame, each with the blurred layers that reach it.
-
-    Surfaces are padded once by replication, so that the frame's border does not darken, to a grid on
-    which the cells and zones of every layer start at the same pixels in every strip.
-    """
-
-    def __init__(self, surfaces: list[Surface], layers: list[Layer], kernels: list[Zones]) -> None:
-        self.height, self.width = surfaces[0].coc.shape
-        self.layers = layers
-        self.zones = [zones._replace(kernels=zones.kernels.to(surfaces[0].coc)) for zones in kernels]
-        self.cell = max(layer.cell_px for layer in layers)
-        longest = [max(zones.kernels.shape[1:]) for zones in kernels]
-        reach = max(_margin(layer, side) for layer, side in zip(layers, longest, strict=True))
-        self.margin = math.ceil(reach / self.cell) * self.cell
-        on_cpu = surfaces[0].coc.device.type == "cpu"
-        rows = max(STRIP_PIXELS // self.width, 1) if on_cpu else self.height
-        unit = max([self.cell, *(zones.side_px for zones in self.zones if len(zones.kernels) > 1)])
-        self.rows = math.ceil(rows / unit) * unit
-        below, right = -self.height % self.cell, -self.width % self.cell
-        sides = (self.margin, self.margin + right, self.margin, self.margin + below)
-        self.light = [
-            pad(torch.cat([s.linear, torch.ones_like(s.coc)[None]]), sides, mode="replicate")
-            for s in surfaces
-        ]
-        soften_border(self.light[0], surfaces[0].linear, surfaces[0].coc, self.margin)
-        self.coverage = [pad(s.coverage[None], sides, mode="replicate")[0] for s in surfaces]
-        self.position = [
-            pad(layer_positions(s.coc, layers)[None], sides, mode="replicate")[0] for s in surfaces
-        ]
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        for top in range(0, self.height, self.rows):
-            yield top, min(top + self.rows, self.height)
-
-    def occupied(self, top: int, bottom: int) -> list[int]:
-        """The layers that anything in reach of the strip lies on, nearest first."""
-        rows = slice(top, bottom + 2 * self.margin)
-        present = torch.zeros(len(self.layers) + 1, dtype=torch.bool, device=self.light[0].device)
-        for position, coverage in zip(self.position, self.coverage, strict=True):
-            low = position[rows][coverage[rows] > 0].floor().long()
-            present[low] = True
-            present[low + 1] = True
-        return [index for index in range(len(self.layers)) if present[index]]
-
-    def blurred(self, index: int, top: int, bottom: int) -> Tensor:
-        """Layer ``index`` blurred: light times coverage, and coverage, ``4 rows W``."""
-        layer, zones = self.layers[index], self.zones[index]
-        down, across = (_margin(layer, side) for side in zones.kernels.shape[1:])
-        bottom_cell = top + math.ceil((bottom - top) / layer.cell_px) * layer.cell_px
-        rows = slice(self.margin + top - down, self.margin + bottom_cell + down)
-        columns = slice(self.margin - across, self.light[0].shape[2] - self.margin + across)
-        total: Tensor | None = None
-        for light, coverage, position in zip(self.light, self.coverage, self.position, strict=True):
-            share = (1 - (position[rows, columns] - index).abs_()).clamp_(min=0).mul_(coverage[rows, columns])
-            part = light[:, rows, columns] * share
-            total = part if total is None else total.add_(part)
-        assert total is not None
-        if layer.cell_px > 1:
-            total = avg_pool2d(total, layer.cell_px)
-        if len(zones.kernels) > 1:
-            total = blur_zones(total, zones, layer.cell_px, top // zones.side_px)
-        elif zones.kernels.numel() > 1:
-            total = blur(total, zones.kernels[0])
-        if layer.cell_px > 1:
-            total = interpolate(total[None], scale_factor=layer.cell_px, mode="bilinear")[0]
-            total = total[:, layer.cell_px : -layer.cell_px, layer.cell_px : -layer.cell_px]
-        return total[:, : bottom - top, : self.width]
-
-
-def soften_border(padded: Tensor, linear: Tensor, coc: Tensor, margin: int) -> None:
-    """Replace replicated light outside the frame (``4 H W``) by the mean of it and the mirrored picture.
-
-    A single row of pixels repeated makes streaks in the blur, a mirror image makes things appear twice:
-    the mean errs less than either. What mirrors another surface than the border's stays replicated.
-    """
-    height, width = coc.shape
-    rows = torch.arange(padded.shape[1], device=padded.device) - margin
-    columns = torch.arange(padded.shape[2], device=padded.device) - margin
-    outside_rows, outside_columns = (rows < 0) | (rows >= height), (columns < 0) | (columns >= width)
-    for y, x in ((rows[outside_rows], columns), (rows[~outside_rows], columns[outside_columns])):
-        edge_y, edge_x = y.clamp(0, height - 1)[:, None], x.clamp(0, width - 1)
-        mirror_y = (2 * edge_y - y[:, None]).clamp(0, height - 1)
-        mirror_x = (2 * edge_x - x).clamp(0, width - 1)
-        same = (coc[mirror_y, mirror_x] - coc[edge_y, edge_x]).abs() < SAME_SURFACE_PX
-        change = (linear[:, mirror_y, mirror_x] - linear[:, edge_y, edge_x]) * (same / 2)
-        padded[:3, y[:, None] + margin, x + margin] += change
-
-
-def blur(planes: Tensor, kernel: Tensor) -> Tensor:
-    """Every plane of ``C H W`` convolved with ``kernel``, without its border: ``C H-kh+1 W-kw+1``.
-
-    Tiles of columns are stacked as channels: depthwise convolution on a CPU is several times faster
-    with a multiple of 16 channels.
-    """
-    channels, height, width = planes.shape
-    border = kernel.shape[1] - 1
-    tile = math.ceil((width - border) / COLUMN_TILES)
-    planes = pad(planes, (0, tile * COLUMN_TILES + border - width))
-    tiles = planes.unfold(2, tile + border, tile).transpose(1, 2).reshape(1, -1, height, tile + border)
-    weights = kernel.flip(0, 1).expand(tiles.shape[1], 1, *kernel.shape).contiguous()  # torch correlates
-    blurred = conv2d(tiles, weights, groups=tiles.shape[1])[0]
-    rows = (
-        blurred.view(channels, COLUMN_TILES, -1, tile)
-        .transpose(1, 2)
-        .reshape(channels, -1, tile * COLUMN_TILES)
-    )
-    return rows[:, :, : width - border]
-
-
-def blur_zones(planes: Tensor, zones: Zones, cell_px: int, first: int) -> Tensor:
-    """``blur`` by the kernel of each zone; the output begins with row ``first`` of zones.
-
-    Larger cells begin one cell before it. Zones are stacked as channels of one convolution.
-    """
-    channels, height, width = planes.shape
-    kernel_height, kernel_width = zones.kernels.shape[1:]
-    side, border = zones.side_px // cell_px, 1 if cell_px > 1 else 0
-    rows, columns = height - kernel_height + 1, width - kernel_width + 1
-    before = side * border - border  # the cells of the border lie in zones of their own
-    down, across = (math.ceil((before + count) / side) for count in (rows, columns))
-    planes = pad(planes, (before, across * side - before - columns, before, down * side - before - rows))
-    tiles = planes.unfold(1, side + kernel_height - 1, side).unfold(2, side + kernel_width - 1, side)
-    of_row = (torch.arange(down) + first - border).clamp(0, zones.down - 1)
-    of_column = (torch.arange(across) - border).clamp(0, zones.across - 1)
-    chosen = zones.kernels[(of_row[:, None] * zones.across + of_column).flatten()]
-    weights = chosen.flip(1, 2).repeat(channels, 1, 1)[:, None].contiguous()  # torch correlates
-    blurred = conv2d(tiles.reshape(1, -1, *tiles.shape[3:]), weights, groups=len(weights))[0]
-    whole = blurred.view(channels, down, across, side, side).transpose(2, 3)
-    whole = whole.reshape(channels, down * side, across * side)
-    return whole[:, before : before + rows, before : before + columns]
-
-
-def _margin(layer: Layer, side: int) -> int:
-    """How far around a strip a layer is needed [px]: half a kernel of ``side`` cells, one to interpolate."""
-    return (side // 2 + (layer.cell_px > 1)) * layer.cell_px
-
-
 @torch.inference_mode()
-def _compose(strips: _Strips, layers: list[Layer], top: int, bottom: int) -> tuple[Tensor, Tensor]:
+def _compose(strips: Strips, layers: list[Layer], top: int, bottom: int) -> tuple[Tensor, Tensor]:
     """Lay a strip's layers over each other, front to back.
 
     Returns the light ``3 rows W``, and how much of each pixel is open in front of the layer in focus.
@@ -322,9 +183,10 @@ def _compose(strips: _Strips, layers: list[Layer], top: int, bottom: int) -> tup
     """
     light = open_now = open_in_front = None
     passed: list[tuple[float, Tensor, Tensor]] = []  # radius, open after it, its own coverage
-    for index in strips.occupied(top, bottom):
-        layer = layers[index]
-        blurred = strips.blurred(index, top, bottom)
+    for index, (layer, surfaces) in enumerate(zip(layers, strips.occupied(top, bottom), strict=True)):
+        if not surfaces:
+            continue
+        blurred = strips.blurred(index, surfaces, top, bottom)
         coverage = blurred[3].clamp(max=1)
         if light is None or open_now is None:
             light, open_now = torch.zeros_like(blurred[:3]), torch.ones_like(coverage)

@@ -77,7 +77,7 @@ def _make_room(stack: Stack, rows: int, columns: int) -> Room:
         down = -(-rows // cell) + 2 * stack.half_rows[layer] + 2
         across = -(-columns // cell) + 2 * stack.half_columns[layer] + 3
         largest, highest = max(largest, down * across * 4), max(highest, down)
-        longest = max(longest, across * max(4, 2 * cell))
+        longest = max(longest, across * 5 * cell)
     return Room(
         np.empty(largest, np.float32),
         np.empty(largest, np.float32),
