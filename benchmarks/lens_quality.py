@@ -25,11 +25,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does: wait
 
 import cv2
 import torch
+from lens_disturbances import DISTURBANCES, Disturb
 from lens_scenes import CASES, Take, load_take
 from torch import Tensor
-from torch.nn.functional import interpolate, max_pool2d, pad
+from torch.nn.functional import pad
 
-from any2bokeh.depth.upsample import upsample_disparity
 from any2bokeh.optics.coc import coc_px
 from any2bokeh.optics.light import from_linear, to_linear
 from any2bokeh.render.base import make_renderer
@@ -65,7 +65,6 @@ class Crop:
 
 
 Render = Callable[[Take], Tensor]
-Disturb = Callable[[Tensor, Tensor, torch.Generator], Tensor]  # disparity 1 H W, picture 3 H W
 
 
 CROPS = (
@@ -137,41 +136,19 @@ METHODS: dict[str, Render] = {
     "lens, `--quality best`": partial(lens, settings=LensSettings(quality="best")),
     "lens, `--highlights 1`": partial(lens, settings=LensSettings(highlights=1)),
 }
+LOOKS = tuple(
+    LensSettings(highlights=3, **shape)
+    for shape in (
+        {},
+        {"aperture": "polygon", "blades": 6, "roundness": 0.3, "rotation_deg": 15},
+        {"cats_eye": 0.9},
+        {"anamorphic": 2},
+    )
+)
+LOOK = Crop(name="look", case="lamps at night", left=0, top=10, width=200, height=160)
+LOOK_STRENGTH = 96
 SHOWN = ("no blur", "gather, linear light", "lens")  # in crops, before the truth
 DISTURBED = ("lens", "lens, `--quality best`")
-
-
-# Disparity that is not quite right ------------------------------------------------------------------
-
-
-def soften(disparity: Tensor, sigma_px: float) -> Tensor:
-    """Blurred by a Gaussian."""
-    return torch.from_numpy(cv2.GaussianBlur(disparity[0].numpy(), (0, 0), sigma_px))[None]
-
-
-def halve(disparity: Tensor, picture: Tensor) -> Tensor:
-    """Averaged down to half the size, and brought back as a track of that size is."""
-    height, width = (side // 2 for side in disparity.shape[1:])
-    return upsample_disparity(interpolate(disparity[None], (height, width), mode="area")[0], picture)
-
-
-def grow(disparity: Tensor) -> Tensor:
-    """Near things a pixel larger on each side."""
-    return max_pool2d(pad(disparity[None], (1, 1, 1, 1), mode="replicate"), 3, 1)[0]
-
-
-DISTURBANCES: dict[str, Disturb] = {
-    "exact": lambda disparity, picture, generator: disparity,
-    "blurred, sigma 1 px": lambda disparity, picture, generator: soften(disparity, 1),
-    "blurred, sigma 2 px": lambda disparity, picture, generator: soften(disparity, 2),
-    "half the size": lambda disparity, picture, generator: halve(disparity, picture),
-    "near things 1 px larger": lambda disparity, picture, generator: grow(disparity),
-    "near things 1 px smaller": lambda disparity, picture, generator: -grow(-disparity),
-    "noise of 0.005": lambda disparity, picture, generator: (
-        disparity + 0.005 * torch.randn(disparity.shape, generator=generator)
-    ).clamp(0, 1),
-    "8 bits": lambda disparity, picture, generator: (disparity * 255).round() / 255,
-}
 
 
 def disturbed(take: Take, disturb: Disturb) -> Take:
@@ -263,16 +240,22 @@ def print_row(*row: str, is_head: bool = False) -> None:
 
 
 def write_crops(takes: list[Take], folder: Path) -> None:
-    """Write each hard place: all in focus, gathered in linear light, the lens, and the truth."""
+    """Write each hard place: all in focus, gathered in linear light, the lens, the truth; and the looks."""
     folder.mkdir(parents=True, exist_ok=True)
     for crop in CROPS:
         take = next(take for take in takes if take.case.name == crop.case)
-        middle = len(take.truth) // 2
-        pictures = [METHODS[name](take)[middle] for name in SHOWN]
-        rows, columns = slice(crop.top, crop.top + crop.height), slice(crop.left, crop.left + crop.width)
-        strip = torch.stack([*pictures, take.truth[middle]])[:, :, rows, columns]
-        strip = pad(strip, (0, GAP_PX), value=1).permute(1, 2, 0, 3).flatten(2)[:, :, :-GAP_PX]
-        write_png(folder / f"lens_{crop.name}.png", strip, overwrite=True)
+        write_crop(crop, [*(METHODS[name](take) for name in SHOWN), take.truth], folder)
+    night = next(take for take in takes if take.case.name == LOOK.case)
+    night = replace(night, case=replace(night.case, blur_strength=LOOK_STRENGTH))
+    write_crop(LOOK, [lens(night, look) for look in LOOKS], folder)
+
+
+def write_crop(crop: Crop, clips: list[Tensor], folder: Path) -> None:
+    """Write a part of the middle frame of clips ``T 3 H W``, side by side."""
+    pictures = torch.stack([clip[len(clip) // 2] for clip in clips])
+    rows, columns = slice(crop.top, crop.top + crop.height), slice(crop.left, crop.left + crop.width)
+    strip = pad(pictures[:, :, rows, columns], (0, GAP_PX), value=1).permute(1, 2, 0, 3).flatten(2)
+    write_png(folder / f"lens_{crop.name}.png", strip[:, :, :-GAP_PX], overwrite=True)
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from any2bokeh.render.lens.layers import Layer, Surface, layer_positions
 from any2bokeh.render.lens.zones import Zones
 
 STRIP_PIXELS = 1 << 17  # a strip's layers stay in the CPU's cache
-GPU_STRIP_PIXELS = 1 << 23  # on a GPU a frame of 3840 x 2160 is one strip: about 1 GB of layers at work
+GPU_STRIP_PIXELS = 1 << 21  # on a GPU a frame of 1920 x 1080 is one strip, larger ones take no more memory
 COLUMN_TILES = 4
 
 
