@@ -1,7 +1,7 @@
 """What the user can choose: one frozen dataclass per step, each checks itself."""
 
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -168,15 +168,6 @@ class RenderSettings:
         check_choice("Renderer", self.renderer, RendererName)
         check_choice("Device", self.device, DeviceName)
         check_choice("Dtype", self.dtype, DtypeName)
-        check_look(self.renderer, self.lens)
-
-
-def check_look(renderer: str, lens: LensSettings) -> None:
-    """Raise ``SettingsError`` where a renderer other than the lens is asked for what only the lens draws."""
-    asked = [field.name for field in fields(lens) if getattr(lens, field.name) != field.default]
-    if asked and renderer not in ("auto", "lens"):
-        names = ", ".join(name.removesuffix("_deg").replace("_", " ") for name in asked)
-        raise SettingsError(f"Only the lens can be told {names}, {renderer} cannot.", hint="--renderer lens")
 
 
 @dataclass(frozen=True, kw_only=True)

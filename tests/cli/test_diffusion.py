@@ -144,7 +144,7 @@ def test_auto_takes_the_network_where_it_can_run(large_gpu: None, checkpoint: Pa
     [
         (RenderSettings(), CPU, 16, "a CPU takes minutes"),
         (RenderSettings(), GPU, 33, "stronger than what it was trained on"),
-        (RenderSettings(lens=LensSettings(highlights=1)), GPU, 16, "only the lens can do"),
+        (RenderSettings(lens=LensSettings(cats_eye=1)), GPU, 16, "only the lens can do"),
         (RenderSettings(diffusion=DiffusionSettings(weights="other")), GPU, 16, "not on this machine"),
     ],
 )
@@ -169,6 +169,6 @@ def test_auto_takes_the_lens_on_a_small_gpu(monkeypatch: pytest.MonkeyPatch, che
 
 
 def test_the_network_has_no_aperture_to_choose() -> None:
-    settings = RenderSettings(renderer="diffusion", lens=LensSettings(aperture="polygon"))
-    with pytest.raises(SettingsError, match="for the lens"):
+    settings = RenderSettings(renderer="diffusion", lens=LensSettings(cats_eye=0.5, anamorphic=2))
+    with pytest.raises(SettingsError, match="its own aperture: cats eye, anamorphic are for the lens"):
         choose_renderer(settings, CPU, PICTURES, 16)

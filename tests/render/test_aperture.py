@@ -7,13 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from any2bokeh.errors import SettingsError
 from any2bokeh.optics.light import from_linear, to_linear
 from any2bokeh.render.lens.aperture import aperture_kernel, aperture_kernels, corner_reach
 from any2bokeh.render.lens.compiled import CompiledLensRenderer
 from any2bokeh.render.lens.reference import LensRenderer
 from any2bokeh.scene import Scene
-from any2bokeh.settings import LensSettings, RenderSettings, check_look
+from any2bokeh.settings import LensSettings
 
 CPU = torch.device("cpu")
 HEIGHT, WIDTH = 270, 360
@@ -135,13 +134,3 @@ def test_a_rim_displaced_by_one_radius_leaves_the_lens_of_two_discs() -> None:
     share = (cut > 0.5 * cut.max()).sum() / (whole > 0.5 * whole.max()).sum()
     assert share == pytest.approx((2 * math.pi / 3 - math.sqrt(3) / 2) / math.pi, rel=0.01)
     assert cut.sum() == pytest.approx(1)
-
-
-def test_only_the_lens_takes_orders_about_its_look() -> None:
-    check_look("diffusion", LensSettings())
-    check_look("lens", LensSettings(cats_eye=0.5))
-    RenderSettings(lens=LensSettings(anamorphic=2))
-    with pytest.raises(
-        SettingsError, match="Only the lens can be told cats eye, anamorphic, diffusion cannot"
-    ):
-        check_look("diffusion", LensSettings(cats_eye=0.5, anamorphic=2))

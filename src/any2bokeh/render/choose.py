@@ -1,6 +1,7 @@
 """Which renderer runs where ``auto`` is asked for, and why."""
 
 import logging
+from dataclasses import fields
 
 import torch
 
@@ -25,7 +26,7 @@ def choose_renderer(
     """
     if settings.renderer == "diffusion" and settings.lens != LensSettings():
         raise SettingsError(
-            "The network draws its own aperture: aperture, highlights and quality are for the lens.",
+            f"The network draws its own aperture: {_asked_of_lens(settings.lens)} are for the lens.",
             hint="--renderer lens",
         )
     if settings.renderer != "auto":
@@ -36,6 +37,12 @@ def choose_renderer(
         return "lens"
     log.info("The network renders: its weights are here, and %s can run it.", device)
     return "diffusion"
+
+
+def _asked_of_lens(lens: LensSettings) -> str:
+    """What differs from the lens's defaults, in words."""
+    asked = [field.name for field in fields(lens) if getattr(lens, field.name) != field.default]
+    return ", ".join(name.removesuffix("_deg").replace("_", " ") for name in asked)
 
 
 def _why_lens(
