@@ -26,8 +26,8 @@ BYTES_PER_PIXEL = 170
 class Plan:
     """What a run would work on, with what, and what it would need; sizes are of the displayed picture.
 
-    ``memory_bytes`` is known for the CPU only. ``render_seconds`` is what rendering takes here, measured on
-    the first frame; ``None`` where its disparity would have to be estimated before.
+    ``memory_bytes`` is known of the lens on a CPU, and of the network. ``render_seconds`` is what the lens
+    takes here, measured on the first frame; ``None`` where its disparity would have to be estimated before.
     """
 
     frames: int
@@ -64,8 +64,8 @@ def make_plan(source: Path, target: Path, settings: Settings) -> Plan:
     renderer = make_renderer(settings.render, device, info.pictures, settings.focus.strongest)
     encoder = choose_encoder(info, settings.encode, container_of(target))
     disparity, is_there = _find_disparity(info, len(times), settings, device)
-    seconds = _render_first(info, times, settings, device, renderer) * len(times) if is_there else None
-    pixels = info.width * info.height
+    is_quick = is_there and renderer.name == "lens"  # else its first frame is not like the others
+    seconds = _render_first(info, times, settings, device, renderer) * len(times) if is_quick else None
     return Plan(
         frames=len(times),
         width=info.width,
@@ -74,9 +74,19 @@ def make_plan(source: Path, target: Path, settings: Settings) -> Plan:
         renderer=renderer.name,
         device=str(device),
         encoder=f"{encoder.name} {encoder.pixel_format}",
-        memory_bytes=BASE_BYTES + BYTES_PER_PIXEL * pixels if device.type == "cpu" else None,
+        memory_bytes=_memory_bytes(info, renderer, device),
         render_seconds=seconds,
     )
+
+
+def _memory_bytes(info: VideoInfo, renderer: Renderer, device: torch.device) -> int | None:
+    """What the run takes at its peak: of the device for the network, of the machine for the lens."""
+    if renderer.name == "diffusion":
+        from any2bokeh.render.diffusion.pipeline import DiffusionRenderer
+
+        assert isinstance(renderer, DiffusionRenderer)
+        return renderer.peak_bytes
+    return BASE_BYTES + BYTES_PER_PIXEL * info.width * info.height if device.type == "cpu" else None
 
 
 def _find_disparity(

@@ -189,19 +189,21 @@ def load_weights(
     dtype: torch.dtype | None = None,
     device: torch.device | str = "cpu",
     may_lack: Collection[str] = (),
+    unused: Collection[str] = (),
 ) -> tuple[str, ...]:
     """Give ``module`` the weights in the safetensors file ``path``; return the keys that it lacks.
 
     Every key of the module must be in the file and the other way round, with the same shape; only those
-    in ``may_lack`` may be missing, and stay as they are. The tensors become the module's own, on
-    ``device`` and, where they are floating point, in ``dtype`` (by default as they are in the file), so a
-    module made on the meta device costs its weights once. Raises ``WeightsError`` that names the first
-    key that is wrong, with what was found and wanted, or says that the file is damaged.
+    in ``may_lack`` may be missing, and stay as they are, and those in ``unused`` are left alone. The tensors
+    become the module's own, on ``device`` and, where they are floating point, in ``dtype`` (by default as
+    they are in the file), so a module made on the meta device costs its weights once. Raises
+    ``WeightsError`` that names the first key that is wrong, with what was found and wanted, or says that
+    the file is damaged.
     """
     wanted = {key: list(tensor.shape) for key, tensor in module.state_dict().items()}
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
-            found = shapes_in(file)
+            found = {key: shape for key, shape in shapes_in(file).items() if key not in unused}
             lacking = check_keys(found, wanted, str(path), may_lack)
             state = {key: _cast(file.get_tensor(key), dtype, f"{key} in {path}") for key in found}
     except (OSError, SafetensorError) as error:

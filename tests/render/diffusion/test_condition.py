@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 from parity import assert_near, document, recipe, tensors
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from any2bokeh.errors import WeightsError
 from any2bokeh.render.diffusion.condition import (
+    POSITION_IDS,
     difference_picture,
     labels_around,
     load_image_encoder,
@@ -49,6 +50,17 @@ def test_embeddings_equal_the_published_ones(
     encoder = load_image_encoder(*clip_files, CPU, torch.float32, normalise=normalise)
     pictures = PIPELINE["image_u8"][:2].float() / 127.5 - 1
     assert_near(encoder.embed(pictures), PIPELINE[f"clip.embeds_first2_{style}_style"], 1e-4)
+
+
+def test_position_numbers_in_a_file_are_left_alone(clip_files: tuple[Path, Path], tmp_path: Path) -> None:
+    config, weights = clip_files
+    numbered = tmp_path / "model.safetensors"
+    save_file(load_file(weights) | {POSITION_IDS: torch.arange(197)[None]}, numbered)
+    one, other = (
+        load_image_encoder(config, file, CPU, torch.float32, normalise=False) for file in (weights, numbered)
+    )
+    pictures = torch.rand(1, 3, 64, 128)
+    assert torch.equal(one.embed(pictures), other.embed(pictures))
 
 
 def test_an_encoder_of_another_kind_is_refused(clip_files: tuple[Path, Path], tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """The diffusion renderer on the published tiny networks: any length and size, focus keeps original pixels."""
 
 import dataclasses
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -11,13 +12,14 @@ from torch.nn.functional import interpolate
 
 from any2bokeh.render.diffusion.blend import fuse_chunks
 from any2bokeh.render.diffusion.chunks import plan_chunks
-from any2bokeh.render.diffusion.memory import DECODE_WINDOWS, Footprint, plan_windows
+from any2bokeh.render.diffusion.memory import DECODE_WINDOWS, SEAMLESS, Footprint, plan_windows
 from any2bokeh.render.diffusion.network import FrameCode
 from any2bokeh.render.diffusion.pipeline import DiffusionRenderer, network_inputs
-from any2bokeh.render.diffusion.vae import BokehVAE
+from any2bokeh.render.diffusion.vae import BokehVAE, VAEDims
 from any2bokeh.render.diffusion.working import WorkingFrame
 from any2bokeh.scene import Frame, PictureFormat, Scene
 from any2bokeh.settings import ChunkSettings, DiffusionSettings, MaskMode
+from any2bokeh.weights.checkpoint import find_checkpoint, load_weights
 
 PUBLISHED = tensors("pipeline_case")
 SETTINGS = DiffusionSettings(work_size=128)
@@ -193,10 +195,13 @@ def test_blur_strength_is_stated_in_the_working_frame() -> None:
 
 
 @pytest.mark.parametrize("make_vae", [tiny_vae, recipe_vae])
-def test_windows_of_the_decoder_join_without_a_seam(make_vae: type[BokehVAE]) -> None:
+def test_windows_of_the_decoder_join_without_a_seam(make_vae: Callable[[], BokehVAE]) -> None:
+    assert_seamless(make_vae())
+
+
+def assert_seamless(vae: BokehVAE) -> None:
     """Against one decode of 24 frames: the error where windows meet is at most 1.5 times that inside."""
-    window = next(window for window in DECODE_WINDOWS if window.length == 16)
-    vae = make_vae()
+    window = next(window for window in DECODE_WINDOWS if window.length == SEAMLESS)
     big = interpolate(torch.rand(1, 3, 40, 60), (160, 240), mode="bicubic")[0].clamp(0, 1) * 2 - 1
     pictures = torch.stack([big[:, 2 * t : 2 * t + 64, 3 * t : 3 * t + 96] for t in range(24)])
     with torch.inference_mode():
@@ -216,14 +221,25 @@ def test_windows_of_the_decoder_join_without_a_seam(make_vae: type[BokehVAE]) ->
     assert error.mean() < 0.02 * whole.std()
 
 
+@pytest.mark.weights
+def test_windows_of_the_published_decoder_join_without_a_seam() -> None:
+    """The same with the published weights, for those who have them: ``pytest -m weights``."""
+    parts = find_checkpoint()
+    with torch.device("meta"):
+        vae = BokehVAE(VAEDims.from_config(json.loads(parts.vae_config.read_text())))
+    load_weights(vae, parts.vae_weights, dtype=torch.float32)
+    assert_seamless(vae.eval())
+
+
 PUBLISHED_FOOTPRINT = Footprint(weights=5_200_000_000, encoder_element=2, decoder_element=2)
 
 
 @pytest.mark.parametrize(
-    ("gigabytes", "length", "keeps"), [(16, 8, False), (24, 12, False), (32, 16, False), (80, 24, True)]
+    ("gigabytes", "length", "keeps"), [(16, 8, False), (24, 12, False), (32, 16, False), (80, 32, True)]
 )
 def test_windows_follow_the_memory_of_the_device(gigabytes: int, length: int, keeps: bool) -> None:
     frame = WorkingFrame.fit(1080, 1920, 1, 1024)
     windows = plan_windows(frame, ChunkSettings(), PUBLISHED_FOOTPRINT, gigabytes * 10**9)
     assert windows.decode.length == length
     assert windows.keeps_skips == keeps
+    assert windows.peak_bytes < gigabytes * 10**9

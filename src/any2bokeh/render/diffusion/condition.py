@@ -14,6 +14,7 @@ from any2bokeh.optics.planes import disparity_difference, plane_labels, plane_th
 from any2bokeh.weights.checkpoint import load_weights
 
 CLIP_SIDE_PX = 224
+POSITION_IDS = "vision_model.embeddings.position_ids"  # 0, 1, 2 ...; files of some ages hold it
 # Mean and standard deviation of R'G'B' in CLIP's own training.
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -54,8 +55,8 @@ def load_image_encoder(
             network = CLIPVisionModelWithProjection(CLIPVisionConfig(**document))
     except (OSError, ValueError, TypeError) as error:
         raise WeightsError(f"The image encoder's {config} cannot be used: {error}") from error
-    load_weights(network, weights, dtype=dtype, device=device)
-    embeddings = network.vision_model.embeddings  # the one buffer that is not in the file
+    load_weights(network, weights, dtype=dtype, device=device, unused=[POSITION_IDS])
+    embeddings = network.vision_model.embeddings
     embeddings.position_ids = torch.arange(embeddings.num_positions, device=device)[None]
     return ImageEncoder(network.eval().requires_grad_(False), normalise=normalise)
 

@@ -20,6 +20,8 @@ USABLE = 0.9  # of the device's memory; the rest is fragments, and other program
 
 # Longest first: a frame decoded far from its window's ends is nearly what one long window would give.
 DECODE_WINDOWS = (
+    ChunkSettings(length=48, overlap=8, context=3),
+    ChunkSettings(length=32, overlap=8, context=3),
     ChunkSettings(length=24, overlap=8, context=3),
     ChunkSettings(length=16, overlap=8, context=3),
     ChunkSettings(length=12, overlap=6, context=2),
@@ -27,16 +29,21 @@ DECODE_WINDOWS = (
     ChunkSettings(length=4, overlap=2),
     ChunkSettings(length=2, overlap=1),
 )
+SEAMLESS = 16  # frames: where windows of this length meet, the error is hardly larger than inside
 ENCODE_FRAMES = (8, 4, 2, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Windows:
-    """How many frames are encoded at a time, the decoder's windows, and where skips wait for it."""
+    """How many frames are encoded at a time, the decoder's windows, and where skips wait for it.
+
+    ``peak_bytes`` is what that takes of the device, weights included.
+    """
 
     encode: int
     decode: ChunkSettings
     keeps_skips: bool
+    peak_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,23 +60,32 @@ def plan_windows(
 ) -> Windows:
     """The largest windows that fit a device of ``memory_bytes``, and the smallest where none does.
 
-    Longer decoder windows go before skips that stay on the device.
+    Skips stay on the device unless that would make windows shorter than seamless ones.
     """
     pixels = frame.padded_height * frame.padded_width
     free = USABLE * memory_bytes - footprint.weights
     skip = SKIP_ELEMENTS * pixels * footprint.decoder_element
+    denoise = chunk.length * pixels * DENOISE_ELEMENTS * footprint.decoder_element
 
     def encode_bytes(count: int) -> float:
         return count * pixels * ENCODE_ELEMENTS * footprint.encoder_element
 
-    def decode_bytes(window: ChunkSettings) -> float:
-        return window.length * (pixels * DECODE_ELEMENTS * footprint.decoder_element + skip)
+    encode = next((count for count in ENCODE_FRAMES if encode_bytes(count) <= free / 2), ENCODE_FRAMES[-1])
 
-    encode = next((count for count in ENCODE_FRAMES if encode_bytes(count) <= free), ENCODE_FRAMES[-1])
-    decode = next((window for window in DECODE_WINDOWS if decode_bytes(window) <= free), DECODE_WINDOWS[-1])
-    waiting = (encode + chunk.length + decode.length) * skip
-    peak = max(encode_bytes(encode), decode_bytes(decode))
-    return Windows(encode=encode, decode=decode, keeps_skips=peak + waiting <= free)
+    def peak(window: ChunkSettings, keeps_skips: bool) -> float:
+        decode = window.length * (pixels * DECODE_ELEMENTS * footprint.decoder_element + skip)
+        waiting = (encode + chunk.length + window.length) * skip
+        return max(encode_bytes(encode), denoise, decode) + keeps_skips * waiting
+
+    wanted = [(window, True) for window in DECODE_WINDOWS if window.length >= SEAMLESS]
+    wanted += [(window, False) for window in DECODE_WINDOWS]
+    decode, keeps_skips = next((one for one in wanted if peak(*one) <= free), wanted[-1])
+    return Windows(
+        encode=encode,
+        decode=decode,
+        keeps_skips=keeps_skips,
+        peak_bytes=int(footprint.weights + peak(decode, keeps_skips)),
+    )
 
 
 def device_memory(device: torch.device) -> int:

@@ -43,6 +43,11 @@ class DiffusionRenderer:
         memory_bytes = device_memory(network.device)
         self._windows = plan_windows(self._frame, settings.chunks, network.footprint, memory_bytes)
 
+    @property
+    def peak_bytes(self) -> int:
+        """What the network takes of its device, as counted."""
+        return self._windows.peak_bytes
+
     def render(self, scenes: Iterator[Scene]) -> Iterator[Frame]:
         """Yield one refocused frame for each scene.
 
