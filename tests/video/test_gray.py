@@ -136,6 +136,24 @@ def test_rgb_that_is_gray_is_read(tmp_path: Path) -> None:
     assert_is(read_all(write_video(tmp_path / "track.mkv", [frame]))[0], codes, 255)
 
 
+@pytest.mark.parametrize(
+    ("pixel_format", "depth"),
+    [
+        ("gbrp10le", 10),
+        ("gbrap", 8),
+        ("gbrap10le", 10),
+        ("gbrap12le", 12),
+        ("gbrap14le", 14),
+        ("gbrap16le", 16),
+    ],
+)
+def test_planes_with_alpha_are_exact(tmp_path: Path, pixel_format: str, depth: int) -> None:
+    codes = codes_up_to(2**depth - 1, np.uint8 if depth == 8 else np.uint16)
+    planes = [codes, codes, codes, *([codes[::-1].copy()] if pixel_format.startswith("gbra") else [])]
+    path = write_video(tmp_path / "track.mkv", [frame_of(pixel_format, planes)])
+    assert_is(read_all(path)[0], codes, 2**depth - 1)
+
+
 def test_false_colours_are_no_track(tmp_path: Path) -> None:
     codes = codes_up_to(255, np.uint8)
     rgb = frame_of("bgr0", [np.stack([255 - codes, codes, codes, codes], axis=2)])

@@ -26,14 +26,15 @@ def codes(frame: av.VideoFrame) -> tuple[list[NDArray[Any]], float]:
     A frame of floats has 1 for its largest.
     """
     layout = pixel_layout(frame.format.name)
-    if frame.format.name != layout.planar:
-        # With equal ranges the codes stay what they are.
+    if not layout.is_planar:
+        # With equal ranges the codes stay what they are. Alpha in a plane of its own is left out below, not
+        # by this, which would garble planes of 10 and more bits.
         frame = VideoReformatter().reformat(
             frame, format=layout.planar, src_color_range=FULL, dst_color_range=FULL
         )
     depth = max(layout.depth, 8)
     largest = 1.0 if depth == 32 else 2.0**depth - 1
-    return [plane_codes(plane, depth) for plane in frame.planes], largest
+    return [plane_codes(plane, depth) for plane in frame.planes[: 1 if layout.kind == "gray" else 3]], largest
 
 
 def gray_values(frame: av.VideoFrame, stated_range: int, name: str) -> NDArray[np.float32]:
