@@ -72,11 +72,11 @@ def load_estimator(folder: Path, device: torch.device, dtype: torch.dtype) -> Di
     except (OSError, ValueError, SafetensorError) as error:
         raise WeightsError(f"The depth network in {folder} cannot be loaded: {error}") from error
     _check_keys(report["missing_keys"], report["unexpected_keys"], report["mismatched_keys"], folder)
-    return DisparityEstimator(_in_precision(network.eval().to(device), dtype), patch=config.patch_size)
+    return DisparityEstimator(in_precision(network.eval().to(device), dtype), patch=config.patch_size)
 
 
-def _in_precision(network: DepthAnythingForDepthEstimation, dtype: torch.dtype) -> torch.nn.Module:
-    """The network in ``dtype``; in bfloat16, whose steps would be seen, only its transformer."""
+def in_precision(network: DepthAnythingForDepthEstimation, dtype: torch.dtype) -> torch.nn.Module:
+    """Return the network in ``dtype``; in bfloat16, whose steps would be seen, only its transformer."""
     if dtype != torch.bfloat16:
         whole: torch.nn.Module = network.to(dtype)
         return whole
