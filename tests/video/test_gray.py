@@ -140,7 +140,6 @@ def test_rgb_that_is_gray_is_read(tmp_path: Path) -> None:
     ("pixel_format", "depth"),
     [
         ("gbrp10le", 10),
-        ("gbrap", 8),
         ("gbrap10le", 10),
         ("gbrap12le", 12),
         ("gbrap14le", 14),
