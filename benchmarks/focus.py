@@ -83,7 +83,7 @@ def clicks(mask: NDArray[np.bool_], count: int, at: TimePoint) -> list[Point]:
 
 def print_following(clip: Clip, mask: Path, masks: Masks, points: list[Point]) -> None:
     """Print how each click fared; the focus is the smoothed one, as a run uses it."""
-    wanted = disparity_in_mask(mask, clip, lambda done: None)
+    wanted, _ = disparity_in_mask(mask, clip, lambda done: None)
     times_s = np.array([clip.clock.seconds(pts) for pts in clip.times])
     smoothing_s = FocusSettings(follow=points[0], blur_strength=K).smoothing_s
     print("| click | inside the mask | lost | focus within 0.03 | largest | mean | CPU-ms a frame |")

@@ -75,3 +75,10 @@ def test_gaps_hold_the_last_value_and_uneven_times_are_respected() -> None:
 
 def test_nothing_seen_at_all_stays_nothing() -> None:
     assert np.isnan(smooth(np.full(4, np.nan), moments(1)[:4], 0.2)).all()
+
+
+def test_shots_are_smoothed_each_by_itself() -> None:
+    times_s = moments(2)
+    values = np.where(times_s < 1, 0.2 + 0.1 * times_s, 0.8)
+    np.testing.assert_allclose(smooth(values, times_s, 0.2, [25]), values, atol=1e-12)
+    assert abs(smooth(values, times_s, 0.2) - values).max() > 0.1

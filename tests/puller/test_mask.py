@@ -36,7 +36,7 @@ def focus_of(clip: Clip, mask: Path, smoothing_s: float = 0.0) -> list[float]:
 def test_focus_is_the_disparity_inside_and_held_where_the_mask_is_empty(film: Film, tmp_path: Path) -> None:
     clip = film(swinging, FRAMES)
     told, tell = counted()
-    measured = disparity_in_mask(tmp_path / "mask.mkv", clip, tell)
+    measured, _ = disparity_in_mask(tmp_path / "mask.mkv", clip, tell)
     wanted = disparities(swinging, FRAMES)
     empty = np.arange(FRAMES)[12:16]
     assert np.isnan(measured[empty]).all()
@@ -78,3 +78,18 @@ def test_masks_that_cannot_be_used_are_one_sentence(film: Film, tmp_path: Path) 
     shutil.rmtree(folder)
     with pytest.raises(FocusError, match=r"The mask cannot be used: The mask .*masks does not exist."):
         focus_of(clip, folder)
+
+
+def test_focus_jumps_at_a_cut_and_nowhere_else(film: Film, tmp_path: Path) -> None:
+    def cut(number: int) -> list[tuple[float, float, float, float]]:
+        # The second shot shows discs all over the picture, so that nothing of the first is found again.
+        if number < 12:
+            return [(60 + number, 40, 20, 0.3)]
+        others = [(x, y, 16, 0.25) for x in range(5, 200, 23) for y in range(5, 120, 29)]
+        return [*others, (120 - number, 60, 20, 0.8)]
+
+    clip = film(cut, 24)
+    _, starts = disparity_in_mask(tmp_path / "mask.mkv", clip, lambda done: None)
+    assert starts == [12]
+    focus = focus_of(clip, tmp_path / "mask.mkv", smoothing_s=0.2)
+    assert focus == pytest.approx([0.3] * 12 + [0.8] * 12, abs=1e-3)

@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,15 +83,28 @@ class Curve:
 
 
 def smooth(
-    values: NDArray[np.float64], times_s: NDArray[np.float64], smoothing_s: float
+    values: NDArray[np.float64],
+    times_s: NDArray[np.float64],
+    smoothing_s: float,
+    starts: Sequence[int] = (),
 ) -> NDArray[np.float64]:
     """Return measurements as a focus puller would follow them: no jitter, no lag, no overshoot at rest.
 
     ``values`` (one per time, NaN where nothing was seen) are held over gaps, freed of single wrong ones, and
     fitted by a line around each time, weighted by a Gaussian of ``smoothing_s`` seconds to both sides: a
-    steady move comes out as it went in, also at both ends. Nothing seen at all stays NaN.
+    steady move comes out as it went in, also at both ends. Nothing is smoothed across ``starts``, the numbers
+    of the values with which a new shot begins. Nothing seen at all stays NaN.
     """
-    held = _without_glitches(_hold(values))
+    held, parts = _hold(values), (0, *starts, len(values))
+    return np.concatenate(
+        [_smooth_shot(held[start:stop], times_s[start:stop], smoothing_s) for start, stop in pairwise(parts)]
+    )
+
+
+def _smooth_shot(
+    values: NDArray[np.float64], times_s: NDArray[np.float64], smoothing_s: float
+) -> NDArray[np.float64]:
+    held = _without_glitches(values)
     if smoothing_s == 0 or len(held) < 3 or np.isnan(held).any():
         return held
     reach_s = SMOOTHED_OVER * smoothing_s

@@ -10,21 +10,26 @@ from torch.nn.functional import interpolate
 from any2bokeh.depth.track import open_mask
 from any2bokeh.errors import DisparityError, FocusError
 from any2bokeh.puller.clip import Clip, OnFrames
+from any2bokeh.puller.shots import Shots
 
 INSIDE = 0.5  # what is brighter is inside the mask
 
 
-def disparity_in_mask(path: Path, clip: Clip, on_frames: OnFrames) -> NDArray[np.float64]:
+def disparity_in_mask(path: Path, clip: Clip, on_frames: OnFrames) -> tuple[NDArray[np.float64], list[int]]:
     """Return the median of the disparity inside a mask for each frame of a clip, NaN where it is empty.
+
+    The numbers of the frames with which new shots start come with it.
 
     The mask is a gray video, a PNG folder or an array, of any size, matched to the frames as a disparity
     track is. Raises ``FocusError`` if it cannot be used or is empty in all frames.
     """
     middles = np.full(len(clip.times), np.nan)
+    shots = Shots()
     place = {pts: number for number, pts in enumerate(clip.times)}
     try:
         with open_mask(path, clip.info, clip.times) as masks, clip.frames(clip.time_range) as frames:
             for done, (frame, disparity) in enumerate(frames, start=1):
+                shots.look(place[frame.pts], frame)
                 mask = masks.values_at(frame.pts)
                 # Edges of a mask are sharper than those of disparity: disparity takes the mask's size.
                 fitted = interpolate(disparity[None].cpu(), size=mask.shape[1:], mode="nearest")[0]
@@ -39,4 +44,4 @@ def disparity_in_mask(path: Path, clip: Clip, on_frames: OnFrames) -> NDArray[np
             f"The mask {path} is empty in every frame of {clip.info.path}.",
             hint="What is brighter than half of white is inside.",
         )
-    return middles
+    return middles, shots.starts

@@ -1,6 +1,6 @@
 """The focus of every frame of a clip, from whichever way it was said in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -44,7 +44,8 @@ def _planes(clip: Clip, settings: FocusSettings, saved: FocusKeys | None, on_fra
         seen = follow(settings.follow, clip, on_frames)
         return _smoothed(clip, np.array([one.disparity for one in seen]), settings)
     if settings.focus_mask:
-        return _smoothed(clip, disparity_in_mask(settings.focus_mask, clip, on_frames), settings)
+        measured, starts = disparity_in_mask(settings.focus_mask, clip, on_frames)
+        return _smoothed(clip, measured, settings, starts)
     if settings.focus_at:
         held = disparity_under(settings.focus_at, clip)
         return lambda pts: held
@@ -53,10 +54,12 @@ def _planes(clip: Clip, settings: FocusSettings, saved: FocusKeys | None, on_fra
     return _values(clip, value, settings)
 
 
-def _smoothed(clip: Clip, measured: NDArray[np.float64], settings: FocusSettings) -> Values:
-    """What was measured in each frame, as a focus puller would follow it."""
+def _smoothed(
+    clip: Clip, measured: NDArray[np.float64], settings: FocusSettings, starts: Sequence[int] = ()
+) -> Values:
+    """What was measured in each frame, as a focus puller would follow it, anew in each shot."""
     times_s = np.array([clip.clock.seconds(pts) for pts in clip.times])
-    smoothed = smooth(measured, times_s, settings.smoothing_s).clip(0, 1)
+    smoothed = smooth(measured, times_s, settings.smoothing_s, starts).clip(0, 1)
     by_pts = dict(zip(clip.times, smoothed.tolist(), strict=True))
     return lambda pts: by_pts[pts]
 
