@@ -155,6 +155,13 @@ def test_what_is_clicked_can_be_followed(page: Page) -> None:
     assert "--focus" not in words
 
 
+def test_long_names_are_broken_rather_than_cut(page: Page) -> None:
+    for name in ("hint", "name"):
+        page.evaluate(f"document.getElementById('{name}').textContent = 'a'.repeat(300)")
+        widths = page.evaluate(f"(e => [e.scrollWidth, e.clientWidth])(document.getElementById('{name}'))")
+        assert 0 < widths[0] <= widths[1], name
+
+
 def test_a_focus_that_was_asked_for_is_shown_until_another_is_chosen(
     browser: Browser, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
