@@ -10,7 +10,7 @@ import typer
 
 from any2bokeh.cli import depth, doctor, download_weights, import_weights, preview, refocus
 from any2bokeh.cli.errors import Failure, attempt
-from any2bokeh.cli.options import with_settings
+from any2bokeh.cli.spread import with_settings
 from any2bokeh.cli.talk import messages_on_stderr
 
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of glibc's malloc.h
