@@ -12,6 +12,8 @@ from any2bokeh.settings import EncodeSettings, TimeRange
 from any2bokeh.values import TimePoint
 from any2bokeh.video.decode import open_video, probe_video
 from any2bokeh.video.encode import open_writer
+from any2bokeh.video.output import Output
+from any2bokeh.video.span import Span
 
 MILLISECOND = Fraction(1, 1000)
 IRREGULAR = (0, 512, 1100, 4700, 4720, 9000)
@@ -285,6 +287,20 @@ def test_broadcast_times_start_at_zero(clips):
 
 def test_one_frame(clips):
     assert len(clips.see(clips.copy(clips.make("clip.mp4", pts=(0,)), "out.mp4")).frames) == 1
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_hevc_of_few_frames_is_decoded_when_it_is_shown(clips, tmp_path, count):
+    info = probe_video(clips.make("clip.mp4", pts=tuple(range(0, 512 * count, 512))))
+    with open_video(info.path) as video:
+        frames = list(video)
+    for attempt in range(8):  # what x265 tells of so few depends on what its memory held before
+        target = tmp_path / f"{attempt}.mkv"
+        output = Output(target, target, info, EncodeSettings(codec="libx265"), Span(None, None))
+        packets = [packet for frame in [*frames, None] for packet in output.encoded(frame)]
+        output.close()
+        assert len(packets) == count
+        assert all(packet.pts - 512 * 3 < packet.dts <= packet.pts for packet in packets)
 
 
 def test_every_frame_of_a_long_clip_arrives_in_order(clips):

@@ -35,6 +35,9 @@ MOV_CLOCK_MAX = 2**31 - 1
 LIMITED_RANGE_CODECS = ("prores",)
 # PyAV cannot tell Matroska the shape of pixels; these codecs say it in the video itself.
 CODECS_WITH_PIXEL_ASPECT = ("h264", "hevc")
+# x265 knows only from its third frame on by how much decoding comes before showing. If it is ended before,
+# the times of decoding that it tells are made of memory that was never set.
+X265_DELAY_FRAMES = 2
 
 
 class StoppedError(Exception):
@@ -64,6 +67,7 @@ class Output:
             self._file = av.open(f"file:{partial}", "w", format=kind.format, container_options=options)
         self._video = _add_video(self._file, info, encoder, kind)
         self._maker = _open_encoder(self._video, info, encoder)
+        self._is_x265, self._given = encoder.name == "libx265", 0
         self._copy = StreamCopy(info.path, self._file, kind, _cut(start, span, info), audio=settings.audio)
         with self._sentences():
             self._file.start_encoding()
@@ -71,9 +75,19 @@ class Output:
 
     def encode(self, frame: Frame) -> None:
         """Encode a frame (its time in the source's), and copy what is due before it."""
-        coded = self._maker.make(frame.picture.numpy())
-        coded.pts, coded.time_base = frame.pts - self._start, self._time_base
-        self._write(coded)
+        self._write(frame)
+
+    def encoded(self, frame: Frame | None) -> Iterator[Any]:
+        """Yield the packets that the encoder gives for a frame, or at the end for what it still holds."""
+        coded = None
+        if frame:
+            coded = self._maker.make(frame.picture.numpy())
+            coded.pts, coded.time_base = frame.pts - self._start, self._time_base
+            self._given += 1
+        for packet in self._video.codec_context.encode_lazy(coded):
+            if self._is_x265 and frame is None and self._given <= X265_DELAY_FRAMES:
+                packet.dts = packet.pts  # so few frames are decoded as they are shown
+            yield packet
 
     def finish(self) -> None:
         """Write what the encoder still holds and the rest of the copied streams, and complete the file."""
@@ -88,9 +102,9 @@ class Output:
         with suppress(av.FFmpegError):  # an incomplete file may also fail to end
             self._file.close()
 
-    def _write(self, coded: av.VideoFrame | None) -> None:
+    def _write(self, frame: Frame | None) -> None:
         with self._sentences():
-            for packet in self._video.codec_context.encode_lazy(coded):
+            for packet in self.encoded(frame):
                 if self.stopped.is_set():
                     raise StoppedError
                 self._copy.until((packet.dts + self._start) * self._time_base)
