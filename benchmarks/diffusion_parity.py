@@ -19,7 +19,7 @@ import parity
 
 from any2bokeh.render.diffusion.attention import embed_blur
 from any2bokeh.render.diffusion.condition import ImageEncoder, shrink_for_clip
-from any2bokeh.render.diffusion.unet import BokehUNet, UNetInputs
+from any2bokeh.render.diffusion.unet import UNetInputs
 
 Case = tuple[str, Tensor, Tensor]
 
@@ -33,22 +33,8 @@ def unet_cases() -> Iterator[Case]:
         mode = kind.removesuffix("_per_item")
         if mode in ("released", "paper"):
             network = recipe if case == "recipe" else tiny
-            yield f"U-Net {key}", run_unet(network, stored, case, mode, kind == mode), wanted
-
-
-def run_unet(network: BokehUNet, stored: dict[str, Tensor], case: str, mode: str, mixed: bool) -> Tensor:
-    """The output of the U-Net on a stored case."""
-    k = stored[f"{case}.input_k"]
-    inputs = UNetInputs(
-        latents=stored[f"{case}.sample"],
-        embeds=stored[f"{case}.encoder_hidden_states"].unflatten(0, k.shape)[:, :, 0],
-        labels=stored[f"{case}.mpi_mask"][:, :, None],
-        blur_strength=k,
-        time_ids=stored[f"{case}.added_time_ids"],
-        plane_latents=stored[f"{case}.mpi_cond"],
-    )
-    output: Tensor = network(inputs, mask_mode=mode, mix_clips=mixed)
-    return output
+            inputs = parity.unet_inputs(stored, case)
+            yield f"U-Net {key}", network(inputs, mask_mode=mode, mix_clips=kind == mode), wanted
 
 
 def vae_cases() -> Iterator[Case]:

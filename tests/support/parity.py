@@ -15,7 +15,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from any2bokeh.render.diffusion.condition import ImageEncoder
 from any2bokeh.render.diffusion.network import BokehNetwork
-from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims
+from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims, UNetInputs
 from any2bokeh.render.diffusion.vae import BokehVAE, VAEDims
 from any2bokeh.settings import DiffusionSettings, MaskMode
 from any2bokeh.weights.checkpoint import PUBLISHED_FACTS
@@ -84,6 +84,19 @@ def recipe_unet() -> BokehUNet:
 def recipe_vae() -> BokehVAE:
     config = document("tiny_vae_cases")["recipe_config"]
     return fill(BokehVAE(VAEDims.from_config(config)), rounded_to_half=False)
+
+
+def unet_inputs(stored: dict[str, Tensor], case: str) -> UNetInputs:
+    """What the U-Net was given in a stored case."""
+    k = stored[f"{case}.input_k"]
+    return UNetInputs(
+        latents=stored[f"{case}.sample"],
+        embeds=stored[f"{case}.encoder_hidden_states"].unflatten(0, k.shape)[:, :, 0],
+        labels=stored[f"{case}.mpi_mask"][:, :, None],
+        blur_strength=k,
+        time_ids=stored[f"{case}.added_time_ids"],
+        plane_latents=stored[f"{case}.mpi_cond"],
+    )
 
 
 def assert_near(got: Tensor, wanted: Tensor, atol: float) -> None:

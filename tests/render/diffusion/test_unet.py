@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from parity import DATA, assert_near, document, recipe_unet, tensors, tiny_unet
+from parity import DATA, assert_near, document, recipe_unet, tensors, tiny_unet, unet_inputs
 from torch import Tensor
 
 from any2bokeh.errors import ShapeError, WeightsError
@@ -26,15 +26,7 @@ def unet() -> BokehUNet:
 
 
 def inputs_of(case: str) -> UNetInputs:
-    k = CASES[f"{case}.input_k"]
-    return UNetInputs(
-        latents=CASES[f"{case}.sample"],
-        embeds=CASES[f"{case}.encoder_hidden_states"].unflatten(0, k.shape)[:, :, 0],
-        labels=CASES[f"{case}.mpi_mask"][:, :, None],
-        blur_strength=k,
-        time_ids=CASES[f"{case}.added_time_ids"],
-        plane_latents=CASES[f"{case}.mpi_cond"],
-    )
+    return unet_inputs(CASES, case)
 
 
 @pytest.mark.parametrize("mode", MODES)
