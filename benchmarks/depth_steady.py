@@ -155,7 +155,9 @@ def print_steadied(clips: Iterable[tuple[Known, Mask]]) -> None:
         for name, every in WAYS:
             rows[f"steadied, {name}"] = estimated(known, raw, every, steady=True)[0]
         for name, disparity in rows.items():
-            figures = " | ".join(f"{1000 * value:.1f}" for value in flaws(known, disparity, moving))
+            figures = " | ".join(
+                "" if np.isnan(value) else f"{1000 * value:.1f}" for value in flaws(known, disparity, moving)
+            )
             print(f"| {known.name} | {name} | {figures} |", flush=True)
 
 
