@@ -11,7 +11,8 @@ from torch.nn.functional import interpolate
 from transformers import AutoConfig, DepthAnythingConfig, DepthAnythingForDepthEstimation
 from transformers.utils import logging as transformers_logging
 
-from any2bokeh.errors import DisparityError, ShapeError, WeightsError
+from any2bokeh.depth.checks import check_disparity, check_pictures
+from any2bokeh.errors import WeightsError
 
 # Mean and standard deviation of ImageNet's R'G'B', which the backbone was trained with.
 _MEAN = (0.485, 0.456, 0.406)
@@ -26,27 +27,14 @@ class DisparityEstimator:
         self.patch = patch
 
     def estimate(self, pictures: Tensor, size: tuple[int, int]) -> Tensor:
-        """Return the raw relative disparity of each picture, near is large: ``T 1 h w`` float32.
-
-        ``pictures`` are ``T 3 H W`` R'G'B' in 0..1 on any device; the result is on the network's.
-        ``size`` is ``h w``, and that of the network's own frame but for rounding to whole patches. Scale
-        and shift are those that the network gave this frame, and differ from frame to frame.
-
-        Raises ``ShapeError`` for another shape, ``DisparityError`` if the network returns values that
-        are not numbers.
-        """
-        if pictures.ndim != 4 or pictures.shape[1] != 3:
-            raise ShapeError(f"pictures must be T 3 H W, got {tuple(pictures.shape)}")
+        """Return the raw disparity ``T 1 h w`` of pictures; see ``any2bokeh.depth.networks.Estimator``."""
+        check_pictures(pictures)
         weight = next(self._network.parameters())
         whole_patches = [max(1, round(side / self.patch)) * self.patch for side in size]
         with torch.no_grad():
             pixels = _preprocess(pictures.to(weight.device), whole_patches).to(weight.dtype)
             disparity: Tensor = self._network(pixel_values=pixels).predicted_depth.float()  # T h w
-        if not bool(disparity.isfinite().all()):
-            raise DisparityError(
-                f"The depth network returned values that are not numbers in {weight.dtype}.",
-                hint="--dtype float32",
-            )
+        check_disparity(disparity, weight.dtype)
         return interpolate(disparity[:, None], size, mode="bilinear", antialias=True)
 
 

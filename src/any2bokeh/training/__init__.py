@@ -1,0 +1,1 @@
+"""Training: networks of ours, from data made here."""

@@ -1,0 +1,40 @@
+"""How far a guess is from the truth when its scale and shift do not count."""
+
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+LEAST_SPREAD = 0.15  # about that of common scenes: flatter ones do not count for more
+SCALES = 4
+
+
+def depth_loss(guess: Tensor, truth: Tensor) -> Tensor:
+    """Return the loss of guesses ``2P 1 H W`` for truths in 0..1; frames 2i and 2i + 1 are a pair.
+
+    Both frames of a pair share one scale and one shift, so a guess that flickers costs. The terms: mean
+    absolute error after alignment; that of the gradients, at four scales (Ranftl et al., "Towards robust
+    monocular depth estimation", 2020); that of the change between the two frames (Chen et al., "Video
+    Depth Anything", 2025); and that of the guess as it is, which keeps its scale.
+    """
+    shape = (-1, 2, *truth.shape[2:])
+    guess, truth = guess.view(shape), truth.view(shape)  # P 2 H W
+    aligned, wanted = _standard(guess), _standard(truth)
+    error = aligned - wanted
+    value = error.abs().mean()
+    gradient = sum((_gradient(error, scale) for scale in range(SCALES)), start=error.new_zeros(()))
+    change = (error[:, 1] - error[:, 0]).abs()
+    # Where an edge passes, the change is that of another surface: only what stays itself is compared.
+    stays = (truth[:, 1] - truth[:, 0]).abs() < 0.05
+    steadiness = (change * stays).mean()
+    return value + 0.25 * gradient + 0.3 * steadiness + (guess - truth).abs().mean()
+
+
+def _standard(disparity: Tensor) -> Tensor:
+    """Without the pair's shift and scale: its mean, and its mean distance from it."""
+    moved = disparity - disparity.mean((1, 2, 3), keepdim=True)
+    return moved / moved.abs().mean((1, 2, 3), keepdim=True).clamp(min=LEAST_SPREAD)
+
+
+def _gradient(error: Tensor, scale: int) -> Tensor:
+    if scale:
+        error = avg_pool2d(error, 2**scale)
+    return error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
