@@ -97,7 +97,7 @@ def _find_disparity(
         return f"track {settings.depth.track}", True
     estimate = plan_estimate(info, settings.depth, settings.time_range, device, settings.render.dtype)
     height, width = estimate.size
-    network = f"{estimate.model.name} at {width}x{height}"
+    network = f"{estimate.network.name} at {width}x{height}"
     if estimate.cached() is not None:
         return f"{network}, cached", True
     least, pace = estimate.pace.least_estimated(frames), estimate.pace

@@ -11,7 +11,7 @@ from any2bokeh.focus_settings import PreviewFocusSettings
 from any2bokeh.values import Range, TimePoint, check_choice
 
 DisparityKind = Literal["disparity", "inverted", "depth"]
-DepthModel = Literal["auto", "small", "base", "large"]
+DepthModel = Literal["auto", "compact", "small", "base", "large"]
 RendererName = Literal["auto", "lens", "diffusion"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 DtypeName = Literal["auto", "float32", "bfloat16", "float16"]

@@ -108,10 +108,14 @@ def test_estimated_track_is_what_refocus_uses(bokeh: Bokeh, clip: Path, network:
     assert decoded(direct) == decoded(by_track) != decoded(clip)
 
 
-def test_without_a_network_the_ways_out_are_named(bokeh: Bokeh, clip: Path) -> None:
+def test_without_a_download_the_compact_network_estimates_and_one_line_says_so(
+    bokeh: Bokeh, clip: Path
+) -> None:
     run = bokeh("depth", clip)
-    assert (run.code, len(run.errors)) == (1, 1)
-    assert "bokeh download-weights depth-small" in run.err
+    assert (run.code, run.errors) == (0, [])
+    warnings = [line for line in run.err.splitlines() if line.startswith("Warning:")]
+    assert len(warnings) == 1 and "bokeh download-weights depth-small" in warnings[0]
+    assert "Warning" not in bokeh("depth", clip, "--depth", "compact", "-y").err  # it was asked for
 
 
 def test_dry_run_says_how_many_frames_would_be_estimated(bokeh: Bokeh, clip: Path, network: Path) -> None:

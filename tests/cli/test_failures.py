@@ -98,9 +98,9 @@ def test_sound_alone(refuses: Bokeh, tmp_path: Path, lens: list[object]) -> None
     refuses("refocus", sound, *lens, sentence=f"{sound} holds no video.")
 
 
-def test_no_disparity_names_the_ways_out(refuses: Bokeh, clip: Path) -> None:
-    run = refuses("refocus", clip, "--focus", "0.5", "--k", "8", sentence=f"There is no disparity for {clip}")
-    assert "--disparity" in run.err
+def test_network_that_is_not_here_names_the_way_to_it(refuses: Bokeh, clip: Path) -> None:
+    lens = ["--focus", "0.5", "--k", "8", "--depth", "small"]
+    run = refuses("refocus", clip, *lens, sentence="The weights of depth-small are not on this machine.")
     assert "bokeh download-weights depth-small" in run.err
 
 

@@ -1,6 +1,7 @@
 """The whole command on generated clips: results, batches, plans and what is said of them."""
 
 import json
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -150,9 +151,28 @@ def test_batch_that_fails_as_a_whole_is_a_failure(bokeh: Bokeh, tmp_path: Path, 
 
 
 def test_hint_that_every_clip_needs_is_given_once(bokeh: Bokeh, batch: Path) -> None:
-    run = bokeh("refocus", batch / "a.mp4", batch / "c.mp4", "--focus", "0.5", "--k", "8")
+    lens = ["--focus", "0.5", "--k", "8"]
+    run = bokeh("refocus", batch / "a.mp4", batch / "c.mp4", *lens, "--depth", "small")
     assert (run.code, len(run.errors)) == (1, 2)
     assert run.err.count("bokeh download-weights depth-small") == 1
+
+
+def test_clips_are_refocused_on_a_machine_without_network_or_download(
+    bokeh: Bokeh, batch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    clips = [batch / "a.mp4", batch / "c.mp4"]
+    run = bokeh("refocus", *clips, "--focus", "0.5", "--k", "128", "-o", f"{batch}/out/")
+    assert (run.code, run.errors) == (0, [])
+    assert run.err.count("bokeh download-weights depth-small") == 1
+    for clip in clips:
+        result = batch / "out" / f"{clip.stem}.refocus{clip.suffix}"
+        assert packet_times(result) == packet_times(clip)
+        assert np.abs(last_frame(result) - last_frame(clip)).max() > 10
 
 
 def test_plan_of_a_batch_does_not_say_that_it_is_done(bokeh: Bokeh, batch: Path, tracks: Path) -> None:

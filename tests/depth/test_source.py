@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 from huggingface_hub import constants
+from safetensors.torch import load_file, save_file
 
+from any2bokeh.depth import compact
 from any2bokeh.depth.source import disparity_source, estimate_track, plan_estimate, working_size
 from any2bokeh.errors import DisparityError, VideoError, WeightsError
 from any2bokeh.settings import DepthSettings, TimeRange
@@ -208,18 +210,35 @@ def test_steady_disparity_flickers_less(clip, weights):
 def test_auto_takes_the_small_network_first_and_else_what_is_there(clip, weights):
     info, settings = probe_video(clip), DepthSettings()
     weights("Large")
-    assert plan_estimate(info, settings, WHOLE, CPU, "auto").model.name == "depth-large"
+    assert plan_estimate(info, settings, WHOLE, CPU, "auto").network.name == "depth-large"
     weights("Small")
-    assert plan_estimate(info, settings, WHOLE, CPU, "auto").model.name == "depth-small"
+    assert plan_estimate(info, settings, WHOLE, CPU, "auto").network.name == "depth-small"
 
 
-def test_without_weights_and_without_a_track_the_message_names_the_ways_out(clip):
-    with pytest.raises(WeightsError) as raised:
-        estimate(clip)
-    assert raised.value.message.startswith(f"There is no disparity for {clip}: ")
-    assert raised.value.hint == (
-        "Give a track with --disparity, or fetch a network: bokeh download-weights depth-small"
-    )
+def test_without_a_download_the_compact_network_estimates_and_says_that_a_better_one_can_be_had(
+    clip, tracks, caplog
+):
+    settings = DepthSettings()
+    values = torch.stack(list(estimate(clip).values()))
+    assert values.shape == (FRAMES, 1, HEIGHT, WIDTH) and values.max() > 0.9 and values.min() < 0.1
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert "rougher: `bokeh download-weights depth-small`" in caplog.text
+    caplog.clear()
+    chosen = plan_estimate(probe_video(clip), DepthSettings(model="compact", size=56), WHOLE, CPU, "auto")
+    assert chosen.cached() == tracks()[0]  # the same network, asked for by name
+    assert not caplog.records
+    assert plan_estimate(probe_video(clip), settings, WHOLE, CPU, "auto").size == (128, 192)
+
+
+def test_other_weights_of_the_compact_network_are_another_entry(clip, tracks, tmp_path, monkeypatch):
+    estimate(clip, model="compact")
+    plan = plan_estimate(probe_video(clip), DepthSettings(model="compact", size=56), WHOLE, CPU, "auto")
+    assert plan.cached() == tracks()[0]
+    other = load_file(compact.WEIGHTS)
+    other["head.bias"] += 1
+    save_file(other, tmp_path / "other.safetensors")
+    monkeypatch.setattr(compact, "WEIGHTS", tmp_path / "other.safetensors")
+    assert plan.cached() is None
 
 
 def test_a_network_asked_for_by_name_is_not_replaced_by_another(clip, weights):

@@ -89,11 +89,14 @@ def _encoders() -> dict[str, str]:
 
 
 def _networks(*, verify: bool) -> dict[str, str]:
-    """What is published on the hub, and whether it is here."""
+    """What ships with the package, and what is published on the hub and whether it is here."""
+    from any2bokeh.depth.compact import WEIGHTS
     from any2bokeh.weights.catalog import load_catalog
 
     models = [model for model in load_catalog().values() if model.repository]
-    return {model.name: f"{_network(model, verify=verify)} (licence {model.licence})" for model in models}
+    return {"compact": f"{WEIGHTS}, rougher than the others (licence as this program)"} | {
+        model.name: f"{_network(model, verify=verify)} (licence {model.licence})" for model in models
+    }
 
 
 def _network(model: "Model", *, verify: bool) -> str:

@@ -81,7 +81,11 @@ OPTIONS: dict[object, dict[str, Any]] = {
         "kind": option(
             "--disparity-kind", help="What the values of --disparity mean: inverted is 1 - disparity."
         ),
-        "model": option("--depth", help="Network that estimates disparity where none is given."),
+        "model": option(
+            "--depth",
+            help="Network that estimates disparity where none is given: auto is Depth Anything V2 if it was"
+            " downloaded, else compact, which is part of this program and rougher.",
+        ),
         "size": option(
             "--depth-size",
             help="Shorter side of the picture that the network sees; by default it follows the device.",

@@ -55,10 +55,20 @@ def messages_on_stderr() -> Iterator[None]:
 
 
 class _StderrHandler(logging.Handler):
-    """Writes to the ``sys.stderr`` of the moment, which the progress bar replaces while it is drawn."""
+    """Writes to the ``sys.stderr`` of the moment, which the progress bar replaces while it is drawn.
+
+    A warning that holds for every clip of a batch is given once.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._given: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         line = f"{record.levelname.capitalize()}: {record.getMessage()}"
+        if record.levelno == logging.WARNING and line in self._given:
+            return
+        self._given.add(line)
         if record.exc_info:
             line += "\n" + logging.Formatter().formatException(record.exc_info)
         say(line)

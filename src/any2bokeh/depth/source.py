@@ -12,22 +12,19 @@ import torch
 
 from any2bokeh.depth.cache import cache_key, find_track, keep_track
 from any2bokeh.depth.match import Times, nearest_in_time
+from any2bokeh.depth.networks import DepthNetwork, find_network
 from any2bokeh.depth.normalize import RawTrack
 from any2bokeh.depth.steadied import SteadiedTrack
 from any2bokeh.depth.stream import Pace, RawFrame, raw_disparity
 from any2bokeh.depth.track import DisparityTrack, open_track
-from any2bokeh.device import choose_depth_dtype, default_depth_size
-from any2bokeh.errors import VideoError, WeightsError
+from any2bokeh.device import choose_depth_dtype
+from any2bokeh.errors import VideoError
 from any2bokeh.settings import DepthSettings, DtypeName, TimeRange
 from any2bokeh.video.decode import VideoInfo, open_video
 from any2bokeh.video.gray import open_gray, open_gray_writer
 from any2bokeh.video.partial import partial_file
-from any2bokeh.weights.catalog import Model, find_model, load_catalog
-from any2bokeh.weights.download import find_folder, model_folder
 
 log = logging.getLogger(__name__)
-
-DEPTH_NETWORKS = ("depth-small", "depth-base", "depth-large")  # "auto" takes the first that is here
 
 _GPU_BATCH = 8  # frames at once; on the CPU a batch is no quicker than its frames one by one
 
@@ -42,8 +39,7 @@ class Estimate:
 
     info: VideoInfo
     time_range: TimeRange
-    model: Model
-    folder: Path
+    network: DepthNetwork
     size: tuple[int, int]  # h w
     pace: Pace
     use_cache: bool
@@ -59,8 +55,8 @@ class Estimate:
     def key(self, time_range: TimeRange) -> str:
         """Return what the cache keeps the track of ``time_range`` under, on any device in any precision."""
         facts: dict[str, str | int | bool] = {
-            "model": self.model.repository,
-            "commit": self.folder.name,
+            "model": self.network.source,
+            "commit": self.network.revision,
             "height": self.size[0],
             "width": self.size[1],
             "every": self.pace.every or "auto",
@@ -85,7 +81,7 @@ def disparity_source(
 
     What is estimated is estimated before the block begins, ``on_progress`` being told how many frames
     are done, and kept in the cache for the next run. Raises ``DisparityError`` for a track that does
-    not fit the video, ``WeightsError`` if there is neither a track nor a network.
+    not fit the video, ``WeightsError`` if there is no track and the network asked for is not here.
     """
     if settings.track is not None:
         log.info("The disparity of %s is the track %s.", info.path, settings.track)
@@ -118,15 +114,14 @@ def plan_estimate(
 ) -> Estimate:
     """Return what estimating the disparity of ``info`` comes to; nothing is computed yet.
 
-    Raises ``WeightsError`` that names the ways out if no network is on this machine.
+    Raises ``WeightsError`` that names the way out if the network asked for is not on this machine.
     """
-    model, folder = _find_network(info, settings)
+    network = find_network(settings.model)
     return Estimate(
         info=info,
         time_range=time_range,
-        model=model,
-        folder=folder,
-        size=working_size(info, settings.size or default_depth_size(device)),
+        network=network,
+        size=working_size(info, settings.size or network.shorter_side(device)),
         pace=_choose_pace(settings, device),
         use_cache=settings.use_cache,
         device=device,
@@ -155,20 +150,6 @@ def _choose_pace(settings: DepthSettings, device: torch.device) -> Pace:
     )
 
 
-def _find_network(info: VideoInfo, settings: DepthSettings) -> tuple[Model, Path]:
-    catalog = load_catalog()
-    if settings.model != "auto":
-        model = find_model(f"depth-{settings.model}", catalog)
-        return model, model_folder(model)
-    for name in DEPTH_NETWORKS:
-        if name in catalog and find_folder(catalog[name]) is not None:
-            return catalog[name], model_folder(catalog[name])
-    raise WeightsError(
-        f"There is no disparity for {info.path}: no track is given, and no network for it is here.",
-        hint=f"Give a track with --disparity, or fetch a network: bokeh download-weights {DEPTH_NETWORKS[0]}",
-    )
-
-
 def _times_within(path: Path, info: VideoInfo, times: list[int]) -> list[int]:
     """Those of the video's times that an estimated track has: frames that cannot be decoded are missing."""
     reader = open_gray(path)
@@ -188,7 +169,7 @@ def _estimated(estimate: Estimate, on_progress: Callable[[int], None]) -> Iterat
     log.info(
         "The disparity of %s is estimated by %s: %s.",
         estimate.info.path,
-        estimate.model.name,
+        estimate.network.name,
         estimate.pace if path is None else "the cache has it",
     )
     if path is None and estimate.use_cache:
@@ -220,10 +201,7 @@ def _write_estimate(estimate: Estimate, target: Path, on_progress: Callable[[int
 
 
 def _raw_disparity(estimate: Estimate) -> Generator[RawFrame]:
-    # Here, because transformers takes seconds to import and a cached track does not need it.
-    from any2bokeh.depth.estimate import load_estimator
-
-    estimator = load_estimator(estimate.folder, estimate.device, estimate.dtype)
+    estimator = estimate.network.load(estimate.device, estimate.dtype)
     size, device = estimate.size, estimate.device
     with open_video(estimate.info.path, estimate.time_range) as video:
         yield from raw_disparity(

@@ -1,0 +1,155 @@
+"""How near estimated disparity comes to a given track, and what that does to the refocused picture.
+
+    python benchmarks/depth.py CLIP --disparity TRACK [--depth compact --focus 0.7 --k 16 --frames 12]
+
+Estimates the clip as the command does, steadied and normalised, and compares frames spread over it with
+the track: Spearman's rank correlation, the mean absolute error after the scale and shift that fit each
+frame best, and the PSNR of the refocused frame against the one refocused with the track. Two guesses that
+look at nothing stand beside it: one value for all, and a ramp from top to bottom, each fitted alike.
+Prints a table, and the CPU-seconds of one thread for a frame of 1024x576. ``--picture`` shows frames,
+their track and their estimate.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import get_args
+
+import torch
+from torch import Tensor
+
+from any2bokeh.depth.agreement import fit, fitted_error, rank_correlation
+from any2bokeh.depth.colormap import colorize
+from any2bokeh.depth.networks import find_network
+from any2bokeh.depth.source import disparity_source
+from any2bokeh.depth.track import open_track
+from any2bokeh.render.base import Renderer, make_renderer
+from any2bokeh.scene import Frame, Scene
+from any2bokeh.settings import DepthModel, DepthSettings, RenderSettings, TimeRange
+from any2bokeh.video.decode import frame_times, open_video, probe_video
+from any2bokeh.video.still import write_png
+
+CPU = torch.device("cpu")
+STRIDE = 3  # every third pixel of both directions is compared
+
+
+@dataclass
+class Score:
+    """What one guess came to on each frame."""
+
+    ranks: list[float] = field(default_factory=list)
+    errors: list[float] = field(default_factory=list)
+    psnrs: list[float] = field(default_factory=list)
+
+    def row(self, name: str) -> str:
+        """A line of the table: means over the frames, and the worst rank correlation."""
+        rank, error, psnr = (sum(values) / len(values) for values in (self.ranks, self.errors, self.psnrs))
+        return f"| {name} | {rank:.3f} | {min(self.ranks):.3f} | {error:.3f} | {psnr:.2f} |"
+
+
+def pairs(
+    clip: Path, track: Path, settings: DepthSettings, count: int
+) -> Iterator[tuple[Frame, Tensor, Tensor]]:
+    """Yield ``count`` frames spread over the clip with their given and their estimated disparity."""
+    info, times = probe_video(clip), frame_times(clip)
+    chosen = {times[round(i * (len(times) - 1) / max(count - 1, 1))] for i in range(count)}
+    with (
+        open_track(track, "disparity", info, times) as given,
+        disparity_source(info, times, settings, TimeRange(), CPU, "auto") as estimated,
+        open_video(clip) as video,
+    ):
+        for frame in video:
+            right, guess = given.at(frame), estimated.at(frame)
+            if frame.pts in chosen:
+                yield frame, right, guess
+
+
+def compare(
+    frame: Frame, right: Tensor, guesses: dict[str, Tensor], lens: Renderer, focus: tuple[float, float]
+) -> dict[str, tuple[float, float, float]]:
+    """Return rank correlation, fitted error and PSNR of each guess on one frame."""
+    wanted = refocused(lens, frame, right, focus)
+    found = {}
+    for name, guess in guesses.items():
+        small, right_small = guess[:, ::STRIDE, ::STRIDE], right[:, ::STRIDE, ::STRIDE]
+        scale, shift = fit(small, right_small)
+        picture = refocused(lens, frame, (guess * scale + shift).clamp(0, 1), focus)
+        psnr = float(-10 * (picture - wanted).square().mean().log10())
+        found[name] = rank_correlation(small, right_small), fitted_error(small, right_small), psnr
+    return found
+
+
+def refocused(lens: Renderer, frame: Frame, disparity: Tensor, focus: tuple[float, float]) -> Tensor:
+    """The frame as the lens shows it with this disparity; ``focus`` is the focal plane and K."""
+    scene = Scene(
+        sharp=frame.picture,
+        disparity=disparity.contiguous(),
+        focus_disparity=focus[0],
+        blur_strength=focus[1],
+        pts=frame.pts,
+    )
+    return next(iter(lens.render(iter([scene])))).picture
+
+
+def cpu_seconds(model: DepthModel, repeats: int = 7) -> float:
+    """The least CPU-seconds that one thread takes from a 1024x576 picture to its disparity."""
+    network = find_network(model)
+    estimator = network.load(CPU, torch.float32)
+    pictures = torch.rand(1, 3, 576, 1024)
+    side = network.shorter_side(CPU)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    best = float("inf")
+    for _ in range(repeats):
+        started = time.process_time()
+        estimator.estimate(pictures, (side, round(side * 16 / 9)))
+        best = min(best, time.process_time() - started)
+    torch.set_num_threads(threads)
+    return best
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("clip", type=Path)
+    parser.add_argument("--disparity", type=Path, required=True)
+    parser.add_argument("--depth", choices=get_args(DepthModel), default="compact")
+    parser.add_argument("--focus", type=float, default=0.7)
+    parser.add_argument("--k", type=float, default=16)
+    parser.add_argument("--frames", type=int, default=12)
+    parser.add_argument("--no-steady", action="store_true")
+    parser.add_argument("--picture", type=Path)
+    options = parser.parse_args()
+
+    info = probe_video(options.clip)
+    lens = make_renderer(RenderSettings(renderer="lens"), CPU, info.pictures)
+    settings = DepthSettings(model=options.depth, steady=not options.no_steady, use_cache=False)
+    scores: dict[str, Score] = {}
+    rows = []
+    for frame, right, guess in pairs(options.clip, options.disparity, settings, options.frames):
+        ramp = torch.linspace(0, 1, right.shape[1])[None, :, None].expand_as(right)
+        guesses = {options.depth: guess, "vertical ramp": ramp, "constant": torch.full_like(right, 0.5)}
+        found = compare(frame, right, guesses, lens, (options.focus, options.k))
+        for name, (rank, error, psnr) in found.items():
+            score = scores.setdefault(name, Score())
+            score.ranks.append(rank)
+            score.errors.append(error)
+            score.psnrs.append(psnr)
+        rows.append(torch.cat([frame.picture, colorize(right), colorize(guess)], dim=2))
+    if options.picture:
+        shown = torch.cat(rows[:: max(1, len(rows) // 4)], dim=1)
+        write_png(options.picture, torch.nn.functional.avg_pool2d(shown, 2), overwrite=True)
+    print(f"{len(rows)} frames, focus {options.focus:g}, K {options.k:g}\n")
+    print("| disparity | rank correlation | of the worst frame | mean error | PSNR of the result |")
+    print("|---|---|---|---|---|")
+    for name, score in scores.items():
+        print(score.row(name))
+    print(f"\n{cpu_seconds(options.depth):.3f} CPU-seconds for a frame of 1024x576")
+
+
+if __name__ == "__main__":
+    main()
