@@ -44,7 +44,8 @@ class DepthSettings:
 
     ``size`` is the shorter side of the estimator's working frame in pixels; ``None`` follows the device.
     ``every`` is the distance in frames of those that are estimated, between which disparity is carried along
-    the motion of the picture; with ``None`` a GPU estimates all, a CPU as many as the motion asks for.
+    the motion of the picture; with ``None`` it is all where that is quick, else as many as the motion
+    asks for.
     """
 
     track: Path | None = None

@@ -328,6 +328,16 @@ def test_few_frames_of_a_calm_clip_are_estimated(film, weights, caplog):
     assert f"Of {film}, 5 of 22 frames were estimated; shots: 2." in caplog.messages
 
 
+@pytest.mark.parametrize(
+    ("model", "device", "every"),
+    [("small", "cpu", None), ("small", "cuda", 1), ("compact", "cpu", 1), ("compact", "cuda", 1)],
+)
+def test_what_is_quick_estimates_every_frame(film, weights, model, device, every):
+    weights()
+    plan = plan_estimate(probe_video(film), DepthSettings(model=model), WHOLE, torch.device(device), "auto")
+    assert plan.pace.every == every
+
+
 @pytest.mark.parametrize(("every", "estimated"), [(1, 22), (3, 9), (11, 4)])
 def test_as_many_are_estimated_as_asked_for(film, weights, caplog, every, estimated):
     weights()

@@ -95,7 +95,7 @@ OPTIONS: dict[object, dict[str, Any]] = {
         "every": auto_option(
             "--depth-every",
             "Estimate every Nth frame, and carry disparity along the motion to those between; auto: all on a"
-            " GPU, on a CPU as many as the motion asks for.",
+            " GPU and by compact, else as many as the motion asks for.",
             settings.DEPTH_EVERY,
         ),
         "steady": option(

@@ -122,7 +122,7 @@ def plan_estimate(
         time_range=time_range,
         network=network,
         size=working_size(info, settings.size or network.shorter_side(device)),
-        pace=_choose_pace(settings, device),
+        pace=_choose_pace(settings, device, is_quick=network.is_quick(device)),
         use_cache=settings.use_cache,
         device=device,
         dtype=choose_depth_dtype(dtype, device),
@@ -139,11 +139,11 @@ def working_size(info: VideoInfo, shorter_side: int) -> tuple[int, int]:
     return max(1, round(info.height * scale)), max(1, round(width * scale))
 
 
-def _choose_pace(settings: DepthSettings, device: torch.device) -> Pace:
-    """A GPU estimates a frame sooner than its flow is found, so there all frames are estimated."""
+def _choose_pace(settings: DepthSettings, device: torch.device, *, is_quick: bool) -> Pace:
+    """Where carrying gains next to nothing, all frames are estimated."""
     is_cpu = device.type == "cpu"
     return Pace(
-        every=settings.every or (None if is_cpu else 1),
+        every=settings.every or (1 if is_quick else None),
         steady=settings.steady is not False,
         single_shot=settings.single_shot,
         batch=1 if is_cpu else _GPU_BATCH,
