@@ -14,10 +14,9 @@ from torch import Tensor
 
 from any2bokeh.optics.light import from_linear
 from any2bokeh.synth.evening import evening
-from any2bokeh.synth.props import BASE
 from any2bokeh.synth.raytrace import RayTracer
-from any2bokeh.synth.scenes import Camera, Motion, Plane, Stage, View, rgb, still
-from any2bokeh.synth.stages import BRICKS, CHECKS, TRUCK, thin_structures
+from any2bokeh.synth.scenes import Camera, Motion, Stage, View, rgb, still
+from any2bokeh.synth.stages import CHECKS, TRUCK, night_lamps, thin_structures
 from any2bokeh.synth.street import person, tree
 from any2bokeh.synth.textures import Checks, Noise, Times, Uniform
 
@@ -47,25 +46,9 @@ class Clip:
 
 def street(camera: Camera, velocity: float) -> Stage:
     """Two people who pass each other on paving before a wall and a tree."""
-    ground = Plane(
-        name="ground",
-        size_m=(30.0, 24.0),
-        texture=Checks(first=Uniform((0.5, 0.47, 0.4)), second=Uniform((0.3, 0.28, 0.25)), cell_m=0.5),
-        position=still(0.0, 0.0, 0.5),
-        turn_deg=still(y=-90),
-        anchor=BASE,
-        patch_m=(5.0, 5.0),
-        texels=512,
-    )
-    wall = Plane(
-        name="wall",
-        size_m=(30.0, 12.0),
-        texture=BRICKS,
-        position=still(0.0, 0.0, 12.0),
-        anchor=BASE,
-        patch_m=(5.28, 4.5),
-        texels=512,
-    )
+    ground, wall = night_lamps().planes[-2:]
+    paving = Checks(first=Uniform((0.5, 0.47, 0.4)), second=Uniform((0.3, 0.28, 0.25)), cell_m=0.5)
+    ground, wall = replace(ground, texture=paving), replace(wall, position=still(0.0, 0.0, 12.0))
     plaster = Noise(low=(0.3, 0.25, 0.2), high=(0.6, 0.55, 0.5), scale_m=0.3, octaves=5, seed=3)
     near_coat, far_coat = Times(CHECKS, Uniform(rgb("#d8705f"))), Times(plaster, Uniform(rgb("#5f8ad8")))
     far_walk = Motion(start=(1.6, 0.0, 5.5), velocity=(-velocity, 0.0, 0.0))
