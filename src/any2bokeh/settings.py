@@ -105,12 +105,14 @@ class ChunkSettings:
     """How frames are grouped that are processed together; lengths are in frames.
 
     Of the ``overlap`` that a chunk shares with the next, ``context`` frames at its end, and as many at the
-    next one's beginning, only help the others and do not count.
+    next one's beginning, only help the others and do not count. A last chunk begins as early as it takes to
+    have ``shortest`` frames, by default ``length``.
     """
 
     length: int = 8
     overlap: int = 4
     context: int = 0
+    shortest: int | None = None
 
     def __post_init__(self) -> None:
         CHUNK_LENGTH.check(self.length)

@@ -18,6 +18,7 @@ SETTINGS = [
     ChunkSettings(length=5, overlap=2),
     ChunkSettings(length=24, overlap=8, context=3),
     ChunkSettings(length=8, overlap=4, context=2),
+    ChunkSettings(length=12, overlap=4, context=1, shortest=6),
     ChunkSettings(length=1, overlap=0),
 ]
 
@@ -27,7 +28,8 @@ SETTINGS = [
 def test_blend_weights_of_every_frame_sum_to_one(frame_count: int, settings: ChunkSettings) -> None:
     total = torch.zeros(frame_count)
     for chunk in plan_chunks(frame_count, settings):
-        assert chunk.stop - chunk.begin == min(settings.length, frame_count)
+        least = settings.length if settings.shortest is None else settings.shortest
+        assert min(least, frame_count) <= chunk.stop - chunk.begin <= settings.length
         total[chunk.begin : chunk.stop] += blend_weights(chunk)
     torch.testing.assert_close(total, torch.ones(frame_count))
 

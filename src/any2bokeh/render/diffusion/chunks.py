@@ -44,7 +44,8 @@ def next_chunk(before: Chunk | None, available: int, ended: bool, settings: Chun
     was_last = before is not None and not before.fades_out
     if was_last or not (fades_out or (ended and available)):
         return None
-    begin = start if fades_out else max(0, available - settings.length)
+    shortest = settings.length if settings.shortest is None else settings.shortest
+    begin = start if fades_out else max(0, min(start, available - shortest))
     stop = min(stop, available)
     return Chunk(begin, start, stop, before is not None, fades_out, settings.overlap, settings.context)
 

@@ -18,18 +18,18 @@ ENCODE_ELEMENTS, DENOISE_ELEMENTS, DECODE_ELEMENTS = 875, 385, 770
 SKIP_ELEMENTS = 128 + 128 / 4 + 256 / 16 + 512 / 64
 USABLE = 0.9  # of the device's memory; the rest is fragments, and other programs'
 
+SEAMLESS = 16  # frames: where windows of this length meet, the error is hardly larger than inside
 # Longest first: a frame decoded far from its window's ends is nearly what one long window would give.
 DECODE_WINDOWS = (
-    ChunkSettings(length=48, overlap=8, context=3),
-    ChunkSettings(length=32, overlap=8, context=3),
-    ChunkSettings(length=24, overlap=8, context=3),
+    ChunkSettings(length=48, overlap=8, context=3, shortest=SEAMLESS),
+    ChunkSettings(length=32, overlap=8, context=3, shortest=SEAMLESS),
+    ChunkSettings(length=24, overlap=8, context=3, shortest=SEAMLESS),
     ChunkSettings(length=16, overlap=8, context=3),
     ChunkSettings(length=12, overlap=6, context=2),
     ChunkSettings(length=8, overlap=4, context=1),
     ChunkSettings(length=4, overlap=2),
     ChunkSettings(length=2, overlap=1),
 )
-SEAMLESS = 16  # frames: where windows of this length meet, the error is hardly larger than inside
 ENCODE_FRAMES = (8, 4, 2, 1)
 
 
