@@ -1,9 +1,9 @@
 """How many frames the network encodes and decodes at a time, by what the device has.
 
-Counted on the published sizes (``benchmarks/diffusion.py``), in elements for each pixel of the working frame
-and each frame: what is alive at the peak of encoding, denoising and decoding, and what waits for the decoder.
-It depends on the device's whole memory, not on what is free just now: the same device gives the same windows,
-and so the same picture.
+Counted on the published sizes (``benchmarks/diffusion_counts.py``), in elements for each pixel of the working
+frame and each frame: what is alive at the peak of encoding, denoising and decoding, and what waits for the
+decoder. It depends on the device's whole memory, not on what is free just now: the same device gives the
+same windows, and so the same picture.
 """
 
 import os
@@ -16,6 +16,7 @@ from any2bokeh.settings import ChunkSettings
 
 ENCODE_ELEMENTS, DENOISE_ELEMENTS, DECODE_ELEMENTS = 875, 385, 770
 SKIP_ELEMENTS = 128 + 128 / 4 + 256 / 16 + 512 / 64
+ASSUMED_BYTES = 8 * 10**9  # for a CPU, where the system does not tell
 USABLE = 0.9  # of the device's memory; the rest is fragments, and other programs'
 
 SEAMLESS = 16  # frames: where windows of this length meet, the error is hardly larger than inside
@@ -89,9 +90,11 @@ def plan_windows(
 
 
 def device_memory(device: torch.device) -> int:
-    """Bytes that the device has, of the machine's memory half."""
+    """Bytes that the device has; half of the machine's memory, where the system tells, for a CPU."""
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory
     if device.type == "mps":
         return torch.mps.recommended_max_memory()
+    if not hasattr(os, "sysconf"):
+        return ASSUMED_BYTES
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
