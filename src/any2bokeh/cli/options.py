@@ -175,7 +175,8 @@ OPTIONS: dict[object, dict[str, Any]] = {
             help="Keep only the part of the network that is at work on the device; slower.",
         ),
         "compile": option(
-            "--compile/--no-compile", help="Compile the network with torch.compile: minutes at the start."
+            "--compile/--no-compile",
+            help="Compile the network with torch.compile: for GPUs; minutes at the start.",
         ),
     },
     settings.TimeRange: {
