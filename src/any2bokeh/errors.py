@@ -35,3 +35,7 @@ class ShapeError(RefocusError):
 
 class FocusError(RefocusError):
     """The focus asked for cannot be found in this video, or a file of focus over time cannot be used."""
+
+
+class DatasetError(RefocusError):
+    """A data set lacks a file, holds something else than it says, or cannot be written."""

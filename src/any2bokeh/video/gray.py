@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
 
 import av
 import numpy as np
@@ -24,6 +22,7 @@ from any2bokeh.video.arrays import ArrayFile
 from any2bokeh.video.checksum import checksums_hold
 from any2bokeh.video.codes import gray_values
 from any2bokeh.video.color import FULL
+from any2bokeh.video.exact import GRAY16, CodeWriter
 from any2bokeh.video.orientation import display_matrix, orientation_of
 from any2bokeh.video.partial import partial_file
 from any2bokeh.video.source import Damage, decoded_frames, open_source, seek, stored_packets, video_stream
@@ -154,54 +153,23 @@ class GrayArray(GrayReader):
             yield number, _checked(values, self, number)
 
 
-class GrayWriter:
-    """Writes a track as FFV1 ``gray16le`` in Matroska, which keeps times to 1 ms; a context manager."""
+class GrayWriter(CodeWriter):
+    """Writes a track as FFV1 ``gray16le`` in Matroska; a context manager."""
 
     def __init__(
         self, path: Path, width: int, height: int, time_base: Fraction, frame_rate: Fraction | None = None
     ) -> None:
-        self._path = path
-        try:
-            self._container: Any = av.open(f"file:{path}", "w", format="matroska")
-        except (av.FFmpegError, OSError) as error:
-            raise VideoError(f"{path} cannot be written: {error.strerror}.") from error
-        # Slices are coded and decoded in parallel; the checksums let players tell damage.
-        options = {"level": "3", "slices": "4", "slicecrc": "1"}
-        self._stream = self._container.add_stream("ffv1", rate=frame_rate, options=options)
-        self._stream.codec_context.gop_size = 1  # reading may start at any frame; damage stays in its frame
-        self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, "gray16le"
-        self._stream.codec_context.color_range = FULL
-        self._stream.time_base = self._stream.codec_context.time_base = time_base
+        super().__init__(path, (width, height), GRAY16, time_base, frame_rate)
 
     def write(self, disparity: Tensor, pts: int) -> None:
         """Append ``1 h w`` in 0..1 at ``pts``, in units of the time base; raises ``VideoError``."""
-        codes = (disparity[0].clamp(0, 1) * LARGEST_CODE).round().to(torch.int32)
-        frame = av.VideoFrame.from_ndarray(codes.cpu().numpy().astype(np.uint16), format="gray16le")
-        frame.pts, frame.time_base = pts, self._stream.codec_context.time_base
-        frame.color_range = FULL
-        self._mux(frame)
+        self.write_codes(track_codes(disparity), pts)
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None:
-            self._mux(None)
-        self._close()
-
-    def _mux(self, frame: av.VideoFrame | None) -> None:
-        try:
-            self._container.mux(self._stream.encode(frame))
-        except (av.FFmpegError, OSError) as error:
-            raise VideoError(f"{self._path} cannot be written: {error.strerror}.") from error
-
-    def _close(self) -> None:
-        try:
-            self._container.close()
-        except (av.FFmpegError, OSError) as error:
-            raise VideoError(f"{self._path} cannot be written: {error.strerror}.") from error
+def track_codes(disparity: Tensor) -> NDArray[np.uint16]:
+    """Codes of one of our own tracks, of values in 0..1 (others are clamped) of any shape."""
+    codes = (disparity.clamp(0, 1) * LARGEST_CODE).round().to(torch.int32)
+    return codes.cpu().numpy().astype(np.uint16)
 
 
 @contextmanager
