@@ -1,0 +1,50 @@
+"""How far a refocused clip is from the true one."""
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d, l1_loss, mse_loss
+
+from any2bokeh.errors import SettingsError, ShapeError
+
+TextureLoss = Literal["paper", "published"]
+SOBEL_FLOOR = 1e-6  # under the root of the published texture loss, whose slope would be infinite at 0
+
+
+def latent_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """Return the mean squared difference of scaled latents: the loss of the first two stages."""
+    return mse_loss(prediction, target)
+
+
+def texture_loss(prediction: Tensor, target: Tensor, kind: TextureLoss = "paper") -> Tensor:
+    """Return how much the gradients of pictures ``T C H W`` differ.
+
+    ``paper``: the mean squared difference of the gradients along x plus that along y, of neighbouring
+    pixels. ``published``, as the published code has it: the mean absolute difference of the magnitudes of
+    Sobel gradients, zero beyond the frame; it does not see which way an edge faces.
+    """
+    if prediction.shape != target.shape or prediction.ndim != 4:
+        raise ShapeError(f"pictures must be T C H W, got {tuple(prediction.shape)} and {tuple(target.shape)}")
+    if kind == "published":
+        return l1_loss(sobel_magnitude(prediction), sobel_magnitude(target))
+    if kind not in get_args(TextureLoss):
+        raise SettingsError(f"The texture loss must be one of {', '.join(get_args(TextureLoss))}.")
+    error = prediction - target
+    return error.diff(dim=3).square().mean() + error.diff(dim=2).square().mean()
+
+
+def sobel_magnitude(pictures: Tensor) -> Tensor:
+    """Return ``sqrt(gx^2 + gy^2 + 1e-6)`` of Sobel's gradients of each channel, ``T C H W``."""
+    across = pictures.new_tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+    kernels = torch.stack([across, across.T])[:, None]
+    gradients = conv2d(pictures.flatten(0, 1)[:, None], kernels, padding=1)
+    return (gradients.square().sum(1) + SOBEL_FLOOR).sqrt().view_as(pictures)
+
+
+def pixel_loss(prediction: Tensor, target: Tensor, *, texture: float, kind: TextureLoss) -> Tensor:
+    """Return the loss of the detail stage: mean absolute difference plus ``texture`` times that of texture.
+
+    Pictures are ``T C H W`` in -1..1.
+    """
+    return l1_loss(prediction, target) + texture * texture_loss(prediction, target, kind)
