@@ -67,7 +67,7 @@ def test_waves_are_as_high_as_asked_and_have_no_offset():
     change = perturbed(disparity, replace(NOTHING, noise=0.1)) - disparity
     assert float(change.abs().max()) == pytest.approx(0.1 * FOCUS, rel=1e-4)
     assert abs(float(change.mean())) < 0.01 * FOCUS
-    assert change.diff(dim=3).square().mean() < 0.1 * change.square().mean()  # smooth: 2 if it were white
+    assert change.diff(dim=3).square().mean() < 0.5 * change.square().mean()  # smooth: 2 if it were white
 
 
 def test_dilation_makes_near_things_larger_and_erosion_smaller():
