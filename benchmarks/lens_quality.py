@@ -23,23 +23,21 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does: waiting threads take cores
 
-import cv2
 import torch
 from lens_disturbances import DISTURBANCES, Disturb
 from lens_scenes import CASES, Take, load_take
 from torch import Tensor
 from torch.nn.functional import pad
 
+from any2bokeh.evaluation.gather import gather_discs
+from any2bokeh.evaluation.metrics import motion_error, near_steps, psnr
 from any2bokeh.optics.coc import coc_px
 from any2bokeh.optics.light import from_linear, to_linear
 from any2bokeh.render.base import make_renderer
-from any2bokeh.render.lens.aperture import aperture_kernel
 from any2bokeh.scene import PictureFormat, Scene
 from any2bokeh.settings import LensSettings, RenderSettings
 from any2bokeh.video.still import write_png
 
-STEP, NEAR_STEP_PX = 0.1, 12
-RADIUS_STEP_PX = 0.5  # between the discs that a gather tries
 GAP_PX = 4
 
 
@@ -95,19 +93,6 @@ def gather(take: Take, *, in_linear_light: bool) -> Tensor:
         blurred = gather_discs(light, radius)
         frames.append(from_linear(blurred, "srgb") if in_linear_light else blurred)
     return torch.stack(frames).clamp(0, 1)
-
-
-def gather_discs(light: Tensor, radius_px: Tensor) -> Tensor:
-    """``3 H W`` averaged over discs of the radii ``1 H W``, interpolated between discs that are tried."""
-    level = radius_px / RADIUS_STEP_PX
-    picture, blurred = light.permute(1, 2, 0).contiguous().numpy(), torch.zeros_like(light)
-    for i in range(int(level.max()) + 2):
-        share = (1 - (level - i).abs()).clamp(min=0)
-        if share.any():
-            kernel = aperture_kernel(i * RADIUS_STEP_PX, i * RADIUS_STEP_PX, LensSettings()).numpy()
-            disc = cv2.filter2D(picture, -1, kernel, borderType=cv2.BORDER_REFLECT)
-            blurred += share * torch.from_numpy(disc).permute(2, 0, 1)
-    return blurred
 
 
 def lens(take: Take, settings: LensSettings) -> Tensor:
@@ -167,27 +152,8 @@ def score(out: Tensor, take: Take) -> Score:
     errors = (out - take.truth).square().mean(1)  # T H W
     masks = [near_steps(disparity[0]) for disparity in take.disparity]
     near = [psnr(error[mask]) for error, mask in zip(errors, masks, strict=True) if mask.any()]
-    motion = (out.diff(dim=0) - take.truth.diff(dim=0)).abs().mean()
-    return Score(mean(psnr(error) for error in errors), mean(near), float(motion))
-
-
-def near_steps(disparity: Tensor) -> Tensor:
-    """Which pixels of ``H W`` lie within ``NEAR_STEP_PX`` of a step above ``STEP``."""
-    step = torch.zeros_like(disparity, dtype=torch.bool)
-    across, down = disparity.diff(dim=1).abs() > STEP, disparity.diff(dim=0).abs() > STEP
-    step[:, 1:] |= across
-    step[:, :-1] |= across
-    step[1:] |= down
-    step[:-1] |= down
-    if not step.any():
-        return step
-    distance_px = cv2.distanceTransform((~step).byte().numpy(), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return torch.from_numpy(distance_px <= NEAR_STEP_PX)
-
-
-def psnr(squared_error: Tensor) -> float:
-    """PSNR [dB] of squared errors of values 0..1."""
-    return float(-10 * squared_error.mean().clamp(min=1e-10).log10())
+    motion = motion_error(out.diff(dim=0), take.truth.diff(dim=0))
+    return Score(mean(psnr(error) for error in errors), mean(near), motion)
 
 
 def mean(values: Iterable[float]) -> float:

@@ -13,7 +13,7 @@ import av
 import numpy as np
 import parity
 import pytest
-from huggingface_hub import constants
+from folders import use_own_folders
 from safetensors.torch import save_file
 
 from any2bokeh.cli import main
@@ -54,12 +54,7 @@ Bokeh = Callable[..., Run]
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep caches and networks of whoever runs the tests out of them."""
-    catalog = tmp_path / "models.toml"
-    catalog.write_text(CATALOG)
-    monkeypatch.setenv("ANY2BOKEH_MODELS", str(catalog))
-    monkeypatch.setenv("ANY2BOKEH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("ANY2BOKEH_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    use_own_folders(tmp_path, CATALOG, monkeypatch)
 
 
 @pytest.fixture

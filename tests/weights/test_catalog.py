@@ -11,6 +11,7 @@ from any2bokeh.weights.catalog import (
     IMAGE_ENCODER,
     SVD_UNET,
     SVD_VAE,
+    VIDEOMAE,
     ModelFile,
     find_model,
     load_catalog,
@@ -50,6 +51,7 @@ def test_the_list_that_ships_names_every_network_and_its_licence(monkeypatch):
         "svd-image-encoder": (SVD, "Stability AI's community terms"),
         "svd-unet": (SVD, "Stability AI's community terms"),
         "svd-vae": (SVD, "Stability AI's community terms"),
+        "videomae-base": ("MCG-NJU/videomae-base-finetuned-ssv2", "CC-BY-NC-4.0"),
         "any-to-bokeh": ("", "CC-BY-NC-4.0"),
     }
     files = {name: [file.path for file in model.files] for name, model in catalog.items()}
@@ -61,7 +63,7 @@ def test_the_list_that_ships_names_every_network_and_its_licence(monkeypatch):
 
 def test_names_that_the_program_looks_for_are_in_the_list_that_ships(monkeypatch):
     monkeypatch.delenv("ANY2BOKEH_MODELS", raising=False)
-    assert {IMAGE_ENCODER, SVD_UNET, SVD_VAE, ImportSettings().name} <= set(load_catalog())
+    assert {IMAGE_ENCODER, SVD_UNET, SVD_VAE, VIDEOMAE, ImportSettings().name} <= set(load_catalog())
 
 
 def test_what_is_published_outside_the_hub_says_how_to_get_it(monkeypatch):

@@ -11,6 +11,7 @@ from any2bokeh.errors import WeightsError
 
 CATALOG_VARIABLE = "ANY2BOKEH_MODELS"
 IMAGE_ENCODER, SVD_UNET, SVD_VAE = "svd-image-encoder", "svd-unet", "svd-vae"
+VIDEOMAE = "videomae-base"
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")

@@ -1,0 +1,17 @@
+"""Folders of a test's own, so that caches and networks of whoever runs the tests stay out of it."""
+
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants
+
+
+def use_own_folders(root: Path, catalog: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the program keep all it keeps below ``root``, and know the networks of ``catalog`` alone."""
+    models = root / "models.toml"
+    models.write_text(catalog)
+    monkeypatch.setenv("ANY2BOKEH_MODELS", str(models))
+    monkeypatch.setenv("ANY2BOKEH_CACHE", str(root / "cache"))
+    monkeypatch.setenv("ANY2BOKEH_HOME", str(root / "home"))
+    monkeypatch.setenv("TORCH_HOME", str(root / "torch"))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(root / "hub"))
