@@ -19,7 +19,7 @@ def as_options(group: Any) -> list[str]:
         value = getattr(group, field.name)
         if field.name not in OPTIONS[type(group)]:
             options += as_options(value)
-        elif value != getattr(plain, field.name):
+        elif value is not None and value != getattr(plain, field.name):
             options += _option(_name(type(group), field.name), value)
     return options
 

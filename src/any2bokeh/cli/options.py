@@ -7,8 +7,10 @@ from typing import Annotated, Any
 
 from any2bokeh import focus_settings, settings
 from any2bokeh.cli.batch import BatchOptions
+from any2bokeh.cli.evaluation_options import EVALUATION
 from any2bokeh.cli.option import auto_option, keys_option, option, point_option, time_option
 from any2bokeh.cli.talk import Verbosity
+from any2bokeh.evaluation_settings import EvaluationSettings
 
 OVERWRITE = option("-y", "--overwrite", help="Replace a result that exists.")
 DEVICE = option("--device", help="Where to compute; auto takes the fastest there is.")
@@ -249,4 +251,5 @@ OPTIONS: dict[object, dict[str, Any]] = {
     },
 }
 
+OPTIONS[EvaluationSettings] = EVALUATION | {"device": DEVICE, "dtype": DTYPE}
 OPTIONS[focus_settings.PreviewFocusSettings] = OPTIONS[focus_settings.FocusSettings]

@@ -7,9 +7,10 @@ from typing import TypeVar
 
 from any2bokeh.cli.errors import UsageError
 from any2bokeh.errors import DisparityError
+from any2bokeh.evaluation_settings import EvaluationSettings
 from any2bokeh.settings import DepthSettings, PreviewSettings, Settings
 
-Chosen = TypeVar("Chosen", Settings, PreviewSettings)
+Chosen = TypeVar("Chosen", Settings, PreviewSettings, EvaluationSettings)
 
 NO_TRACKS = (".refocus", ".preview", ".focus")  # the ends of the stems of other results, which may lie beside
 
@@ -47,7 +48,7 @@ def with_own_track(settings: DepthSettings, source: Path) -> DepthSettings:
     return replace(settings, track=settings.track and _own_track(settings.track, _DISPARITY, source))
 
 
-def check_folders_of_tracks(settings: Settings) -> None:
+def check_folders_of_tracks(settings: Settings | EvaluationSettings) -> None:
     """Raise ``UsageError`` unless several inputs can each have tracks of their own."""
     for tracks, kind in ((settings.depth.track, _DISPARITY), (settings.focus.focus_mask, _MASK)):
         if tracks is None or tracks.is_dir():

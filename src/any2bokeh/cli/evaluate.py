@@ -1,0 +1,128 @@
+"""``bokeh evaluate``: methods compared on data sets and on real clips."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from any2bokeh.cli.command_line import as_options, quoted
+from any2bokeh.cli.errors import FAILED, SOME_FAILED, UsageError
+from any2bokeh.cli.jobs import make_folder
+from any2bokeh.cli.options import Json
+from any2bokeh.cli.progress import show_progress
+from any2bokeh.cli.results import print_json, print_result
+from any2bokeh.cli.talk import is_quiet, say
+from any2bokeh.cli.tracks import check_folders_of_tracks, with_own_tracks, with_tracks_of_its_own
+from any2bokeh.evaluation_settings import EvaluationSettings
+
+WIDEST = 1000  # characters of a table
+
+if TYPE_CHECKING:
+    from any2bokeh.evaluation.evaluate import CaseProgress, Source
+    from any2bokeh.evaluation.report import Report
+
+
+def evaluate(
+    *,
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(metavar="IN...", help="Data sets, as bokeh synthesize makes them, and videos."),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o", "--output", metavar="FOLDER", help="Where results and the report go; a run goes on there."
+        ),
+    ] = Path("evaluation"),
+    settings: EvaluationSettings,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Measure again what the folder has results of.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Compare ways of refocusing: figures, stills, error maps.
+
+    On a data set, each refocused version of each clip is compared with its truth; a video is refocused as
+    --focus and --k say, and has figures that need no truth. What is measured is kept: a run that was stopped
+    goes on. Writes evaluation.html, .md and .json.
+
+    Exit codes: 0 done, 1 failed, 2 usage, 3 some results are missing, 130 Ctrl-C, 143 SIGTERM.
+    """
+    missing = next((path for path in inputs if not path.exists()), None)
+    if missing:
+        raise UsageError(f"{missing} does not exist.")
+    from any2bokeh.evaluation.evaluate import evaluate as run
+    from any2bokeh.evaluation.store import Store
+
+    sources = _sources(inputs, settings)
+    make_folder(output)
+    with show_progress(output.name, "frames") as report:
+
+        def on_progress(progress: "CaseProgress") -> None:
+            report(progress.stage, progress.done, progress.total)
+
+        found = run(sources, settings, Store(output, fresh), _command(inputs, output, settings), on_progress)
+    if not is_quiet():
+        for note in found.notes:
+            say(note)
+    for case, method, reason in found.failures:
+        say(f"Error: {case}, {method}: {reason}")
+    if as_json:
+        print_json(found.as_document())
+    else:
+        print_result(_table(found))
+        print_result(output / "evaluation.html")
+    if found.failures:
+        raise typer.Exit(SOME_FAILED if any(result.scores for result in found.results) else FAILED)
+
+
+def _sources(inputs: list[Path], settings: EvaluationSettings) -> "list[Source]":
+    """Each input; the tracks and masks of a video are those of its own where folders of them are given."""
+    from any2bokeh.evaluation.evaluate import Source
+    from any2bokeh.synth.dataset import DATASET_FILE
+
+    videos = [path for path in inputs if not (path / DATASET_FILE).is_file()]
+    if folder := next((path for path in videos if path.is_dir()), None):
+        raise UsageError(f"{folder} is a folder, but no data set: it has no {DATASET_FILE}.")
+    if len(videos) > 1:
+        check_folders_of_tracks(settings)
+    own = with_tracks_of_its_own if len(videos) > 1 else with_own_tracks
+    return [
+        Source(path=path, settings=own(settings, path) if path in videos else settings) for path in inputs
+    ]
+
+
+def _command(inputs: list[Path], output: Path, settings: EvaluationSettings) -> str:
+    """The command line that asks for the same."""
+    words = ["bokeh", "evaluate", *map(str, inputs), "-o", str(output)]
+    if settings.methods is not None:
+        words += ["--methods", ",".join(settings.methods)]
+    for prediction in settings.predictions:
+        words += ["--predictions", f"{prediction.name}={prediction.folder}"]
+    words += ["--perturb"] * settings.perturb + ["--ablations"] * settings.ablations
+    if settings.limit is not None:
+        words += ["--limit", str(settings.limit)]
+    kept = (settings.focus, settings.depth, settings.lens, settings.diffusion, settings.time_range)
+    return quoted([*words, *(word for group in kept for word in as_options(group))])
+
+
+def _table(report: "Report") -> str:
+    """The figures as a terminal shows them; the best of a column is bold."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from any2bokeh.evaluation.report import heads, rows
+
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    table.add_column("")
+    for head in heads(report.summary):
+        table.add_column(head, justify="right", no_wrap=True)
+    for name, cells in rows(report.summary):
+        shown = (Text(cell.text, style="bold" if cell.is_best else "") for cell in cells)
+        table.add_row(Text(name), *shown)
+    console = Console(width=WIDEST)  # figures are not cut, however narrow the terminal
+    with console.capture() as capture:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in capture.get().strip("\n").splitlines())
