@@ -159,10 +159,11 @@ def run_published_manner(network: BokehNetwork, size: Size, frames: int) -> floa
     started = Clock(device).now()
     starts = list(range(0, max(1, frames - HALF), HALF))
     with torch.inference_mode():
+        assert clip is not None
         for pair in (starts[i : i + 2] for i in range(0, len(starts), 2)):
             rows = [torch.arange(s, s + 2 * HALF).clamp(max=frames - 1) for s in pair]
             seen = [vae.encode(frame.pad(inputs.pictures[r])) for r in rows]
-            geometry = [vae.encode(frame.pad(inputs.differences[r])) for r in rows]
+            geometry = [vae.encode(frame.pad(inputs.geometry[r])) for r in rows]
             latents = torch.stack(
                 [torch.cat([a.mean, b.mean], 1) for a, b in zip(seen, geometry, strict=True)]
             )

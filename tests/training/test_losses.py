@@ -17,7 +17,7 @@ def test_published_texture_loss_equals_the_published_code():
         wanted["gradient_loss"], rel=1e-6
     )
     assert float(l1_loss(*pictures)) == pytest.approx(wanted["l1"], rel=1e-6)
-    total = pixel_loss(*pictures, texture=1, kind="published")
+    total = pixel_loss(*pictures, texture=1, of="published")
     assert float(total) == pytest.approx(wanted["total_stage3"], rel=1e-6)
 
 

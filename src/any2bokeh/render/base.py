@@ -6,8 +6,7 @@ from typing import Protocol
 import torch
 
 from any2bokeh.render.choose import choose_renderer
-from any2bokeh.render.lens.compiled import CompiledLensRenderer
-from any2bokeh.render.lens.reference import LensRenderer
+from any2bokeh.render.lens.make import make_lens
 from any2bokeh.scene import Frame, PictureFormat, Scene
 from any2bokeh.settings import RenderSettings
 
@@ -40,9 +39,4 @@ def make_renderer(
         from any2bokeh.render.diffusion.load import load_renderer
 
         return load_renderer(settings, device, pictures)
-    light, pixel_aspect = pictures.light, pictures.pixel_aspect
-    if device.type != "cpu":
-        return LensRenderer(settings.lens, device, light=light, pixel_aspect=pixel_aspect)
-    lens = CompiledLensRenderer(settings.lens, device, light=light, pixel_aspect=pixel_aspect)
-    lens.compile()
-    return lens
+    return make_lens(settings.lens, device, pictures)

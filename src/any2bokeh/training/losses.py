@@ -1,14 +1,14 @@
 """How far a refocused clip is from the true one."""
 
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, l1_loss, mse_loss
 
 from any2bokeh.errors import SettingsError, ShapeError
+from any2bokeh.training.settings import Loss, TextureLoss
 
-TextureLoss = Literal["paper", "published"]
 SOBEL_FLOOR = 1e-6  # under the root of the published texture loss, whose slope would be infinite at 0
 
 
@@ -42,9 +42,13 @@ def sobel_magnitude(pictures: Tensor) -> Tensor:
     return (gradients.square().sum(1) + SOBEL_FLOOR).sqrt().view_as(pictures)
 
 
-def pixel_loss(prediction: Tensor, target: Tensor, *, texture: float, kind: TextureLoss) -> Tensor:
-    """Return the loss of the detail stage: mean absolute difference plus ``texture`` times that of texture.
+def pixel_loss(
+    prediction: Tensor, target: Tensor, kind: Loss = "pixels", texture: float = 0, of: TextureLoss = "paper"
+) -> Tensor:
+    """Return the loss of pictures ``T C H W`` in -1..1: their difference, plus that of their texture.
 
-    Pictures are ``T C H W`` in -1..1.
+    The mean absolute difference, or with ``squared`` the mean squared one, which is what PSNR measures;
+    ``texture`` is what the texture loss counts.
     """
-    return l1_loss(prediction, target) + texture * texture_loss(prediction, target, kind)
+    error = mse_loss(prediction, target) if kind == "squared" else l1_loss(prediction, target)
+    return error + texture * texture_loss(prediction, target, of) if texture else error

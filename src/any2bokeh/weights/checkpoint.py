@@ -7,9 +7,9 @@ A checkpoint is ``unet/{config.json, diffusion_pytorch_model.safetensors}``, ``v
 import json
 import math
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -25,6 +25,7 @@ DEFAULT_NAME = ImportSettings().name
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
 PARTS = ("unet", "vae")
+Answer = Literal["refocused", "correction"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,9 @@ class CheckpointFacts:
     ``mpi_alpha``: the power of the MPI plane thresholds. ``time_ids``: frames per second minus one,
     motion bucket, noise augmentation, as the U-Net is given them. ``clip_normalisation``: whether
     pictures are standardised before CLIP. ``k_precision``: how the embedding of K is worked out.
+    ``answers``: whether the U-Net gives the refocused picture, or a correction to what the lens renderer
+    makes, which it is shown. ``image_encoder``: whether it is given CLIP's embeddings, or nothing in their
+    place. ``work_size``: the largest working frame that it was trained for, if it was for one.
     """
 
     mask_mode: MaskMode
@@ -44,6 +48,9 @@ class CheckpointFacts:
     k_precision: KPrecision
     licence: str
     source: str
+    answers: Answer = "refocused"
+    image_encoder: bool = True
+    work_size: int | None = None
 
     def __post_init__(self) -> None:
         self._check("mask_mode", _is_one_of(MaskMode), f"one of {', '.join(get_args(MaskMode))}")
@@ -53,6 +60,9 @@ class CheckpointFacts:
         self._check("k_precision", _is_one_of(KPrecision), f"one of {', '.join(get_args(KPrecision))}")
         self._check("licence", _is_text, "a text")
         self._check("source", _is_text, "a text")
+        self._check("answers", _is_one_of(Answer), f"one of {', '.join(get_args(Answer))}")
+        self._check("image_encoder", lambda value: isinstance(value, bool), "true or false")
+        self._check("work_size", lambda value: value is None or _is_number(value), "a number of pixels")
 
     def _check(self, field: str, accepts: Callable[..., bool], wanted: str) -> None:
         if not accepts(value := getattr(self, field)):
@@ -70,7 +80,8 @@ class CheckpointFacts:
         names = {field.name for field in fields(cls)}
         if unknown := sorted(set(table) - names):
             raise WeightsError(f"{unknown[0]} is not a fact of a checkpoint.")
-        if missing := sorted(names - set(table)):
+        needed = {field.name for field in fields(cls) if field.default is MISSING}
+        if missing := sorted(needed - set(table)):
             raise WeightsError(f"{missing[0]} is missing.")
         if isinstance(table["time_ids"], list):
             table["time_ids"] = tuple(table["time_ids"])

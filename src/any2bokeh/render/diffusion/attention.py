@@ -8,7 +8,7 @@ from diffusers.models.embeddings import TimestepEmbedding, Timesteps
 from torch import Tensor, nn
 from torch.nn.functional import linear, scaled_dot_product_attention
 
-from any2bokeh.render.diffusion.blocks import TimeMixer
+from any2bokeh.render.diffusion.blocks import NORM_GROUPS, TimeMixer
 from any2bokeh.settings import KPrecision
 
 BLUR_FREQUENCIES = 16
@@ -196,9 +196,11 @@ def temporal_context(attention: SingleKeyAttention, told: Conditioning, places: 
 class SpatioTemporalTransformer(nn.Module):
     """One block within frames and one along time, mixed by a learned share, around a residual."""
 
-    def __init__(self, channels: int, heads: int, context_channels: int, plane_channels: int) -> None:
+    def __init__(
+        self, channels: int, heads: int, context_channels: int, plane_channels: int, groups: int = NORM_GROUPS
+    ) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(32, channels, eps=1e-6)
+        self.norm = nn.GroupNorm(groups, channels, eps=1e-6)
         self.proj_in = nn.Linear(channels, channels)
         self.transformer_blocks = nn.ModuleList(
             [SpatialBlock(channels, heads, context_channels, plane_channels)]

@@ -6,6 +6,8 @@ import torch
 from diffusers.models.resnet import ResnetBlock2D, TemporalResnetBlock
 from torch import Tensor, nn
 
+NORM_GROUPS = 32  # that channels are normalised in, in the published network
+
 
 class TimeMixer(nn.Module):
     """A learned blend of what was found within frames and what was found along time.
@@ -20,7 +22,8 @@ class TimeMixer(nn.Module):
 
     def forward(self, spatial: Tensor, temporal: Tensor) -> Tensor:
         """Return the blend of two tensors of one shape."""
-        share = self.mix_factor.sigmoid()
+        share = self.mix_factor.sigmoid().to(spatial.dtype)  # mixed precision leaves parameters in float32
+        temporal = temporal.to(spatial.dtype)
         ends = (spatial, temporal) if self._is_of_time else (temporal, spatial)
         return torch.lerp(*ends, share)
 
@@ -37,14 +40,23 @@ class ResBlock(nn.Module):
         eps: float,
         temporal_eps: float | None = None,
         share_of: Literal["space", "time"] = "space",
+        groups: int = NORM_GROUPS,
     ) -> None:
         super().__init__()
         self.spatial_res_block = ResnetBlock2D(
-            in_channels=in_channels, out_channels=out_channels, temb_channels=time_channels, eps=eps
+            in_channels=in_channels,
+            out_channels=out_channels,
+            temb_channels=time_channels,
+            eps=eps,
+            groups=groups,
         )
         self.temporal_res_block = TemporalResnetBlock(
             out_channels, out_channels, temb_channels=time_channels, eps=temporal_eps or eps
         )
+        if groups != NORM_GROUPS:  # which diffusers does not ask about here
+            for norm in ("norm1", "norm2"):
+                other = nn.GroupNorm(groups, out_channels, eps=temporal_eps or eps)
+                self.temporal_res_block.set_submodule(norm, other)
         self.time_mixer = TimeMixer(share_of)
 
     def forward(self, features: Tensor, frames: int, time: Tensor | None = None, at_once: int = 0) -> Tensor:

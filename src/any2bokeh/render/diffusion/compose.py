@@ -14,6 +14,8 @@ from any2bokeh.scene import Scene
 SHARP_PX, BLURRED_PX = 0.5, 1.0
 # Steps to the sides and across measure distances up to 8 % too long; discs are taken for that much larger.
 CHAMFER_EXCESS = 1.09
+# How far from all blur, in pixels of the working frame, a correction goes: geometry is wrong at edges.
+CORRECTED_PX = 12
 
 
 def compose(scene: Scene, picture: Tensor, frame: WorkingFrame) -> Tensor:
@@ -26,6 +28,23 @@ def compose(scene: Scene, picture: Tensor, frame: WorkingFrame) -> Tensor:
     share = network_share(scene, frame, picture.device)
     enlarged = interpolate(picture[None], sharp.shape[1:], mode="bicubic", align_corners=False)[0].clamp(0, 1)
     return torch.where(share > 0, torch.lerp(sharp, enlarged, share), sharp)
+
+
+def correct(scene: Scene, through_lens: Tensor, picture: Tensor, frame: WorkingFrame) -> Tensor:
+    """The lens's picture ``through_lens`` with the network's correction, at the clip's size, ``3 H W``.
+
+    ``picture`` is the corrected one, ``3 h w`` in 0..1 at the working scale, not padded. What it differs by
+    from the lens's at that scale is enlarged and added, so that the lens's detail stays. Far from all blur
+    nothing is: there the lens leaves the original's pixels, bit for bit.
+    """
+    share = network_share(scene, frame, picture.device)
+    reach = 2 * CORRECTED_PX + 1
+    near = max_pool2d(frame.scale(share[None]), reach, 1, CORRECTED_PX)
+    near = interpolate(near, share.shape[1:], mode="bilinear", align_corners=False)[0]
+    correction = (picture - frame.scale(through_lens[None])[0])[None]
+    if correction.shape[2:] != share.shape[1:]:
+        correction = interpolate(correction, share.shape[1:], mode="bicubic", align_corners=False)
+    return torch.where(near > 0, (through_lens + near * correction[0]).clamp(0, 1), through_lens)
 
 
 def network_share(scene: Scene, frame: WorkingFrame, device: torch.device) -> Tensor:

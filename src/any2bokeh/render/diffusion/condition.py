@@ -14,6 +14,7 @@ from any2bokeh.optics.planes import disparity_difference, plane_labels, plane_th
 from any2bokeh.weights.checkpoint import load_weights
 
 CLIP_SIDE_PX = 224
+COC_UNIT_PX = 8.0  # of what is a number near 1 to a network that corrects the lens
 POSITION_IDS = "vision_model.embeddings.position_ids"  # 0, 1, 2 ...; files of some ages hold it
 # Mean and standard deviation of R'G'B' in CLIP's own training.
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -89,6 +90,17 @@ def _blur_rows(pictures: Tensor, shrinking: float) -> Tensor:
 def difference_picture(disparity: Tensor, focus_disparity: float) -> Tensor:
     """The disparity difference ``1 H W`` as the autoencoder takes pictures: gray, in focus -1, ``3 H W``."""
     return (disparity_difference(disparity, focus_disparity) * 2 - 1).expand(3, -1, -1)
+
+
+def correction_geometry(disparity: Tensor, focus_disparity: float, net_blur_strength: float) -> Tensor:
+    """Geometry as networks that correct the lens take it, ``3 H W``, for disparity ``1 H W``.
+
+    Three planes in the place of a gray picture's: the difference, the disparity, and the signed radius of
+    the circle of confusion; ``net_blur_strength`` is K in pixels of the working frame.
+    """
+    difference = disparity_difference(disparity, focus_disparity)
+    coc_px = net_blur_strength * (focus_disparity - disparity)
+    return torch.cat([difference * 2 - 1, disparity * 2 - 1, coc_px / COC_UNIT_PX])
 
 
 def labels_around(disparity: Tensor, focus_disparity: float, alpha: float) -> Tensor:

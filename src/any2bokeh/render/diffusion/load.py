@@ -10,12 +10,13 @@ from torch import nn
 
 from any2bokeh.device import choose_render_dtype
 from any2bokeh.errors import WeightsError
-from any2bokeh.render.diffusion.condition import load_image_encoder
+from any2bokeh.render.diffusion.codec import Codec, make_codec
+from any2bokeh.render.diffusion.condition import ImageEncoder, load_image_encoder
 from any2bokeh.render.diffusion.network import BokehNetwork
 from any2bokeh.render.diffusion.parts import Parts, find_parts
 from any2bokeh.render.diffusion.pipeline import DiffusionRenderer
 from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims
-from any2bokeh.render.diffusion.vae import BokehVAE, VAEDims
+from any2bokeh.render.diffusion.vae import BokehVAE
 from any2bokeh.scene import PictureFormat
 from any2bokeh.settings import DiffusionSettings, RenderSettings
 from any2bokeh.weights.checkpoint import load_weights
@@ -50,24 +51,25 @@ def load_network(
         where,
         dtype,
     )
-    vae = _load_part(
-        lambda config: BokehVAE(VAEDims.from_config(config)),
-        (checkpoint.vae_config, checkpoint.vae_weights),
-        where,
-        dtype,
-    )
-    if dtype == torch.float16:
+    vae: Codec = _load_part(make_codec, (checkpoint.vae_config, checkpoint.vae_weights), where, dtype)
+    if dtype == torch.float16 and isinstance(vae, BokehVAE):
         vae.encoder.float()
         vae.quant_conv.float()
-    clip = load_image_encoder(
-        *image_encoder_files(parts.image_encoder), where, dtype, normalise=checkpoint.facts.clip_normalisation
-    )
-    if clip.channels != unet.dims.context_channels:
+    clip = _load_clip(parts, where, dtype)
+    if clip and clip.channels != unet.dims.context_channels:
         raise WeightsError(
             f"The image encoder in {parts.image_encoder} gives {clip.channels} numbers for a picture, but the"
             f" U-Net in {checkpoint.folder} takes {unet.dims.context_channels}."
         )
     return BokehNetwork(unet, vae, clip, checkpoint.facts, settings, device)
+
+
+def _load_clip(parts: Parts, device: torch.device, dtype: torch.dtype) -> ImageEncoder | None:
+    """The image encoder, where the checkpoint takes one."""
+    if parts.image_encoder is None:
+        return None
+    files = image_encoder_files(parts.image_encoder)
+    return load_image_encoder(*files, device, dtype, normalise=parts.checkpoint.facts.clip_normalisation)
 
 
 def image_encoder_files(folder: Path) -> tuple[Path, Path]:

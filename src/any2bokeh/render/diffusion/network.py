@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from any2bokeh.render.diffusion.codec import Codec
 from any2bokeh.render.diffusion.condition import ImageEncoder
 from any2bokeh.render.diffusion.memory import Footprint
 from any2bokeh.render.diffusion.unet import BokehUNet, UNetInputs
@@ -19,9 +20,9 @@ from any2bokeh.weights.checkpoint import CheckpointFacts
 class FrameCode:
     """One frame as the network sees it.
 
-    ``latents`` ``8 h w``, scaled: the picture's, then the disparity difference's; ``embed`` ``D``, CLIP's;
-    ``labels`` ``1 H W`` uint8 planes; ``blur_strength`` K in pixels of the working frame; ``skips`` what the
-    decoder wants of the encoder, ``C H W`` at four sizes.
+    ``latents`` ``8 h w``, scaled: the picture's, then the geometry's, and for a correction the lens's;
+    ``embed`` ``D``, CLIP's; ``labels`` ``1 H W`` uint8 planes; ``blur_strength`` K in pixels of the working
+    frame; ``skips`` what the decoder wants of the encoder, ``C H W`` at up to four sizes.
     """
 
     latents: Tensor
@@ -35,14 +36,22 @@ class FrameCode:
 class NetworkInputs:
     """Frames at the working scale, not padded, on the device.
 
-    ``pictures`` and ``differences`` (of disparity, as gray pictures) are ``T 3 h w`` in -1..1; ``labels`` are
-    ``T 1 h w`` planes; ``blur_strengths`` K in pixels of the working frame.
+    ``pictures`` and ``geometry`` (the difference of disparity, as gray pictures) are ``T 3 h w`` in -1..1;
+    ``labels`` are ``T 1 h w`` planes; ``blur_strengths`` K in pixels of the working frame; ``through_lens``
+    is what the lens renderer makes of the pictures, for networks that correct it.
     """
 
     pictures: Tensor
-    differences: Tensor
+    geometry: Tensor
     labels: Tensor
     blur_strengths: Sequence[float]
+    through_lens: Tensor | None = None
+
+    @property
+    def images(self) -> tuple[Tensor, ...]:
+        """What is encoded, in the order that the U-Net takes it."""
+        lens = () if self.through_lens is None else (self.through_lens,)
+        return (self.pictures, self.geometry, *lens)
 
 
 class BokehNetwork:
@@ -54,8 +63,8 @@ class BokehNetwork:
     def __init__(
         self,
         unet: BokehUNet,
-        vae: BokehVAE,
-        image_encoder: ImageEncoder,
+        vae: Codec,
+        image_encoder: ImageEncoder | None,
         facts: CheckpointFacts,
         settings: DiffusionSettings,
         device: torch.device,
@@ -69,16 +78,19 @@ class BokehNetwork:
                 _lay_channels_last(part)
             if settings.compile:
                 part.compile()
-        vae.quant_conv.to(device)
+        if isinstance(vae, BokehVAE):
+            vae.quant_conv.to(device)
 
     @property
     def footprint(self) -> Footprint:
         """What the network takes of the device's memory."""
-        parts = (self._unet, self._vae.encoder, self._vae.decoder, self._clip.network)
+        parts = [self._unet, self._vae.encoder, self._vae.decoder]
+        if self._clip:
+            parts.append(self._clip.network)
         sizes = [sum(weight.nbytes for weight in part.parameters()) for part in parts]
         return Footprint(
             weights=max(sizes) if self._settings.low_memory else sum(sizes),
-            encoder_element=_dtype(self._vae.encoder).itemsize,
+            encoder_element=self._encoder_dtype.itemsize,
             decoder_element=_dtype(self._vae.decoder).itemsize,
         )
 
@@ -87,16 +99,13 @@ class BokehNetwork:
         """What the network sees of frames, each encoded once; skips wait on the device, or in memory."""
         vae, decoder_dtype = self._vae, _dtype(self._vae.decoder)
         self._bring_in(vae.encoder)
-        seen, geometry = (
-            vae.encode(frame.pad(images).to(_dtype(vae.encoder)))
-            for images in (inputs.pictures, inputs.differences)
-        )
-        latents = vae.scaled(torch.cat([seen.mean, geometry.mean], dim=1)).to(_dtype(self._unet))
+        seen, *others = (vae.encode(frame.pad(images).to(self._encoder_dtype)) for images in inputs.images)
+        latents = vae.scaled(torch.cat([seen.mean, *(other.mean for other in others)], dim=1))
+        latents = latents.to(_dtype(self._unet))
         waits_on = self.device if keeps_skips else torch.device("cpu")
         skips = [skip.to(waits_on, decoder_dtype) for skip in seen.skips]
         labels = frame.pad(inputs.labels)
-        self._bring_in(self._clip.network)
-        embeds = self._clip.embed(inputs.pictures).to(latents.dtype)
+        embeds = self._embed(inputs.pictures).to(latents.dtype)
         return [
             FrameCode(latents[t], embeds[t], labels[t], blur_strength, tuple(skip[t] for skip in skips))
             for t, blur_strength in enumerate(inputs.blur_strengths)
@@ -117,6 +126,8 @@ class BokehNetwork:
         latents = self._unet(
             inputs, mask_mode=facts.mask_mode, k_precision=facts.k_precision, gates=self._settings.mpi
         )
+        if facts.answers == "correction":
+            latents = latents + inputs.latents[:, :, -latents.shape[2] :]
         return latents[0].float()
 
     @torch.inference_mode()
@@ -130,6 +141,18 @@ class BokehNetwork:
         )
         pictures = self._vae.decode(self._vae.unscaled(latents).to(_dtype(self._vae.decoder)), skips)
         return (pictures.float() / 2 + 0.5).clamp(0, 1)
+
+    def _embed(self, pictures: Tensor) -> Tensor:
+        """CLIP's embeddings ``T D``; without it zeros, in place of which its weights learnt a constant."""
+        if self._clip is None:
+            return pictures.new_zeros(len(pictures), self._unet.dims.context_channels)
+        self._bring_in(self._clip.network)
+        return self._clip.embed(pictures)
+
+    @property
+    def _encoder_dtype(self) -> torch.dtype:
+        """The precision of the encoder; one without weights works in the U-Net's."""
+        return next((weight.dtype for weight in self._vae.encoder.parameters()), _dtype(self._unet))
 
     def _bring_in(self, part: nn.Module) -> None:
         """With little memory, put ``part`` on the device and the one that was there away."""

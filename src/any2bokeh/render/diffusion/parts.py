@@ -10,10 +10,10 @@ from any2bokeh.weights.download import model_folder
 
 @dataclass(frozen=True)
 class Parts:
-    """A checkpoint, and the folder of the image encoder."""
+    """A checkpoint, and the folder of the image encoder, for those that take one."""
 
     checkpoint: Checkpoint
-    image_encoder: Path
+    image_encoder: Path | None
 
 
 def find_parts(weights: str | None) -> Parts:
@@ -22,5 +22,7 @@ def find_parts(weights: str | None) -> Parts:
     Raises ``WeightsError`` that names what is missing and the command that brings it.
     """
     checkpoint = find_checkpoint(weights)
+    if not checkpoint.facts.image_encoder:
+        return Parts(checkpoint, None)
     encoder = find_model(IMAGE_ENCODER, load_catalog())
     return Parts(checkpoint, model_folder(encoder) / "image_encoder")

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, repeat
 
 import torch
 from torch import Tensor
@@ -11,13 +11,16 @@ from torch import Tensor
 from any2bokeh.errors import SettingsError
 from any2bokeh.render.choose import LARGEST_NET_BLUR_STRENGTH
 from any2bokeh.render.diffusion.blend import fuse_chunks
-from any2bokeh.render.diffusion.compose import compose
-from any2bokeh.render.diffusion.condition import difference_picture, labels_around
+from any2bokeh.render.diffusion.compose import compose, correct
+from any2bokeh.render.diffusion.condition import correction_geometry, difference_picture, labels_around
 from any2bokeh.render.diffusion.memory import device_memory, plan_windows
 from any2bokeh.render.diffusion.network import BokehNetwork, FrameCode, NetworkInputs
 from any2bokeh.render.diffusion.working import WorkingFrame
+from any2bokeh.render.lens.make import make_lens
+from any2bokeh.render.lens.reference import LensRenderer
 from any2bokeh.scene import Frame, PictureFormat, Scene
-from any2bokeh.settings import DiffusionSettings
+from any2bokeh.settings import DiffusionSettings, LensSettings
+from any2bokeh.weights.checkpoint import CheckpointFacts
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +29,7 @@ log = logging.getLogger(__name__)
 class _CodedScene:
     scene: Scene
     code: FrameCode
+    through_lens: Tensor | None
 
 
 class DiffusionRenderer:
@@ -39,7 +43,10 @@ class DiffusionRenderer:
 
     def __init__(self, network: BokehNetwork, settings: DiffusionSettings, pictures: PictureFormat) -> None:
         self._network, self._settings = network, settings
-        self._frame = WorkingFrame.of(pictures, settings.work_size)
+        self._lens: LensRenderer | None = None
+        if network.facts.answers == "correction":
+            self._lens = make_lens(LensSettings(), network.device, pictures)
+        self._frame = working_frame(pictures, settings.work_size, network.facts)
         memory_bytes = device_memory(network.device)
         self._windows = plan_windows(self._frame, settings.chunks, network.footprint, memory_bytes)
 
@@ -58,7 +65,7 @@ class DiffusionRenderer:
         decoded = fuse_chunks(denoised, self._windows.decode, self._decode)
         try:
             for (shown, _), picture in decoded:
-                refocused = compose(shown.scene, self._frame.crop(picture), self._frame)
+                refocused = self._compose(shown, self._frame.crop(picture))
                 yield Frame(picture=refocused.cpu(), pts=shown.scene.pts)
         except torch.OutOfMemoryError as error:
             raise SettingsError(
@@ -67,10 +74,18 @@ class DiffusionRenderer:
             ) from error
 
     def _encode(self, scenes: Iterator[Scene]) -> Iterator[_CodedScene]:
+        device = self._network.device
         while group := list(islice(scenes, self._windows.encode)):
-            inputs = network_inputs(group, self._frame, self._network.facts.mpi_alpha, self._network.device)
+            lens = [self._lens.refocus(scene).to(device) for scene in group] if self._lens else None
+            inputs = network_inputs(group, self._frame, self._network.facts.mpi_alpha, device, lens)
             codes = self._network.encode(inputs, self._frame, keeps_skips=self._windows.keeps_skips)
-            yield from (_CodedScene(scene, code) for scene, code in zip(group, codes, strict=True))
+            shown = zip(group, codes, lens or repeat(None, len(group)), strict=True)
+            yield from (_CodedScene(*one) for one in shown)
+
+    def _compose(self, shown: _CodedScene, picture: Tensor) -> Tensor:
+        if shown.through_lens is None:
+            return compose(shown.scene, picture, self._frame)
+        return correct(shown.scene, shown.through_lens, picture, self._frame)
 
     def _denoise(self, chunk: Sequence[_CodedScene]) -> Tensor:
         return self._network.denoise([shown.code for shown in chunk])
@@ -79,21 +94,42 @@ class DiffusionRenderer:
         return self._network.decode([(shown.code, latents) for shown, latents in window])
 
 
+def working_frame(pictures: PictureFormat, work_size: int, facts: CheckpointFacts) -> WorkingFrame:
+    """The working frame of a clip; a correction to the lens is worked out at the clip's size or smaller."""
+    if facts.answers == "refocused":
+        return WorkingFrame.of(pictures, work_size)
+    largest = min(work_size, facts.work_size or work_size)
+    return WorkingFrame.fit(pictures.height, pictures.width, pictures.pixel_aspect, largest, 1.0)
+
+
 def network_inputs(
-    group: Sequence[Scene], frame: WorkingFrame, mpi_alpha: float, device: torch.device
+    group: Sequence[Scene],
+    frame: WorkingFrame,
+    mpi_alpha: float,
+    device: torch.device,
+    through_lens: Sequence[Tensor] | None = None,
 ) -> NetworkInputs:
-    """What the network is given; differences and labels are made at the clip's size, then scaled."""
+    """What the network is given; geometry and labels are made at the clip's size, then scaled.
+
+    ``through_lens`` is what the lens makes of the scenes, for a network that corrects it.
+    """
 
     def stack(images: Iterable[Tensor]) -> Tensor:
         return torch.stack([image.to(device) for image in images])
 
-    differences = stack(difference_picture(s.disparity, s.focus_disparity) for s in group)
+    def geometry_of(scene: Scene) -> Tensor:
+        if through_lens is None:
+            return difference_picture(scene.disparity, scene.focus_disparity)
+        net_blur_strength = frame.net_blur_strength(scene.blur_strength)
+        return correction_geometry(scene.disparity, scene.focus_disparity, net_blur_strength)
+
     labels = stack(labels_around(s.disparity, s.focus_disparity, mpi_alpha) for s in group)
     return NetworkInputs(
         pictures=frame.scale(stack(scene.sharp for scene in group)) * 2 - 1,
-        differences=frame.scale(differences),
+        geometry=frame.scale(stack(geometry_of(scene) for scene in group)),
         labels=frame.scale_labels(labels),
         blur_strengths=[frame.net_blur_strength(scene.blur_strength) for scene in group],
+        through_lens=None if through_lens is None else frame.scale(stack(through_lens)) * 2 - 1,
     )
 
 

@@ -14,6 +14,7 @@ from diffusers.models.embeddings import TimestepEmbedding, Timesteps
 from diffusers.models.upsampling import Upsample2D
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, silu
+from torch.utils.checkpoint import checkpoint
 
 from any2bokeh.errors import ShapeError, WeightsError
 from any2bokeh.render.diffusion.attention import (
@@ -23,18 +24,22 @@ from any2bokeh.render.diffusion.attention import (
     embed_blur,
     plane_attendance,
 )
-from any2bokeh.render.diffusion.blocks import ResBlock
+from any2bokeh.render.diffusion.blocks import NORM_GROUPS, ResBlock
 from any2bokeh.settings import KPrecision, MaskMode
 
 LATENT_MULTIPLE = 8  # three halvings, each of which must divide
 
-DOWN_BLOCKS = (*["CrossAttnDownBlockSpatioTemporal"] * 3, "DownBlockSpatioTemporal")
-UP_BLOCKS = ("UpBlockSpatioTemporal", *["CrossAttnUpBlockSpatioTemporal"] * 3)
+PUBLISHED_ATTENTION = (True, True, True, False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class UNetDims:
-    """Sizes of the U-Net, by level, the finest first; defaults are those of the published network."""
+    """Sizes of the U-Net, by level, the finest first; defaults are those of the published network.
+
+    ``picture_channels`` are those of ``in_channels`` that show the picture, by default half of them.
+    ``attends``: which levels have transformers; attention costs the square of the pixels, so a network that
+    works at a fine scale has it at coarse levels only. The middle block always has them.
+    """
 
     in_channels: int = 8
     out_channels: int = 4
@@ -43,6 +48,13 @@ class UNetDims:
     layers_per_block: int = 2
     context_channels: int = 1024
     time_id_channels: int = 256
+    picture_channels: int | None = None
+    norm_groups: int = NORM_GROUPS
+    attends: tuple[bool, bool, bool, bool] = PUBLISHED_ATTENTION
+
+    def __post_init__(self) -> None:
+        if self.attends[-1]:
+            raise WeightsError("The coarsest level of the U-Net has its attention in the middle block.")
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -50,15 +62,9 @@ class UNetDims:
 
         Raises ``WeightsError`` for a network of another kind.
         """
-        fixed = {
-            "down_block_types": list(DOWN_BLOCKS),
-            "up_block_types": list(UP_BLOCKS),
-            "transformer_layers_per_block": 1,
-        }
-        for key, wanted in fixed.items():
-            found = config.get(key, wanted)
-            if (list(found) if isinstance(found, (list, tuple)) else found) != wanted:
-                raise WeightsError(f"The U-Net's {key} is {found!r}, only {wanted!r} is known.")
+        attends = _attention_in(config)
+        if (layers := config.get("transformer_layers_per_block", 1)) != 1:
+            raise WeightsError(f"The U-Net's transformer_layers_per_block is {layers!r}, only 1 is known.")
         try:
             return cls(
                 in_channels=config["in_channels"],
@@ -68,9 +74,38 @@ class UNetDims:
                 layers_per_block=config["layers_per_block"],
                 context_channels=config["cross_attention_dim"],
                 time_id_channels=config["addition_time_embed_dim"],
+                picture_channels=config.get("picture_channels"),
+                norm_groups=config.get("norm_num_groups", NORM_GROUPS),
+                attends=attends,
             )
         except (KeyError, TypeError) as error:
             raise WeightsError(f"The U-Net's configuration is not complete: {error}.") from error
+
+    def to_config(self) -> dict[str, Any]:
+        """Return what ``from_config`` reads: diffusers' keys, and two of our own where needed."""
+        config: dict[str, Any] = {
+            "_class_name": "BokehUNet",
+            "in_channels": self.in_channels,
+            "out_channels": self.out_channels,
+            "block_out_channels": list(self.channels),
+            "num_attention_heads": list(self.heads),
+            "layers_per_block": self.layers_per_block,
+            "cross_attention_dim": self.context_channels,
+            "addition_time_embed_dim": self.time_id_channels,
+            "transformer_layers_per_block": 1,
+            "down_block_types": [_block_type("Down", attends) for attends in self.attends],
+            "up_block_types": [_block_type("Up", attends) for attends in self.attends[::-1]],
+        }
+        if self.picture_channels is not None:
+            config["picture_channels"] = self.picture_channels
+        if self.norm_groups != NORM_GROUPS:
+            config["norm_num_groups"] = self.norm_groups
+        return config
+
+    @property
+    def shown_channels(self) -> int:
+        """Channels of the latents that show the picture, which are the first of those that go in."""
+        return self.in_channels // 2 if self.picture_channels is None else self.picture_channels
 
     @property
     def time_channels(self) -> int:
@@ -110,11 +145,13 @@ class DownBlock(nn.Module):
                 channels,
                 time_channels=dims.time_channels,
                 eps=1e-5 if is_coarsest else 1e-6,
+                groups=dims.norm_groups,
             )
             for i in range(dims.layers_per_block)
         )
-        if not is_coarsest:
+        if dims.attends[level]:
             self.attentions = make_transformers(dims, level, dims.layers_per_block)
+        if not is_coarsest:
             self.downsamplers = nn.ModuleList([Downsample2D(channels, use_conv=True, name="op")])
 
     def forward(self, features: Tensor, told: Conditioning) -> tuple[Tensor, list[Tensor]]:
@@ -138,7 +175,8 @@ class MidBlock(nn.Module):
         super().__init__()
         channels = dims.channels[-1]
         self.resnets = nn.ModuleList(
-            ResBlock(channels, channels, time_channels=dims.time_channels, eps=1e-5) for _ in range(2)
+            ResBlock(channels, channels, time_channels=dims.time_channels, eps=1e-5, groups=dims.norm_groups)
+            for _ in range(2)
         )
         self.attentions = make_transformers(dims, len(dims.channels) - 1, 1)
 
@@ -166,18 +204,20 @@ class UpBlock(nn.Module):
                 channels,
                 time_channels=dims.time_channels,
                 eps=1e-6,
+                groups=dims.norm_groups,
             )
             for i in range(layers)
         )
-        if level < coarsest:
+        if dims.attends[level]:
             self.attentions = make_transformers(dims, level, layers)
         if level > 0:
             self.upsamplers = nn.ModuleList([Upsample2D(channels, use_conv=True)])
 
     def forward(self, features: Tensor, skips: list[Tensor], told: Conditioning) -> Tensor:
-        """Return the features for the next level; takes what skipped to this one off the end of ``skips``."""
+        """Return the features for the next level; ``skips`` are what skipped to this one, the last first."""
+        waiting = list(skips)
         for layer, resnet in enumerate(self.resnets):
-            features = resnet(torch.cat([features, skips.pop()], dim=1), told.frames, told.time)
+            features = resnet(torch.cat([features, waiting.pop()], dim=1), told.frames, told.time)
             if hasattr(self, "attentions"):
                 features = self.attentions[layer](features, told, self.level)
         return self.upsamplers[0](features) if hasattr(self, "upsamplers") else features
@@ -189,9 +229,10 @@ class BokehUNet(nn.Module):
     def __init__(self, dims: UNetDims) -> None:
         super().__init__()
         self.dims = dims
+        self.checkpointing = False
         first, levels = dims.channels[0], len(dims.channels)
         self.conv_in = nn.Conv2d(dims.in_channels, first, 3, padding=1)
-        self.conv_in_mpi = nn.Conv2d(dims.in_channels // 2, first, 3, padding=1)
+        self.conv_in_mpi = nn.Conv2d(dims.shown_channels, first, 3, padding=1)
         self.time_proj = Timesteps(first, flip_sin_to_cos=True, downscale_freq_shift=0)
         self.time_embedding = TimestepEmbedding(first, dims.time_channels)
         self.add_time_proj = Timesteps(dims.time_id_channels, flip_sin_to_cos=True, downscale_freq_shift=0)
@@ -199,7 +240,7 @@ class BokehUNet(nn.Module):
         self.down_blocks = nn.ModuleList(DownBlock(dims, level) for level in range(levels))
         self.mid_block = MidBlock(dims)
         self.up_blocks = nn.ModuleList(UpBlock(dims, level) for level in reversed(range(levels)))
-        self.conv_norm_out = nn.GroupNorm(32, first, eps=1e-5)
+        self.conv_norm_out = nn.GroupNorm(dims.norm_groups, first, eps=1e-5)
         self.conv_out = nn.Conv2d(first, dims.out_channels, 3, padding=1)
 
     def forward(
@@ -233,13 +274,20 @@ class BokehUNet(nn.Module):
         features = self.conv_in(inputs.latents.flatten(0, 1))
         skips = [features]
         for block in self.down_blocks:
-            features, skipped = block(features, told)
+            features, skipped = self._run(block, features, told)
             skips += skipped
-        features = self.mid_block(features, told)
+        features = self._run(self.mid_block, features, told)
         for block in self.up_blocks:
-            features = block(features, skips, told)
+            theirs = [skips.pop() for _ in range(self.dims.layers_per_block + 1)][::-1]
+            features = self._run(block, features, theirs, told)
         latents: Tensor = self.conv_out(silu(self.conv_norm_out(features)))
         return latents.unflatten(0, (-1, frames))
+
+    def _run(self, block: nn.Module, *given: Any) -> Any:
+        """What ``block`` makes of what it is given; when checkpointing, made again on the way back."""
+        if not (self.checkpointing and torch.is_grad_enabled()):
+            return block(*given)
+        return checkpoint(block, *given, use_reentrant=False)
 
     def _check(self, inputs: UNetInputs) -> None:
         channels, shape = self.dims.in_channels, inputs.latents.shape
@@ -258,7 +306,7 @@ class BokehUNet(nn.Module):
         """The picture's tokens at each level, and which planes a level sees: 0, 0-1, 0-2, all."""
         shown = inputs.plane_latents
         if shown is None:
-            shown = inputs.latents[:, :, : self.dims.in_channels // 2]
+            shown = inputs.latents[:, :, : self.dims.shown_channels]
         picture = self.conv_in_mpi(shown.flatten(0, 1))
         labels = inputs.labels.flatten(0, 1)
         levels = len(self.dims.channels)
@@ -267,18 +315,35 @@ class BokehUNet(nn.Module):
             size = (picture.shape[2] >> level, picture.shape[3] >> level)
             resized = interpolate(picture, size, mode="bilinear", align_corners=False)
             attended = None
-            if level < levels - 1:
+            if level < levels - 1 and self.dims.attends[level]:
                 theirs = plane_attendance(labels, level, size)
                 attended = torch.cat([torch.ones_like(theirs), theirs], dim=1)[:, None, None]
             planes.append(PlaneTokens(resized.flatten(2).transpose(1, 2), attended))
         return tuple(planes)
 
 
+def _block_type(way: str, attends: bool) -> str:
+    """The name that diffusers gives a level on the way ``Down`` or ``Up``."""
+    return f"{'CrossAttn' if attends else ''}{way}BlockSpatioTemporal"
+
+
+def _attention_in(config: Mapping[str, Any]) -> tuple[bool, bool, bool, bool]:
+    """Which levels have transformers; raises ``WeightsError`` where ways down and up differ."""
+    attends = PUBLISHED_ATTENTION
+    if found := config.get("down_block_types"):
+        attends = tuple(name == _block_type("Down", True) for name in found)  # type: ignore[assignment]
+    for key, way, levels in (("down_block_types", "Down", attends), ("up_block_types", "Up", attends[::-1])):
+        wanted = [_block_type(way, level) for level in levels]
+        if list(config.get(key, wanted)) != wanted or len(wanted) != len(PUBLISHED_ATTENTION):
+            raise WeightsError(f"The U-Net's {key} is {config[key]!r}, only {wanted!r} is known.")
+    return attends
+
+
 def make_transformers(dims: UNetDims, level: int, count: int) -> nn.ModuleList:
     """The transformers of one level."""
     return nn.ModuleList(
         SpatioTemporalTransformer(
-            dims.channels[level], dims.heads[level], dims.context_channels, dims.channels[0]
+            dims.channels[level], dims.heads[level], dims.context_channels, dims.channels[0], dims.norm_groups
         )
         for _ in range(count)
     )

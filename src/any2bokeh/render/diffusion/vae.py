@@ -50,6 +50,18 @@ class VAEDims:
         except (KeyError, TypeError) as error:
             raise WeightsError(f"The autoencoder's configuration is not complete: {error}.") from error
 
+    def to_config(self) -> dict[str, Any]:
+        """Return what ``from_config`` reads."""
+        return {
+            "_class_name": "AutoencoderKLTemporalDecoder",
+            "in_channels": 3,
+            "out_channels": 3,
+            "block_out_channels": list(self.channels),
+            "layers_per_block": self.layers_per_block,
+            "latent_channels": self.latent_channels,
+            "scaling_factor": self.scaling_factor,
+        }
+
 
 @dataclass(frozen=True)
 class Encoded:

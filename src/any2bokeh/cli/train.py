@@ -1,0 +1,105 @@
+"""``bokeh train``: a network from a data set, and a checkpoint that ``refocus --weights`` takes."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from any2bokeh.cli.option import option
+from any2bokeh.cli.options import DEVICE
+from any2bokeh.cli.progress import show_steps
+from any2bokeh.cli.results import print_result
+from any2bokeh.errors import SettingsError
+from any2bokeh.settings import DeviceName
+
+if TYPE_CHECKING:
+    from any2bokeh.training.run_folder import RunFolder
+    from any2bokeh.training.settings import RunSettings, Size, Stage
+
+
+def train(
+    *,
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Folder of the run: settings, state, checkpoint.")
+    ],
+    data: Annotated[
+        Path | None, option("--data", help="Data set to train on, of `bokeh synthesize`.")
+    ] = None,
+    stage: Annotated[
+        str,
+        option(
+            "--stage",
+            help="What is trained, and how: geometry, temporal and detail one after the other make the"
+            " paper's network, correction a small one that corrects the lens.",
+        ),
+    ] = "geometry",
+    size: Annotated[
+        str,
+        option("--size", help="Network: tiny and small begin from nothing; svd is the published network's."),
+    ] = "small",
+    start: Annotated[
+        str | None,
+        option("--start", help="Weights to start from: a checkpoint, or a folder of SVD's unet/ and vae/."),
+    ] = None,
+    validation: Annotated[Path | None, option("--validation", help="Data set to look at on the way.")] = None,
+    config: Annotated[Path | None, option("--config", help="TOML file of settings.")] = None,
+    changes: Annotated[
+        list[str], option("--set", help="One setting, key=value, such as learning_rate=1e-4; repeatable.")
+    ] = [],  # noqa: B006 - typer copies it
+    resume: Annotated[
+        bool,
+        option("--resume", help="Go on with the run in RUN; --set may change it."),
+    ] = False,
+    device: Annotated[DeviceName, DEVICE] = "auto",
+) -> None:
+    """Train a network to refocus, or go on with it.
+
+    Several GPUs: `accelerate launch $(which bokeh) train ...`.
+    """
+    from any2bokeh.training.run_folder import RunFolder
+
+    folder = RunFolder(run)
+    if resume:
+        settings = _resumed(folder, changes)
+    elif data is None:
+        raise SettingsError("Training needs a data set.", hint="--data DIR, made by bokeh synthesize")
+    else:
+        settings = _new(stage, size, data, start, validation, config, changes)  # type: ignore[arg-type]
+        folder.check_new()
+    from any2bokeh.training.trainer import train as run_training
+
+    with show_steps(run.name) as on_step:
+        checkpoint = run_training(settings, folder, device, on_step)
+    print_result(checkpoint)
+
+
+def _new(
+    stage: "Stage",
+    size: "Size",
+    data: Path,
+    start: str | None,
+    validation: Path | None,
+    config: Path | None,
+    changes: list[str],
+) -> "RunSettings":
+    from any2bokeh.training.settings import RunSettings, Stage, training_settings
+    from any2bokeh.values import check_choice
+
+    check_choice("Stage", stage, Stage)
+    return RunSettings(
+        stage=stage,
+        size=size,
+        data=data,
+        training=training_settings(stage, config, changes),
+        validation=validation,
+        start=start,
+    )
+
+
+def _resumed(folder: "RunFolder", changes: list[str]) -> "RunSettings":
+    from dataclasses import replace
+
+    from any2bokeh.training.settings import change_settings
+
+    found = folder.read_settings()
+    return replace(found, training=change_settings(found.training, changes))
