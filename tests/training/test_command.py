@@ -1,5 +1,6 @@
 """`bokeh train`, from a data set to a clip that its checkpoint refocuses."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,16 @@ def test_what_is_missing_or_wrong_is_said(
     assert main(["train", str(tmp_path / "run"), *given, "--device", "cpu"]) in (1, 2)
     assert not (tmp_path / "run").exists()
     assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_what_is_not_installed_is_named(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    monkeypatch.delitem(sys.modules, "any2bokeh.training.trainer", raising=False)
+    assert main(["train", str(tmp_path / "run"), "--data", str(data), "--device", "cpu"]) == 2
+    message = " ".join(capsys.readouterr().err.split())
+    assert message == 'Error: Training needs accelerate. pip install "any2bokeh[train]"'
 
 
 def test_a_run_is_not_begun_twice(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,8 @@ from any2bokeh.errors import SettingsError
 from any2bokeh.settings import DeviceName
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from any2bokeh.training.run_folder import RunFolder
     from any2bokeh.training.settings import RunSettings, Size, Stage
 
@@ -39,7 +41,10 @@ def train(
     ] = "small",
     start: Annotated[
         str | None,
-        option("--start", help="Weights to start from: a checkpoint, or a folder of SVD's unet/ and vae/."),
+        option(
+            "--start",
+            help="Weights to start from: a checkpoint, a folder with unet/ and vae/, or svd, as downloaded.",
+        ),
     ] = None,
     validation: Annotated[Path | None, option("--validation", help="Data set to look at on the way.")] = None,
     config: Annotated[Path | None, option("--config", help="TOML file of settings.")] = None,
@@ -66,11 +71,21 @@ def train(
     else:
         settings = _new(stage, size, data, start, validation, config, changes)  # type: ignore[arg-type]
         folder.check_new()
-    from any2bokeh.training.trainer import train as run_training
-
+    run_training = _trainer()
     with show_steps(run.name) as on_step:
         checkpoint = run_training(settings, folder, device, on_step)
     print_result(checkpoint)
+
+
+def _trainer() -> "Callable[..., Path]":
+    """What trains; raises ``SettingsError`` where what it stands on is not installed."""
+    try:
+        from any2bokeh.training.trainer import train
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in ("accelerate", "tensorboard"):
+            raise
+        raise SettingsError(f"Training needs {error.name}.", hint='pip install "any2bokeh[train]"') from error
+    return train
 
 
 def _new(

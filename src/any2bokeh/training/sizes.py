@@ -32,6 +32,7 @@ SCRATCH_FACTS = replace(
     clip_normalisation=False,
     licence="Apache-2.0 as any2bokeh, unless its data say otherwise: no other weights went into it",
 )
+SVD_MODELS = ("svd-unet", "svd-vae")
 Part = TypeVar("Part", bound=nn.Module)
 NO_ATTENTION = (False, False, False, False)  # but in the middle block
 HALVINGS = 8  # what three of them divide by
@@ -107,10 +108,7 @@ def load_start(start: str, *, corrects: bool) -> tuple[BokehUNet, Codec, Checkpo
     but for the first convolution of the planes, which begins as that of the picture; so are the decoder's
     skips. Raises ``WeightsError``.
     """
-    folder = checkpoints_folder() / start
-    folder = folder if folder.is_dir() else Path(start)
-    if not folder.is_dir():
-        raise WeightsError(f"There are no weights {start!r} to start from.", hint="--start FOLDER")
+    folder = find_start(start)
     facts = TRAINED_FACTS
     is_ours = (folder / FACTS_FILE).is_file()
     if is_ours:
@@ -126,6 +124,18 @@ def load_start(start: str, *, corrects: bool) -> tuple[BokehUNet, Codec, Checkpo
             planes.weight.copy_(picture.weight[:, : planes.in_channels])
             planes.bias.copy_(picture.bias)  # type: ignore[union-attr, arg-type]
     return unet, vae, replace(facts, source=f"{TRAINED_FACTS.source}, from {start}")
+
+
+def find_start(start: str) -> Path:
+    """Return the folder of an imported checkpoint, of a path, or with ``svd`` of what was downloaded."""
+    folder = checkpoints_folder() / start
+    folder = folder if folder.is_dir() else Path(start)
+    if folder.is_dir():
+        return folder
+    if start != "svd":
+        raise WeightsError(f"There are no weights {start!r} to start from.", hint="--start FOLDER")
+    folders = [model_folder(find_model(name, load_catalog())) for name in SVD_MODELS]
+    return folders[0]  # of one repository, so it holds both
 
 
 def find_image_encoder(facts: CheckpointFacts, device: torch.device) -> ImageEncoder | None:
