@@ -45,7 +45,7 @@ def test_a_file_and_single_values_go_over_what_ships(tmp_path: Path) -> None:
         ("perturb.nois=1", "There is no setting perturb.nois.", "Did you mean perturb.noise?"),
         ("frames=many", "The setting frames must be int, got 'many'.", ""),
         ("frames=1.5", "The setting frames must be int, got 1.5.", ""),
-        ("loss=other", "must be latents | pixels | squared, got 'other'", ""),
+        ("loss=other", "must be latents | pixels | squared | relative, got 'other'", ""),
         ("frames", "'frames' is not key=value.", "--set"),
         ("frames=0", "frames must be 1 or more, got 0.", ""),
         ("perturbed=2", "perturbed must be a share from 0 to 1, got 2.0.", ""),

@@ -9,6 +9,7 @@ from torch.nn.functional import conv2d, l1_loss, mse_loss
 from any2bokeh.errors import SettingsError, ShapeError
 from any2bokeh.training.settings import Loss, TextureLoss
 
+RELATIVE_FLOOR = 4e-5  # 50 dB, of pictures in -1..1
 SOBEL_FLOOR = 1e-6  # under the root of the published texture loss, whose slope would be infinite at 0
 
 
@@ -52,3 +53,18 @@ def pixel_loss(
     """
     error = mse_loss(prediction, target) if kind == "squared" else l1_loss(prediction, target)
     return error + texture * texture_loss(prediction, target, of) if texture else error
+
+
+def relative_loss(
+    prediction: Tensor, lens: Tensor, target: Tensor, texture: float = 0, of: TextureLoss = "paper"
+) -> Tensor:
+    """Return the squared ``pixel_loss`` as a share of what the lens's pictures have, the mean over windows.
+
+    Pictures are ``B T 3 H W`` in -1..1. A gain of g dB over the lens is a loss of ``10 ** (-g / 10)``, be the
+    window hard or easy, down to an error of ``RELATIVE_FLOOR``: what nobody sees need not get better.
+    """
+    shares = []
+    for ours, theirs, true in zip(prediction, lens, target, strict=True):
+        least = pixel_loss(theirs, true, "squared", texture, of) + RELATIVE_FLOOR
+        shares.append((pixel_loss(ours, true, "squared", texture, of) + RELATIVE_FLOOR) / least)
+    return torch.stack(shares).mean()

@@ -15,7 +15,7 @@ from any2bokeh.render.diffusion.condition import (
 )
 from any2bokeh.render.diffusion.unet import BokehUNet, UNetInputs
 from any2bokeh.training.data import Batch
-from any2bokeh.training.losses import latent_loss, pixel_loss
+from any2bokeh.training.losses import latent_loss, pixel_loss, relative_loss
 from any2bokeh.training.settings import TrainingSettings
 from any2bokeh.weights.checkpoint import CheckpointFacts
 
@@ -59,8 +59,12 @@ class TrainedNetwork(nn.Module):
             with torch.no_grad():
                 target = self._latents(batch.target * 2 - 1)[0]
             return latent_loss(latents.float(), target)
-        pictures, target = self.pictures(batch).flatten(0, 1) * 2 - 1, batch.target.flatten(0, 1) * 2 - 1
-        return pixel_loss(pictures, target, settings.loss, settings.texture, settings.texture_loss)
+        pictures, target = self.pictures(batch) * 2 - 1, batch.target * 2 - 1
+        texture = settings.texture, settings.texture_loss
+        if settings.loss == "relative":
+            assert batch.through_lens is not None  # the settings were checked against the stage
+            return relative_loss(pictures, batch.through_lens * 2 - 1, target, *texture)
+        return pixel_loss(pictures.flatten(0, 1), target.flatten(0, 1), settings.loss, *texture)
 
     def pictures(self, batch: Batch) -> Tensor:
         """Return the refocused pictures, ``B T 3 H W``, around 0..1."""

@@ -14,7 +14,7 @@ from any2bokeh.values import check_choice
 
 Stage = Literal["geometry", "temporal", "detail", "correction"]
 Size = Literal["tiny", "small", "svd"]
-Loss = Literal["latents", "pixels", "squared"]
+Loss = Literal["latents", "pixels", "squared", "relative"]
 TextureLoss = Literal["paper", "published"]  # see losses.py
 Precision = Literal["auto", "no", "bf16", "fp16"]
 Settings = TypeVar("Settings")
@@ -45,8 +45,9 @@ class TrainingSettings:
 
     ``train`` and ``freeze`` are patterns of parameter names, ``unet.`` or ``vae.`` and what follows: trained
     is what the first match and the second do not. ``loss``: mean squared difference of ``latents``; mean
-    absolute difference of ``pixels``; mean ``squared`` difference of pixels; the last two plus ``texture``
-    times the texture loss. A step is ``accumulate`` batches of ``batch`` windows of ``frames`` frames, for
+    absolute difference of ``pixels``; mean ``squared`` difference of pixels; that ``relative`` to the lens's,
+    window by window, which is what a gain in PSNR measures. All but the first plus ``texture`` times the
+    texture loss. A step is ``accumulate`` batches of ``batch`` windows of ``frames`` frames, for
     each process; ``crop`` is the side of a square in pixels, 0 the whole frame. ``steps`` counts if it is
     not 0, else ``epochs``. The learning rate rises over ``warmup`` steps and falls to 0 over the last
     ``cooldown``. ``clip_gradient`` is the largest norm, 0 any. ``average``: what a moving average of the

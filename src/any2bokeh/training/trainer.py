@@ -91,6 +91,10 @@ def make_accelerator(settings: TrainingSettings, device: DeviceName) -> Accelera
 
 def make_state(run: RunSettings, device: torch.device) -> State:
     """Return the networks as they begin, on ``device``, and their optimizer."""
+    if run.training.loss == "relative" and run.stage != "correction":
+        raise SettingsError(
+            "The loss relative to the lens is the correction's alone.", hint="--set loss=pixels"
+        )
     torch.manual_seed(run.training.seed)
     unet, vae, facts = make_network(run.stage, run.size, run.start)
     if facts.answers == "correction":
