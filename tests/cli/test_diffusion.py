@@ -9,6 +9,7 @@ import av
 import parity
 import pytest
 import torch
+from clips import write_lens_dataset
 
 from any2bokeh.errors import SettingsError
 from any2bokeh.render.choose import choose_renderer
@@ -68,6 +69,21 @@ def test_an_imported_checkpoint_refocuses_a_clip(
     assert json.loads(run.out)["results"][0]["renderer"] == "diffusion"
     assert frame_times(target) == frame_times(clip)
     assert audio_packets(target) == audio_packets(clip) != []
+
+
+def test_an_evaluation_runs_the_network_with_and_without_its_parts(
+    bokeh: Bokeh, checkpoint: Path, encoder: Path, tmp_path: Path
+) -> None:
+    data = write_lens_dataset(tmp_path / "set", ("a",), frames=5)
+    network = ("--device", "cpu", "--work-size", 128, "--chunk", 4, "--overlap", 2)
+    options = ("--methods", "diffusion", "--ablations", "--limit", 1, "--shown", 0, "--json")
+    run = bokeh("evaluate", data, "-o", tmp_path / "out", *network, *options)
+    assert run.code == 0, run.err
+    figures = json.loads(run.out)["figures"]
+    parts = ("", "-no-mpi", "-no-overlap", "-one-frame")
+    assert list(figures) == [*(f"diffusion{part}" for part in parts), "truth"]
+    scores = [figures[f"diffusion{part}"]["rm"] for part in parts]
+    assert len(set(scores)) == len(parts)  # each of them changes what is drawn
 
 
 def test_without_weights_the_way_to_them_is_named(

@@ -16,14 +16,15 @@ def scene(sharp: torch.Tensor, disparity: torch.Tensor, focus: float, k: float) 
 
 
 def mean_over_disc(image: NDArray[np.float64], x: int, y: int, radius: float) -> float:
-    """By sampling each row finely along its middle."""
-    rows = range(-int(radius), int(radius) + 1)
+    """By how much of each row lies within the disc, spread along the row as far as that reaches."""
     total = weight = 0.0
-    for dy in rows:
-        half = math.sqrt(radius**2 - dy**2)
+    for dy in range(-math.ceil(radius), math.ceil(radius) + 1):
+        lines = np.clip(dy - 0.5 + (np.arange(4000) + 0.5) / 4000, -radius, radius)
+        half = float(np.sqrt(radius**2 - lines**2).mean())
         at = (np.arange(20000) + 0.5) / 20000 * 2 * half - half + x + 0.5
         total += 2 * half * image[y + dy, np.floor(at).astype(int)].mean()
         weight += 2 * half
+    assert weight == pytest.approx(math.pi * radius**2, rel=1e-3)
     return total / weight
 
 

@@ -39,8 +39,8 @@ class GatherRenderer:
 def gather_discs(picture: Tensor, radius_px: Tensor) -> Tensor:
     """``3 H W``, each pixel the mean of ``picture`` over a disc of its own radius (``1 H W``) around it.
 
-    Of each row that the disc crosses, the length within it counts, measured along the row's middle; the
-    picture is continued beyond its border as in a mirror.
+    Of each row that the disc crosses, as much counts as lies within the disc; the picture is continued beyond
+    its border as in a mirror.
     """
     image = picture.permute(1, 2, 0).contiguous().numpy()
     radius = radius_px[0].contiguous().numpy()
@@ -51,6 +51,18 @@ def gather_discs(picture: Tensor, radius_px: Tensor) -> Tensor:
     blurred = np.empty_like(image)
     _gather(image, radius, sums, reach, blurred)
     return torch.from_numpy(blurred).permute(2, 0, 1).contiguous()
+
+
+@compiled
+def _area_above(y: float, radius: float) -> float:
+    """Half the area of the part of a disc that lies above the line at ``y`` from its middle."""
+    if y <= -radius:
+        return 0.0
+    if y >= radius:
+        return math.pi / 2 * radius * radius
+    return (
+        y * math.sqrt(radius * radius - y * y) + radius * radius * (math.asin(y / radius) + math.pi / 2)
+    ) / 2
 
 
 @compiled
@@ -65,9 +77,11 @@ def _gather(image: Floats, radius: Floats, sums: NDArray[np.float64], reach: int
                     blurred[y, x, c] = image[y, x, c]
                 continue
             red = green = blue = length = 0.0
-            rows = int(r)
+            rows = int(r + 0.5)
+            above = _area_above(-rows - 0.5, r)
             for dy in range(-rows, rows + 1):
-                half = math.sqrt(max(r * r - dy * dy, 0.0))
+                below = _area_above(dy + 0.5, r)
+                half, above = below - above, below
                 row = y + dy
                 while row < 0 or row >= height:
                     row = -1 - row if row < 0 else 2 * height - 1 - row
