@@ -109,7 +109,8 @@ def edge_preservation(sharp_edges: Values, edges: Values, region: NDArray[np.boo
     """VEPI of one frame: how well what is in focus keeps the edges of the sharp picture.
 
     Pearson's correlation of the two ``edge_strength`` over ``focus_region``, -1..1, higher is better; 0 where
-    the region is empty or one of them is constant in it. Of a clip it is the mean over frames.
+    the region is empty or one of them is constant in it. Of a clip it is the mean over the frames in which
+    something is in focus.
     """
     x, y = sharp_edges[region], edges[region]
     if not x.size or np.ptp(x) == 0 or np.ptp(y) == 0:

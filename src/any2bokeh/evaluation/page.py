@@ -94,12 +94,9 @@ def columns(result: CaseResult, report: Report) -> list[tuple[str, str]]:
 
 def _case(result: CaseResult, report: Report, folder: Path) -> str:
     parts = [f"<h2>{html.escape(result.case.name)}</h2>"]
-    reference = TRUTH if result.case.has_truth else "none"  # which does not differ from itself
     for kind, what in strips(result):
         shown = "".join(
-            _figure(picture_path(folder, result.case.name, name, kind), caption + _psnr(result, name, kind))
-            for name, caption in columns(result, report)
-            if name != reference or kind not in (ERROR, SLICE_ERROR)
+            _figure(folder, result, name, kind, caption) for name, caption in columns(result, report)
         )
         scale = '<span class="scale"></span>' if kind == ERROR else ""
         style = SLICE if kind == SLICE_ERROR else kind
@@ -107,14 +104,16 @@ def _case(result: CaseResult, report: Report, folder: Path) -> str:
     return "".join(parts)
 
 
-def _psnr(result: CaseResult, name: str, kind: str) -> str:
-    """What is said of a still besides whose it is."""
+def _figure(folder: Path, result: CaseResult, name: str, kind: str, caption: str) -> str:
+    """A picture with what is said of it; nothing where it would show how the reference errs."""
+    reference = TRUTH if result.case.has_truth else "none"
+    if kind in (ERROR, SLICE_ERROR) and name == reference:
+        return "<figure></figure>"  # keeps the columns below each other
     psnr = result.scores[name].scores.get("psnr")
-    return f" \u00b7 {psnr:.2f} dB" if kind == STILL and psnr is not None else ""
-
-
-def _figure(path: Path, caption: str) -> str:
-    text, content = html.escape(caption), as_text(path.read_bytes())
+    if kind == STILL and psnr is not None:
+        caption += f" \u00b7 {psnr:.2f} dB"
+    text = html.escape(caption)
+    content = as_text(picture_path(folder, result.case.name, name, kind).read_bytes())
     picture = f'<img alt="{text}" src="data:image/webp;base64,{content}">'
     return f"<figure>{picture}<figcaption>{text}</figcaption></figure>"
 

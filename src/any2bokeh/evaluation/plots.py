@@ -1,14 +1,14 @@
 """Plots as SVG: a line for each method."""
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 # Okabe and Ito's colours, which the colour-blind can tell apart, but for their yellow; then dashed.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999")
 WIDTH, HEIGHT = 640, 300
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 34, 40  # room around the lines
-TICKS = 5
+TICKS, MOST_LABELS = 5, 12
 LETTER_PX = 7.0  # the width of one in the legend, about
 
 
@@ -21,50 +21,71 @@ class Plot:
     lines: Mapping[str, Sequence[float | None]]
 
 
+@dataclass(frozen=True)
+class _Frame:
+    """Where values stand: from ``low`` to ``high`` upwards, ``count`` of them from left to right."""
+
+    low: float
+    high: float
+    step: float
+    count: int
+
+    def x(self, number: int) -> float:
+        share = number / (self.count - 1) if self.count > 1 else 0.5
+        return LEFT + (WIDTH - LEFT - RIGHT) * share
+
+    def y(self, value: float) -> float:
+        return TOP + (HEIGHT - TOP - BOTTOM) * (self.high - value) / (self.high - self.low)
+
+
 def draw(plot: Plot) -> str:
     """Return a plot as one SVG element; text takes the colour of what is around it."""
     values = [value for line in plot.lines.values() for value in line if value is not None]
-    low, high, step = _scale(min(values), max(values))
-    count = len(plot.labels)
+    frame = _Frame(*_scale(min(values), max(values)), len(plot.labels))
+    title = html.escape(plot.title)
+    return "".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
+            ' font-family="system-ui, sans-serif" font-size="12" fill="currentColor">'
+            f'<title>{title}</title><text x="{LEFT}" y="14" font-weight="600">{title}</text>',
+            *_axes(plot, frame),
+            *_lines(plot, frame),
+            "</svg>",
+        ]
+    )
 
-    def place(number: int, value: float) -> tuple[float, float]:
-        x = LEFT + (WIDTH - LEFT - RIGHT) * (number / (count - 1) if count > 1 else 0.5)
-        return x, TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low)
 
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
-        f' font-family="system-ui, sans-serif" font-size="12" fill="currentColor">',
-        f"<title>{html.escape(plot.title)}</title>",
-        f'<text x="{LEFT}" y="14" font-weight="600">{html.escape(plot.title)}</text>',
-    ]
-    tick = low
-    while tick <= high + step / 2:
-        _, y = place(0, tick)
-        parts.append(
+def _axes(plot: Plot, frame: _Frame) -> Iterator[str]:
+    """Ticks with their lines across, and what is below the points."""
+    for tick in range(round((frame.high - frame.low) / frame.step) + 1):
+        value = frame.low + tick * frame.step
+        y = frame.y(value)
+        yield (
             f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="currentColor"'
-            f' stroke-opacity=".15"/><text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{tick:.6g}</text>'
+            ' stroke-opacity=".15"/>'
+            f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value:.6g}</text>'
         )
-        tick += step
-    every = max(1, -(-count // 12))
-    for number in range(0, count, every):
-        x, _ = place(number, low)
-        label = html.escape(plot.labels[number])
-        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{label}</text>')
-    across = float(LEFT)
-    for number, (name, line) in enumerate(plot.lines.items()):
+    for number in range(0, frame.count, max(1, -(-frame.count // MOST_LABELS))):
+        x, y = frame.x(number), HEIGHT - BOTTOM + 18
+        yield f'<text x="{x:.1f}" y="{y}" text-anchor="middle">{html.escape(plot.labels[number])}</text>'
+
+
+def _lines(plot: Plot, frame: _Frame) -> Iterator[str]:
+    """A line for each method, its points where they are few, and its name in the legend."""
+    legend_x = float(LEFT)
+    for number, (name, values) in enumerate(plot.lines.items()):
         color, dash = COLORS[number % len(COLORS)], ' stroke-dasharray="5 3"' * (number >= len(COLORS))
-        points = [place(at, value) for at, value in enumerate(line) if value is not None]
+        points = [(frame.x(at), frame.y(value)) for at, value in enumerate(values) if value is not None]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2"{dash}/>')
-        if len(points) <= 12:
-            parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{color}"/>' for x, y in points]
-        parts.append(
-            f'<line x1="{across:.0f}" x2="{across + 18:.0f}" y1="{HEIGHT - 8}" y2="{HEIGHT - 8}"'
+        yield f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2"{dash}/>'
+        if len(points) <= MOST_LABELS:
+            yield from (f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{color}"/>' for x, y in points)
+        yield (
+            f'<line x1="{legend_x:.0f}" x2="{legend_x + 18:.0f}" y1="{HEIGHT - 8}" y2="{HEIGHT - 8}"'
             f' stroke="{color}" stroke-width="3"{dash}/>'
-            f'<text x="{across + 22:.0f}" y="{HEIGHT - 4}">{html.escape(name)}</text>'
+            f'<text x="{legend_x + 22:.0f}" y="{HEIGHT - 4}">{html.escape(name)}</text>'
         )
-        across += 22 + LETTER_PX * len(name) + 18
-    return "".join([*parts, "</svg>"])
+        legend_x += 40 + LETTER_PX * len(name)
 
 
 def _scale(low: float, high: float) -> tuple[float, float, float]:

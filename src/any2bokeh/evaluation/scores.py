@@ -67,7 +67,7 @@ METRICS = (
         "VEPI",
         True,
         4,
-        "correlation of the edges of result and sharp picture in what is in focus, mean over frames",
+        "correlation of the edges of result and sharp picture in what is in focus, mean over frames with any",
     ),
     Metric("vepi_smoothness", "smooth", True, 4, "1 less the standard deviation of VEPI's steps"),
     Metric(
@@ -139,14 +139,15 @@ class Scorer:
         self._networks, self._is_truth = networks, is_truth
         self._before: Tensor | None = None
         self._series: dict[str, list[float | None]] = {}
-        self._error, self._near_error, self._near_pixels = 0.0, 0.0, 0
+        self._error, self._near_error, self._near_pixels, self._frames = 0.0, 0.0, 0, 0
         watchers = [watcher for watcher in (networks.video, networks.actions) if watcher]
         self._windows = {watcher.name: Windows(watcher) for watcher in watchers}
 
     def add(self, picture: Tensor, seen: Seen) -> None:
         """Measure the next frame of a result."""
-        vepi = edge_preservation(seen.sharp_edges, edge_strength(picture), seen.region)
-        self._note("vepi", vepi)
+        self._frames += 1
+        if seen.region.any():  # where nothing is in focus, no edge can be kept: the published code counts 0
+            self._note("vepi", edge_preservation(seen.sharp_edges, edge_strength(picture), seen.region))
         truth = seen.frame.truth
         if truth is not None and not self._is_truth:
             self._compare(picture, truth, seen)
@@ -161,10 +162,10 @@ class Scorer:
         scores = {
             key: float(np.mean(known)) for key, series in self._series.items() if (known := _known(series))
         }
-        vepi = _known(self._series["vepi"])
-        scores["vepi_smoothness"] = smoothness(vepi)
+        if "vepi" in scores:
+            scores["vepi_smoothness"] = smoothness(_known(self._series["vepi"]))
         if "psnr" in scores:
-            scores["psnr"] = psnr(torch.tensor(self._error / len(vepi)))
+            scores["psnr"] = psnr(torch.tensor(self._error / self._frames))
         if self._near_pixels:
             scores["edges"] = psnr(torch.tensor(self._near_error / self._near_pixels))
         series = {key: self._series[key] for key in SERIES if key in self._series}
