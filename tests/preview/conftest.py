@@ -1,14 +1,12 @@
 """A clip of which all is known, its page made by the real command, and a browser to open it in."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 import torch
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from any2bokeh.cli import main
 from any2bokeh.video.create import create_video
@@ -17,12 +15,6 @@ from any2bokeh.video.gray import open_gray_writer
 WIDTH, HEIGHT, FRAMES = 192, 108, 12
 LEFT, RIGHT = 0.25, 0.75  # disparity of the halves
 NAME = "it's \"<!--</script><img src=x onerror=alert(1)> & $HOME `id` #1.mp4"  # in a folder of its own
-MAC_CHROME = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", MAC_CHROME)
-QUIET = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-)
 
 
 @pytest.fixture(scope="session")
@@ -54,20 +46,6 @@ def page_file(folder: Path) -> Path:
         patch.chdir(folder)
         assert main(["preview", NAME, *look, *counts, "--html", str(page), "-q"]) == 0
     return page
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if not found:
-        reason = f"no browser was found (looked for {', '.join(BROWSERS)}): the page was not tried in one"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=QUIET)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

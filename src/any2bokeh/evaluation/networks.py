@@ -3,7 +3,7 @@
 Nothing is downloaded here: what is missing is named, with the command that fetches it.
 """
 
-import logging
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,8 +25,6 @@ IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 KINETICS_MEAN, KINETICS_DEVIATION = (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)
 
 Loaded = TypeVar("Loaded")
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +83,7 @@ def _attempt(missing: dict[str, str], name: str, load: Callable[[], Loaded]) -> 
 
 def load_lpips(device: torch.device) -> Callable[[Tensor, Tensor], float]:
     """LPIPS (Zhang et al. 2018, version 0.1) over SqueezeNet, by torchmetrics: of pictures in -1..1."""
-    _check_torchvision()
+    _check_packages("torchvision", "torchmetrics")
     from torchvision.models import SqueezeNet1_1_Weights
 
     _weights_file(SqueezeNet1_1_Weights.DEFAULT, "SqueezeNet1_1_Weights")
@@ -103,7 +101,7 @@ def load_lpips(device: torch.device) -> Callable[[Tensor, Tensor], float]:
 
 def load_raft(device: torch.device) -> Callable[[Tensor, Tensor], Tensor]:
     """RAFT (Teed and Deng 2020), large, with torchvision's default weights; its last iterate."""
-    _check_torchvision()
+    _check_packages("torchvision")
     from torchvision.models.optical_flow import Raft_Large_Weights, raft_large
 
     path = _weights_file(Raft_Large_Weights.DEFAULT, "optical_flow.Raft_Large_Weights")
@@ -146,7 +144,7 @@ def load_videomae(device: torch.device) -> Watcher:
 
 def load_r3d(device: torch.device) -> Watcher:
     """A 3D ResNet of 18 layers (Tran et al. 2018), Kinetics-400: its pooled features of 10 frames."""
-    _check_torchvision()
+    _check_packages("torchvision")
     from torchvision.models.video import R3D_18_Weights, r3d_18
 
     network = _loaded(r3d_18(), _weights_file(R3D_18_Weights.DEFAULT, "video.R3D_18_Weights"))
@@ -163,18 +161,17 @@ def load_r3d(device: torch.device) -> Watcher:
     return Watcher(name=ACTIONS, frames=10, step=10, side_px=112, look=look)
 
 
-def _check_torchvision() -> None:
-    """Raise ``WeightsError`` unless the packages of the extra work."""
+def _check_packages(*names: str) -> None:
+    """Raise ``WeightsError`` unless these packages of the extra work."""
     try:
-        import torchmetrics
-        import torchvision
+        for name in names:
+            importlib.import_module(name)
     except ImportError as error:
         raise WeightsError(f"The package {error.name} is not installed.", hint=EXTRA) from error
     except RuntimeError as error:  # its operators are of another build of torch
         raise WeightsError(
-            f"torchvision does not go with torch {torch.__version__}.", hint="Install the build that does."
+            f"{name} does not go with torch {torch.__version__}.", hint="Install the build that does."
         ) from error
-    log.debug("torchvision %s, torchmetrics %s", torchvision.__version__, torchmetrics.__version__)
 
 
 def _weights_file(weights: object, name: str) -> Path:
