@@ -142,17 +142,17 @@ def test_ctrl_c_leaves_finished_results_and_nothing_half_written(
 ) -> None:
     data = clips.write_lens_dataset(tmp_path / "set", ("a", "b", "c"), frames=24)
     out = tmp_path / "out"
-    options = ("evaluate", data, "-o", out, "--methods", "none,lens", "--shown", 0)
+    options = ("evaluate", data, "-o", out, "--methods", "none,gather", "--shown", 0)
     process = bokeh_process(*options)
     for _ in range(1200):
-        if any(out.rglob("lens.json")):
+        if any(out.rglob("gather.json")):
             break
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     done = {path: path.stat().st_mtime_ns for path in out.rglob("*.json")}
-    assert 1 <= len([path for path in done if path.name == "lens.json"]) < 6
+    assert 1 <= len([path for path in done if path.name == "gather.json"]) < 6
     assert not [path for path in out.rglob("*") if ".part" in path.name]
     assert not (out / "evaluation.html").exists()
     assert bokeh(*options).code == 0

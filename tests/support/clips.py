@@ -1,12 +1,13 @@
 """Small data sets of which everything is known."""
 
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from any2bokeh.render.base import make_renderer
+from any2bokeh.render.base import Renderer, make_renderer
 from any2bokeh.scene import PictureFormat, Scene
 from any2bokeh.settings import RenderSettings
 from any2bokeh.synth.clip import ClipFrame
@@ -67,9 +68,13 @@ def _frame(number: int) -> ClipFrame:
     return ClipFrame(sharp=sharp, disparity=disparity, objects=objects)
 
 
-def _drawn(frame: ClipFrame, setting: ClipSetting, number: int) -> Tensor:
+@cache
+def _lens() -> Renderer:
     pictures = PictureFormat(height=HEIGHT, width=WIDTH)
-    lens = make_renderer(RenderSettings(renderer="lens"), torch.device("cpu"), pictures)
+    return make_renderer(RenderSettings(renderer="lens"), torch.device("cpu"), pictures)
+
+
+def _drawn(frame: ClipFrame, setting: ClipSetting, number: int) -> Tensor:
     focus = setting.at(number)
     # What is read again: codes of 8 and 16 bits.
     scene = Scene(
@@ -79,4 +84,4 @@ def _drawn(frame: ClipFrame, setting: ClipSetting, number: int) -> Tensor:
         blur_strength=focus.blur_strength,
         pts=number,
     )
-    return next(lens.render(iter([scene]))).picture
+    return next(_lens().render(iter([scene]))).picture
