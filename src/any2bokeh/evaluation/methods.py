@@ -198,11 +198,13 @@ def _rendered(name: str, what: str, settings: RenderSettings, device: torch.devi
 
 def _checkpoint_facts(settings: RenderSettings) -> str:
     """What changes when the weights of the network do."""
-    if settings.renderer != "diffusion":
+    if settings.renderer == "lens":
         return ""
-    from any2bokeh.weights.checkpoint import find_checkpoint
+    from any2bokeh.weights.checkpoint import DEFAULT_NAME
+    from any2bokeh.weights.home import checkpoints_folder
 
-    folder: Path = find_checkpoint(settings.diffusion.weights).folder
+    name = settings.diffusion.weights or DEFAULT_NAME
+    folder = Path(name) if Path(name).is_dir() else checkpoints_folder() / name
     states = {path: path.stat() for path in sorted(folder.rglob("*")) if path.is_file()}
     return " ".join(f"{path} {state.st_size} {state.st_mtime_ns}" for path, state in states.items())
 
