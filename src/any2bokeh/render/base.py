@@ -38,5 +38,5 @@ def make_renderer(
     if choose_renderer(settings, device, pictures, blur_strength) == "diffusion":
         from any2bokeh.render.diffusion.load import load_renderer
 
-        return load_renderer(settings, device, pictures)
+        return load_renderer(settings, device, pictures, blur_strength)
     return make_lens(settings.lens, device, pictures)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from any2bokeh.device import choose_device, has_bfloat16
 from any2bokeh.errors import SettingsError
+from any2bokeh.optics.coc import REFERENCE_SIDE_PX
 from any2bokeh.settings import DeviceName
 from any2bokeh.training.data import Batch, Windows, batches, open_clips
 from any2bokeh.training.lens_pictures import LensPictures
@@ -98,16 +99,20 @@ def make_state(run: RunSettings, device: torch.device) -> State:
     torch.manual_seed(run.training.seed)
     unet, vae, facts = make_network(run.stage, run.size, run.start)
     if facts.answers == "correction":
-        facts = replace(facts, work_size=_work_size(run))
+        facts = replace(facts, largest_blur=_largest_blur(run))
     encoder = find_image_encoder(facts, device)
     network = TrainedNetwork(unet, vae, facts, run.training, encoder).to(device)
     return State(network, run.training)
 
 
-def _work_size(run: RunSettings) -> int:
-    """The working size whose frames are as large as those of the data."""
-    clips = open_clips(run.data)
-    return max((math.ceil(math.sqrt(clip.width * clip.height * 16 / 9)) for clip in clips), default=1024)
+def _largest_blur(run: RunSettings) -> float | None:
+    """The largest K of the data, in pixels of their frames."""
+    strengths = (
+        max(setting.blur_strength) * max(clip.width, clip.height) / REFERENCE_SIDE_PX
+        for clip in open_clips(run.data)
+        for setting in clip.settings
+    )
+    return max(strengths, default=None)
 
 
 def make_windows(

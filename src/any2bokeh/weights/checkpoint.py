@@ -38,7 +38,7 @@ class CheckpointFacts:
     pictures are standardised before CLIP. ``k_precision``: how the embedding of K is worked out.
     ``answers``: whether the U-Net gives the refocused picture, or a correction to what the lens renderer
     makes, which it is shown. ``image_encoder``: whether it is given CLIP's embeddings, or nothing in their
-    place. ``work_size``: the largest working frame that it was trained for, if it was for one.
+    place. ``largest_blur``: the largest K, in pixels of its frames, that a correction was trained with.
     """
 
     mask_mode: MaskMode
@@ -50,7 +50,7 @@ class CheckpointFacts:
     source: str
     answers: Answer = "refocused"
     image_encoder: bool = True
-    work_size: int | None = None
+    largest_blur: float | None = None
 
     def __post_init__(self) -> None:
         self._check("mask_mode", _is_one_of(MaskMode), f"one of {', '.join(get_args(MaskMode))}")
@@ -62,7 +62,7 @@ class CheckpointFacts:
         self._check("source", _is_text, "a text")
         self._check("answers", _is_one_of(Answer), f"one of {', '.join(get_args(Answer))}")
         self._check("image_encoder", lambda value: isinstance(value, bool), "true or false")
-        self._check("work_size", lambda value: value is None or _is_number(value), "a number of pixels")
+        self._check("largest_blur", _is_nothing_or_above_0, "a number of pixels above 0")
 
     def _check(self, field: str, accepts: Callable[..., bool], wanted: str) -> None:
         if not accepts(value := getattr(self, field)):
@@ -98,6 +98,10 @@ def _is_one_of(choices: object) -> Callable[[object], bool]:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_nothing_or_above_0(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and _is_number(value) and value > 0)
 
 
 def _is_three_numbers(value: object) -> bool:

@@ -14,12 +14,12 @@ from any2bokeh.render.diffusion.blend import fuse_chunks
 from any2bokeh.render.diffusion.chunks import plan_chunks
 from any2bokeh.render.diffusion.memory import DECODE_WINDOWS, SEAMLESS, Footprint, plan_windows
 from any2bokeh.render.diffusion.network import FrameCode
-from any2bokeh.render.diffusion.pipeline import DiffusionRenderer, network_inputs
+from any2bokeh.render.diffusion.pipeline import DiffusionRenderer, network_inputs, working_frame
 from any2bokeh.render.diffusion.vae import BokehVAE, VAEDims
 from any2bokeh.render.diffusion.working import WorkingFrame
 from any2bokeh.scene import Frame, PictureFormat, Scene
 from any2bokeh.settings import ChunkSettings, DiffusionSettings, MaskMode
-from any2bokeh.weights.checkpoint import find_checkpoint, load_weights
+from any2bokeh.weights.checkpoint import TRAINED_FACTS, find_checkpoint, load_weights
 
 PUBLISHED = tensors("pipeline_case")
 SETTINGS = DiffusionSettings(work_size=128)
@@ -243,3 +243,23 @@ def test_windows_follow_the_memory_of_the_device(gigabytes: int, length: int, ke
     assert windows.decode.length == length
     assert windows.keeps_skips == keeps
     assert windows.peak_bytes < gigabytes * 10**9
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "blur_strength", "wanted"),
+    [
+        (320, 192, 48, (192, 320)),  # as it was trained: 15 pixels
+        (1280, 720, 12, (720, 1280)),  # 15 pixels at the clip's own size
+        (1280, 720, 48, (180, 320)),
+        (720, 1280, 48, (320, 180)),
+        (320, 192, 0, (192, 320)),
+        (1280, 720, None, (68, 120)),  # not known: the largest that there is, 128
+    ],
+)
+def test_a_correction_is_worked_out_where_discs_are_as_large_as_in_training(
+    width: int, height: int, blur_strength: float | None, wanted: tuple[int, int]
+) -> None:
+    facts = dataclasses.replace(TRAINED_FACTS, answers="correction", largest_blur=15.0)
+    pictures = PictureFormat(height=height, width=width)
+    frame = working_frame(pictures, 2048, facts, blur_strength)
+    assert (frame.height, frame.width) == wanted

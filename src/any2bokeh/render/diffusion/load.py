@@ -25,16 +25,19 @@ Part = TypeVar("Part", bound=nn.Module)
 
 
 def load_renderer(
-    settings: RenderSettings, device: torch.device, pictures: PictureFormat
+    settings: RenderSettings,
+    device: torch.device,
+    pictures: PictureFormat,
+    blur_strength: float | None = None,
 ) -> DiffusionRenderer:
-    """Return the diffusion renderer, its weights on ``device``.
+    """Return the diffusion renderer, its weights on ``device``; ``blur_strength`` is the largest K, if known.
 
     Raises ``WeightsError`` for files that are missing, damaged or of another kind, naming the key.
     """
     parts = find_parts(settings.diffusion.weights)
     dtype = choose_render_dtype(settings.dtype, device)
     network = load_network(parts, device, dtype, settings.diffusion)
-    return DiffusionRenderer(network, settings.diffusion, pictures)
+    return DiffusionRenderer(network, settings.diffusion, pictures, blur_strength)
 
 
 def load_network(

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from any2bokeh.errors import SettingsError
+from any2bokeh.focus_settings import BLUR_STRENGTH
+from any2bokeh.optics.coc import REFERENCE_SIDE_PX
 from any2bokeh.render.choose import LARGEST_NET_BLUR_STRENGTH
 from any2bokeh.render.diffusion.blend import fuse_chunks
 from any2bokeh.render.diffusion.compose import compose, correct
@@ -21,6 +23,8 @@ from any2bokeh.render.lens.reference import LensRenderer
 from any2bokeh.scene import Frame, PictureFormat, Scene
 from any2bokeh.settings import DiffusionSettings, LensSettings
 from any2bokeh.weights.checkpoint import CheckpointFacts
+
+LEAST_BLUR_PX = 1e-3
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +45,18 @@ class DiffusionRenderer:
 
     name = "diffusion"
 
-    def __init__(self, network: BokehNetwork, settings: DiffusionSettings, pictures: PictureFormat) -> None:
+    def __init__(
+        self,
+        network: BokehNetwork,
+        settings: DiffusionSettings,
+        pictures: PictureFormat,
+        blur_strength: float | None = None,
+    ) -> None:
         self._network, self._settings = network, settings
         self._lens: LensRenderer | None = None
         if network.facts.answers == "correction":
             self._lens = make_lens(LensSettings(), network.device, pictures)
-        self._frame = working_frame(pictures, settings.work_size, network.facts)
+        self._frame = working_frame(pictures, settings.work_size, network.facts, blur_strength)
         memory_bytes = device_memory(network.device)
         self._windows = plan_windows(self._frame, settings.chunks, network.footprint, memory_bytes)
 
@@ -94,12 +104,23 @@ class DiffusionRenderer:
         return self._network.decode([(shown.code, latents) for shown, latents in window])
 
 
-def working_frame(pictures: PictureFormat, work_size: int, facts: CheckpointFacts) -> WorkingFrame:
-    """The working frame of a clip; a correction to the lens is worked out at the clip's size or smaller."""
+def working_frame(
+    pictures: PictureFormat, work_size: int, facts: CheckpointFacts, blur_strength: float | None
+) -> WorkingFrame:
+    """The working frame of a clip whose largest K is ``blur_strength``, ``None`` if that is not known.
+
+    A correction to the lens is worked out at the clip's size or smaller: so that discs are no larger than
+    those that the network was trained with.
+    """
     if facts.answers == "refocused":
         return WorkingFrame.of(pictures, work_size)
-    largest = min(work_size, facts.work_size or work_size)
-    return WorkingFrame.fit(pictures.height, pictures.width, pictures.pixel_aspect, largest, 1.0)
+    shown_width = pictures.width * pictures.pixel_aspect
+    scale = min(1.0, 1 / pictures.pixel_aspect)  # no side is enlarged
+    if facts.largest_blur is not None:
+        strongest = BLUR_STRENGTH.high if blur_strength is None else blur_strength
+        net_strongest = strongest * max(shown_width, pictures.height) / REFERENCE_SIDE_PX
+        scale = min(scale, facts.largest_blur / max(net_strongest, LEAST_BLUR_PX))
+    return WorkingFrame.fit(pictures.height, pictures.width, pictures.pixel_aspect, work_size, scale)
 
 
 def network_inputs(
