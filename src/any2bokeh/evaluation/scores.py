@@ -113,11 +113,20 @@ class Seen:
         return focus_region(self.frame.mask, *self.frame.scene.sharp.shape[1:])
 
     @cached_property
+    def in_focus(self) -> Tensor | None:
+        """The mask, ``H W`` bool, where it has the size of the picture."""
+        mask = self.frame.mask
+        return mask[0] > 0.5 if mask.shape[1:] == self.frame.scene.disparity.shape[1:] else None
+
+    @cached_property
     def near_edges(self) -> Tensor:
         """The pixels near where things end, ``H W``, of the exact disparity."""
-        disparity = self.frame.scene.disparity[0]
-        fits = self.frame.mask.shape[1:] == disparity.shape
-        return near_steps(disparity, self.frame.mask[0] > 0.5 if fits else None)
+        return near_steps(self.frame.scene.disparity[0], self.in_focus)
+
+    @cached_property
+    def focus_edges(self) -> Tensor:
+        """The pixels near where what is in focus ends, ``H W``."""
+        return near_steps(torch.zeros_like(self.frame.scene.disparity[0]), self.in_focus)
 
     @cached_property
     def motion(self) -> SharpMotion:

@@ -32,8 +32,8 @@ class Places:
 
     @classmethod
     def of(cls, seen: Seen) -> "Places":
-        """Where most edges are that matter: those of things, and of what is in focus."""
-        edges = seen.near_edges.float()
+        """Where most edges are that matter: those of what is in focus, else of all things."""
+        edges = (seen.focus_edges if seen.focus_edges.any() else seen.near_edges).float()
         height, width = edges.shape
         margin = height // 8
         row = margin + int(edges[margin : height - margin].sum(dim=1).argmax())
