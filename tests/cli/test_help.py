@@ -34,7 +34,7 @@ def run_and_list_heavy(arguments: list[str], **environment: str) -> str:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["refocus", "--help"], ["preview", "--help"], ["--version"], ["--show-completion", "bash"]],
+    [["--help"], ["refocus", "--help"], ["evaluate", "--help"], ["--version"], ["--show-completion", "bash"]],
 )
 def test_nothing_heavy_is_loaded_to_answer(arguments: list[str]) -> None:
     assert run_and_list_heavy(arguments).splitlines()[-1] == "loaded: []"
