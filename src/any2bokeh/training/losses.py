@@ -9,7 +9,7 @@ from torch.nn.functional import conv2d, l1_loss, mse_loss
 from any2bokeh.errors import SettingsError, ShapeError
 from any2bokeh.training.settings import Loss, TextureLoss
 
-RELATIVE_FLOOR = 4e-5  # 50 dB, of pictures in -1..1
+RELATIVE_FLOOR = 4e-6  # 60 dB, the rounding of 8 bits, of pictures in -1..1
 SOBEL_FLOOR = 1e-6  # under the root of the published texture loss, whose slope would be infinite at 0
 
 

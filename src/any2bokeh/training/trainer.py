@@ -55,7 +55,8 @@ def train(
         losses: list[float] = []
         for loss in _steps(run.training, accelerator, (network, optimizer, state), windows, steps):
             losses.append(loss)
-            on_step(state.step, steps, loss)
+            if accelerator.is_main_process:
+                on_step(state.step, steps, loss)
             is_last = state.step == steps
             if state.step % NOTE_EVERY == 0 or is_last:
                 rate = run.training.rate(state.step - 1, steps)
