@@ -27,8 +27,8 @@ SHOWN = Range("Shown", "a number of cases", 0, 24)
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """A folder of finished clips, and what its method is called."""
+class NamedFolder:
+    """A folder of finished clips, or of a network's weights, and what its method is called."""
 
     name: str
     folder: Path
@@ -36,22 +36,21 @@ class Prediction:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\w[\w.+-]*", self.name) or self.name.endswith(PERTURBED):
             raise SettingsError(f"A method's name has letters, digits and -+._ alone, got {self.name!r}.")
-        if self.name in (*METHODS, TRUTH):
-            raise SettingsError(f"{self.name} is a method of ours: give the predictions another name.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationSettings:
     """Which methods are compared, and what real clips are focused on.
 
-    ``methods`` of ``None`` are all that this machine can run. ``perturb`` runs each method that sees
-    disparity once more, with an estimator's mistakes in it, ``ablations`` without some of its parts. No more
-    than ``limit`` cases are evaluated, spread over clips and settings; ``shown`` of them are shown in
-    pictures.
+    ``methods`` of ``None`` are all that this machine can run; ``checkpoints`` are run as networks besides.
+    ``perturb`` runs each method that sees disparity once more, with an estimator's mistakes in it,
+    ``ablations`` without some of its parts. No more than ``limit`` cases are evaluated, spread over clips and
+    settings; ``shown`` of them are shown in pictures.
     """
 
     methods: tuple[MethodName, ...] | None = None
-    predictions: tuple[Prediction, ...] = ()
+    predictions: tuple[NamedFolder, ...] = ()
+    checkpoints: tuple[NamedFolder, ...] = ()
     perturb: bool = False
     ablations: bool = False
     limit: int | None = None
@@ -69,13 +68,15 @@ class EvaluationSettings:
             check_choice("Method", method, MethodName)
         check_choice("Device", self.device, DeviceName)
         check_choice("Dtype", self.dtype, DtypeName)
-        if self.methods == () and not self.predictions:
+        named = [*self.predictions, *self.checkpoints]
+        if self.methods == () and not named:
             raise SettingsError(
                 "There is no method to evaluate.", hint="--methods or --predictions names some."
             )
-        names = [prediction.name for prediction in self.predictions]
-        if len(set(names)) < len(names):
-            raise SettingsError(f"Two predictions have one name: {', '.join(names)}.")
+        names = [*METHODS, TRUTH, *(one.name for one in named)]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice:
+            raise SettingsError(f"Two methods would be called {twice}: give --predictions another name.")
         if self.limit is not None:
             LIMIT.check(self.limit)
         SHOWN.check(self.shown)

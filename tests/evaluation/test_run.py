@@ -20,7 +20,7 @@ from any2bokeh.evaluation.networks import Networks, find_networks
 from any2bokeh.evaluation.run import CaseResult, Evaluation, with_mistakes
 from any2bokeh.evaluation.runner import shared
 from any2bokeh.evaluation.store import Store
-from any2bokeh.evaluation_settings import EvaluationSettings, Prediction
+from any2bokeh.evaluation_settings import EvaluationSettings, NamedFolder
 from any2bokeh.refocus import ignore
 from any2bokeh.scene import Frame, PictureFormat, Scene
 from any2bokeh.synth.dataset import open_dataset
@@ -283,7 +283,7 @@ def write_prediction(path: Path, pictures: list[Tensor]) -> None:
 
 
 def prediction_scores(dataset: Path, folder: Path, tmp_path: Path) -> CaseResult:
-    settings = EvaluationSettings(methods=(), predictions=(Prediction("peer", folder),))
+    settings = EvaluationSettings(methods=(), predictions=(NamedFolder("peer", folder),))
     methods = choose_methods(settings, CPU).methods
     return evaluation(tmp_path / "out", *methods).run(cases(dataset)[1], is_shown=False)
 

@@ -99,6 +99,8 @@ def _command(inputs: list[Path], output: Path, settings: EvaluationSettings) -> 
         words += ["--methods", ",".join(settings.methods)]
     for prediction in settings.predictions:
         words += ["--predictions", f"{prediction.name}={prediction.folder}"]
+    for checkpoint in settings.checkpoints:
+        words += ["--checkpoint", f"{checkpoint.name}={checkpoint.folder}"]
     words += ["--perturb"] * settings.perturb + ["--ablations"] * settings.ablations
     if settings.limit is not None:
         words += ["--limit", str(settings.limit)]

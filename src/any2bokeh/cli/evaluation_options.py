@@ -7,7 +7,7 @@ import typer
 
 from any2bokeh.cli.option import option
 from any2bokeh.errors import SettingsError
-from any2bokeh.evaluation_settings import LIMIT, METHODS, SHOWN, Prediction
+from any2bokeh.evaluation_settings import LIMIT, METHODS, SHOWN, NamedFolder
 
 
 def parse_methods(text: str) -> tuple[str, ...] | None:
@@ -15,12 +15,12 @@ def parse_methods(text: str) -> tuple[str, ...] | None:
     return None if text == "auto" else tuple(name for name in text.replace(" ", "").split(",") if name)
 
 
-def parse_prediction(text: str) -> Prediction:
+def parse_named_folder(text: str) -> NamedFolder:
     """Read ``NAME=FOLDER``."""
     name, is_there, folder = text.partition("=")
     if not is_there or not Path(folder).is_dir():
-        raise SettingsError(f"--predictions takes NAME=FOLDER, and {text!r} names no folder.")
-    return Prediction(name, Path(folder))
+        raise SettingsError(f"NAME=FOLDER is what is needed, and {text!r} names no folder.")
+    return NamedFolder(name, Path(folder))
 
 
 EVALUATION: dict[str, Any] = {
@@ -35,7 +35,14 @@ EVALUATION: dict[str, Any] = {
         "--predictions",
         help="Finished clips to compare as well: CLIP/bokeh-SETTING.* or CLIP.SETTING.* of a data set,"
         " <stem>.* of a video. May be repeated.",
-        parser=parse_prediction,
+        parser=parse_named_folder,
+        metavar="NAME=FOLDER",
+    ),
+    "checkpoints": typer.Option(
+        "--checkpoint",
+        help="Weights of a network to compare as well, such as RUN/checkpoint of bokeh train."
+        " May be repeated.",
+        parser=parse_named_folder,
         metavar="NAME=FOLDER",
     ),
     "perturb": option(

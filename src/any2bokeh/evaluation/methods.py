@@ -20,7 +20,7 @@ from any2bokeh.evaluation_settings import (
     TRUTH,
     EvaluationSettings,
     MethodName,
-    Prediction,
+    NamedFolder,
 )
 from any2bokeh.render.base import Renderer, make_renderer
 from any2bokeh.scene import Frame, PictureFormat
@@ -95,6 +95,11 @@ def choose_methods(settings: EvaluationSettings, device: torch.device) -> Choice
             methods += _methods(name, settings, device)
         except RefocusError as error:
             left_out[name] = f"{error.message} {error.hint}".strip()
+    for checkpoint in settings.checkpoints:
+        try:
+            methods += _network(checkpoint.name, _with_weights(settings, checkpoint), device)
+        except RefocusError as error:
+            left_out[checkpoint.name] = f"{error.message} {error.hint}".strip()
     methods += [_finished(prediction) for prediction in settings.predictions]
     if settings.ablations:
         left_out |= _without_ablations({method.name for method in methods})
@@ -118,26 +123,41 @@ def _methods(name: MethodName, settings: EvaluationSettings, device: torch.devic
                 facts=lambda case: name,
             )
         ]
-    plain = RenderSettings(
-        renderer=_known(name), device=settings.device, dtype=settings.dtype, diffusion=settings.diffusion
-    )
     if name == "lens":
-        plain = replace(plain, lens=settings.lens)
-        best = replace(plain, lens=replace(settings.lens, quality="best"))
-        methods = [_rendered(name, "layers blurred in linear light, without a network", plain, device)]
-        if settings.ablations and best != plain:
-            what = "the lens, looking into the frames around as well"
-            methods.append(_rendered("lens-best", what, best, device))
-        return methods
-    _check_network(plain, settings, device)
-    methods = [_rendered(name, f"the network of --renderer {name}", plain, device)]
-    for part, (what, change) in ABLATIONS.items() if settings.ablations and name == "diffusion" else ():
-        changed = replace(plain, diffusion=change(plain.diffusion))
-        methods.append(_rendered(f"{name}-{part}", f"the network {what}", changed, device))
+        return _lens(settings, device)
+    return _network(name, settings, device)
+
+
+def _lens(settings: EvaluationSettings, device: torch.device) -> list[Method]:
+    plain = RenderSettings(renderer="lens", device=settings.device, lens=settings.lens)
+    methods = [_rendered("lens", "layers blurred in linear light, without a network", plain, device)]
+    best = replace(plain, lens=replace(settings.lens, quality="best"))
+    if settings.ablations and best != plain:
+        what = "the lens, looking into the frames around as well"
+        methods.append(_rendered("lens-best", what, best, device))
     return methods
 
 
-def _known(name: MethodName) -> RendererName:
+def _network(name: str, settings: EvaluationSettings, device: torch.device) -> list[Method]:
+    """A network: that of a renderer, or the weights that the settings name under another name."""
+    renderer = _renderer(name) if name in METHODS else "diffusion"
+    plain = RenderSettings(
+        renderer=renderer, device=settings.device, dtype=settings.dtype, diffusion=settings.diffusion
+    )
+    _check_network(plain, settings, device)
+    weights = f", weights {settings.diffusion.weights}" if settings.diffusion.weights else ""
+    methods = [_rendered(name, f"the network of --renderer {renderer}{weights}", plain, device)]
+    for part, (what, change) in ABLATIONS.items() if settings.ablations and renderer == "diffusion" else ():
+        changed = replace(plain, diffusion=change(plain.diffusion))
+        methods.append(_rendered(f"{name}-{part}", f"{name}, {what}", changed, device))
+    return methods
+
+
+def _with_weights(settings: EvaluationSettings, checkpoint: NamedFolder) -> EvaluationSettings:
+    return replace(settings, diffusion=replace(settings.diffusion, weights=str(checkpoint.folder)))
+
+
+def _renderer(name: str) -> RendererName:
     """The renderer of that name; raises ``RefocusError`` where this version has none."""
     for renderer in get_args(RendererName):
         if renderer == name:
@@ -152,8 +172,9 @@ def _check_network(render: RenderSettings, settings: EvaluationSettings, device:
         return
     from any2bokeh.render.diffusion.parts import find_parts
 
-    find_parts(settings.diffusion.weights)
-    if device.type == "cpu" and settings.methods is None:
+    weights = render.diffusion.weights
+    find_parts(weights)
+    if device.type == "cpu" and settings.methods is None and weights is None:
         raise RefocusError("A CPU takes minutes for a frame.", hint="--methods diffusion runs it.")
 
 
@@ -209,7 +230,7 @@ def _checkpoint_facts(settings: RenderSettings) -> str:
     return " ".join(f"{path} {state.st_size} {state.st_mtime_ns}" for path, state in states.items())
 
 
-def _finished(prediction: Prediction) -> Method:
+def _finished(prediction: NamedFolder) -> Method:
     return Method(
         name=prediction.name,
         what=f"finished clips in {prediction.folder}",

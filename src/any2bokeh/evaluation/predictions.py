@@ -7,7 +7,7 @@ from pathlib import Path
 
 from any2bokeh.errors import RefocusError
 from any2bokeh.evaluation.cases import Case
-from any2bokeh.evaluation_settings import Prediction
+from any2bokeh.evaluation_settings import NamedFolder
 from any2bokeh.scene import Frame, Scene
 from any2bokeh.video.decode import frame_times, open_video, probe_video
 
@@ -34,7 +34,7 @@ class FinishedClip:
                 yield Frame(picture=frame.picture, pts=scene.pts)
 
 
-def find_finished(prediction: Prediction, case: Case) -> FinishedClip:
+def find_finished(prediction: NamedFolder, case: Case) -> FinishedClip:
     """Return the finished clip of a case.
 
     Looked for are, in this order, ``CLIP/bokeh-SETTING.*`` and ``CLIP.SETTING.*`` of a data set, and
@@ -54,7 +54,7 @@ def find_finished(prediction: Prediction, case: Case) -> FinishedClip:
     raise PredictionError(f"{prediction.folder} has no result of {case.name}: looked for {looked_for}.")
 
 
-def _checked(path: Path, prediction: Prediction, case: Case) -> FinishedClip:
+def _checked(path: Path, prediction: NamedFolder, case: Case) -> FinishedClip:
     info, frames = probe_video(path), len(frame_times(path))
     if (info.width, info.height) != (case.pictures.width, case.pictures.height):
         raise PredictionError(
