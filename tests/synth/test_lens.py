@@ -6,6 +6,7 @@ import torch
 
 from any2bokeh.optics.focus import Focus
 from any2bokeh.settings import LensSettings
+from any2bokeh.synth.compiled import CompiledRayTracer
 from any2bokeh.synth.raytrace import RayTracer, aperture_radius_m
 from any2bokeh.synth.scenes import View
 from any2bokeh.synth.shapes import HalfPlane
@@ -24,11 +25,11 @@ def focused(disparity: float, coc_px: float, off_focus: float) -> Focus:
     return Focus(focus_disparity=disparity, blur_strength=coc_px / off_focus * 1024 / 192)
 
 
-def light_spot(bare_stage, card, disparity: float, *, side_px: float, emission: float):
+def light_spot(bare_stage, card, disparity: float, *, side_px: float, emission: float, tracer=RayTracer):
     """A dark stage with one shining square, ``side_px`` wide."""
     depth_m = bare_stage().depth_m(disparity)
     spot = card("spot", depth_m, (1, 1, 1), size_m=side_px * depth_m / 192)
-    return RayTracer(bare_stage(replace(spot, emission=emission)))
+    return tracer(bare_stage(replace(spot, emission=emission)))
 
 
 def test_the_aperture_follows_from_blur_strength(bare_stage):
@@ -43,13 +44,14 @@ def test_the_aperture_follows_from_blur_strength(bare_stage):
 FROM_THE_LENS, FROM_THE_LAMP = (4.0, 0.9), (1.0, 40.0)  # side in pixels and radiance of a spot
 
 
+@pytest.mark.parametrize("tracer", [RayTracer, CompiledRayTracer])
 @pytest.mark.parametrize("spot", [FROM_THE_LENS, FROM_THE_LAMP])
 @pytest.mark.parametrize(("disparity", "focus", "radius_px"), [(0.2, 0.7, 11.0), (0.9, 0.3, 7.5)])
 def test_a_point_of_light_becomes_a_disc_of_the_radius_with_its_energy(
-    bare_stage, card, spot, disparity, focus, radius_px
+    bare_stage, card, tracer, spot, disparity, focus, radius_px
 ):
     side_px, emission = spot
-    tracer = light_spot(bare_stage, card, disparity, side_px=side_px, emission=emission)
+    tracer = light_spot(bare_stage, card, disparity, side_px=side_px, emission=emission, tracer=tracer)
     energy = tracer.sharp(VIEW)[0].sum()
     disc = tracer.refocused(VIEW, focused(focus, radius_px, abs(focus - disparity)), samples=1024)[0]
     assert disc.sum() == pytest.approx(float(energy), rel=0.01)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -75,6 +75,19 @@ class Sampling:
 
     pattern: Tensor
     shifts: Tensor | None = None
+
+    def parts(self, count: int) -> list["Sampling"]:
+        """The rays in ``count`` groups (fewer if there are fewer rays), each of them spread evenly.
+
+        So are rays in a row of a Sobol sequence; a lattice is thinned out instead.
+        """
+        samples = self.pattern.shape[1]
+        count = min(count, samples)
+        if self.shifts is None:
+            groups = [self.pattern[:, i::count] for i in range(count)]
+        else:
+            groups = list(self.pattern.tensor_split(count, dim=1))
+        return [replace(self, pattern=group.contiguous()) for group in groups]
 
 
 def pixel_sampling(samples: int, device: torch.device) -> Sampling:

@@ -6,7 +6,7 @@ middle of the lens is there. The number of rays is the only approximation: each 
 its pixel and circle of confusion, and textures are read at that size.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -15,8 +15,9 @@ from any2bokeh.errors import SettingsError
 from any2bokeh.optics.coc import REFERENCE_SIDE_PX
 from any2bokeh.optics.focus import Focus
 from any2bokeh.settings import LensSettings
+from any2bokeh.synth.footage import shown_at
 from any2bokeh.synth.lamps import is_small, lamp_rays
-from any2bokeh.synth.raster import draw
+from any2bokeh.synth.raster import Raster, draw
 from any2bokeh.synth.rays import (
     DISC,
     Box,
@@ -28,7 +29,9 @@ from any2bokeh.synth.rays import (
     pixel_sampling,
 )
 from any2bokeh.synth.scenes import Stage, View
-from any2bokeh.synth.shot import Shot
+from any2bokeh.synth.shot import Shot, Sight
+
+EXPOSURE_STEPS = 8  # moments that motion blur is made of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,6 +68,7 @@ class RayTracer:
         self.stage = stage
         self.device = torch.device(device)
         self._rasters = [draw(plane, self.device) for plane in stage.planes]
+        self._shown = list(stage.planes)  # what the rasters show: footage changes
 
     def sharp(self, view: View, samples: int = 16) -> Tensor:
         """The all-in-focus picture, linear ``3 H W``: the mean of ``samples`` rays over each pixel."""
@@ -102,7 +106,7 @@ class RayTracer:
     def geometry(self, view: View) -> Geometry:
         """Disparity and objects at the pixels' centres."""
         shot, sampling = (
-            Shot(self.stage, self._rasters, self._pinhole(view), self.device),
+            Shot(self.stage, self._rasters_at(view.time_s), self._pinhole(view), self.device),
             pixel_sampling(1, self.device),
         )
         depth = torch.empty(view.height, view.width, device=self.device)
@@ -115,30 +119,51 @@ class RayTracer:
         disparity = self.stage.disparity_scale_m / depth + self.stage.disparity_offset
         return Geometry(disparity=disparity.clamp(0, 1)[None], objects=objects[None])
 
+    def _rasters_at(self, time_s: float) -> list[Raster]:
+        """The drawn textures at a time."""
+        for i, plane in enumerate(self.stage.planes):
+            shown = shown_at(plane, time_s)
+            if shown is not self._shown[i] and shown != self._shown[i]:
+                self._rasters[i], self._shown[i] = draw(shown, self.device), shown
+        return self._rasters
+
     def _pinhole(self, view: View) -> Optics:
         return Optics(view=view, focal_px=self.stage.camera.focal_length_px(view))
 
     def _picture(self, optics: Optics, sampling: Sampling) -> Tensor:
-        """Linear ``3 H W``. Lamps that are smaller than their blur are added by rays of their own."""
-        shot = Shot(self.stage, self._rasters, optics, self.device)
+        """Linear ``3 H W``: the mean over the moments of the exposure, each with its share of the rays."""
+        view = optics.view
+        picture = torch.zeros(3, view.height, view.width, device=self.device)
+        parts = sampling.parts(EXPOSURE_STEPS if view.exposure_s else 1)
+        for i, part in enumerate(parts):
+            away_s = ((i + 0.5) / len(parts) - 0.5) * view.exposure_s
+            moment = replace(optics, view=replace(view, time_s=view.time_s + away_s))
+            self._add_moment(picture, moment, part)
+        return picture.div_(len(parts))
+
+    def _add_moment(self, picture: Tensor, optics: Optics, sampling: Sampling) -> None:
+        """Add the light of one moment; lamps that are smaller than their blur have rays of their own."""
+        shot = Shot(self.stage, self._rasters_at(optics.view.time_s), optics, self.device)
         lamps = [
             sight
             for sight in shot.sights
             if (sight.plane.emission or 0) > 1 and is_small(sight.pose, sight.plane.size_m, optics)
         ]
+        self._add_light(picture, shot, sampling, lamps)
+
+    def _add_light(self, picture: Tensor, shot: Shot, sampling: Sampling, lamps: list[Sight]) -> None:
+        """Add all light to ``picture``; that of ``lamps`` by rays of their own."""
+        optics = shot.optics
         shining = set(range(len(self.stage.planes))) - {lamp.index for lamp in lamps}
-        width, height = optics.view.width, optics.view.height
-        picture = torch.zeros(3, height, width, device=self.device)
 
         def add(box: Box, light: Tensor) -> None:
             left, top, right, bottom = box
             light = light.reshape(3, bottom - top, right - left, -1).mean(-1)
             picture[:, top:bottom, left:right] += light
 
-        for box in blocks((0, 0, width, height), sampling):
+        for box in blocks((0, 0, optics.view.width, optics.view.height), sampling):
             add(box, shot.light(box, pixel_rays(box, optics, sampling), shining, sky=True))
         for lamp in lamps:
             for box in blocks(lamp.box, sampling):
                 rays, weight = lamp_rays(box, optics, sampling, lamp.pose, lamp.plane.size_m)
                 add(box, weight * shot.light(box, rays, {lamp.index}, sky=False))
-        return picture

@@ -82,11 +82,15 @@ class Camera:
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """One frame: its time and its size in pixels."""
+    """One frame: its time and its size in pixels.
+
+    Light is gathered for ``exposure_s`` around its time; 0 is one moment, without motion blur.
+    """
 
     time_s: float = 0.0
     width: int
     height: int
+    exposure_s: float = 0.0
 
     @property
     def longer_side_px(self) -> int:

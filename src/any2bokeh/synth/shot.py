@@ -37,7 +37,7 @@ class Shot:
     """What one frame's rays meet. ``rasters`` are the drawn textures of ``stage.planes``."""
 
     def __init__(self, stage: Stage, rasters: list[Raster], optics: Optics, device: torch.device) -> None:
-        self._stage, self._optics, self._device = stage, optics, device
+        self._stage, self.optics, self._device = stage, optics, device
         self._sky = torch.tensor(stage.sky, device=device)[:, None]
         self._light_maps: dict[int, Tensor] = {}
         self.sights: list[Sight] = []
@@ -128,7 +128,7 @@ class Shot:
         """Light times alpha, and alpha, ``4 M`` that plane i shows the ``M`` rays ``here``."""
         surface = self._surface(sight, hits, i, here, sample_px)
         if sight.index not in self._light_maps:
-            light_on = light_map(self._stage, sight.plane, self._optics.view.time_s)
+            light_on = light_map(self._stage, sight.plane, self.optics.view.time_s)
             self._light_maps[sight.index] = light_on.to(self._device)
         light_on = self._light_maps[sight.index]
         if light_on.shape[-1] == 1:
@@ -161,10 +161,10 @@ class Shot:
         the slope more by 1 / cos, which is z over the distance of the plane; the mean of both counts.
         """
         distance_m = abs(float(sight.pose.forward @ sight.pose.origin))
-        share = sample_px / self._optics.focal_px / max(distance_m, 1e-6) ** 0.5
+        share = sample_px / self.optics.focal_px / max(distance_m, 1e-6) ** 0.5
 
         def footprint_m(depth: Number) -> Number:
-            blur_px = self._optics.coc_px(1 / depth)
+            blur_px = self.optics.coc_px(1 / depth)
             size_m: Number = share * depth**1.5 * (1 + math.pi * blur_px * blur_px) ** 0.5
             return size_m
 
@@ -184,11 +184,11 @@ class Shot:
         corners = visible_corners(pose, size_m)
         if not len(corners):
             return 0, 0, 0, 0
-        view, inverse = self._optics.view, 1 / corners[:, 2]
-        reach = aperture_reach(self._optics.aperture)
-        radius = abs(self._optics.coc_px(inverse)) * reach + 1
-        x = view.width / 2 + corners[:, 0] * inverse * self._optics.focal_px
-        y = view.height / 2 - corners[:, 1] * inverse * self._optics.focal_px
+        view, inverse = self.optics.view, 1 / corners[:, 2]
+        reach = aperture_reach(self.optics.aperture)
+        radius = abs(self.optics.coc_px(inverse)) * reach + 1
+        x = view.width / 2 + corners[:, 0] * inverse * self.optics.focal_px
+        y = view.height / 2 - corners[:, 1] * inverse * self.optics.focal_px
         return (
             max(0, math.floor((x - radius).min())),
             max(0, math.floor((y - radius).min())),

@@ -256,6 +256,18 @@ class Moved:
         return self.texture.paint(*turned(x - self.centre[0], y - self.centre[1], -self.turn_deg))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Scaled:
+    """``texture``, ``factor`` times as large."""
+
+    texture: Texture
+    factor: float
+
+    def paint(self, x: Tensor, y: Tensor) -> Tensor:
+        """Colour and coverage ``4 h w``."""
+        return self.texture.paint(x / self.factor, y / self.factor)
+
+
 def _uniform_table(seed: int) -> Tensor:
     return torch.rand(TABLE, TABLE, generator=torch.Generator().manual_seed(seed))
 
