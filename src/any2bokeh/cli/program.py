@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from any2bokeh.cli import depth, doctor, download_weights, evaluate, import_weights, preview, refocus, train
+from any2bokeh.cli import (
+    depth,
+    doctor,
+    download_weights,
+    evaluate,
+    import_weights,
+    preview,
+    refocus,
+    synthesize,
+    train,
+)
 from any2bokeh.cli.errors import Failure, attempt
 from any2bokeh.cli.spread import with_settings
 from any2bokeh.cli.talk import messages_on_stderr
@@ -23,6 +33,7 @@ app.command("preview")(with_settings(preview.preview))
 app.command("evaluate")(with_settings(evaluate.evaluate))
 app.command("download-weights")(with_settings(download_weights.download_weights))
 app.command("import-weights")(with_settings(import_weights.import_weights))
+app.command("synthesize")(with_settings(synthesize.synthesize))
 app.command("train")(with_settings(train.train))
 app.command("doctor")(with_settings(doctor.doctor))
 

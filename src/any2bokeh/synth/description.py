@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 from any2bokeh.errors import DatasetError, SettingsError
 from any2bokeh.optics.focus import Focus
+from any2bokeh.synthesis_settings import Split
 from any2bokeh.values import check_choice
 
 SettingKind = Literal["fixed", "blur-ramp", "focus-ramp"]
-Split = Literal["train", "test"]
 
 SCENE_FILE = "scene.json"
 MOST_OBJECTS = 255  # that an 8-bit picture tells apart, next to the background

@@ -36,7 +36,9 @@ class CodeWriter:
     ) -> None:
         self._path, self._format, self._reformatter = path, pixel_format, VideoReformatter()
         try:
-            self._container: Any = av.open(f"file:{path}", "w", format="matroska")
+            # The same pictures give the same file: no random number and no version in its head.
+            exact = {"fflags": "+bitexact"}
+            self._container: Any = av.open(f"file:{path}", "w", format="matroska", options=exact)
         except (av.FFmpegError, OSError) as error:
             raise VideoError(f"{path} cannot be written: {error.strerror}.") from error
         # Slices are coded and decoded in parallel; the checksums let players tell damage.

@@ -1,0 +1,40 @@
+"""``bokeh synthesize``: made-up video with everything that is true of it, to train and to measure with."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from any2bokeh.cli.option import option
+from any2bokeh.cli.options import Json
+from any2bokeh.cli.progress import show_progress
+from any2bokeh.cli.results import print_json, print_result
+from any2bokeh.synthesis_settings import JOBS, SynthesisSettings
+
+
+def synthesize(
+    *,
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the data set; made if missing.")],
+    settings: SynthesisSettings,
+    jobs: Annotated[
+        int | None,
+        option("--jobs", help="Processes; by default one per core.", accepted=JOBS, kind=int),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make video with its truth.
+
+    Each clip is drawn at random, or of your own pictures, and traced through a thin lens: sharp pictures,
+    disparity, objects, and refocused versions. A run that was stopped goes on with the same command.
+    """
+    from any2bokeh.synth.synthesize import synthesize as make
+
+    with show_progress(folder.name, "clips") as report:
+        made = make(
+            folder, settings, jobs or os.cpu_count() or 1, lambda done, total: report("making", done, total)
+        )
+    if as_json:
+        print_json({"folder": folder, "made": made.made, "complete": made.complete})
+        return
+    print_result(folder)

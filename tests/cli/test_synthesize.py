@@ -1,0 +1,57 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from any2bokeh.synth.dataset import open_dataset
+
+SMALL = (
+    "--clips",
+    "1",
+    "--size",
+    "32x18",
+    "--frames",
+    "2",
+    "--versions",
+    "1",
+    "--samples",
+    "4",
+    "--jobs",
+    "1",
+)
+
+
+def test_a_data_set_is_made_and_named(bokeh, tmp_path: Path) -> None:
+    run = bokeh("synthesize", tmp_path / "set", *SMALL, "--k", "5")
+    assert (run.code, run.out) == (0, f"{tmp_path / 'set'}\n")
+    assert "set: making, 1 of 1 clips" in run.err
+    (clip,) = open_dataset(tmp_path / "set").clips
+    assert clip.settings[0].blur_strength == (5, 5)
+    again = bokeh("synthesize", tmp_path / "set", *SMALL, "--k", "5", "--json")
+    assert json.loads(again.out) == {"folder": str(tmp_path / "set"), "made": 0, "complete": 1}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--size", "large"], "--size must be WIDTHxHEIGHT, such as 1024x576, got 'large'."),
+        (["--size", "8x8"], "Size must be pixels from 16 to 8192, got 8."),
+        (["--k", "a,b"], "--k must be numbers with commas between, such as 12,16,20, got 'a,b'."),
+        (["--k", "12,200"], "K must be a radius in pixels from 0 to 128, got 200."),
+        (["--clips", "0"], "--clips must be a number of clips from 1 to 1e+06, got 0."),
+    ],
+)
+def test_what_cannot_be_made_is_a_usage_error(
+    bokeh, tmp_path: Path, options: list[str], message: str
+) -> None:
+    run = bokeh("synthesize", tmp_path / "set", *options)
+    assert run.code == 2
+    assert f"Error: {message}" in run.err
+    assert not (tmp_path / "set").exists()
+
+
+def test_a_folder_that_is_something_else_fails_with_a_sentence(bokeh, tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("dear")
+    run = bokeh("synthesize", tmp_path, *SMALL)
+    assert run.code == 1
+    assert f"Error: {tmp_path} holds something else than a data set." in run.err
