@@ -41,9 +41,9 @@ class PictureSize:
         return f"{self.width}x{self.height}"
 
 
-def parse_size(text: str) -> PictureSize:
-    """Read ``1024x576``; raises ``SettingsError``."""
-    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text.strip())
+def parse_size(text: object) -> PictureSize:
+    """Read ``1024x576``, or what was read already; raises ``SettingsError``."""
+    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", str(text).strip())
     if not found:
         raise SettingsError(f"--size must be WIDTHxHEIGHT, such as 1024x576, got {text!r}.")
     return PictureSize(int(found[1]), int(found[2]))
