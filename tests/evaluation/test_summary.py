@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from any2bokeh.evaluation.cases import Case, CaseFrame, OnProgress, thinned
+from any2bokeh.evaluation.cases import Case, CaseFrame, OnProgress, most_telling, thinned
 from any2bokeh.evaluation.plots import Plot, draw
 from any2bokeh.evaluation.run import CaseResult
 from any2bokeh.evaluation.scores import METRICS, ClipScores
@@ -17,10 +17,10 @@ from any2bokeh.scene import PictureFormat
 class NamedCase(Case):
     """A case that is never opened."""
 
-    def __init__(self, clip: str, setting: str) -> None:
+    def __init__(self, clip: str, setting: str, strongest: float | None = None) -> None:
         self.clip, self.name, self.group = clip, f"{clip}.{setting}", setting
         self.pictures = PictureFormat(height=2, width=2)
-        self.frames, self.strongest, self.has_truth = 1, None, True
+        self.frames, self.strongest, self.has_truth = 1, strongest, True
 
     def open(self, on_progress: OnProgress = print) -> AbstractContextManager[Iterator[CaseFrame]]:
         raise NotImplementedError
@@ -66,6 +66,13 @@ def test_fewer_cases_are_spread_over_clips_and_settings() -> None:
     assert thinned(cases, 0) == []
 
 
+def test_cases_to_look_at_are_those_of_the_strongest_blur_clip_by_clip() -> None:
+    cases: list[Case] = [NamedCase(clip, f"{k}", k) for clip in "ab" for k in (4, 32, 8)]
+    assert [case.name for case in most_telling(cases, 3)] == ["a.32", "b.32", "a.8"]
+    assert most_telling(cases, 0) == []
+    assert len(most_telling(cases, 9)) == 6
+
+
 @pytest.mark.parametrize(
     "values", [[1.0, 2.0, 3.0], [0.0], [5.0, 5.0], [1e-6, None, 2e-6], [-3.0, 80.0], [100.0, 100.0]]
 )
@@ -74,7 +81,7 @@ def test_a_plot_is_whole_and_its_points_lie_inside(values: list[float | None]) -
     svg = ElementTree.fromstring(draw(Plot(title="a < b & c", labels=labels, lines={"<lens>": values})))
     nodes = [node.attrib for node in svg.iter() if "cx" in node.attrib]
     assert len(nodes) == sum(value is not None for value in values)
-    assert all(64 <= float(node["cx"]) <= 624 and 34 <= float(node["cy"]) <= 260 for node in nodes)
+    assert all(64 <= float(node["cx"]) <= 600 and 34 <= float(node["cy"]) <= 260 for node in nodes)
     assert svg[0].text == "a < b & c"
 
 

@@ -204,6 +204,16 @@ def thinned(cases: list[Case], most: int | None) -> list[Case]:
     return [case for case in cases if case.name in kept]
 
 
+def most_telling(cases: list[Case], count: int) -> list[Case]:
+    """Return so many cases to look at: of one clip after the other, the one with the strongest blur left."""
+    clips: dict[str, list[Case]] = {}
+    for case in sorted(cases, key=lambda case: case.strongest or 0, reverse=True):
+        clips.setdefault(case.clip, []).append(case)
+    names = sorted(clips)
+    turns = range(max(map(len, clips.values()), default=0))
+    return [clips[name][turn] for turn in turns for name in names if turn < len(clips[name])][:count]
+
+
 def in_focus(scene: Scene) -> Tensor:
     """Return what blurs by less than a pixel: ``1 H W`` float32, 0 or 1."""
     longer_side_px = max(scene.sharp.shape[1:])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from any2bokeh.device import choose_device
 from any2bokeh.errors import RefocusError, SettingsError, VideoError, WeightsError
-from any2bokeh.evaluation.cases import Case, FilmedCase, dataset_cases, thinned
+from any2bokeh.evaluation.cases import Case, FilmedCase, dataset_cases, most_telling, thinned
 from any2bokeh.evaluation.markdown import markdown
 from any2bokeh.evaluation.methods import choose_methods
 from any2bokeh.evaluation.networks import find_networks
@@ -63,7 +63,7 @@ def evaluate(
         reasons = " ".join(choice.left_out.values())
         raise WeightsError(f"None of the methods can run here. {reasons}")
     networks = find_networks(device)
-    shown = {case.name for case in thinned(cases, settings.shown)}
+    shown = {case.name for case in most_telling(cases, settings.shown)}
     evaluation = Evaluation(
         methods=choice.methods,
         networks=networks,

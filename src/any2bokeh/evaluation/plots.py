@@ -7,7 +7,7 @@ from dataclasses import dataclass
 # Okabe and Ito's colours, which the colour-blind can tell apart, but for their yellow; then dashed.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999")
 WIDTH, HEIGHT = 640, 300
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 34, 40  # room around the lines
+LEFT, RIGHT, TOP, BOTTOM = 64, 40, 34, 40  # room around the lines
 TICKS, MOST_LABELS = 5, 12
 LETTER_PX = 7.0  # the width of one in the legend, about
 
