@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from any2bokeh.render.diffusion.codec import Codec
+from any2bokeh.render.diffusion.compose import correction_share
 from any2bokeh.render.diffusion.condition import (
     ImageEncoder,
     correction_geometry,
@@ -76,7 +77,11 @@ class TrainedNetwork(nn.Module):
             self.vae.decode(clip, tuple(theirs))
             for clip, *theirs in zip(self.vae.unscaled(latents), *by_clip, strict=True)
         ]
-        return torch.stack(decoded).float() / 2 + 0.5
+        pictures = torch.stack(decoded).float() / 2 + 0.5
+        if batch.through_lens is None:
+            return pictures
+        share = correction_share(batch.sharp.flatten(0, 1), batch.through_lens.flatten(0, 1))
+        return torch.lerp(batch.through_lens, pictures, share.unflatten(0, (-1, frames)))
 
     def _denoise(self, batch: Batch) -> tuple[Tensor, tuple[Tensor, ...]]:
         """The scaled latents of the refocused pictures, ``B T C h w``, and the sharp ones' skips."""

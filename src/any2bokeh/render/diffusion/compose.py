@@ -4,7 +4,7 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_max_pool2d, interpolate, max_pool2d
+from torch.nn.functional import adaptive_max_pool2d, avg_pool2d, interpolate, max_pool2d
 
 from any2bokeh.optics.coc import coc_px
 from any2bokeh.render.diffusion.working import WorkingFrame
@@ -14,8 +14,10 @@ from any2bokeh.scene import Scene
 SHARP_PX, BLURRED_PX = 0.5, 1.0
 # Steps to the sides and across measure distances up to 8 % too long; discs are taken for that much larger.
 CHAMFER_EXCESS = 1.09
-# How far from all blur, in pixels of the working frame, a correction goes: geometry is wrong at edges.
-CORRECTED_PX = 12
+# How far from what the lens changed, in pixels of the working frame, a correction goes: geometry is wrong at
+# edges. It counts fully where the lens changed code values by this much.
+CORRECTED_PX = 8
+FULL_CHANGE = 0.04
 
 
 def compose(scene: Scene, picture: Tensor, frame: WorkingFrame) -> Tensor:
@@ -34,17 +36,26 @@ def correct(scene: Scene, through_lens: Tensor, picture: Tensor, frame: WorkingF
     """The lens's picture ``through_lens`` with the network's correction, at the clip's size, ``3 H W``.
 
     ``picture`` is the corrected one, ``3 h w`` in 0..1 at the working scale, not padded. What it differs by
-    from the lens's at that scale is enlarged and added, so that the lens's detail stays. Far from all blur
-    nothing is: there the lens leaves the original's pixels, bit for bit.
+    from the lens's at that scale is enlarged and added, so that the lens's detail stays; see
+    ``correction_share`` for where. Far from all blur the original's pixels stay, bit for bit.
     """
-    share = network_share(scene, frame, picture.device)
-    reach = 2 * CORRECTED_PX + 1
-    near = max_pool2d(frame.scale(share[None]), reach, 1, CORRECTED_PX)
-    near = interpolate(near, share.shape[1:], mode="bilinear", align_corners=False)[0]
-    correction = (picture - frame.scale(through_lens[None])[0])[None]
-    if correction.shape[2:] != share.shape[1:]:
-        correction = interpolate(correction, share.shape[1:], mode="bicubic", align_corners=False)
-    return torch.where(near > 0, (through_lens + near * correction[0]).clamp(0, 1), through_lens)
+    sharp, lens = (frame.scale(one.to(picture.device)[None]) for one in (scene.sharp, through_lens))
+    correction = correction_share(sharp, lens) * (picture - lens)
+    if correction.shape[2:] != through_lens.shape[1:]:
+        correction = interpolate(correction, through_lens.shape[1:], mode="bicubic", align_corners=False)
+    return torch.where(correction[0] != 0, (through_lens + correction[0]).clamp(0, 1), through_lens)
+
+
+def correction_share(sharp: Tensor, through_lens: Tensor) -> Tensor:
+    """How much of a correction to the lens counts, ``T 1 H W`` in 0..1, for pictures ``T 3 H W`` in 0..1.
+
+    As much as the lens changed what is around: where it changed nothing, or has nothing to blur but smooth
+    surfaces, it has little to be wrong about, and what a network says there is noise.
+    """
+    change = (through_lens - sharp).abs().mean(dim=1, keepdim=True)
+    change = avg_pool2d(change, 3, 1, 1, count_include_pad=False)
+    around = max_pool2d(change, 2 * CORRECTED_PX + 1, 1, CORRECTED_PX)
+    return avg_pool2d((around / FULL_CHANGE).clamp(max=1), 5, 1, 2, count_include_pad=False)
 
 
 def network_share(scene: Scene, frame: WorkingFrame, device: torch.device) -> Tensor:
