@@ -5,14 +5,14 @@ Types, defaults and ranges are those of the settings; nothing of them is said ag
 
 from typing import Annotated, Any
 
-import typer
-
-from any2bokeh import focus_settings, settings, synthesis_settings
+from any2bokeh import focus_settings, settings
 from any2bokeh.cli.batch import BatchOptions
 from any2bokeh.cli.evaluation_options import EVALUATION
 from any2bokeh.cli.option import auto_option, keys_option, option, point_option, time_option
+from any2bokeh.cli.synthesis_options import SYNTHESIS_OPTIONS
 from any2bokeh.cli.talk import Verbosity
 from any2bokeh.evaluation_settings import EvaluationSettings
+from any2bokeh.synthesis_settings import SynthesisSettings
 
 OVERWRITE = option("-y", "--overwrite", help="Replace a result that exists.")
 DEVICE = option("--device", help="Where to compute; auto takes the fastest there is.")
@@ -233,58 +233,7 @@ OPTIONS: dict[object, dict[str, Any]] = {
             kind=int,
         ),
     },
-    synthesis_settings.SynthesisSettings: {
-        "clips": option(
-            "--clips", help="Clips in the data set.", accepted=synthesis_settings.CLIPS, kind=int
-        ),
-        "split": option(
-            "--split", help="What it is for: the same seed gives other scenes to train and to test."
-        ),
-        "scenes": option(
-            "--scenes",
-            help="Four things before a far background (paper), slopes, thin things, lamps and a camera that"
-            " moves (rich), or both.",
-        ),
-        "size": typer.Option(
-            "--size",
-            help="Size of the pictures.",
-            parser=synthesis_settings.parse_size,
-            metavar="WIDTHxHEIGHT",
-        ),
-        "frames": option("--frames", help="Frames of a clip.", accepted=synthesis_settings.FRAMES, kind=int),
-        "versions": option(
-            "--versions",
-            help="Refocused versions of a clip: all but two with fixed K, one with a ramp of K, one with a"
-            " pull of focus.",
-            accepted=synthesis_settings.VERSIONS,
-            kind=int,
-        ),
-        "blur_strengths": typer.Option(
-            "--k",
-            help="What K is drawn from; by default 12,16,20,24,28 to train and 4,8,16,32 to test.",
-            parser=synthesis_settings.parse_blur_strengths,
-            metavar="X,...",
-        ),
-        "motion_blur": option(
-            "--motion-blur",
-            help="Whether light is gathered for half of a frame's time; mixed: in half the clips.",
-        ),
-        "samples": option(
-            "--samples",
-            help="Rays per pixel of a refocused frame.",
-            accepted=synthesis_settings.SAMPLES,
-            kind=int,
-        ),
-        "seed": option(
-            "--seed", help="Other seeds give other scenes.", accepted=synthesis_settings.SEED, kind=int
-        ),
-        "foregrounds": option(
-            "--foregrounds",
-            help="Your own things to place: pictures and videos with alpha, or with a mask beside them.",
-        ),
-        "backgrounds": option("--backgrounds", help="Your own pictures and videos to place behind all."),
-        "device": DEVICE,
-    },
+    SynthesisSettings: SYNTHESIS_OPTIONS | {"device": DEVICE},
     settings.Settings: {
         "save_focus_track": option(
             "--save-focus-track",

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from any2bokeh.errors import SettingsError
 from any2bokeh.synth.expose import Aim, Given, light_pixels, light_rows
-from any2bokeh.synth.follow import Floats, Ints, Planes, Rays, Room, Texels
+from any2bokeh.synth.follow import Floats, Ints, Planes, Rays, Room
 from any2bokeh.synth.lamps import lamp_rays
 from any2bokeh.synth.lighting import light_map
 from any2bokeh.synth.raster import Raster
@@ -29,13 +29,13 @@ class CompiledRayTracer(RayTracer):
             if plane.shape is not None:
                 raise SettingsError(f"Plane {plane.name!r} has a shape: cut its texture instead.")
         super().__init__(stage)
-        self._texels, self._levels, self._firsts = _pack(self._rasters)
+        self._texels, self._sizes, self._firsts = _pack(self._rasters)
 
     def _rasters_at(self, time_s: float) -> list[Raster]:
         before = list(self._rasters)
         rasters = super()._rasters_at(time_s)
         if any(old is not new for old, new in zip(before, rasters, strict=True)):
-            self._texels, self._levels, self._firsts = _pack(rasters)
+            self._texels, self._sizes, self._firsts = _pack(rasters)
         return rasters
 
     def _add_light(self, picture: Tensor, shot: Shot, sampling: Sampling, lamps: list[Sight]) -> None:
@@ -43,11 +43,11 @@ class CompiledRayTracer(RayTracer):
         if optics.aperture.aperture != "disc":
             raise SettingsError("Compiled rays are traced through a disc only.")
         shining = set(range(len(self.stage.planes))) - {lamp.index for lamp in lamps}
-        planes, texels = self._planes(shot, samples, shining)
+        planes = self._planes(shot, samples, shining)
         aim, room, rays = _aim(optics, sampling, self.stage), _room(len(shot.sights), samples), _rays(samples)
-        light_rows(planes, texels, rays, room, aim, picture.numpy())
+        light_rows(planes, rays, room, aim, picture.numpy())
         for lamp in lamps:
-            planes, texels = self._planes(shot, samples, {lamp.index})
+            planes = self._planes(shot, samples, {lamp.index})
             for box in blocks(lamp.box, sampling):
                 sent, counts = lamp_rays(box, optics, sampling, lamp.pose, lamp.plane.size_m)
                 assert sent.points is not None
@@ -55,9 +55,9 @@ class CompiledRayTracer(RayTracer):
                     rays=torch.cat([sent.slopes, sent.points, counts[None]]).numpy(),
                     box=np.array(box, np.int32),
                 )
-                light_pixels(planes, texels, rays, room, aim, given, picture.numpy())
+                light_pixels(planes, rays, room, aim, given, picture.numpy())
 
-    def _planes(self, shot: Shot, samples: int, shining: set[int]) -> tuple[Planes, Texels]:
+    def _planes(self, shot: Shot, samples: int, shining: set[int]) -> Planes:
         """The planes of a shot and what they show, as arrays."""
         sights, optics = shot.sights, shot.optics
         maps = [light_map(self.stage, sight.plane, optics.view.time_s) for sight in sights]
@@ -67,7 +67,11 @@ class CompiledRayTracer(RayTracer):
             2 / (samples * optics.focal_px**2 * max(_distance_m(sight), 1e-6) * sight.raster.texel_m**2)
             for sight in sights
         ]
-        planes = Planes(
+        light = np.zeros((starts[-1], 4), np.float32)
+        for start, light_on in zip(starts[:-1], maps, strict=True):
+            entries = light_on[0].flatten(1).numpy().T
+            light[start : start + len(entries), :3] = entries
+        return Planes(
             equations=np.array([sight.equations.numpy() for sight in sights], np.float32).reshape(-1, 4, 6),
             boxes=np.array([sight.box for sight in sights], np.int32).reshape(-1, 4),
             detail=np.array(detail, np.float32),
@@ -77,12 +81,10 @@ class CompiledRayTracer(RayTracer):
                 [(start, *size) for start, size in zip(starts[:-1], sizes, strict=True)], np.int32
             ).reshape(-1, 3),
             shining=np.array([sight.index in shining for sight in sights], np.int32),
+            texels=self._texels,
+            sizes=self._sizes,
+            light=light,
         )
-        light = np.zeros((starts[-1], 4), np.float32)
-        for start, light_on in zip(starts[:-1], maps, strict=True):
-            entries = light_on[0].flatten(1).numpy().T
-            light[start : start + len(entries), :3] = entries
-        return planes, Texels(texels=self._texels, levels=self._levels, light=light)
 
 
 def _pack(rasters: list[Raster]) -> tuple[Floats, Ints, list[tuple[int, int]]]:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from any2bokeh.jit import compiled
-from any2bokeh.synth.follow import HALF, ONE, ZERO, Floats, Ints, Number, Planes, Rays, Room, Texels, follow
+from any2bokeh.synth.follow import HALF, ONE, ZERO, Floats, Ints, Number, Planes, Rays, Room, follow
 
 # sin(2 pi t) for t in -1/4..1/4 in odd powers of t: least squares, good to float32.
 SINE = tuple(np.float32(v) for v in (6.283185, -41.341656, 81.600998, -76.549652, 39.535793))
@@ -68,7 +68,7 @@ def _point(rays: Rays, aim: Aim, pixel: Number, corner: Number) -> None:
 
 
 @compiled
-def light_rows(planes: Planes, texels: Texels, rays: Rays, room: Room, aim: Aim, picture: Floats) -> None:
+def light_rows(planes: Planes, rays: Rays, room: Room, aim: Aim, picture: Floats) -> None:
     """Add the mean light of its rays to each pixel of ``picture`` ``3 H W``."""
     height, width = picture.shape[1], picture.shape[2]
     share = ONE / np.float32(rays.clear.shape[0])
@@ -79,7 +79,7 @@ def light_rows(planes: Planes, texels: Texels, rays: Rays, room: Room, aim: Aim,
             top = np.float32(height) * HALF - np.float32(row)
             _point(rays, aim, (column, row), (left, top))
             light[:] = ZERO
-            follow(planes, texels, rays, room, aim.blur, (column, row), light)
+            follow(planes, rays, room, aim.blur, (column, row), light)
             clear = ZERO
             for s in range(rays.clear.shape[0]):
                 clear += rays.clear[s]
@@ -88,9 +88,7 @@ def light_rows(planes: Planes, texels: Texels, rays: Rays, room: Room, aim: Aim,
 
 
 @compiled
-def light_pixels(
-    planes: Planes, texels: Texels, rays: Rays, room: Room, aim: Aim, given: Given, picture: Floats
-) -> None:
+def light_pixels(planes: Planes, rays: Rays, room: Room, aim: Aim, given: Given, picture: Floats) -> None:
     """Add the mean light of ``given`` rays to the pixels of a box of ``picture`` ``3 H W``; no sky."""
     box, each, sent = given.box, rays.clear.shape[0], given.rays
     light = np.empty(3, np.float32)
@@ -104,6 +102,6 @@ def light_pixels(
                 rays.clear[s] = sent[4, at + s]
             at += each
             light[:] = ZERO
-            follow(planes, texels, rays, room, aim.blur, (column, row), light)
+            follow(planes, rays, room, aim.blur, (column, row), light)
             for i in range(3):
                 picture[i, row, column] += light[i] / np.float32(each)

@@ -27,9 +27,13 @@ class Planes(NamedTuple):
 
     ``equations`` are ``P 4 6`` (see ``sight``), ``boxes`` ``P 4`` the pixels that each reaches.
     ``detail`` ``P``: twice the square of how many texels of its raster one ray stands for, at depth 1 and
-    without blur. ``levels`` ``P 2`` are the first of its entries in ``Texels.levels`` and their number,
+    without blur. ``levels`` ``P 2`` are the first of its entries in ``sizes`` and their number,
     ``patches`` ``P 2`` how often a raster is repeated, ``lights`` ``P 3`` (first entry, height, width) of its
     light map, ``shining`` ``P`` is 1 if it gives light.
+
+    All rasters and light maps stand one behind the other: ``texels`` ``n 4`` are colour times coverage, and
+    coverage; ``sizes`` ``L 3`` (first entry, height, width) says where each level is. ``light`` is ``m 4``,
+    its last column unused.
     """
 
     equations: Floats
@@ -39,17 +43,8 @@ class Planes(NamedTuple):
     patches: Floats
     lights: Ints
     shining: Ints
-
-
-class Texels(NamedTuple):
-    """All rasters and light maps one behind the other.
-
-    ``texels`` ``n 4`` are colour times coverage, and coverage; ``levels`` ``L 3`` (first entry, height,
-    width) says where; ``light`` is ``m 4``, its last column unused.
-    """
-
     texels: Floats
-    levels: Ints
+    sizes: Ints
     light: Floats
 
 
@@ -182,9 +177,9 @@ def _look_up(table: Floats, entry: Number, at: Number, shares: Number) -> Number
 
 
 @compiled
-def _shine_on(planes: Planes, texels: Texels, room: Room, plane: Number, c: Number) -> None:
+def _shine_on(planes: Planes, room: Room, plane: Number, c: Number) -> None:
     """Find the light that falls on a plane where the rays meet it."""
-    table, tint, cells = texels.light, room.tint, room.cells
+    table, tint, cells = planes.light, room.tint, room.cells
     first, height, width = planes.lights[plane, 0], planes.lights[plane, 1], planes.lights[plane, 2]
     if height == 1 and width == 1:
         for i in range(3):
@@ -211,19 +206,17 @@ def _order(room: Room, count: Number) -> None:
 
 
 @compiled
-def _lay(
-    planes: Planes, texels: Texels, rays: Rays, room: Room, blur: Floats, c: Number, light: Floats
-) -> Number:
+def _lay(planes: Planes, rays: Rays, room: Room, blur: Floats, c: Number, light: Floats) -> Number:
     """Add what the plane at ``c`` of the room gives, where it is its turn, to ``light``.
 
     Returns how many rays still pass light.
     """
     # Taken out of the loop, as each look into a tuple counts references.
-    table, levels, clears, turns, ready = texels.texels, texels.levels, rays.clear, room.turn, room.level
+    table, levels, clears, turns, ready = planes.texels, planes.sizes, rays.clear, room.turn, room.level
     depths, columns, rows = room.depth[c], room.cells[0], room.cells[1]
     across, up, tint = room.shares[0], room.shares[1], room.tint
     plane = room.plane[c]
-    _shine_on(planes, texels, room, plane, c)
+    _shine_on(planes, room, plane, c)
     first, last = planes.levels[plane, 0], planes.levels[plane, 1] - 1
     finest, coarsest = _choose_levels(depths, planes.detail[plane], blur, last, ready)
     for s in range(len(ready)):
@@ -269,9 +262,7 @@ def _take_turns(room: Room, first: Number, end: Number) -> Number:
 
 
 @compiled
-def follow(
-    planes: Planes, texels: Texels, rays: Rays, room: Room, blur: Floats, pixel: Number, light: Floats
-) -> None:
+def follow(planes: Planes, rays: Rays, room: Room, blur: Floats, pixel: Number, light: Floats) -> None:
     """Add to ``light`` (3) what comes along the rays of ``pixel`` (x, y); they keep what still passes."""
     count = 0
     for p in range(planes.boxes.shape[0]):
@@ -292,10 +283,10 @@ def follow(
             end += 1
         if end == first + 1:
             room.turn[:] = room.order[first]
-            passing = _lay(planes, texels, rays, room, blur, room.order[first], light)
+            passing = _lay(planes, rays, room, blur, room.order[first], light)
         else:  # which cross: the nearest of each ray, then the next of each, and so on
             room.turn[:] = -1
             while passing > 0 and _take_turns(room, first, end) > 0:
                 for i in range(first, end):
-                    passing = _lay(planes, texels, rays, room, blur, room.order[i], light)
+                    passing = _lay(planes, rays, room, blur, room.order[i], light)
         first = end
