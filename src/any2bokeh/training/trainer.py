@@ -62,12 +62,12 @@ def train(
                 rate = run.training.rate(state.step - 1, steps)
                 records.note(state.step, loss=sum(losses) / len(losses), learning_rate=rate)
                 losses.clear()
-            if accelerator.is_main_process and (state.step % run.training.look_every == 0 or is_last):
-                look()
             if accelerator.is_main_process and (state.step % run.training.checkpoint_every == 0 or is_last):
                 save_state(state, folder.state)
                 with averaged(state):
                     folder.write_checkpoint(state.network)
+            if accelerator.is_main_process and (state.step % run.training.look_every == 0 or is_last):
+                look()
     accelerator.wait_for_everyone()
     return folder.checkpoint
 
