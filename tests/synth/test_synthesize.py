@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from any2bokeh.device import choose_device
 from any2bokeh.errors import DatasetError
 from any2bokeh.synth.card import command_line
 from any2bokeh.synth.dataset import open_dataset
@@ -82,6 +83,12 @@ def test_complete_clips_are_kept_and_missing_ones_made(made: Path, tmp_path: Pat
     assert (folder / "clips" / "000000" / "sharp.mkv").stat().st_mtime_ns == kept
     assert hashes(folder) == hashes(made)
     assert make(folder) == Synthesis(made=0, complete=3)
+
+
+@pytest.mark.skipif(choose_device("auto").type != "cpu", reason="another device is faster here")
+def test_where_a_cpu_is_all_there_is_auto_is_the_compiled_tracer(made: Path, tmp_path: Path) -> None:
+    make(tmp_path, replace(SETTINGS, clips=1, device="auto"))
+    assert hashes(tmp_path / "clips" / "000000") == hashes(made / "clips" / "000000")
 
 
 def test_going_on_with_other_options_is_refused(made: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.random import Generator
 
+from any2bokeh.device import choose_device
 from any2bokeh.optics.light import from_linear
 from any2bokeh.synth.clip import ClipFrame
 from any2bokeh.synth.compiled import CompiledRayTracer
@@ -81,11 +82,8 @@ def _draw_scene(
 
 
 def _tracer(scene: DrawnScene, settings: SynthesisSettings) -> RayTracer:
-    if settings.device == "cpu":
-        return CompiledRayTracer(scene.stage)
-    from any2bokeh.device import choose_device
-
-    return RayTracer(scene.stage, choose_device(settings.device))
+    device = choose_device(settings.device)
+    return CompiledRayTracer(scene.stage) if device.type == "cpu" else RayTracer(scene.stage, device)
 
 
 def _describe(
