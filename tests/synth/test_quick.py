@@ -9,8 +9,9 @@ from any2bokeh.synth.quick.bodies import POSES, add_people
 from any2bokeh.synth.quick.cast import Air, Cast, Lights, View, render
 from any2bokeh.synth.quick.film import develop
 from any2bokeh.synth.quick.maker import PLACES, make_scene
+from any2bokeh.synth.quick.prints import COUNT, SIDE, prints
 from any2bokeh.synth.quick.solids import BOX, CARD, CONE, SPHERE
-from any2bokeh.synth.quick.surfaces import CHECKS, EMISSION, PAINT, PATTERN, PERIOD_M
+from any2bokeh.synth.quick.surfaces import CHECKS, EMISSION, PAINT, PATTERN, PERIOD_M, PRINTED
 from any2bokeh.synth.quick.things import upright
 
 SIZE = 65, 97  # odd, so that there is a middle sample
@@ -163,3 +164,41 @@ def test_a_developed_picture_is_of_its_size_in_range_and_shares_all_but_noise_wi
         other = develop(linear, inverse, (64, 96), seed=seed, frame=1)
         assert np.abs(other - picture).mean() < 0.06
     assert not np.array_equal(develop(linear, inverse, (64, 96), seed=1), picture)
+
+
+def printed_card(distance_m: float, period_m: float) -> np.ndarray:
+    look = paint(0)
+    look[:6] = 0, 0, 0, 1, 1, 1
+    look[EMISSION], look[PATTERN], look[PERIOD_M] = 1, PRINTED, period_m
+    cast = Cast()
+    cast.add(CARD, np.array([0, EYE_M, distance_m]), np.diag([distance_m * 2, distance_m * 2, 1.0]), look)
+    dark = Lights(np.array([0, 1.0, 0]), np.zeros(3), np.zeros(3), np.zeros(3))
+    return render(cast, VIEW, dark, AIR)[0][:, :, 0]
+
+
+def test_a_print_is_read_at_the_size_of_the_samples() -> None:
+    # Seed 0 shows the first print. Close by, its own light and dark; from afar, their mean.
+    first = prints()[0, :, :SIDE]
+    near, far = printed_card(5.0, 5.0), printed_card(5.0, 0.01)
+    assert near.std() == pytest.approx(first.std(), rel=0.35)
+    assert far.mean() == pytest.approx(first.mean(), abs=0.03)
+    assert far.std() < 0.3 * near.std()
+
+
+def test_prints_go_on_at_their_other_side() -> None:
+    ratios = []
+    for page in prints()[:, :, :SIDE]:
+        within = np.abs(np.diff(page, axis=1)).mean()
+        ratios += [
+            np.abs(page[:, 0] - page[:, -1]).mean() / within,
+            np.abs(page[0] - page[-1]).mean() / within,
+        ]
+    assert np.mean(ratios) == pytest.approx(1, abs=0.1)
+    assert max(ratios) < 2.5  # a line along one side is 4
+
+
+def test_smaller_prints_are_means_of_the_larger() -> None:
+    packed = prints()
+    assert packed.shape == (COUNT, SIDE, SIDE * 3 // 2)
+    halved = packed[:, :SIDE, :SIDE].reshape(COUNT, SIDE // 2, 2, SIDE // 2, 2).mean((2, 4))
+    np.testing.assert_allclose(packed[:, : SIDE // 2, SIDE:], halved, atol=1e-6)

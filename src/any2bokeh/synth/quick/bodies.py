@@ -4,7 +4,7 @@ import numpy as np
 
 from any2bokeh.synth.quick.cast import Array, Cast
 from any2bokeh.synth.quick.solids import CONE, SPHERE
-from any2bokeh.synth.quick.surfaces import PAINT
+from any2bokeh.synth.quick.surfaces import PAINT, draw_patterns
 
 DOWN = np.array([0.0, -1.0, 0.0])
 # In degrees: pitch of the root, lean, thigh and knee of the left and the right leg, pitch and spread of
@@ -124,8 +124,7 @@ def clothes(rng: np.random.Generator, count: int) -> Array:
         gray = rng.random((count, 1)) < dark
         paints[:, part, :3] = np.where(gray, rng.random((count, 1)) ** 2.5 * 0.8 + 0.01, colour)
         paints[:, part, 3:6] = rng.random((count, 3)) ** 1.5 * 0.8
-        patterned = rng.random(count) < 0.35
-        paints[:, part, 6] = np.where(patterned, rng.integers(1, 9, count), 0)
+        paints[:, part, 6] = draw_patterns(rng, count, plain=0.5)
         paints[:, part, 7] = rng.uniform(0.02, 0.2, count)
     paints[:, :, 3:6] = np.where(paints[:, :, 6:7] == 0, paints[:, :, :3], paints[:, :, 3:6])
     paints[:, :, 7] = np.maximum(paints[:, :, 7], 0.02)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2bokeh.synth.pose import turned_axes
+from any2bokeh.synth.quick.prints import prints
 from any2bokeh.synth.quick.solids import MISS, WHOLE, Floats, Ints, trace
 from any2bokeh.synth.quick.surfaces import PAINT, shade
 
@@ -130,6 +131,7 @@ def render(cast: Cast, view: View, lights: Lights, air: Air) -> tuple[Floats, Fl
         (depth, owner),
         (sun, lamps, shadows, light_frame),
         (sky, air.haze.astype(np.float32)),
+        prints(),
         picture,
     )
     return picture, np.where(owner < 0, np.float32(0), 1 / depth)

@@ -1,16 +1,25 @@
 """The light that comes from what the rays met: patterns, lamps, shadows, haze and sky."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from any2bokeh.jit import compiled
+from any2bokeh.synth.quick.prints import COUNT, LEVELS, SIDE
 from any2bokeh.synth.quick.solids import BOX, CONE, ONE, SPHERE, Floats, Ints, Number, hash_unit, noise
 
 # Columns of a paint: two colours, then these.
 PATTERN, PERIOD_M, SEED, DIRT, DIRT_M, SHINE, EMISSION, STRETCH, TINGE = range(6, 15)
 PAINT = 15
-PLAIN, CLOUDY, CHECKS, STRIPES, BRICKS, DOTS, CELLS, VEINS, SPECKS = range(9)
+PLAIN, CLOUDY, CHECKS, STRIPES, BRICKS, DOTS, CELLS, VEINS, SPECKS, PRINTED = range(10)
 HALF = np.float32(0.5)
 ZERO = np.float32(0)
+
+
+def draw_patterns(rng: np.random.Generator, count: int, *, plain: float) -> NDArray[np.int64]:
+    """Patterns ``N``: none for the share ``plain``, prints for half of the others."""
+    regular = rng.integers(CLOUDY, PRINTED, count)
+    drawn = np.where(rng.random(count) < 0.5, PRINTED, regular)
+    return np.where(rng.random(count) < plain, PLAIN, drawn)
 
 
 @compiled
@@ -31,6 +40,30 @@ def _fractal(u: Number, v: Number, period_m: Number, footprint_m: Number, seed: 
         period_m *= np.float32(0.45)
         weight *= np.float32(0.62)
     return total
+
+
+@compiled
+def _printed(
+    prints: Floats, u: Number, v: Number, texel_m: Number, footprint_m: Number, seed: Number
+) -> Number:
+    """The print of a seed at a place, read between four texels about as large as a sample; 0..1."""
+    level = np.int32(0)
+    while level < LEVELS - 1 and footprint_m > texel_m * np.float32(1.5):
+        level += 1
+        texel_m *= np.float32(2)
+    side = np.int32(SIDE >> level)
+    top = np.int32(0) if level == 0 else np.int32(SIDE - (2 * SIDE >> level))
+    left = np.int32(0) if level == 0 else np.int32(SIDE)
+    x, y = u / texel_m, v / texel_m
+    floor_x, floor_y = np.floor(x), np.floor(y)
+    a, b = np.float32(x - floor_x), np.float32(y - floor_y)
+    # Sides are powers of two: & wraps negative places too.
+    i, j = np.int32(np.int64(floor_x) & (side - 1)), np.int32(np.int64(floor_y) & (side - 1))
+    k, m = (i + 1) & (side - 1), (j + 1) & (side - 1)
+    page = prints[seed % COUNT]
+    high = page[top + j, left + i] * (ONE - a) + page[top + j, left + k] * a
+    low = page[top + m, left + i] * (ONE - a) + page[top + m, left + k] * a
+    return high * (ONE - b) + low * b
 
 
 @compiled
@@ -133,6 +166,7 @@ def shade(
     seen: tuple[Floats, Ints],
     lights: tuple[Floats, Floats, Floats, Floats],
     air: tuple[Floats, Floats],
+    prints: Floats,
     picture: Floats,
 ) -> None:
     """Write the linear light that reaches the camera to ``picture`` ``H W 3``.
@@ -140,7 +174,8 @@ def shade(
     ``solids`` are kinds, frames and forms as ``trace`` takes them, half sizes ``N 3`` in metres, and paints
     ``N PAINT``; ``seen`` is what ``trace`` found. ``lights`` are the sun ``4 3`` (direction to it, colour,
     light from above and from below), lamps ``L 6`` (place, colour), the map of shadows and the frame
-    ``4 4`` that leads into it. ``air`` is the sky ``3 4`` and the haze ``4`` (colour, share per metre).
+    ``4 4`` that leads into it. ``air`` is the sky ``3 4`` and the haze ``4`` (colour, share per metre);
+    ``prints`` are those of ``prints()``.
     """
     kinds, frames, forms, halves, paints = solids
     depth, owner = seen
@@ -183,7 +218,7 @@ def shade(
             if facing > ZERO:
                 normal *= -ONE
             slant = max(abs(facing) / np.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2]), np.float32(0.05))
-            _paint(paints[i], halves[i], p, n, t * step / slant, colour)
+            _paint(paints[i], halves[i], prints, p, n, t * step / slant, colour)
             _light(sun, lamps, _lit(shadows, light_frame, place), place, normal, d, paints[i], colour)
             clear = np.exp(-t * haze[3])
             for c in range(3):
@@ -191,7 +226,9 @@ def shade(
 
 
 @compiled
-def _paint(paint: Floats, half: Floats, p: Floats, n: Floats, footprint_m: Number, colour: Floats) -> None:
+def _paint(
+    paint: Floats, half: Floats, prints: Floats, p: Floats, n: Floats, footprint_m: Number, colour: Floats
+) -> None:
     """The surface's own colour at ``p`` of its frame."""
     a, b, c = abs(n[0]) / half[0], abs(n[1]) / half[1], abs(n[2]) / half[2]
     if a >= b and a >= c:
@@ -201,7 +238,11 @@ def _paint(paint: Floats, half: Floats, p: Floats, n: Floats, footprint_m: Numbe
     else:
         u, v = p[0] * half[0], p[1] * half[1]
     seed = np.int32(paint[SEED])
-    share = _pattern(np.int32(paint[PATTERN]), u, v * paint[STRETCH], paint[PERIOD_M], footprint_m, seed)
+    if np.int32(paint[PATTERN]) == PRINTED:
+        texel_m = paint[PERIOD_M] * np.float32(8 / SIDE)  # a print is eight periods wide
+        share = _printed(prints, u, v * paint[STRETCH], texel_m, footprint_m, seed)
+    else:
+        share = _pattern(np.int32(paint[PATTERN]), u, v * paint[STRETCH], paint[PERIOD_M], footprint_m, seed)
     dirt = _fractal(u, v, paint[DIRT_M], footprint_m, seed + 11)
     dirt = max(ONE + paint[DIRT] * (dirt - HALF) * np.float32(2), np.float32(0.05))
     for k in range(3):

@@ -5,7 +5,7 @@ import numpy as np
 from any2bokeh.synth.quick.bodies import bone_axes
 from any2bokeh.synth.quick.cast import Array, Cast
 from any2bokeh.synth.quick.solids import BARS, BLADES, BOX, CARD, CONE, HOLES, ROUND, SPHERE
-from any2bokeh.synth.quick.surfaces import BRICKS, CELLS, CLOUDY, PAINT, PLAIN, SPECKS, VEINS
+from any2bokeh.synth.quick.surfaces import BRICKS, CELLS, CLOUDY, PAINT, PLAIN, SPECKS, VEINS, draw_patterns
 
 Rng = np.random.Generator
 UP = np.array([0.0, 1.0, 0.0])
@@ -31,9 +31,7 @@ def paint(
     other = rng.random((count, 3)) ** 1.5 * 0.9
     near = rng.random((count, 1)) < 0.7
     paints[:, 3:6] = np.where(near, paints[:, :3] * rng.uniform(0.35, 1.6, (count, 1)), other).clip(0, 0.95)
-    drawn = (
-        np.where(rng.random(count) < 0.45, PLAIN, rng.integers(1, 9, count)) if pattern is None else pattern
-    )
+    drawn = draw_patterns(rng, count, plain=0.3) if pattern is None else pattern
     paints[:, 6] = drawn
     paints[:, 7] = period_m * np.exp(rng.normal(0, 0.8, count))
     paints[:, 8] = rng.integers(0, 9999, count)

@@ -38,6 +38,6 @@ def draw_air(place: Place) -> Air:
     clouds = np.array(
         [rng.uniform(0, 1), rng.uniform(0.3, 2), rng.integers(9999), bright * rng.uniform(0.7, 1.1)]
     )
-    reach = rng.uniform(60, 600) if rng.random() < 0.7 else rng.uniform(8, 60)
+    reach = rng.uniform(80, 900) if rng.random() < 0.88 else rng.uniform(10, 80)
     haze = np.array([*horizon, 0.0 if place.indoors and rng.random() < 0.8 else 1 / reach])
     return Air(zenith=zenith, horizon=horizon, clouds=clouds, haze=haze)

@@ -21,6 +21,7 @@ def main(
     scales: Annotated[
         str, typer.Option(help="Sizes of the frames and up to which step: 0.4:2500,0.6:4000,0.8 for example.")
     ] = "1",
+    pairs: Annotated[int, typer.Option(help="Pairs of frames in a batch.")] = 4,
     seed: Annotated[int, typer.Option(help="Decides the scenes and the first weights.")] = 0,
     write: Annotated[
         Path | None, typer.Option(help="Weights to write at the end, as the package has them.")
@@ -30,7 +31,7 @@ def main(
     """Train the compact disparity network on scenes that are made as it goes."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(threads)
-    data = DataSettings(seed=seed, scales=parse_scales(scales))
+    data = DataSettings(seed=seed, pairs=pairs, scales=parse_scales(scales))
     settings = TrainingSettings(steps=steps, cooldown=cooldown, data=data)
     training = train(settings, folder)
     if write:

@@ -87,7 +87,9 @@ class Training:
 
     def learn(self, pictures: Tensor, truth: Tensor) -> float:
         """Take one step on pictures ``2P 3 H W`` and disparity ``2P 1 H W``; return the loss before it."""
-        self.network.train()
+        # While the rate falls, pictures are normalised as they will be later: by the mean over all batches,
+        # not over their own, which is of few scenes.
+        self.network.train(self.step < self.settings.steps - self.settings.cooldown)
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate()
         with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
