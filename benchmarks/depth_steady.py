@@ -195,7 +195,9 @@ def time_estimate(
     """CPU-seconds of one pass over the first frames of a clip."""
     started_s = time.process_time()
     with open_video(clip, TimeRange(end=TimePoint(frame=frames))) as video:
-        for _ in raw_disparity(video, lambda pictures: network.estimate(pictures, size), size, pace):
+        for _ in raw_disparity(
+            video, lambda frames, nearby: network.estimate(frames, size, nearby), size, pace
+        ):
             pass
     return time.process_time() - started_s
 

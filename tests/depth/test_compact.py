@@ -44,7 +44,7 @@ def test_scenes_it_never_saw_are_ranked_better_than_by_their_rows(shipped: Compa
     ramp = torch.linspace(0, 1, size[0])[:, None].expand(size)
     ranks, ramp_ranks, errors, ramp_errors = [], [], [], []
     for seed in range(VALIDATION + 1000, VALIDATION + 1010):
-        pictures, truth = develop_pair(render_pair(seed, size), size, seed)
+        pictures, _, truth = develop_pair(render_pair(seed, size), size, seed)
         for guess, right in zip(shipped.estimate(pictures, size)[:, 0], truth[:, 0], strict=True):
             ranks.append(rank_correlation(guess, right))
             ramp_ranks.append(rank_correlation(ramp, right))
@@ -54,19 +54,34 @@ def test_scenes_it_never_saw_are_ranked_better_than_by_their_rows(shipped: Compa
     assert sum(errors) < 0.97 * sum(ramp_errors)
 
 
-def test_pictures_and_where_their_pixels_are_both_count() -> None:
+def test_pictures_motion_and_where_pixels_are_all_count() -> None:
     torch.manual_seed(1)
     network = CompactNetwork(TINY, folded=True).eval()
     picture = torch.rand(1, 3, 64, 96)
+    motion = torch.randn(1, 5, 16, 24)
     with torch.no_grad():
-        guess = network(picture)
+        guess = network(picture, motion)
         assert guess.shape == (1, 1, 32, 48)
         for channel in range(3):
             other = picture.clone()
             other[:, channel] = 1 - other[:, channel]
-            assert not torch.allclose(network(other), guess)
-        plain = network(torch.full_like(picture, 0.5))[0, 0, 8:-8, 8:-8]  # away from the padding
+            assert not torch.allclose(network(other, motion), guess)
+        for channel in range(5):
+            other = motion.clone()
+            other[:, channel] += 1
+            assert not torch.allclose(network(picture, other), guess)
+        plain = network(torch.full_like(picture, 0.5), torch.zeros_like(motion))[
+            0, 0, 8:-8, 8:-8
+        ]  # away from the padding
     assert plain.std() > 1e-4
+
+
+def test_another_frame_of_the_shot_tells_more(shipped: CompactEstimator) -> None:
+    pictures = develop_pair(render_pair(VALIDATION + 1003, (96, 160)), (96, 160), 5)[0]
+    alone = shipped.estimate(pictures, (96, 160))
+    together = shipped.estimate(pictures, (96, 160), [pictures[1], None])
+    assert (together[0] - alone[0]).abs().max() > 0.01
+    torch.testing.assert_close(together[1], alone[1], rtol=1e-4, atol=1e-4)
 
 
 def test_weights_of_another_network_are_refused_by_name(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from any2bokeh.depth.flow import make_view
-from any2bokeh.depth.shots import ReducedFrame, mark_shots
+from any2bokeh.depth.shots import ReducedFrame, mark_shots, see_nearby
 
 HEIGHT, WIDTH = 96, 160
 
@@ -87,3 +87,37 @@ def test_frames_are_not_held_for_long():
 
     for frame in mark_shots(source()):
         assert len(taken) <= frame.pts + 3
+
+
+@pytest.mark.parametrize(
+    ("lengths", "gap", "expected"),
+    [
+        ((7,), 2, [2, 3, 4, 5, 6, 3, 4]),
+        ((3,), 3, [2, 0, 0]),  # shorter than the gap: the frame farthest away
+        ((1, 2, 1), 3, [None, 2, 1, None]),  # never one of another shot
+        ((4, 3), 1, [1, 2, 3, 2, 5, 6, 5]),
+        ((), 3, []),
+    ],
+)
+def test_each_frame_sees_another_of_its_shot(lengths, gap, expected):
+    pictures = [torch.full((3, 4, 4), float(number)) for number in range(sum(lengths))]
+    first = {sum(lengths[:number]) for number in range(len(lengths))}
+    frames = [
+        ReducedFrame(pts=number, picture=picture, view=make_view(picture), starts_shot=number in first)
+        for number, picture in enumerate(pictures)
+    ]
+    seen = list(see_nearby(frames, gap))
+    assert [frame.pts for frame in seen] == list(range(len(pictures)))
+    assert [None if frame.nearby is None else int(frame.nearby[0, 0, 0]) for frame in seen] == expected
+
+
+def test_no_more_frames_are_held_than_the_gap_needs():
+    taken = []
+
+    def frames():
+        for number, picture in enumerate(shot(0, 12)):
+            taken.append(number)
+            yield ReducedFrame(pts=number, picture=picture, view=make_view(picture), starts_shot=number == 0)
+
+    for frame in see_nearby(frames(), 3):
+        assert len(taken) <= frame.pts + 4

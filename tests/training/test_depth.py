@@ -40,8 +40,8 @@ def pair_of(*frames: Tensor) -> Tensor:
 
 def test_a_few_steps_lower_the_loss() -> None:
     training = Training(settings(40, learning_rate=3e-3))
-    pictures, truth = Pairs(training.settings.data, 1)[0]
-    losses = [training.learn(pictures, truth) for _ in range(40)]
+    batch = Pairs(training.settings.data, 1)[0]
+    losses = [training.learn(*batch) for _ in range(40)]
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
 
 
@@ -78,12 +78,19 @@ def test_a_batch_depends_on_its_number_and_the_seed_alone() -> None:
 
 
 def test_batches_hold_pictures_and_disparity_from_0_to_1() -> None:
-    pictures, truth = Pairs(DataSettings(pairs=3, scales=((0.6, 0),)), 1)[0]
+    pictures, motion, truth = Pairs(DataSettings(pairs=3, scales=((0.6, 0),)), 1)[0]
     assert pictures.shape[:2] == (6, 3) and truth.shape == (6, 1, *pictures.shape[2:])
+    assert motion.shape == (6, 5, *(side // 4 for side in pictures.shape[2:]))
     assert all(side % 32 == 0 for side in pictures.shape[2:])
     for values in (pictures, truth):
         assert values.dtype == torch.float32 and values.min() >= 0 and values.max() <= 1
     assert all(pair.max() > 0.99 and pair.min() < 0.01 for pair in truth.split(2))
+
+
+def test_some_pairs_are_shown_as_single_pictures() -> None:
+    motion = Pairs(DataSettings(pairs=20, scales=((0.4, 0),)), 1)[0][1]
+    known = float((motion[::2, 4].amax((1, 2)) > 0).float().mean())
+    assert 0.5 < known < 1
 
 
 def test_frames_grow_in_the_steps_that_were_named() -> None:
@@ -119,16 +126,16 @@ def test_wrong_edges_cost_more_than_a_wrong_slope() -> None:
 def test_folded_weights_give_the_same_and_are_loaded_strictly(tmp_path: Path) -> None:
     network = CompactNetwork(TINY)
     for _ in range(3):
-        network(torch.rand(4, 3, 64, 64))
+        network(torch.rand(4, 3, 64, 64), torch.randn(4, 5, 16, 16))
     network.eval()
-    picture = torch.rand(1, 3, 64, 96)
+    picture, motion = torch.rand(1, 3, 64, 96), torch.randn(1, 5, 16, 24)
     with torch.no_grad():
-        expected = network(picture)
-        torch.testing.assert_close(fold(network, TINY)(picture), expected, rtol=1e-4, atol=1e-5)
+        expected = network(picture, motion)
+        torch.testing.assert_close(fold(network, TINY)(picture, motion), expected, rtol=1e-4, atol=1e-5)
         write_weights(network, TINY, tmp_path / "weights.safetensors")
         loaded = CompactNetwork(TINY, folded=True)
         load_weights(loaded, tmp_path / "weights.safetensors", dtype=torch.float32)
-        torch.testing.assert_close(loaded(picture), expected, rtol=0.02, atol=0.02)
+        torch.testing.assert_close(loaded(picture, motion), expected, rtol=0.02, atol=0.02)
     assert CompactEstimator(loaded).estimate(picture, (32, 48)).shape == (1, 1, 32, 48)
 
 

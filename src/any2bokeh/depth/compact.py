@@ -1,6 +1,7 @@
 """The compact disparity network: small enough to ship in the package, and to run on any CPU."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from torch.nn.functional import (
 )
 
 from any2bokeh.depth.checks import check_disparity, check_pictures
+from any2bokeh.depth.motion import CELL, CHANNELS, motion_between, no_motion
 from any2bokeh.weights.checkpoint import load_weights
 
 WEIGHTS = Path(__file__).with_name("compact.safetensors")
@@ -23,8 +25,7 @@ SHORTER_SIDE = 128  # about that of the pictures it was trained with
 # unsure, its own guess is flat, and this decides. docs/compact.md says how it was chosen.
 DOWNWARD = 0.5
 
-CELL = 4  # pixels to a side of the finest cells
-MULTIPLE = 32  # and of the coarsest: the sides of a picture must be multiples of this
+MULTIPLE = 32  # pixels to a side of the coarsest cells: the sides of a picture must be multiples of this
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,8 @@ class CompactDims:
 class CompactNetwork(nn.Module):
     """An encoder down to 1/32 of the sides, attention over the whole picture there, and a decoder back.
 
-    Where a pixel is in the picture is an input too: what stands lower is mostly nearer.
+    Where a pixel is in the picture is an input too, as what stands lower is mostly nearer, and how it moves
+    against the others, if another frame is known.
 
     While it learns, convolutions are normalised over the batch; ``folded``, the mean of that is part of
     their weights, as they are shipped.
@@ -51,7 +53,7 @@ class CompactNetwork(nn.Module):
         super().__init__()
         dims = dims or CompactDims()
         widths = dims.widths
-        self.stem = convolution(5 * CELL**2, widths[0], folded=folded)
+        self.stem = convolution(5 * CELL**2 + CHANNELS, widths[0], folded=folded)
         self.stages = nn.ModuleList(
             nn.Sequential(
                 *([convolution(widths[level - 1], widths[level], stride=2, folded=folded)] if level else []),
@@ -66,10 +68,13 @@ class CompactNetwork(nn.Module):
         )
         self.head = nn.Conv2d(dims.decoder[0], 4, 3, padding=1)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Return raw disparity ``B 1 H/2 W/2`` of R'G'B' ``B 3 H W`` in 0..1; H and W multiples of 32."""
+    def forward(self, pictures: Tensor, motion: Tensor) -> Tensor:
+        """Return raw disparity ``B 1 H/2 W/2`` of R'G'B' ``B 3 H W`` in 0..1; H and W multiples of 32.
+
+        ``motion`` is ``B 5 H/4 W/4``: see ``any2bokeh.depth.motion``.
+        """
         x = pixel_unshuffle(torch.cat([2 * pictures - 1, _places(pictures)], dim=1), CELL)
-        x = self.stem(x)  # B 32 H/4 W/4
+        x = self.stem(torch.cat([x, motion], dim=1))  # B 32 H/4 W/4
         levels = []
         for stage in self.stages:
             x = stage(x)
@@ -159,18 +164,29 @@ class CompactEstimator:
     def __init__(self, network: CompactNetwork) -> None:
         self._network = network
 
-    def estimate(self, pictures: Tensor, size: tuple[int, int]) -> Tensor:
+    def estimate(
+        self, pictures: Tensor, size: tuple[int, int], nearby: Sequence[Tensor | None] = ()
+    ) -> Tensor:
         """Return the raw disparity ``T 1 h w`` of pictures; see ``any2bokeh.depth.networks.Estimator``."""
         check_pictures(pictures)
         weight = self._network.head.weight
         whole_cells = [max(1, round(side / MULTIPLE)) * MULTIPLE for side in size]
         with torch.no_grad():
-            small = interpolate(pictures.to(weight.device), whole_cells, mode="bilinear", antialias=True)
-            disparity = self._network(small.to(weight.dtype)).float()
+            small = _reduced(pictures.to(weight.device), whole_cells)
+            motion = no_motion(small)
+            for number, other in enumerate(nearby):
+                if other is not None:
+                    moves, _ = motion_between(small[number], _reduced(other[None], whole_cells)[0])
+                    motion[number] = moves.to(motion.device)
+            disparity = self._network(small.to(weight.dtype), motion.to(weight.dtype)).float()
         down = torch.linspace(0, DOWNWARD, disparity.shape[2], device=disparity.device)
         disparity = disparity + down[:, None]
         check_disparity(disparity, weight.dtype)
         return interpolate(disparity, size, mode="bilinear", antialias=True)
+
+
+def _reduced(pictures: Tensor, size: list[int]) -> Tensor:
+    return interpolate(pictures, size, mode="bilinear", antialias=True)
 
 
 def load_compact(device: torch.device, dtype: torch.dtype, path: Path | None = None) -> CompactEstimator:

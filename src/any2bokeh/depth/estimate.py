@@ -1,6 +1,6 @@
 """Disparity from single frames: Depth Anything V2 through transformers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,7 +26,9 @@ class DisparityEstimator:
         self._network = network
         self.patch = patch
 
-    def estimate(self, pictures: Tensor, size: tuple[int, int]) -> Tensor:
+    def estimate(
+        self, pictures: Tensor, size: tuple[int, int], nearby: Sequence[Tensor | None] = ()
+    ) -> Tensor:
         """Return the raw disparity ``T 1 h w`` of pictures; see ``any2bokeh.depth.networks.Estimator``."""
         check_pictures(pictures)
         weight = next(self._network.parameters())

@@ -1,6 +1,7 @@
 """The networks that estimate disparity: which of them a run takes, and how one is loaded."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -22,12 +23,16 @@ DEPTH_NETWORKS = ("depth-small", "depth-base", "depth-large")  # "auto" takes th
 class Estimator(Protocol):
     """A loaded network."""
 
-    def estimate(self, pictures: Tensor, size: tuple[int, int]) -> Tensor:
+    def estimate(
+        self, pictures: Tensor, size: tuple[int, int], nearby: Sequence[Tensor | None] = ()
+    ) -> Tensor:
         """Return the raw relative disparity of each picture, near is large: ``T 1 h w`` float32.
 
         ``pictures`` are ``T 3 H W`` R'G'B' in 0..1 on any device; the result is on the network's.
         ``size`` is ``h w``, and that of the network's own frame but for rounding to whole patches. Scale
-        and shift are those that the network gave this frame, and differ from frame to frame.
+        and shift are those that the network gave this frame, and differ from frame to frame. ``nearby``
+        holds for each picture another frame of its shot, ``3 H W``, or ``None``: to a network that knows
+        motion it tells more, others look at single pictures.
 
         Raises ``ShapeError`` for another shape, ``DisparityError`` if the network returns values that
         are not numbers.

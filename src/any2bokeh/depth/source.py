@@ -26,6 +26,8 @@ from any2bokeh.video.partial import partial_file
 
 log = logging.getLogger(__name__)
 
+_GAP_S = 0.1  # to the frame that shows what moves
+_USUAL_RATE = 30
 _GPU_BATCH = 8  # frames at once; on the CPU a batch is no quicker than its frames one by one
 
 
@@ -122,7 +124,7 @@ def plan_estimate(
         time_range=time_range,
         network=network,
         size=working_size(info, settings.size or network.shorter_side(device)),
-        pace=_choose_pace(settings, device, is_quick=network.is_quick(device)),
+        pace=_choose_pace(info, settings, device, is_quick=network.is_quick(device)),
         use_cache=settings.use_cache,
         device=device,
         dtype=choose_depth_dtype(dtype, device),
@@ -139,7 +141,7 @@ def working_size(info: VideoInfo, shorter_side: int) -> tuple[int, int]:
     return max(1, round(info.height * scale)), max(1, round(width * scale))
 
 
-def _choose_pace(settings: DepthSettings, device: torch.device, *, is_quick: bool) -> Pace:
+def _choose_pace(info: VideoInfo, settings: DepthSettings, device: torch.device, *, is_quick: bool) -> Pace:
     """Where carrying gains next to nothing, all frames are estimated."""
     is_cpu = device.type == "cpu"
     return Pace(
@@ -147,6 +149,7 @@ def _choose_pace(settings: DepthSettings, device: torch.device, *, is_quick: boo
         steady=settings.steady is not False,
         single_shot=settings.single_shot,
         batch=1 if is_cpu else _GPU_BATCH,
+        gap=max(1, round(_GAP_S * (info.frame_rate or _USUAL_RATE))),
     )
 
 
@@ -205,5 +208,8 @@ def _raw_disparity(estimate: Estimate) -> Generator[RawFrame]:
     size, device = estimate.size, estimate.device
     with open_video(estimate.info.path, estimate.time_range) as video:
         yield from raw_disparity(
-            video, lambda pictures: estimator.estimate(pictures.to(device), size), size, estimate.pace
+            video,
+            lambda pictures, nearby: estimator.estimate(pictures.to(device), size, nearby),
+            size,
+            estimate.pace,
         )

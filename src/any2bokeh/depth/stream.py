@@ -3,7 +3,7 @@
 frames -> reduced -> shots -> flow -> key frames -> estimated -> steadied -> carried to those between
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ from torch.nn.functional import interpolate
 
 from any2bokeh.depth.carry import SPACINGS, Span, choose_keys, follow
 from any2bokeh.depth.flow import Floats, make_view
-from any2bokeh.depth.shots import ReducedFrame, mark_shots
+from any2bokeh.depth.shots import ReducedFrame, mark_shots, see_nearby
 from any2bokeh.depth.steady import Steadier
 from any2bokeh.scene import Frame
 from any2bokeh.video.prefetch import prefetch
@@ -22,6 +22,7 @@ from any2bokeh.video.prefetch import prefetch
 SPANS_AHEAD = 2  # found while the network is busy
 
 Item = TypeVar("Item")
+Estimate = Callable[[Tensor, Sequence[Tensor | None]], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,13 +30,14 @@ class Pace:
     """Which frames are estimated, and what is taken over from one to the next.
 
     ``every`` is the distance of key frames, ``None`` lets the picture choose it; ``batch`` is how many are
-    estimated at once.
+    estimated at once. Each is shown to the network with the frame ``gap`` frames away.
     """
 
     every: int | None = None
     steady: bool = True
     single_shot: bool = False
     batch: int = 1
+    gap: int = 3
 
     def __str__(self) -> str:
         if self.every == 1:
@@ -60,12 +62,12 @@ class RawFrame:
 
 
 def raw_disparity(
-    frames: Iterable[Frame], estimate: Callable[[Tensor], Tensor], size: tuple[int, int], pace: Pace
+    frames: Iterable[Frame], estimate: Estimate, size: tuple[int, int], pace: Pace
 ) -> Generator[RawFrame]:
     """Yield the disparity of each frame, in order.
 
-    ``estimate`` makes ``T 1 h w`` of pictures ``T 3 h w`` of ``size`` (height, width). Frames are read,
-    followed and chosen in a thread of their own while it is busy.
+    ``estimate`` makes ``T 1 h w`` of pictures ``T 3 h w`` of ``size`` (height, width) and, for each, another
+    one of its shot or ``None``. Frames are read, followed and chosen in a thread of their own meanwhile.
     """
     steadier = Steadier() if pace.steady else None
     with prefetch(_spans(frames, size, pace), SPANS_AHEAD) as spans:
@@ -82,6 +84,7 @@ def raw_disparity(
 
 def _spans(frames: Iterable[Frame], size: tuple[int, int], pace: Pace) -> Iterator[Span]:
     shots = mark_shots((_reduce(frame, size) for frame in frames), single_shot=pace.single_shot)
+    shots = see_nearby(shots, pace.gap)
     yield from choose_keys(follow(shots, with_flow=pace.steady or pace.every != 1), pace.every)
 
 
@@ -90,12 +93,11 @@ def _reduce(frame: Frame, size: tuple[int, int]) -> ReducedFrame:
     return ReducedFrame(pts=frame.pts, picture=picture, view=make_view(picture))
 
 
-def _with_estimates(
-    spans: Iterable[Span], estimate: Callable[[Tensor], Tensor], batch: int
-) -> Iterator[tuple[Span, Floats]]:
+def _with_estimates(spans: Iterable[Span], estimate: Estimate, batch: int) -> Iterator[tuple[Span, Floats]]:
     """Yield each span with the estimate of its key frame, ``h w``."""
     for some in _batches(spans, batch):
-        disparity = estimate(torch.stack([span.key.picture for span in some])).cpu().numpy()
+        pictures = torch.stack([span.key.picture for span in some])
+        disparity = estimate(pictures, [span.key.nearby for span in some]).cpu().numpy()
         yield from zip(some, disparity[:, 0], strict=True)
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from any2bokeh.depth.motion import motion_between
 from any2bokeh.synth.quick.cast import render
 from any2bokeh.synth.quick.film import develop
 from any2bokeh.synth.quick.maker import make_scene
@@ -17,6 +18,8 @@ from any2bokeh.synth.quick.solids import Floats
 
 PERCENTILES = (1.0, 98.5)  # of a pair's inverse depth: what becomes 0 and what becomes 1
 SAMPLES_PER_PIXEL = 1.5  # along each axis, before the picture is brought to its size
+GAPS_S = (0.03, 0.4)  # between the frames of a pair
+SINGLE_SHARE = 0.2  # of the pairs, whose frames are shown as if no other were known
 SCENES, USES = 64, 6  # so many scenes are shown, each once, and then again in another light
 TRAINING, VALIDATION = 0, 1 << 40  # where the seeds begin
 
@@ -41,8 +44,11 @@ class DataSettings:
         return next((scale for scale, end in self.scales if step < end), self.scales[-1][0])
 
 
-class Pairs(Dataset[tuple[Tensor, Tensor]]):
-    """Batch ``step``: pictures ``2P 3 H W``, the frames of a pair side by side, and disparity ``2P 1 H W``.
+Batch = tuple[Tensor, Tensor, Tensor]
+
+
+class Pairs(Dataset[Batch]):
+    """Batch ``step``: pictures ``2P 3 H W``, two frames of each scene, motion ``2P 5 H/4 W/4``, disparity.
 
     A batch depends on nothing but the seed and its number, so that a run that goes on after a stop sees
     what it would have seen.
@@ -55,15 +61,15 @@ class Pairs(Dataset[tuple[Tensor, Tensor]]):
     def __len__(self) -> int:
         return self._steps
 
-    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, step: int) -> Batch:
         """Return one batch."""
         pairs = self._settings.pairs
         size = batch_size(step, self._settings)
         made = [self._pair(step * pairs + number, size) for number in range(pairs)]
-        pictures, disparities = (torch.cat([pair[part] for pair in made]) for part in (0, 1))
-        return pictures, disparities
+        pictures, motions, disparities = (torch.cat([pair[part] for pair in made]) for part in range(3))
+        return pictures, motions, disparities
 
-    def _pair(self, number: int, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    def _pair(self, number: int, size: tuple[int, int]) -> Batch:
         round_, within = divmod(number, SCENES * USES)
         scene = round_ * SCENES + within % SCENES
         seed = self._settings.seed * 1_000_003 + TRAINING + scene
@@ -87,28 +93,30 @@ def batch_size(step: int, settings: DataSettings) -> tuple[int, int]:
 def render_pair(seed: int, size: tuple[int, int]) -> list[tuple[Floats, Floats]]:
     """Return linear colour and inverse depth of a scene at two moments."""
     height, width = (round(side * SAMPLES_PER_PIXEL) for side in size)
-    later_s = float(np.exp(np.random.default_rng((seed, 1)).uniform(np.log(0.03), np.log(1.2))))
+    later_s = float(np.exp(np.random.default_rng((seed, 1)).uniform(*np.log(GAPS_S))))
     return [render(*make_scene(seed, time_s, height, width)) for time_s in (0.0, later_s)]
 
 
-def develop_pair(
-    frames: list[tuple[Floats, Floats]], size: tuple[int, int], seed: int
-) -> tuple[Tensor, Tensor]:
-    """Return pictures ``2 3 H W`` and disparity ``2 1 H W`` in 0..1 of the two frames, mirrored or not."""
+def develop_pair(frames: list[tuple[Floats, Floats]], size: tuple[int, int], seed: int) -> Batch:
+    """Return pictures ``2 3 H W``, motion ``2 5 H/4 W/4`` and disparity ``2 1 H W`` in 0..1 of two frames.
+
+    They are mirrored or not, and the motion is found in the pictures, or not known.
+    """
     pictures = np.stack([develop(*frame, size, seed=seed, frame=i) for i, frame in enumerate(frames)])
     inverse = [cv2.resize(frame[1], size[::-1], interpolation=cv2.INTER_NEAREST_EXACT) for frame in frames]
     low, high = np.percentile(inverse, PERCENTILES)
     disparity = np.clip((np.stack(inverse) - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)
-    if np.random.default_rng((seed, 2)).random() < 0.5:
+    rng = np.random.default_rng((seed, 2))
+    if rng.random() < 0.5:
         pictures, disparity = pictures[:, :, ::-1], disparity[:, :, ::-1]
-    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2), torch.from_numpy(
-        np.ascontiguousarray(disparity)
-    )[:, None]
+    seen = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2)
+    motion = torch.stack(motion_between(*seen))
+    if rng.random() < SINGLE_SHARE:
+        motion = torch.zeros_like(motion)
+    return seen, motion, torch.from_numpy(np.ascontiguousarray(disparity))[:, None]
 
 
-def batches(
-    settings: DataSettings, first: int, steps: int, *, in_background: bool
-) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(settings: DataSettings, first: int, steps: int, *, in_background: bool) -> Iterator[Batch]:
     """Yield the batches from ``first`` to before ``steps``, made by a second process if so asked."""
     loader = DataLoader(
         Pairs(settings, steps),

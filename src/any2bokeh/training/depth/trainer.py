@@ -17,7 +17,7 @@ from any2bokeh.depth.agreement import fitted_error, rank_correlation
 from any2bokeh.depth.compact import CompactDims, CompactNetwork
 from any2bokeh.device import has_bfloat16
 from any2bokeh.errors import SettingsError, WeightsError
-from any2bokeh.training.depth.data import VALIDATION, DataSettings, batches, develop_pair, render_pair
+from any2bokeh.training.depth.data import VALIDATION, Batch, DataSettings, batches, develop_pair, render_pair
 from any2bokeh.training.depth.losses import depth_loss
 
 log = logging.getLogger(__name__)
@@ -85,15 +85,15 @@ class Training:
         falling = min((settings.steps - self.step) / max(settings.cooldown, 1), 1)
         return settings.learning_rate * rising * falling
 
-    def learn(self, pictures: Tensor, truth: Tensor) -> float:
-        """Take one step on pictures ``2P 3 H W`` and disparity ``2P 1 H W``; return the loss before it."""
+    def learn(self, pictures: Tensor, motion: Tensor, truth: Tensor) -> float:
+        """Take one step on a batch of ``Pairs``; return the loss before it."""
         # While the rate falls, pictures are normalised as they will be later: by the mean over all batches,
         # not over their own, which is of few scenes.
         self.network.train(self.step < self.settings.steps - self.settings.cooldown)
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate()
         with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
-            guess = self.network(pictures.contiguous(memory_format=torch.channels_last))
+            guess = self.network(pictures.contiguous(memory_format=torch.channels_last), motion)
         loss = depth_loss(guess.float(), truth[:, :, ::2, ::2])
         self.optimizer.zero_grad()
         loss.backward()
@@ -153,10 +153,8 @@ def train(settings: TrainingSettings, folder: Path) -> Training:
     if (folder / CHECKPOINT).exists():
         training.load(folder / CHECKPOINT)
     started, losses = time.monotonic(), list[float]()
-    for pictures, truth in batches(
-        settings.data, training.step, settings.steps, in_background=settings.in_background
-    ):
-        losses.append(training.learn(pictures, truth))
+    for batch in batches(settings.data, training.step, settings.steps, in_background=settings.in_background):
+        losses.append(training.learn(*batch))
         is_last = training.step == settings.steps
         if training.step % settings.checkpoint_every == 0 or is_last:
             entry = {"step": training.step, "loss": round(sum(losses) / len(losses), 4)}
@@ -180,9 +178,9 @@ def measure(network: nn.Module, settings: TrainingSettings) -> dict[str, float]:
     ramp = torch.linspace(0, 1, VALIDATION_SIZE[0])[:, None].expand(VALIDATION_SIZE)
     found: dict[str, list[float]] = {"error": [], "rank": [], "ramp_error": [], "ramp_rank": []}
     network.eval()
-    for pictures, truth in validation_pairs(settings):
+    for pictures, motion, truth in validation_pairs(settings):
         with torch.no_grad():
-            guess = interpolate(network(pictures), VALIDATION_SIZE, mode="bilinear")
+            guess = interpolate(network(pictures, motion), VALIDATION_SIZE, mode="bilinear")
         for frame, right in zip(guess[:, 0], truth[:, 0], strict=True):
             found["error"].append(fitted_error(frame, right))
             found["rank"].append(rank_correlation(frame, right))
@@ -191,7 +189,7 @@ def measure(network: nn.Module, settings: TrainingSettings) -> dict[str, float]:
     return {name: round(sum(values) / len(values), 4) for name, values in found.items()}
 
 
-def validation_pairs(settings: TrainingSettings) -> Iterator[tuple[Tensor, Tensor]]:
+def validation_pairs(settings: TrainingSettings) -> Iterator[Batch]:
     """Yield pairs of scenes that no training sees."""
     for number in range(settings.validation_pairs):
         seed = VALIDATION + number
