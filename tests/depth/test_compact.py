@@ -45,13 +45,14 @@ def test_scenes_it_never_saw_are_ranked_better_than_by_their_rows(shipped: Compa
     ranks, ramp_ranks, errors, ramp_errors = [], [], [], []
     for seed in range(VALIDATION + 1000, VALIDATION + 1010):
         pictures, _, truth = develop_pair(render_pair(seed, size), size, seed)
-        for guess, right in zip(shipped.estimate(pictures, size)[:, 0], truth[:, 0], strict=True):
+        guesses = shipped.estimate(pictures, size, [pictures[1], pictures[0]])
+        for guess, right in zip(guesses[:, 0], truth[:, 0], strict=True):
             ranks.append(rank_correlation(guess, right))
             ramp_ranks.append(rank_correlation(ramp, right))
             errors.append(fitted_error(guess, right))
             ramp_errors.append(fitted_error(ramp, right))
-    assert sum(ranks) > sum(ramp_ranks) + 0.01 * len(ranks)
-    assert sum(errors) < 0.97 * sum(ramp_errors)
+    assert sum(ranks) > sum(ramp_ranks) + 0.05 * len(ranks)
+    assert sum(errors) < 0.88 * sum(ramp_errors)
 
 
 def test_pictures_motion_and_where_pixels_are_all_count() -> None:
