@@ -16,9 +16,11 @@ from any2bokeh.errors import DatasetError, VideoError
 from any2bokeh.evaluation.cases import Case, CaseFrame, OnProgress, dataset_cases
 from any2bokeh.evaluation.evaluate import Source, evaluate
 from any2bokeh.evaluation.methods import Method, choose_methods
+from any2bokeh.evaluation.motion import dis_flow
 from any2bokeh.evaluation.networks import Networks, find_networks
 from any2bokeh.evaluation.run import CaseResult, Evaluation, with_mistakes
 from any2bokeh.evaluation.runner import shared
+from any2bokeh.evaluation.scores import Seen
 from any2bokeh.evaluation.store import Store
 from any2bokeh.evaluation_settings import EvaluationSettings, NamedFolder
 from any2bokeh.refocus import ignore
@@ -318,3 +320,13 @@ def test_finished_clips_that_do_not_fit_are_named(lens_dataset: Path, tmp_path: 
     assert "is 90x64, and 000000.near-k96 96x64" in failure()
     write_prediction(peer / "000000.near-k96.mp4", truth)
     assert "several results" in failure()
+
+
+def test_a_mask_of_another_size_is_brought_to_that_of_the_picture(lens_dataset: Path) -> None:
+    [_, case, *_] = cases(lens_dataset)
+    frame = _frames(case)[0]
+    small = replace(frame, mask=frame.mask[:, ::2, ::2])
+    whole, halved = (Seen(one, dis_flow) for one in (frame, small))
+    assert torch.equal(whole.in_focus, halved.in_focus)
+    assert torch.equal(whole.focus_edges, halved.focus_edges)
+    assert whole.focus_edges.any() and not whole.focus_edges.all()

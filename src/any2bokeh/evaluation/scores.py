@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from any2bokeh.evaluation.cases import CaseFrame
 from any2bokeh.evaluation.frechet import Windows
@@ -113,10 +114,10 @@ class Seen:
         return focus_region(self.frame.mask, *self.frame.scene.sharp.shape[1:])
 
     @cached_property
-    def in_focus(self) -> Tensor | None:
-        """The mask, ``H W`` bool, where it has the size of the picture."""
-        mask = self.frame.mask
-        return mask[0] > 0.5 if mask.shape[1:] == self.frame.scene.disparity.shape[1:] else None
+    def in_focus(self) -> Tensor:
+        """The mask at the size of the picture, ``H W`` bool."""
+        size = self.frame.scene.sharp.shape[1:]
+        return interpolate(self.frame.mask[None], size, mode="nearest")[0, 0] > 0.5
 
     @cached_property
     def near_edges(self) -> Tensor:
