@@ -89,3 +89,17 @@ def test_higher_values_are_drawn_higher() -> None:
     svg = ElementTree.fromstring(draw(Plot(title="", labels=["a", "b"], lines={"lens": [1.0, 9.0]})))
     first, second = (float(node.attrib["cy"]) for node in svg.iter() if "cy" in node.attrib)
     assert second < first
+
+
+def test_a_legend_that_is_too_wide_goes_on_in_another_row():
+    names = ["none", "gather", "gather-perturbed", "lens", "lens-perturbed", "mine", "mine-perturbed"]
+    svg = ElementTree.fromstring(
+        draw(Plot(title="", labels=["a", "b"], lines={name: [1, 2] for name in names}))
+    )
+    places = {text.text: text for text in svg.iter() if text.text in names}
+    assert list(places) == names
+    rows = [float(text.get("y", 0)) for text in places.values()]
+    assert rows == sorted(rows) and len(set(rows)) == 2
+    *_, width, height = (float(value) for value in svg.attrib["viewBox"].split())
+    assert max(rows) < height
+    assert all(float(text.get("x", 0)) + 7 * len(name) <= width for name, text in places.items())

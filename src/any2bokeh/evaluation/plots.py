@@ -1,7 +1,7 @@
 """Plots as SVG: a line for each method."""
 
 import html
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 # Okabe and Ito's colours, which the colour-blind can tell apart, but for their yellow; then dashed.
@@ -9,7 +9,7 @@ COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#99
 WIDTH, HEIGHT = 640, 300
 LEFT, RIGHT, TOP, BOTTOM = 64, 40, 34, 40  # room around the lines
 TICKS, MOST_LABELS = 5, 12
-LETTER_PX = 7.0  # the width of one in the legend, about
+LETTER_PX, LEGEND_ROW = 7.0, 18  # of the legend: the width of a letter, about, and the height of a row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,14 +42,16 @@ def draw(plot: Plot) -> str:
     """Return a plot as one SVG element; text takes the colour of what is around it."""
     values = [value for line in plot.lines.values() for value in line if value is not None]
     frame = _Frame(*_scale(min(values), max(values)), len(plot.labels))
-    title = html.escape(plot.title)
+    title, places = html.escape(plot.title), _legend_places(plot.lines)
+    height = HEIGHT + LEGEND_ROW * places[-1][1]
     return "".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img"'
             ' font-family="system-ui, sans-serif" font-size="12" fill="currentColor">'
             f'<title>{title}</title><text x="{LEFT}" y="14" font-weight="600">{title}</text>',
             *_axes(plot, frame),
             *_lines(plot, frame),
+            *_legend(plot, places),
             "</svg>",
         ]
     )
@@ -71,21 +73,41 @@ def _axes(plot: Plot, frame: _Frame) -> Iterator[str]:
 
 
 def _lines(plot: Plot, frame: _Frame) -> Iterator[str]:
-    """A line for each method, its points where they are few, and its name in the legend."""
-    legend_x = float(LEFT)
-    for number, (name, values) in enumerate(plot.lines.items()):
-        color, dash = COLORS[number % len(COLORS)], ' stroke-dasharray="5 3"' * (number >= len(COLORS))
+    """A line for each method, and its points where they are few."""
+    for number, values in enumerate(plot.lines.values()):
         points = [(frame.x(at), frame.y(value)) for at, value in enumerate(values) if value is not None]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        yield f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2"{dash}/>'
+        yield f'<polyline points="{path}" fill="none" stroke-width="2" {_stroke(number)}/>'
         if len(points) <= MOST_LABELS:
+            color = COLORS[number % len(COLORS)]
             yield from (f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{color}"/>' for x, y in points)
+
+
+def _legend(plot: Plot, places: Sequence[tuple[float, int]]) -> Iterator[str]:
+    """The name of each line behind a piece of it."""
+    for number, (name, (x, row)) in enumerate(zip(plot.lines, places, strict=True)):
+        y = HEIGHT - 8 + LEGEND_ROW * row
         yield (
-            f'<line x1="{legend_x:.0f}" x2="{legend_x + 18:.0f}" y1="{HEIGHT - 8}" y2="{HEIGHT - 8}"'
-            f' stroke="{color}" stroke-width="3"{dash}/>'
-            f'<text x="{legend_x + 22:.0f}" y="{HEIGHT - 4}">{html.escape(name)}</text>'
+            f'<line x1="{x:.0f}" x2="{x + 18:.0f}" y1="{y}" y2="{y}" stroke-width="3" {_stroke(number)}/>'
+            f'<text x="{x + 22:.0f}" y="{y + 4}">{html.escape(name)}</text>'
         )
-        legend_x += 40 + LETTER_PX * len(name)
+
+
+def _legend_places(names: Iterable[str]) -> list[tuple[float, int]]:
+    """Where each name of the legend begins, and in which row."""
+    places, x, row = [], float(LEFT), 0
+    for name in names:
+        width = 40 + LETTER_PX * len(name)
+        if x > LEFT and x + width > WIDTH:
+            x, row = float(LEFT), row + 1
+        places.append((x, row))
+        x += width
+    return places
+
+
+def _stroke(number: int) -> str:
+    dash = ' stroke-dasharray="5 3"' if number >= len(COLORS) else ""
+    return f'stroke="{COLORS[number % len(COLORS)]}"{dash}'
 
 
 def _scale(low: float, high: float) -> tuple[float, float, float]:
