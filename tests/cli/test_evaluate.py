@@ -110,7 +110,8 @@ def test_a_clip_without_truth_gets_edges_and_motion(bokeh: Bokeh, tmp_path: Path
     ("options", "message"),
     [
         (("--methods", "lens,magic"), "Method must be one of none, gather"),
-        (("--predictions", "peer"), "'peer' names no folder"),
+        (("--predictions", "peer"), "'peer' is not NAME=FOLDER"),
+        (("--predictions", "peer=absent"), "The folder absent of peer does not exist"),
         (("--predictions", "lens=."), "Two methods would be called lens"),
         (("--limit", "0"), "--limit must be a number of cases from 1"),
     ],

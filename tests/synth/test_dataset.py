@@ -182,7 +182,22 @@ def test_a_broken_clip_is_named(folder: Path, harm: Callable[[Path], None], mess
         open_dataset(folder)
 
 
+@pytest.mark.parametrize("first", [0, 3])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_a_file_that_was_cut_is_named_wherever_it_is_read_from(
+    folder: Path, share: float, first: int
+) -> None:
+    path = folder / "clips" / "000007" / "sharp.mkv"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    (clip,) = open_dataset(folder).clips
+    with pytest.raises(DatasetError, match=r"sharp\.mkv"):
+        clip.sharp(first)
+
+
 def test_what_is_no_data_set_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="absent does not exist"):
+        open_dataset(tmp_path / "absent")
     with pytest.raises(DatasetError, match=r"is no data set: it has no dataset\.json"):
         open_dataset(tmp_path)
     (tmp_path / "dataset.json").write_text('{"format_version": 2}')

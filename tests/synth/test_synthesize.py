@@ -91,6 +91,18 @@ def test_where_a_cpu_is_all_there_is_auto_is_the_compiled_tracer(made: Path, tmp
     assert hashes(tmp_path / "clips" / "000000") == hashes(made / "clips" / "000000")
 
 
+def test_asking_for_fewer_clips_keeps_those_that_are_there(made: Path) -> None:
+    before = hashes(made)
+    assert make(made, replace(SETTINGS, clips=1)) == Synthesis(made=0, complete=3)
+    assert hashes(made) == before
+
+
+def test_wrong_material_leaves_no_folder_behind(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="absent"):
+        make(tmp_path / "set", replace(SETTINGS, foregrounds=tmp_path / "absent"))
+    assert not (tmp_path / "set").exists()
+
+
 def test_going_on_with_other_options_is_refused(made: Path) -> None:
     with pytest.raises(DatasetError, match="was begun with samples 16, not 32"):
         make(made, replace(SETTINGS, samples=32))

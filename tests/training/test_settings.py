@@ -43,8 +43,9 @@ def test_a_file_and_single_values_go_over_what_ships(tmp_path: Path) -> None:
     [
         ("learning_rat=1", "There is no setting learning_rat.", "Did you mean learning_rate?"),
         ("perturb.nois=1", "There is no setting perturb.nois.", "Did you mean perturb.noise?"),
-        ("frames=many", "The setting frames must be int, got 'many'.", ""),
-        ("frames=1.5", "The setting frames must be int, got 1.5.", ""),
+        ("frames=many", "The setting frames must be a whole number, got 'many'.", ""),
+        ("frames=1.5", "The setting frames must be a whole number, got 1.5.", ""),
+        ("steps=-1", "steps must be 0 or more, got -1.", ""),
         ("loss=other", "must be latents | pixels | squared | relative, got 'other'", ""),
         ("frames", "'frames' is not key=value.", "--set"),
         ("frames=0", "frames must be 1 or more, got 0.", ""),
@@ -62,7 +63,7 @@ def test_a_broken_file_is_an_error(tmp_path: Path) -> None:
     file.write_text("frames = ")
     with pytest.raises(SettingsError, match="are no TOML"):
         training_settings("geometry", file)
-    with pytest.raises(SettingsError, match="cannot be read"):
+    with pytest.raises(SettingsError, match="do not exist"):
         training_settings("geometry", tmp_path / "none.toml")
 
 

@@ -18,8 +18,10 @@ def parse_methods(text: str) -> tuple[str, ...] | None:
 def parse_named_folder(text: str) -> NamedFolder:
     """Read ``NAME=FOLDER``."""
     name, is_there, folder = text.partition("=")
-    if not is_there or not Path(folder).is_dir():
-        raise SettingsError(f"NAME=FOLDER is what is needed, and {text!r} names no folder.")
+    if not (is_there and name and folder):
+        raise SettingsError(f"{text!r} is not NAME=FOLDER.")
+    if not Path(folder).is_dir():
+        raise SettingsError(f"The folder {folder} of {name} does not exist.")
     return NamedFolder(name, Path(folder))
 
 

@@ -104,9 +104,9 @@ def _new(
     return RunSettings(
         stage=stage,
         size=size,
-        data=data,
+        data=data.absolute(),  # the run may go on from another folder
         training=training_settings(stage, config, changes),
-        validation=validation,
+        validation=validation.absolute() if validation else None,
         start=start,
     )
 

@@ -56,6 +56,8 @@ def open_dataset(folder: Path) -> Dataset:
 
 def read_made_by(folder: Path) -> dict[str, Any]:
     """What ``dataset.json`` says; raises ``DatasetError`` if there is none, or one of another format."""
+    if not folder.exists():
+        raise DatasetError(f"The data set {folder} does not exist.")
     if not (folder / DATASET_FILE).is_file():
         raise DatasetError(
             f"{folder} is no data set: it has no {DATASET_FILE}.", hint="See bokeh synthesize."

@@ -6,7 +6,7 @@ import queue
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -58,9 +58,9 @@ def synthesize(folder: Path, settings: SynthesisSettings, jobs: int, on_clip: On
     depend on ``jobs``. Raises ``DatasetError`` if the folder holds something else, or another run writes
     to it.
     """
+    _material(settings)  # what is wrong with it is told before anything is written
     with _alone_in(folder):
-        _begin(folder, settings)
-        _material(settings)  # what is wrong with it is told before any process starts
+        all_clips = _begin(folder, settings)
         there = {path.name for path in complete_clips(folder)}
         missing = [number for number in range(settings.clips) if clip_name(number) not in there]
         done = settings.clips - len(missing)
@@ -72,7 +72,7 @@ def synthesize(folder: Path, settings: SynthesisSettings, jobs: int, on_clip: On
         finally:
             remove_partial_clips(folder)
         dataset = open_dataset(folder)
-        write_card(dataset, settings)
+        write_card(dataset, replace(settings, clips=all_clips))
     return Synthesis(made=len(missing), complete=len(dataset.clips))
 
 
@@ -95,8 +95,11 @@ def _alone_in(folder: Path) -> Iterator[None]:
         raise DatasetError(f"{folder} may not be written: permission denied.") from error
 
 
-def _begin(folder: Path, settings: SynthesisSettings) -> None:
-    """Note what is asked for, unless another run did; raises ``DatasetError`` if it asked for else."""
+def _begin(folder: Path, settings: SynthesisSettings) -> int:
+    """Note what is asked for; return how many clips were, by this run or another before.
+
+    Raises ``DatasetError`` if another run asked for something else.
+    """
     wanted = recorded(settings)
     if (folder / DATASET_FILE).exists():
         noted = read_made_by(folder)
@@ -106,8 +109,10 @@ def _begin(folder: Path, settings: SynthesisSettings) -> None:
                     f"{folder} was begun with {name} {noted.get(name)!r}, not {wanted[name]!r}.",
                     hint="Go on with the same options, or choose a new folder.",
                 )
+        wanted["clips"] = max(wanted["clips"], noted.get("clips", 0))  # those that are there stay
     write_made_by(folder, wanted)
     remove_partial_clips(folder)
+    return int(wanted["clips"])
 
 
 def recorded(settings: SynthesisSettings) -> dict[str, Any]:
@@ -137,8 +142,9 @@ def _made_by_workers(
     work = (folder, settings, numbers, taken, answers)
     workers = [spawn.Process(target=_work, args=work, daemon=True) for _ in range(jobs)]
     try:
-        for worker in workers:
-            worker.start()
+        with _interrupts_held():
+            for worker in workers:
+                worker.start()
         for _ in numbers:
             answer = _next_answer(answers, workers)
             if isinstance(answer, str):
@@ -148,6 +154,19 @@ def _made_by_workers(
         for worker in workers:
             worker.terminate()
             worker.join()
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach, not even while they import; the parent ends them."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _next_answer(answers: Any, workers: Sequence[BaseProcess]) -> int | str:

@@ -91,7 +91,10 @@ class TrainingSettings:
         for name in ("frames", "batch", "accumulate", "checkpoint_every", "look_every"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} must be 1 or more, got {getattr(self, name)}.")
-        for name in ("crop", "warmup", "cooldown", "workers", "weight_decay", "clip_gradient", "texture"):
+        for name in (
+            *("steps", "epochs", "crop", "warmup", "cooldown", "workers"),
+            *("weight_decay", "clip_gradient", "texture"),
+        ):
             if getattr(self, name) < 0:
                 raise SettingsError(f"{name} must be 0 or more, got {getattr(self, name)}.")
         for name in ("perturbed", "flipped", "average", "beta2"):
@@ -160,6 +163,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Return the tables of a file; raises ``SettingsError``."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SettingsError(f"The settings {path} do not exist.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"The settings {path} cannot be read: {error}.") from error
     except tomllib.TOMLDecodeError as error:
@@ -201,7 +206,8 @@ def _value(kind: Any, value: Any, name: str) -> Any:
         return Path(value)
     if str in choices and isinstance(value, str):
         return value
-    wanted = " | ".join(map(str, choices)) if choices else getattr(kind, "__name__", str(kind))
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+    wanted = " | ".join(map(str, choices)) if choices else words.get(kind, str(kind))
     raise SettingsError(f"The setting {name} must be {wanted}, got {value!r}.")
 
 

@@ -93,7 +93,7 @@ def read_codes(path: Path, rate: Fraction, first: int = 0) -> Iterator[NDArray[A
     that is damaged or missing.
     """
     expected = first
-    for pts, packet in stored_packets(path, round(first / rate * 1000) if first else None):
+    for pts, packet in _packets(path, round(first / rate * 1000) if first else None):
         number = round(pts * packet.time_base * rate)
         if number < first:
             continue
@@ -111,3 +111,10 @@ def read_codes(path: Path, rate: Fraction, first: int = 0) -> Iterator[NDArray[A
             planes, _ = codes(frame)
             yield np.stack([planes[i] for i in ((2, 0, 1) if len(planes) == 3 else (0,))])
         expected += 1
+
+
+def _packets(path: Path, start_pts: int | None) -> Iterator[tuple[int, av.Packet]]:
+    try:
+        yield from stored_packets(path, start_pts)
+    except av.FFmpegError as error:  # a file that was cut cannot be searched for a frame
+        raise VideoError(f"{path} is damaged: it cannot be read from frame to frame.") from error
