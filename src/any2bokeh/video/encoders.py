@@ -2,8 +2,6 @@
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -101,30 +99,13 @@ def ffmpeg_version() -> str:
     return str(av.ffmpeg_version_info)
 
 
-@contextmanager
-def usual_priority() -> Iterator[None]:
-    """Keep the priority of all threads: run by root, SVT-AV1 takes the processor from all other programs."""
-    if not hasattr(os, "sched_setscheduler") or not os.path.isdir("/proc/self/task"):
-        yield
-        return
-    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
-    try:
-        yield
-    finally:
-        for thread in os.listdir("/proc/self/task"):
-            with suppress(OSError):
-                if os.sched_getscheduler(int(thread)) != policy:
-                    os.sched_setscheduler(int(thread), policy, parameters)
-
-
 def _opens(name: str) -> bool:
     context = av.CodecContext.create(name, "w")
     context.width, context.height, context.time_base = 640, 360, Fraction(1, 25)
     context.pix_fmt = context.codec.video_formats[0].name
     context.options = _with_params(Encoder(name, context.pix_fmt, {}), None, is_tiny=False).options
     try:
-        with usual_priority():
-            context.open()
+        context.open()
     except (av.FFmpegError, OSError):  # without the device they are for, encoders fail in several ways
         return False
     return True

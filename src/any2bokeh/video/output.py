@@ -20,7 +20,7 @@ from any2bokeh.video.color import LIMITED, FrameMaker, is_hd, pixel_layout, writ
 from any2bokeh.video.containers import Container, container_of, where_to_write
 from any2bokeh.video.copy import Cut, StreamCopy
 from any2bokeh.video.decode import VideoInfo
-from any2bokeh.video.encoders import Encoder, choose_encoder, usual_priority
+from any2bokeh.video.encoders import Encoder, choose_encoder
 from any2bokeh.video.span import Span
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class Output:
         self._maker = _open_encoder(self._video, info, encoder)
         self._is_x265, self._given = encoder.name == "libx265", 0
         self._copy = StreamCopy(info.path, self._file, kind, _cut(start, span, info), audio=settings.audio)
-        with self._sentences(), usual_priority():
+        with self._sentences():
             self._file.start_encoding()
         self._warn([*info.not_kept, *_not_written(info, encoder, kind), *self._copy.not_kept])
 
