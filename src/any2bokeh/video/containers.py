@@ -9,6 +9,7 @@ from typing import Any, Literal
 import av
 
 from any2bokeh.errors import VideoError
+from any2bokeh.video.priority import usual_priority
 
 # How far apart FFmpeg lets the streams of a file get, in microseconds, before it stops to wait for one:
 # packets are handed over in order, and a stream that ends early must not pile up the others in memory.
@@ -60,7 +61,8 @@ def can_hold(container: Container, add_stream: Callable[[Any], Any]) -> bool:
     try:
         with av.open(os.devnull, "w", format=container.format) as output:
             add_stream(output)
-            output.start_encoding()
+            with usual_priority():
+                output.start_encoding()
     except (ValueError, av.FFmpegError):
         return False
     return True

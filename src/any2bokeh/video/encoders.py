@@ -14,6 +14,7 @@ from any2bokeh.video.color import PixelLayout, pixel_layout
 from any2bokeh.video.containers import Container
 from any2bokeh.video.decode import VideoInfo
 from any2bokeh.video.hdr import Hdr10
+from any2bokeh.video.priority import usual_priority
 
 # What people say -> what FFmpeg calls the encoder; its own names are taken as well.
 NAMES = {
@@ -105,7 +106,8 @@ def _opens(name: str) -> bool:
     context.pix_fmt = context.codec.video_formats[0].name
     context.options = _with_params(Encoder(name, context.pix_fmt, {}), None, is_tiny=False).options
     try:
-        context.open()
+        with usual_priority():
+            context.open()
     except (av.FFmpegError, OSError):  # without the device they are for, encoders fail in several ways
         return False
     return True

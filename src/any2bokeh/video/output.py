@@ -21,6 +21,7 @@ from any2bokeh.video.containers import Container, container_of, where_to_write
 from any2bokeh.video.copy import Cut, StreamCopy
 from any2bokeh.video.decode import VideoInfo
 from any2bokeh.video.encoders import Encoder, choose_encoder
+from any2bokeh.video.priority import usual_priority
 from any2bokeh.video.span import Span
 
 log = logging.getLogger(__name__)
@@ -168,7 +169,8 @@ def _open_encoder(stream: Any, info: VideoInfo, encoder: Encoder) -> FrameMaker:
     context.colorspace, context.color_range = tags.matrix, tags.range
     context.color_primaries, context.color_trc = tags.primaries, tags.transfer
     try:
-        context.open()
+        with usual_priority():
+            context.open()
     except (av.FFmpegError, OSError) as error:
         told = ", ".join(f"{name} {value}" for name, value in encoder.options.items())
         raise VideoError(
