@@ -57,12 +57,22 @@ class Flow:
 
 def make_view(picture: Tensor) -> View:
     """Return how ``picture``, ``3 h w`` R'G'B' in 0..1 on any device, is followed."""
-    codes = (picture.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous()
-    color: Codes = codes.cpu().numpy()
+    color = _codes(picture)
     gray = cv2.cvtColor(color, cv2.COLOR_RGB2GRAY)
     along_x, along_y = (cv2.Sobel(gray, cv2.CV_32F, *axis, scale=1 / 8) for axis in ((1, 0), (0, 1)))
     steepness = cv2.blur(cv2.magnitude(along_x, along_y), (_WINDOW_PX, _WINDOW_PX))
     return View(color, gray, steepness / 255)
+
+
+def gray_of(picture: Tensor) -> Codes:
+    """Return the gray codes ``h w`` of ``picture``: those of its ``View``, where the rest is not needed."""
+    gray: Codes = cv2.cvtColor(_codes(picture), cv2.COLOR_RGB2GRAY)
+    return gray
+
+
+def _codes(picture: Tensor) -> Codes:
+    codes: Codes = (picture.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().cpu().numpy()
+    return codes
 
 
 def flow_between(first: Codes, second: Codes) -> tuple[Flow, Flow]:

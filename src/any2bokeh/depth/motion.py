@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from any2bokeh.depth.flow import Codes, Floats, Flow, flow_between
+from any2bokeh.depth.flow import Floats, Flow, flow_between, gray_of
 
 CHANNELS = 5  # flow (x, y), flow against the largest part (x, y), trust
 CELL = 4  # pixels to a side of a cell of the result
@@ -28,7 +28,7 @@ def motion_between(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     Pictures are ``3 h w`` R'G'B' in 0..1, sides multiples of ``CELL``; the results ``CHANNELS h/4 w/4``.
     Where the trust is 0 the flow is not known; all zeros stand for a picture of which no other is known.
     """
-    there, back = flow_between(_gray(first), _gray(second))
+    there, back = flow_between(gray_of(first), gray_of(second))
     return _channels(there), _channels(back)
 
 
@@ -36,12 +36,6 @@ def no_motion(pictures: Tensor) -> Tensor:
     """Return what stands for not knowing how anything in ``T 3 h w`` moves."""
     count, _, height, width = pictures.shape
     return pictures.new_zeros(count, CHANNELS, height // CELL, width // CELL)
-
-
-def _gray(picture: Tensor) -> Codes:
-    codes = (picture.float().cpu().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
-    gray: Codes = cv2.cvtColor(codes, cv2.COLOR_RGB2GRAY)
-    return gray
 
 
 def _channels(flow: Flow) -> Tensor:

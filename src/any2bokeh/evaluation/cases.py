@@ -21,7 +21,14 @@ from any2bokeh.refocus import Progress, ignore, scenes
 from any2bokeh.scene import PictureFormat, Scene
 from any2bokeh.synth.clip import Clip
 from any2bokeh.synth.dataset import Dataset
-from any2bokeh.synth.description import SCENE_FILE, ClipSetting, refocused_file
+from any2bokeh.synth.description import (
+    DISPARITY_FILE,
+    OBJECTS_FILE,
+    SCENE_FILE,
+    SHARP_FILE,
+    ClipSetting,
+    refocused_file,
+)
 from any2bokeh.video.decode import VideoInfo, frame_times, open_video, probe_video
 
 IN_FOCUS_PX = 1.0  # where nothing says what is in focus, it is what blurs by less
@@ -101,7 +108,7 @@ class DatasetCase(Case):
         return f"{clip}/bokeh-{setting}", f"{clip}.{setting}"
 
     def _files(self) -> list[str]:
-        return ["sharp.mkv", "disparity.mkv", "objects.mkv", refocused_file(self._setting.name)]
+        return [SHARP_FILE, DISPARITY_FILE, OBJECTS_FILE, refocused_file(self._setting.name)]
 
     def _frames(self) -> Iterator[CaseFrame]:
         clip, setting = self._clip, self._setting

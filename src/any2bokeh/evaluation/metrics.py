@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from any2bokeh.depth.flow import gray_of
+
 Codes = NDArray[np.uint8]
 Values = NDArray[np.float64]
 
@@ -90,8 +92,7 @@ def edge_strength(picture: Tensor) -> Values:
 
     Codes of 8 bits, OpenCV's gray (luma of BT.601), kernel 3, its default border.
     """
-    codes: Codes = (picture.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
-    gray = cv2.cvtColor(codes, cv2.COLOR_RGB2GRAY)
+    gray = gray_of(picture)
     across, down = (cv2.Sobel(gray, cv2.CV_64F, *axis, ksize=3) for axis in ((1, 0), (0, 1)))
     strength: Values = np.sqrt(across**2 + down**2)
     return strength

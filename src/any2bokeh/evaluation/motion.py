@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from any2bokeh.depth.flow import Flow, flow_between, make_view
+from any2bokeh.depth.flow import Flow, flow_between, gray_of
 
 TRUSTED = 0.5  # of a flow that is to bring one frame to the other
 STILL = 3 / 255  # a change of code values that is noise
@@ -26,8 +26,7 @@ class SharpMotion:
 
 def sharp_motion(before: Tensor, sharp: Tensor) -> SharpMotion:
     """Return the motion between two pictures ``3 H W`` in 0..1."""
-    first, second = make_view(before), make_view(sharp)
-    _, back = flow_between(first.gray, second.gray)
+    _, back = flow_between(gray_of(before), gray_of(sharp))
     return SharpMotion(back, (sharp - before).abs().amax(dim=0) <= STILL)
 
 
@@ -59,5 +58,5 @@ def still_flicker(before: Tensor, picture: Tensor, motion: SharpMotion) -> float
 def dis_flow(before: Tensor, picture: Tensor) -> Tensor:
     """Return the flow between two pictures ``3 H W`` by OpenCV's DIS, preset MEDIUM: ``2 H W`` in pixels."""
     method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    flow = method.calc(make_view(before).gray, make_view(picture).gray, None)
+    flow = method.calc(gray_of(before), gray_of(picture), None)
     return torch.from_numpy(np.ascontiguousarray(flow.transpose(2, 0, 1)))

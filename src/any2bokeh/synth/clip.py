@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from any2bokeh.errors import DatasetError, VideoError
-from any2bokeh.synth.description import ClipDescription, ClipSetting, read_description, refocused_file
+from any2bokeh.synth.description import (
+    DISPARITY_FILE,
+    OBJECTS_FILE,
+    SHARP_FILE,
+    ClipDescription,
+    ClipSetting,
+    read_description,
+    refocused_file,
+)
 from any2bokeh.video.exact import read_codes
 from any2bokeh.video.gray import LARGEST_CODE
 
@@ -95,15 +103,15 @@ class Clip:
 
     def iter_sharp(self, first: int = 0, count: int | None = None) -> Iterator[Tensor]:
         """As ``sharp``, one ``3 H W`` after the other."""
-        return (_values(codes, 255) for codes in self._codes("sharp.mkv", first, count))
+        return (_values(codes, 255) for codes in self._codes(SHARP_FILE, first, count))
 
     def iter_disparity(self, first: int = 0, count: int | None = None) -> Iterator[Tensor]:
         """As ``disparity``, one ``1 H W`` after the other."""
-        return (_values(codes, LARGEST_CODE) for codes in self._codes("disparity.mkv", first, count))
+        return (_values(codes, LARGEST_CODE) for codes in self._codes(DISPARITY_FILE, first, count))
 
     def iter_objects_map(self, first: int = 0, count: int | None = None) -> Iterator[Tensor]:
         """As ``objects_map``, one ``1 H W`` after the other."""
-        return (torch.from_numpy(codes) for codes in self._codes("objects.mkv", first, count))
+        return (torch.from_numpy(codes) for codes in self._codes(OBJECTS_FILE, first, count))
 
     def iter_refocused(
         self, setting: ClipSetting, first: int = 0, count: int | None = None

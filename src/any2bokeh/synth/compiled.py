@@ -64,7 +64,7 @@ class CompiledRayTracer(RayTracer):
         sizes = [light_on.shape[2:] for light_on in maps]
         starts = np.cumsum([0] + [height * width for height, width in sizes])
         detail = [
-            2 / (samples * optics.focal_px**2 * max(_distance_m(sight), 1e-6) * sight.raster.texel_m**2)
+            2 / (samples * optics.focal_px**2 * max(sight.distance_m, 1e-6) * sight.raster.texel_m**2)
             for sight in sights
         ]
         light = np.zeros((starts[-1], 4), np.float32)
@@ -76,7 +76,7 @@ class CompiledRayTracer(RayTracer):
             boxes=np.array([sight.box for sight in sights], np.int32).reshape(-1, 4),
             detail=np.array(detail, np.float32),
             levels=np.array([self._firsts[sight.index] for sight in sights], np.int32).reshape(-1, 2),
-            patches=np.array([_patches(sight) for sight in sights], np.float32).reshape(-1, 2),
+            patches=np.array([sight.patches for sight in sights], np.float32).reshape(-1, 2),
             lights=np.array(
                 [(start, *size) for start, size in zip(starts[:-1], sizes, strict=True)], np.int32
             ).reshape(-1, 3),
@@ -137,15 +137,3 @@ def _room(planes: int, samples: int) -> Room:
         shares=floats(2, samples),
         tint=floats(3, samples),
     )
-
-
-def _distance_m(sight: Sight) -> float:
-    """Distance of the whole plane from the camera."""
-    return abs(float(sight.pose.forward @ sight.pose.origin))
-
-
-def _patches(sight: Sight) -> tuple[float, float]:
-    plane = sight.plane
-    if plane.patch_m is None:
-        return 1.0, 1.0
-    return plane.size_m[0] / plane.patch_m[0], plane.size_m[1] / plane.patch_m[1]

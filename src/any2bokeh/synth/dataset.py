@@ -21,6 +21,9 @@ from torch import Tensor
 from any2bokeh.errors import DatasetError, ShapeError
 from any2bokeh.synth.clip import Clip, ClipFrame, open_clip
 from any2bokeh.synth.description import (
+    DISPARITY_FILE,
+    OBJECTS_FILE,
+    SHARP_FILE,
     ClipDescription,
     read_json,
     refocused_file,
@@ -103,7 +106,7 @@ class ClipWriter:
     def __init__(self, folder: Path, description: ClipDescription, files: ExitStack) -> None:
         self._description, self._written = description, 0
         size, rate = (description.width, description.height), description.rate
-        formats = dict.fromkeys(description.files, RGB) | {"disparity.mkv": GRAY16, "objects.mkv": GRAY}
+        formats = dict.fromkeys(description.files, RGB) | {DISPARITY_FILE: GRAY16, OBJECTS_FILE: GRAY}
         self._files = {
             name: files.enter_context(CodeWriter(folder / name, size, pixel_format, 1 / rate, rate))
             for name, pixel_format in formats.items()
@@ -121,9 +124,9 @@ class ClipWriter:
         """
         pictures = {refocused_file(name): (picture, 3) for name, picture in refocused.items()}
         pictures |= {
-            "sharp.mkv": (frame.sharp, 3),
-            "disparity.mkv": (frame.disparity, 1),
-            "objects.mkv": (frame.objects, 1),
+            SHARP_FILE: (frame.sharp, 3),
+            DISPARITY_FILE: (frame.disparity, 1),
+            OBJECTS_FILE: (frame.objects, 1),
         }
         if set(pictures) != set(self._files):
             raise ShapeError(f"A frame needs {sorted(self._files)}, got {sorted(pictures)}.")
@@ -160,8 +163,8 @@ def write_clip(folder: Path, description: ClipDescription) -> Iterator[ClipWrite
 
 
 def _codes_of(name: str, picture: Tensor) -> NDArray[Any]:
-    if name == "disparity.mkv":
+    if name == DISPARITY_FILE:
         return track_codes(picture)
-    if name == "objects.mkv":
+    if name == OBJECTS_FILE:
         return picture.cpu().numpy()
     return (picture.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()

@@ -16,6 +16,7 @@ from any2bokeh.values import check_choice
 SettingKind = Literal["fixed", "blur-ramp", "focus-ramp"]
 
 SCENE_FILE = "scene.json"
+SHARP_FILE, DISPARITY_FILE, OBJECTS_FILE = "sharp.mkv", "disparity.mkv", "objects.mkv"
 MOST_OBJECTS = 255  # that an 8-bit picture tells apart, next to the background
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 
@@ -101,12 +102,8 @@ class ClipDescription:
     @property
     def files(self) -> tuple[str, ...]:
         """The names of its videos."""
-        return (
-            "sharp.mkv",
-            "disparity.mkv",
-            "objects.mkv",
-            *(refocused_file(setting.name) for setting in self.settings),
-        )
+        refocused = (refocused_file(setting.name) for setting in self.settings)
+        return SHARP_FILE, DISPARITY_FILE, OBJECTS_FILE, *refocused
 
 
 def refocused_file(setting: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2bokeh.jit import compiled
+from any2bokeh.synth import shot, sight
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
@@ -18,8 +19,7 @@ Number = Any  # float32 or a whole number: the compiler keeps them apart
 ZERO, HALF, ONE, TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
 MISSED = np.float32(1e20)  # the depth of a plane that a ray does not meet
 MISSED_BITS = MISSED.view(np.int32)
-NEAREST_M = np.float32(0.01)  # as in ``sight``
-OPAQUE = np.float32(1 / 4096)  # as in ``shot``
+NEAREST_M, OPAQUE = np.float32(sight.NEAREST_M), np.float32(shot.OPAQUE)
 
 
 class Planes(NamedTuple):

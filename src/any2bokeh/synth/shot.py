@@ -32,6 +32,18 @@ class Sight:
     equations: Tensor  # 4 6
     box: Box
 
+    @property
+    def distance_m(self) -> float:
+        """Distance of the whole plane from the camera."""
+        return abs(float(self.pose.forward @ self.pose.origin))
+
+    @property
+    def patches(self) -> tuple[float, float]:
+        """How often the raster is repeated over the plane."""
+        if self.plane.patch_m is None:
+            return 1.0, 1.0
+        return self.plane.size_m[0] / self.plane.patch_m[0], self.plane.size_m[1] / self.plane.patch_m[1]
+
 
 class Shot:
     """What one frame's rays meet. ``rasters`` are the drawn textures of ``stage.planes``."""
@@ -147,7 +159,7 @@ class Shot:
         if plane.patch_m is None:
             surface = sight.raster.at(places, levels)
         else:
-            patches = [size / patch for size, patch in zip(plane.size_m, plane.patch_m, strict=True)]
+            patches = sight.patches
             surface = sight.raster.at(torch.stack([places[0] * patches[0], places[1] * patches[1]]), levels)
         if plane.shape is not None:
             half_width_m, half_height_m = plane.size_m[0] / 2, plane.size_m[1] / 2
@@ -160,8 +172,7 @@ class Shot:
         That is a share of the pixel and of its circle of confusion. A pixel covers z / f across, and along
         the slope more by 1 / cos, which is z over the distance of the plane; the mean of both counts.
         """
-        distance_m = abs(float(sight.pose.forward @ sight.pose.origin))
-        share = sample_px / self.optics.focal_px / max(distance_m, 1e-6) ** 0.5
+        share = sample_px / self.optics.focal_px / max(sight.distance_m, 1e-6) ** 0.5
 
         def footprint_m(depth: Number) -> Number:
             blur_px = self.optics.coc_px(1 / depth)
