@@ -1,10 +1,15 @@
 """`bokeh train`, from a data set to a clip that its checkpoint refocuses."""
 
+import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from square_clips import QUICK
 from torch import Tensor
 
@@ -53,6 +58,31 @@ def test_a_correction_that_learnt_nothing_yet_refocuses_as_the_lens(data: Path, 
     lens = refocus(data, tmp_path / "lens.mkv", "--renderer", "lens")
     assert (corrected.int() - lens.int()).abs().max() <= 1
     assert (corrected != lens).float().mean() < 0.01  # where rounding was near a half
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no groups of processes there")
+def test_ctrl_c_reaches_the_processes_that_read_too_and_the_run_goes_on(data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    program = "import sys; from any2bokeh.cli import main; sys.exit(main())"
+    options = ["--data", data, "--stage", "correction", "--size", "tiny", "--device", "cpu", *SETTINGS]
+    arguments = ["train", run, *options, "--set", "steps=10000", "--set", "workers=2"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stderr and process.stderr.readline().startswith("run: training, 1 of 10000")
+    while not (run / "state.safetensors").is_file():
+        assert process.poll() is None
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.endswith("Stopped: Interrupt\n") and "Traceback" not in said
+    with safe_open(run / "state.safetensors", "pt") as file:
+        more = int(file.metadata()["step"]) + 1
+    assert main(["train", str(run), "--resume", "--device", "cpu", "--set", f"steps={more}"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from any2bokeh.errors import DatasetError
 from any2bokeh.training.data import Windows, open_clips
-from any2bokeh.training.lens_pictures import LensPictures
+from any2bokeh.training.kept_pictures import KeptPictures
 from any2bokeh.training.settings import TrainingSettings, change_settings, training_settings
 
 EVERYWHERE = ("perturb.everywhere=true", "perturb.variants=2", "crop=48", "frames=3")
@@ -20,8 +20,8 @@ def settings_of(*changes: str) -> TrainingSettings:
 
 
 def windows_of(data: Path, settings: TrainingSettings, kept: Path | None = None) -> Windows:
-    lens = LensPictures(kept, settings.perturb) if kept else None
-    return Windows(open_clips(data), settings, 16, lens)
+    pictures = KeptPictures(kept, settings.perturb) if kept else None
+    return Windows(open_clips(data), settings, 16, pictures)
 
 
 def differing(first: dict[str, Tensor], second: dict[str, Tensor]) -> set[str]:

@@ -1,6 +1,7 @@
 """The scene cut into planes by distance from the focal plane (MPI), as the paper's network sees it."""
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -11,7 +12,7 @@ from any2bokeh.errors import SettingsError
 Sampling = Literal["power", "linear"]
 
 
-def disparity_difference(disparity: Tensor, focus_disparity: float) -> Tensor:
+def disparity_difference(disparity: Tensor, focus_disparity: float | Tensor) -> Tensor:
     """Distance of each pixel from the focal plane, ``|d - d_f|``, in disparity; same shape, 0..1."""
     return (disparity - focus_disparity).abs()
 
@@ -34,10 +35,13 @@ def plane_thresholds(
     return [step ** (1 / sharpness) if sharpness else 0.0 for step in steps]
 
 
-def plane_labels(disparity: Tensor, focus_disparity: float, thresholds: list[float]) -> Tensor:
+def plane_labels(
+    disparity: Tensor, focus_disparity: float | Tensor, thresholds: Sequence[float | Tensor]
+) -> Tensor:
     """The plane of each pixel: 0 around the focal plane, ``len(thresholds)`` farthest from it.
 
     A label is the number of thresholds strictly below ``|d - d_f|``. Same shape as ``disparity``, uint8.
+    For frames that differ in focus, it and each threshold are ``T 1 1 1``.
     """
     difference = disparity_difference(disparity, focus_disparity)
     labels = torch.zeros_like(difference, dtype=torch.uint8)

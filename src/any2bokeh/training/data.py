@@ -1,8 +1,10 @@
 """Windows of a data set's clips, as a network is trained on them."""
 
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,8 +16,7 @@ from any2bokeh.optics.coc import REFERENCE_SIDE_PX
 from any2bokeh.synth.clip import Clip
 from any2bokeh.synth.dataset import open_dataset
 from any2bokeh.synth.description import ClipSetting
-from any2bokeh.training.lens_pictures import LensPictures
-from any2bokeh.training.perturb import perturb
+from any2bokeh.training.kept_pictures import KeptPictures, perturbed_disparity, values
 from any2bokeh.training.settings import TrainingSettings
 
 LARGEST_SEED = 1 << 30
@@ -68,9 +69,9 @@ class Windows(Dataset[dict[str, Tensor]]):
     """
 
     def __init__(
-        self, clips: Sequence[Clip], settings: TrainingSettings, multiple: int, lens: LensPictures | None
+        self, clips: Sequence[Clip], settings: TrainingSettings, multiple: int, kept: KeptPictures | None
     ) -> None:
-        self._settings, self._multiple, self._lens = settings, multiple, lens
+        self._settings, self._multiple, self._kept = settings, multiple, kept
         self.versions = [(clip, setting) for clip in clips for setting in clip.settings]
         self._check()
 
@@ -98,12 +99,16 @@ class Windows(Dataset[dict[str, Tensor]]):
         """Read a window, perturb it, cut it out and turn it around."""
         span = (take.first, self._settings.frames)
         clip, setting, frames = take.clip, take.setting, slice(take.first, sum(span))
-        images = {"sharp": clip.sharp(*span), "target": clip.refocused(setting, *span)}
-        if self._lens:
-            images["disparity"], images["through_lens"] = self._lens.read(clip, setting, take.variant, frames)
+        if self._kept:
+            images = self._kept.read(clip, setting, take.variant, frames)
         else:
-            images["disparity"] = self._disparity(take, clip.disparity(*span), frames)
-        images = self._cut(images, take.rng)
+            images = {"sharp": clip.sharp(*span), "target": clip.refocused(setting, *span)}
+            images["disparity"] = (
+                perturbed_disparity(clip, setting, self._settings.perturb, take.variant, *span)
+                if take.variant
+                else clip.disparity(*span)
+            )
+        images = {name: values(image) for name, image in self._cut(images, take.rng).items()}
         if take.is_flipped:
             images = {name: image.flip(3) for name, image in images.items()}
         scale = max(clip.width, clip.height) / REFERENCE_SIDE_PX
@@ -113,20 +118,6 @@ class Windows(Dataset[dict[str, Tensor]]):
             "net_blur_strength": torch.tensor(setting.blur_strength[frames], dtype=torch.float32) * scale,
             "perturbed": torch.tensor(take.variant > 0),
         }
-
-    def _disparity(self, take: Take, disparity: Tensor, frames: slice) -> Tensor:
-        """The disparity of a window, perturbed if so drawn, and if there is a thing to perturb."""
-        perturbation = self._settings.perturb
-        if not take.variant:
-            return disparity
-        mask = None
-        if not perturbation.everywhere:
-            mask = take.clip.focus_mask(take.setting, take.first, self._settings.frames)
-            if not mask.any():
-                return disparity
-        generator = torch.Generator().manual_seed(take.variant)
-        focus = torch.tensor(take.setting.focus[frames])
-        return perturb(disparity, focus, perturbation.strengths, generator, mask)
 
     def _cut(self, images: dict[str, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
         """A crop of sides that the network takes: of candidates, the one where there is more to learn."""
@@ -139,10 +130,19 @@ class Windows(Dataset[dict[str, Tensor]]):
             (int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1)))
             for _ in range(CANDIDATES)
         ]
-        error = (images["target"] - images.get("through_lens", images["sharp"])).abs().mean((0, 1))
         crops = [(..., slice(top, top + rows), slice(left, left + columns)) for top, left in places]
-        best = max(crops, key=lambda crop: float(error[crop].sum()))
+
+        def error(crop: tuple[Any, ...]) -> float:
+            target, before = (values(images[name][crop]) for name in ("target", self._begins_as))
+            return float((target - before).abs().sum())
+
+        best = max(crops, key=error)
         return {name: image[best] for name, image in images.items()}
+
+    @property
+    def _begins_as(self) -> str:
+        """Which picture is nearest to what is to be learnt."""
+        return "through_lens" if self._kept else "sharp"
 
     def _check(self) -> None:
         if not self.versions:
@@ -174,6 +174,12 @@ def batches(windows: Windows, numbers: Sequence[list[int]], workers: int) -> Ite
         num_workers=workers,
         prefetch_factor=4 if workers else None,
         collate_fn=default_collate,
+        worker_init_fn=_leave_interrupts,
     )
     for batch in loader:
         yield Batch(**batch)
+
+
+def _leave_interrupts(worker: int) -> None:
+    """Leave Ctrl-C, which reaches all processes, to the one that trains: it ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

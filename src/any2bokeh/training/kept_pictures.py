@@ -1,11 +1,17 @@
-"""What the lens makes of a data set's clips, with true and with perturbed disparity, worked out once."""
+"""A data set's pictures as they are trained on again and again, and what the lens makes of them.
+
+Decoding a window takes longer than a GPU takes to learn from it, and so does the lens: both are done once.
+"""
 
 import os
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from any2bokeh.render.lens.make import make_lens
@@ -16,61 +22,75 @@ from any2bokeh.synth.clip import Clip
 from any2bokeh.synth.description import ClipSetting
 from any2bokeh.training.perturb import perturb
 from any2bokeh.training.settings import TrainingPerturbSettings
+from any2bokeh.video.gray import LARGEST_CODE
 
-LARGEST_CODE, LARGEST_DISPARITY_CODE = 255, 65535
+Codes = NDArray[Any]  # of 8 bits; disparity of 16
 
 
-class LensPictures:
-    """Keeps them in a folder: a clip is rendered when it is first asked for."""
+class KeptPictures:
+    """Keeps them in a folder, uncompressed: each is made when it is first asked for."""
 
     def __init__(self, folder: Path, perturbation: TrainingPerturbSettings) -> None:
         self._folder, self._perturbation = folder, perturbation
         self._lenses: dict[tuple[int, int], LensRenderer] = {}
 
-    def read(self, clip: Clip, setting: ClipSetting, variant: int, frames: slice) -> tuple[Tensor, Tensor]:
-        """Return the disparity of ``frames``, ``T 1 H W``, and the lens's pictures with it, ``T 3 H W`` 0..1.
+    def read(self, clip: Clip, setting: ClipSetting, variant: int, frames: slice) -> dict[str, Tensor]:
+        """Return codes of ``frames``, by the names of ``Batch``.
 
-        ``variant`` 0 is the true disparity; each other number perturbs it in another way.
+        ``sharp``, ``target`` and ``through_lens``, ``T 3 H W`` uint8, and the ``disparity`` that the lens was
+        given, ``T 1 H W`` uint16. ``variant`` 0 is the true disparity; each other number perturbs it in
+        another way.
         """
-        stem = f"{clip.name}.{setting.name}.{variant}.{_seed(clip, setting, variant):08x}"
-        paths = [self._folder / f"{stem}.{what}.npy" for what in ("disparity", "lens")]
-        if not all(path.is_file() for path in paths):
-            self._make(clip, setting, variant, paths)
-        disparity, pictures = (np.load(path, mmap_mode="r")[frames].astype(np.float32) for path in paths)
-        return (
-            torch.from_numpy(disparity) / LARGEST_DISPARITY_CODE,
-            torch.from_numpy(pictures) / LARGEST_CODE,
-        )
+        perturbed = f"{setting.name}.{variant}"
+        paths = {
+            "sharp": self._path(clip, "sharp"),
+            "target": self._path(clip, f"{setting.name}.target"),
+            "disparity": self._path(clip, f"{perturbed}.disparity"),
+            "through_lens": self._path(clip, f"{perturbed}.lens"),
+        }
+        makers: dict[str, Callable[[], Codes]] = {
+            "sharp": lambda: _codes(clip.sharp()),
+            "target": lambda: _codes(clip.refocused(setting)),
+            "disparity": lambda: self._disparity(clip, setting, variant),
+            "through_lens": lambda: self._through_lens(
+                clip, setting, np.load(paths["sharp"]), np.load(paths["disparity"])
+            ),
+        }
+        read = {}
+        for name, path in paths.items():
+            if not path.is_file():
+                self._folder.mkdir(parents=True, exist_ok=True)
+                partial = path.with_suffix(f".{os.getpid()}.partial.npy")
+                np.save(partial, makers[name]())
+                partial.replace(path)
+            read[name] = torch.from_numpy(np.load(path, mmap_mode="c")[frames])
+        return read
 
-    def _make(self, clip: Clip, setting: ClipSetting, variant: int, paths: list[Path]) -> None:
-        disparity = clip.disparity()
+    def _path(self, clip: Clip, what: str) -> Path:
+        """A name that the same clip of another data set does not have."""
+        return self._folder / f"{clip.name}.{what}.{zlib.crc32(str(clip.folder.resolve()).encode()):08x}.npy"
+
+    def _disparity(self, clip: Clip, setting: ClipSetting, variant: int) -> Codes:
         if variant:
-            disparity = self._perturb(clip, setting, variant, disparity)
-        codes = (disparity * LARGEST_DISPARITY_CODE).round()
+            seed = zlib.crc32(f"{clip.folder.resolve()}/{setting.name}/{variant}".encode())
+            disparity = perturbed_disparity(clip, setting, self._perturbation, seed)
+        else:
+            disparity = clip.disparity()
+        return (disparity * LARGEST_CODE).round().numpy().astype(np.uint16)
+
+    def _through_lens(self, clip: Clip, setting: ClipSetting, sharp: Codes, disparity: Codes) -> Codes:
         lens = self._lens(clip)
         pictures = []
-        for number, sharp in enumerate(clip.iter_sharp()):
+        for number in range(clip.frames):
             scene = Scene(
-                sharp=sharp,
-                disparity=codes[number] / LARGEST_DISPARITY_CODE,
+                sharp=values(torch.from_numpy(sharp[number])),
+                disparity=values(torch.from_numpy(disparity[number])),
                 focus_disparity=setting.focus[number],
                 blur_strength=setting.blur_strength[number],
                 pts=number,
             )
-            pictures.append((lens.refocus(scene) * LARGEST_CODE).round().to(torch.uint8))
-        self._folder.mkdir(parents=True, exist_ok=True)
-        arrays = codes.numpy().astype(np.uint16), torch.stack(pictures).numpy()
-        for path, array in zip(paths, arrays, strict=True):
-            partial = path.with_suffix(f".{os.getpid()}.partial.npy")
-            np.save(partial, array)
-            partial.replace(path)
-
-    def _perturb(self, clip: Clip, setting: ClipSetting, variant: int, disparity: Tensor) -> Tensor:
-        mask = None
-        if not self._perturbation.everywhere:
-            mask = clip.focus_mask(setting)
-        generator = torch.Generator().manual_seed(_seed(clip, setting, variant))
-        return perturb(disparity, torch.tensor(setting.focus), self._perturbation.strengths, generator, mask)
+            pictures.append(lens.refocus(scene))
+        return _codes(torch.stack(pictures))
 
     def _lens(self, clip: Clip) -> LensRenderer:
         size = (clip.height, clip.width)
@@ -80,6 +100,28 @@ class LensPictures:
         return self._lenses[size]
 
 
-def _seed(clip: Clip, setting: ClipSetting, variant: int) -> int:
-    """A number for a version of a clip: of the same name in another data set, it is another."""
-    return zlib.crc32(f"{clip.folder.resolve()}/{setting.name}/{variant}".encode())
+def perturbed_disparity(
+    clip: Clip,
+    setting: ClipSetting,
+    perturbation: TrainingPerturbSettings,
+    seed: int,
+    first: int = 0,
+    count: int | None = None,
+) -> Tensor:
+    """Return a span of a clip's disparity with an estimator's mistakes, ``T 1 H W`` in 0..1."""
+    disparity = clip.disparity(first, count)
+    mask = None if perturbation.everywhere else clip.focus_mask(setting, first, count)
+    focus = torch.tensor(setting.focus[first : first + len(disparity)])
+    generator = torch.Generator().manual_seed(seed)
+    return perturb(disparity, focus, perturbation.strengths, generator, mask)
+
+
+def _codes(pictures: Tensor) -> Codes:
+    codes: Codes = (pictures * 255).round().to(torch.uint8).numpy()
+    return codes
+
+
+def values(codes: Tensor) -> Tensor:
+    """Return codes of 8 or 16 bits as values in 0..1, and what is such already as it is."""
+    largest = {torch.uint8: 255, torch.uint16: LARGEST_CODE}.get(codes.dtype)
+    return codes if largest is None else codes.float() / largest

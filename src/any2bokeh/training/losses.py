@@ -4,7 +4,7 @@ from typing import get_args
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d, l1_loss, mse_loss
+from torch.nn.functional import conv2d, mse_loss
 
 from any2bokeh.errors import SettingsError, ShapeError
 from any2bokeh.training.settings import Loss, TextureLoss
@@ -19,40 +19,42 @@ def latent_loss(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def texture_loss(prediction: Tensor, target: Tensor, kind: TextureLoss = "paper") -> Tensor:
-    """Return how much the gradients of pictures ``T C H W`` differ.
+    """Return how much the gradients of pictures ``... T C H W`` differ, ``...``.
 
     ``paper``: the mean squared difference of the gradients along x plus that along y, of neighbouring
     pixels. ``published``, as the published code has it: the mean absolute difference of the magnitudes of
     Sobel gradients, zero beyond the frame; it does not see which way an edge faces.
     """
-    if prediction.shape != target.shape or prediction.ndim != 4:
-        raise ShapeError(f"pictures must be T C H W, got {tuple(prediction.shape)} and {tuple(target.shape)}")
+    if prediction.shape != target.shape or prediction.ndim < 4:
+        shapes = f"{tuple(prediction.shape)} and {tuple(target.shape)}"
+        raise ShapeError(f"pictures must be ... T C H W, got {shapes}")
     if kind == "published":
-        return l1_loss(sobel_magnitude(prediction), sobel_magnitude(target))
+        return _mean((sobel_magnitude(prediction) - sobel_magnitude(target)).abs())
     if kind not in get_args(TextureLoss):
         raise SettingsError(f"The texture loss must be one of {', '.join(get_args(TextureLoss))}.")
     error = prediction - target
-    return error.diff(dim=3).square().mean() + error.diff(dim=2).square().mean()
+    return _mean(error.diff(dim=-1).square()) + _mean(error.diff(dim=-2).square())
 
 
 def sobel_magnitude(pictures: Tensor) -> Tensor:
-    """Return ``sqrt(gx^2 + gy^2 + 1e-6)`` of Sobel's gradients of each channel, ``T C H W``."""
+    """Return ``sqrt(gx^2 + gy^2 + 1e-6)`` of Sobel's gradients of each channel, ``... C H W``."""
     across = pictures.new_tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
     kernels = torch.stack([across, across.T])[:, None]
-    gradients = conv2d(pictures.flatten(0, 1)[:, None], kernels, padding=1)
+    gradients = conv2d(pictures.flatten(0, -3)[:, None], kernels, padding=1)
     return (gradients.square().sum(1) + SOBEL_FLOOR).sqrt().view_as(pictures)
 
 
 def pixel_loss(
     prediction: Tensor, target: Tensor, kind: Loss = "pixels", texture: float = 0, of: TextureLoss = "paper"
 ) -> Tensor:
-    """Return the loss of pictures ``T C H W`` in -1..1: their difference, plus that of their texture.
+    """Return the loss of pictures ``... T C H W`` in -1..1: their difference, plus that of their texture.
 
     The mean absolute difference, or with ``squared`` the mean squared one, which is what PSNR measures;
-    ``texture`` is what the texture loss counts.
+    ``texture`` is what the texture loss counts. One number for each clip, ``...``.
     """
-    error = mse_loss(prediction, target) if kind == "squared" else l1_loss(prediction, target)
-    return error + texture * texture_loss(prediction, target, of) if texture else error
+    error = prediction - target
+    loss = _mean(error.square() if kind == "squared" else error.abs())
+    return loss + texture * texture_loss(prediction, target, of) if texture else loss
 
 
 def relative_loss(
@@ -63,8 +65,10 @@ def relative_loss(
     Pictures are ``B T 3 H W`` in -1..1. A gain of g dB over the lens is a loss of ``10 ** (-g / 10)``, be the
     window hard or easy, down to an error of ``RELATIVE_FLOOR``: what nobody sees need not get better.
     """
-    shares = []
-    for ours, theirs, true in zip(prediction, lens, target, strict=True):
-        least = pixel_loss(theirs, true, "squared", texture, of) + RELATIVE_FLOOR
-        shares.append((pixel_loss(ours, true, "squared", texture, of) + RELATIVE_FLOOR) / least)
-    return torch.stack(shares).mean()
+    ours, theirs = (pixel_loss(one, target, "squared", texture, of) for one in (prediction, lens))
+    return ((ours + RELATIVE_FLOOR) / (theirs + RELATIVE_FLOOR)).mean()
+
+
+def _mean(values: Tensor) -> Tensor:
+    """The mean of each ``T C H W`` of ``... T C H W``."""
+    return values.flatten(-4).mean(-1)

@@ -1,26 +1,19 @@
 """The network in training: U-Net and codec of a size, what they are told, and the loss of a stage."""
 
-from collections.abc import Callable
 from fnmatch import fnmatchcase
 
 import torch
 from torch import Tensor, nn
 
-from any2bokeh.render.diffusion.codec import Codec
+from any2bokeh.optics.planes import plane_labels, plane_thresholds
+from any2bokeh.render.diffusion.codec import Codec, PixelCodec
 from any2bokeh.render.diffusion.compose import correction_share
-from any2bokeh.render.diffusion.condition import (
-    ImageEncoder,
-    correction_geometry,
-    difference_picture,
-    labels_around,
-)
+from any2bokeh.render.diffusion.condition import ImageEncoder, correction_geometry, difference_picture
 from any2bokeh.render.diffusion.unet import BokehUNet, UNetInputs
 from any2bokeh.training.data import Batch
 from any2bokeh.training.losses import latent_loss, pixel_loss, relative_loss
 from any2bokeh.training.settings import TrainingSettings
 from any2bokeh.weights.checkpoint import CheckpointFacts
-
-MakeImage = Callable[[Tensor, float, float], Tensor]
 
 
 def is_trained(name: str, settings: TrainingSettings) -> bool:
@@ -71,17 +64,22 @@ class TrainedNetwork(nn.Module):
         """Return the refocused pictures, ``B T 3 H W``, around 0..1."""
         latents, skips = self._denoise(batch)
         frames = latents.shape[1]
-        by_clip = [skip.unflatten(0, (-1, frames)) for skip in skips]
-        # One clip after the other: the decoder looks along time.
-        decoded = [
-            self.vae.decode(clip, tuple(theirs))
-            for clip, *theirs in zip(self.vae.unscaled(latents), *by_clip, strict=True)
-        ]
-        pictures = torch.stack(decoded).float() / 2 + 0.5
+        pictures = self._decode(self.vae.unscaled(latents), skips).float() / 2 + 0.5
         if batch.through_lens is None:
             return pictures
         share = correction_share(batch.sharp.flatten(0, 1), batch.through_lens.flatten(0, 1))
         return torch.lerp(batch.through_lens, pictures, share.unflatten(0, (-1, frames)))
+
+    def _decode(self, latents: Tensor, skips: tuple[Tensor, ...]) -> Tensor:
+        """The pictures ``B T 3 H W`` of latents ``B T C h w`` and the skips of all their frames."""
+        frames = latents.shape[1]
+        if isinstance(self.vae, PixelCodec):  # to which a frame is a frame
+            return self.vae.decode(latents.flatten(0, 1), skips).unflatten(0, (-1, frames))
+        by_clip = [skip.unflatten(0, (-1, frames)) for skip in skips]
+        # One clip after the other: the decoder looks along time.
+        return torch.stack(
+            [self.vae.decode(clip, tuple(theirs)) for clip, *theirs in zip(latents, *by_clip, strict=True)]
+        )
 
     def _denoise(self, batch: Batch) -> tuple[Tensor, tuple[Tensor, ...]]:
         """The scaled latents of the refocused pictures, ``B T C h w``, and the sharp ones' skips."""
@@ -94,7 +92,7 @@ class TrainedNetwork(nn.Module):
             inputs = UNetInputs(
                 latents=torch.cat(seen, dim=2),
                 embeds=self._embed(batch),
-                labels=self._per_frame(batch, lambda d, f, _: labels_around(d, f, self.facts.mpi_alpha)),
+                labels=self._labels(batch),
                 blur_strength=batch.net_blur_strength,
                 time_ids=latents.new_tensor([self.facts.time_ids] * len(latents)),
             )
@@ -111,9 +109,18 @@ class TrainedNetwork(nn.Module):
         return self.vae.scaled(encoded.mean).unflatten(0, pictures.shape[:2]), encoded.skips
 
     def _geometry(self, batch: Batch) -> Tensor:
+        focus, blur_strength = (
+            numbers[..., None, None, None] for numbers in (batch.focus_disparity, batch.net_blur_strength)
+        )
         if self.facts.answers == "correction":
-            return self._per_frame(batch, correction_geometry)
-        return self._per_frame(batch, lambda disparity, focus, _: difference_picture(disparity, focus))
+            return correction_geometry(batch.disparity, focus, blur_strength)
+        return difference_picture(batch.disparity, focus)
+
+    def _labels(self, batch: Batch) -> Tensor:
+        focus = batch.focus_disparity
+        thresholds = [plane_thresholds(one, alpha=self.facts.mpi_alpha) for one in focus.flatten().tolist()]
+        of_each = focus.new_tensor(thresholds).T.view(-1, *focus.shape, 1, 1, 1)
+        return plane_labels(batch.disparity, focus[..., None, None, None], list(of_each))
 
     def _embed(self, batch: Batch) -> Tensor:
         clips, frames = batch.sharp.shape[:2]
@@ -121,14 +128,3 @@ class TrainedNetwork(nn.Module):
             return batch.sharp.new_zeros(clips, frames, self.unet.dims.context_channels)
         embeds = self._clip[0].embed(batch.sharp.flatten(0, 1) * 2 - 1)
         return embeds.float().unflatten(0, (clips, frames))
-
-    @staticmethod
-    def _per_frame(batch: Batch, make: MakeImage) -> Tensor:
-        """What ``make`` gives for the disparity, focus and K of each frame: ``B T C H W``."""
-        numbers = zip(
-            batch.disparity.flatten(0, 1),
-            batch.focus_disparity.flatten().tolist(),
-            batch.net_blur_strength.flatten().tolist(),
-            strict=True,
-        )
-        return torch.stack([make(*one) for one in numbers]).unflatten(0, batch.disparity.shape[:2])

@@ -18,12 +18,12 @@ from any2bokeh.weights.home import FACTS_FILE
 from any2bokeh.weights.manifest import write_manifest
 from any2bokeh.weights.tensors import TensorFile, write_half
 
-SETTINGS, STATE, JOURNAL, CHECKPOINT, LENS = (
+SETTINGS, STATE, JOURNAL, CHECKPOINT, PICTURES = (
     "settings.toml",
     "state.safetensors",
     "journal.jsonl",
     "checkpoint",
-    "lens",
+    "pictures",
 )
 
 

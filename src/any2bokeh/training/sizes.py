@@ -71,7 +71,7 @@ PIXEL_SIZES = {
         2, images=3, channels=(32, 32, 32, 32), heads=(1, 1, 1, 1), norm_groups=4, attends=NO_ATTENTION
     ),
     (True, "small"): _pixel_dims(
-        2, images=3, channels=(32, 64, 96, 128), heads=(1, 2, 3, 4), norm_groups=4, attends=NO_ATTENTION
+        2, images=3, channels=(64, 64, 96, 128), heads=(2, 2, 3, 4), norm_groups=4, attends=NO_ATTENTION
     ),
 }
 

@@ -6,6 +6,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from any2bokeh.errors import WeightsError
 from any2bokeh.training.model import TrainedNetwork
@@ -41,9 +42,10 @@ class State:
     def advance(self) -> None:
         """Count a step that was taken, and move the average towards the weights."""
         self.step += 1
-        kept = min(self._kept, (1 + self.step) / (EARLY_STEPS + self.step))
-        for name, average in self.averages.items():
-            average.lerp_(self.trained[name], 1 - kept)
+        if self.averages:
+            kept = min(self._kept, (1 + self.step) / (EARLY_STEPS + self.step))
+            move_averages = get_ema_multi_avg_fn(kept)
+            move_averages(list(self.averages.values()), list(self.trained.values()), self.step)
 
 
 def save_state(state: State, path: Path) -> None:

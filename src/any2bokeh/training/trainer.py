@@ -18,11 +18,11 @@ from any2bokeh.errors import SettingsError
 from any2bokeh.optics.coc import REFERENCE_SIDE_PX
 from any2bokeh.settings import DeviceName
 from any2bokeh.training.data import Batch, Windows, batches, open_clips
-from any2bokeh.training.lens_pictures import LensPictures
+from any2bokeh.training.kept_pictures import KeptPictures
 from any2bokeh.training.measure import measure
 from any2bokeh.training.model import TrainedNetwork
 from any2bokeh.training.records import Records
-from any2bokeh.training.run_folder import LENS, RunFolder
+from any2bokeh.training.run_folder import PICTURES, RunFolder
 from any2bokeh.training.settings import RunSettings, TrainingSettings
 from any2bokeh.training.sizes import find_image_encoder, make_network, side_multiple
 from any2bokeh.training.state import State, load_state, save_state
@@ -81,6 +81,8 @@ def make_accelerator(settings: TrainingSettings, device: DeviceName) -> Accelera
         precision = "bf16" if has_it else "no" if chosen.type == "cpu" else "fp16"
     if precision == "fp16" and chosen.type == "cpu":
         raise SettingsError("fp16 is for GPUs.", hint="--set precision=auto")
+    if chosen.type == "cuda":
+        torch.backends.cudnn.benchmark = True  # windows are of one size: the fastest ways are found once
     AcceleratorState._reset_state()  # it outlives a run, and a run before may have had another precision
     return Accelerator(
         mixed_precision=precision,
@@ -120,12 +122,12 @@ def make_windows(
     data: Path, settings: TrainingSettings, network: TrainedNetwork, folder: RunFolder
 ) -> Windows:
     """Return the windows of a data set as the network takes them; raises ``DatasetError``."""
-    lens = None
+    kept = None
     if network.facts.answers == "correction":
         if settings.perturbed and not settings.perturb.variants:
             raise SettingsError("The lens's pictures are kept, so perturbed clips have a number of variants.")
-        lens = LensPictures(folder.path / LENS, settings.perturb)
-    return Windows(open_clips(data), settings, side_multiple(network.unet, network.vae), lens)
+        kept = KeptPictures(folder.path / PICTURES, settings.perturb)
+    return Windows(open_clips(data), settings, side_multiple(network.unet, network.vae), kept)
 
 
 def count_steps(settings: TrainingSettings, windows: Windows, processes: int) -> int:

@@ -87,20 +87,27 @@ def _blur_rows(pictures: Tensor, shrinking: float) -> Tensor:
     return blurred.view_as(pictures)
 
 
-def difference_picture(disparity: Tensor, focus_disparity: float) -> Tensor:
-    """The disparity difference ``1 H W`` as the autoencoder takes pictures: gray, in focus -1, ``3 H W``."""
-    return (disparity_difference(disparity, focus_disparity) * 2 - 1).expand(3, -1, -1)
+def difference_picture(disparity: Tensor, focus_disparity: float | Tensor) -> Tensor:
+    """The disparity difference as the autoencoder takes pictures: gray, in focus -1, ``... 3 H W``.
+
+    ``disparity`` is ``... 1 H W``; for frames that differ in focus, that is ``... 1 1 1``.
+    """
+    gray = disparity_difference(disparity, focus_disparity) * 2 - 1
+    return gray.expand(*gray.shape[:-3], 3, -1, -1)
 
 
-def correction_geometry(disparity: Tensor, focus_disparity: float, net_blur_strength: float) -> Tensor:
-    """Geometry as networks that correct the lens take it, ``3 H W``, for disparity ``1 H W``.
+def correction_geometry(
+    disparity: Tensor, focus_disparity: float | Tensor, net_blur_strength: float | Tensor
+) -> Tensor:
+    """Geometry as networks that correct the lens take it, ``... 3 H W``, for disparity ``... 1 H W``.
 
     Three planes in the place of a gray picture's: the difference, the disparity, and the signed radius of
-    the circle of confusion; ``net_blur_strength`` is K in pixels of the working frame.
+    the circle of confusion; ``net_blur_strength`` is K in pixels of the working frame. For frames that differ
+    in focus and K, these are ``... 1 1 1``.
     """
     difference = disparity_difference(disparity, focus_disparity)
     coc_px = net_blur_strength * (focus_disparity - disparity)
-    return torch.cat([difference * 2 - 1, disparity * 2 - 1, coc_px / COC_UNIT_PX])
+    return torch.cat([difference * 2 - 1, disparity * 2 - 1, coc_px / COC_UNIT_PX], dim=-3)
 
 
 def labels_around(disparity: Tensor, focus_disparity: float, alpha: float) -> Tensor:
