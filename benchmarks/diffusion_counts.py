@@ -111,7 +111,7 @@ def print_counts() -> None:
 def print_windows() -> None:
     """The decoder's windows by the device's memory, for the published sizes in half precision."""
     frame = WorkingFrame.fit(1080, 1920, 1, 1024)
-    footprint = Footprint(weights=5_200_000_000, encoder_element=2, decoder_element=2)
+    footprint = Footprint.of_published(5_200_000_000, encoder_element=2, decoder_element=2)
     print("\n| device memory, GB | decoder window | decoded per frame | skips wait | counted peak, GB |")
     print("|---|---|---|---|---|")
     for gigabytes in (8, 12, 16, 24, 32, 48, 80, 141):

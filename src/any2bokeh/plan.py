@@ -81,7 +81,7 @@ def make_plan(source: Path, target: Path, settings: Settings) -> Plan:
 
 def _memory_bytes(info: VideoInfo, renderer: Renderer, device: torch.device) -> int | None:
     """What the run takes at its peak: of the device for the network, of the machine for the lens."""
-    if renderer.name == "diffusion":
+    if renderer.name != "lens":
         from any2bokeh.render.diffusion.pipeline import DiffusionRenderer
 
         assert isinstance(renderer, DiffusionRenderer)

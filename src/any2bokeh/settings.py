@@ -12,7 +12,7 @@ from any2bokeh.values import Range, TimePoint, check_choice
 
 DisparityKind = Literal["disparity", "inverted", "depth"]
 DepthModel = Literal["auto", "compact", "small", "base", "large"]
-RendererName = Literal["auto", "lens", "diffusion"]
+RendererName = Literal["auto", "lens", "small", "diffusion"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 DtypeName = Literal["auto", "float32", "bfloat16", "float16"]
 ApertureShape = Literal["disc", "polygon"]

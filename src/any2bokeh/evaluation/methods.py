@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
-from typing import get_args
 
 import torch
 from torch import Tensor
@@ -140,12 +138,14 @@ def _lens(settings: EvaluationSettings, device: torch.device) -> list[Method]:
 
 def _network(name: str, settings: EvaluationSettings, device: torch.device) -> list[Method]:
     """A network: that of a renderer, or the weights that the settings name under another name."""
-    renderer = _renderer(name) if name in METHODS else "diffusion"
+    renderer: RendererName = "small" if name == "small" else "diffusion"
+    diffusion = replace(settings.diffusion, weights=None) if renderer == "small" else settings.diffusion
     plain = RenderSettings(
-        renderer=renderer, device=settings.device, dtype=settings.dtype, diffusion=settings.diffusion
+        renderer=renderer, device=settings.device, dtype=settings.dtype, diffusion=diffusion
     )
-    _check_network(plain, settings, device)
-    weights = f", weights {settings.diffusion.weights}" if settings.diffusion.weights else ""
+    if renderer == "diffusion":
+        _check_weights(diffusion.weights, settings, device)
+    weights = f", weights {diffusion.weights}" if diffusion.weights else ""
     methods = [_rendered(name, f"the network of --renderer {renderer}{weights}", plain, device)]
     for part, (what, change) in ABLATIONS.items() if settings.ablations and renderer == "diffusion" else ():
         changed = replace(plain, diffusion=change(plain.diffusion))
@@ -157,22 +157,10 @@ def _with_weights(settings: EvaluationSettings, checkpoint: NamedFolder) -> Eval
     return replace(settings, diffusion=replace(settings.diffusion, weights=str(checkpoint.folder)))
 
 
-def _renderer(name: str) -> RendererName:
-    """The renderer of that name; raises ``RefocusError`` where this version has none."""
-    for renderer in get_args(RendererName):
-        if renderer == name:
-            return renderer  # type: ignore[no-any-return]
-    raise RefocusError(f"This version has no renderer {name}.")
-
-
-def _check_network(render: RenderSettings, settings: EvaluationSettings, device: torch.device) -> None:
-    """Raise ``RefocusError`` with what is missing for a network, or speaks against it."""
-    if render.renderer != "diffusion":
-        make_renderer(render, device, PictureFormat(height=64, width=64))
-        return
+def _check_weights(weights: str | None, settings: EvaluationSettings, device: torch.device) -> None:
+    """Raise ``RefocusError`` with what is missing for the paper's network, or speaks against it."""
     from any2bokeh.render.diffusion.parts import find_parts
 
-    weights = render.diffusion.weights
     find_parts(weights)
     if device.type == "cpu" and settings.methods is None and weights is None:
         raise RefocusError("A CPU takes minutes for a frame.", hint="--methods diffusion runs it.")
@@ -221,11 +209,10 @@ def _checkpoint_facts(settings: RenderSettings) -> str:
     """What changes when the weights of the network do."""
     if settings.renderer == "lens":
         return ""
-    from any2bokeh.weights.checkpoint import DEFAULT_NAME
-    from any2bokeh.weights.home import checkpoints_folder
+    from any2bokeh.render.diffusion.parts import find_parts, small_parts
 
-    name = settings.diffusion.weights or DEFAULT_NAME
-    folder = Path(name) if Path(name).is_dir() else checkpoints_folder() / name
+    is_small = settings.renderer == "small"
+    folder = (small_parts() if is_small else find_parts(settings.diffusion.weights)).checkpoint.folder
     states = {path: path.stat() for path in sorted(folder.rglob("*")) if path.is_file()}
     return " ".join(f"{path} {state.st_size} {state.st_mtime_ns}" for path, state in states.items())
 
@@ -247,5 +234,5 @@ def _without_ablations(names: set[str]) -> dict[str, str]:
     if "lens" in names:
         said["lens without a part"] = "It has no planes, overlap or temporal layers; lens-best adds to it."
     if "small" in names:
-        said["small without a part"] = "What it has is trained in: other trainings enter as --predictions."
+        said["small without a part"] = "What it has is trained in: other trainings enter as --checkpoint."
     return said

@@ -1,6 +1,7 @@
 """What a renderer is, and which one runs."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Protocol
 
 import torch
@@ -35,8 +36,9 @@ def make_renderer(
     ``blur_strength`` is the largest K asked for, where that is known. Raises ``SettingsError`` and
     ``WeightsError`` with what stands in its way.
     """
-    if choose_renderer(settings, device, pictures, blur_strength) == "diffusion":
-        from any2bokeh.render.diffusion.load import load_renderer
+    name = choose_renderer(settings, device, pictures, blur_strength)
+    if name == "lens":
+        return make_lens(settings.lens, device, pictures)
+    from any2bokeh.render.diffusion.load import load_renderer
 
-        return load_renderer(settings, device, pictures, blur_strength)
-    return make_lens(settings.lens, device, pictures)
+    return load_renderer(replace(settings, renderer=name), device, pictures, blur_strength)

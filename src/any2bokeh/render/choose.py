@@ -21,13 +21,18 @@ def choose_renderer(
 ) -> RendererName:
     """Return the renderer: ``auto`` takes diffusion where its weights are and the device can run it.
 
-    ``blur_strength`` is the largest K asked for, where that is known. Raises ``SettingsError`` where
-    diffusion is asked for together with what only the lens can do.
+    ``blur_strength`` is the largest K asked for, where that is known. Raises ``SettingsError`` where a
+    network is asked for together with what only the lens can do.
     """
-    if settings.renderer == "diffusion" and settings.lens != LensSettings():
+    if settings.renderer in ("diffusion", "small") and settings.lens != LensSettings():
         raise SettingsError(
             f"The network draws its own aperture: {_asked_of_lens(settings.lens)} are for the lens.",
             hint="--renderer lens",
+        )
+    if settings.renderer == "small" and settings.diffusion.weights is not None:
+        raise SettingsError(
+            "The renderer small has its own weights: --weights are for diffusion.",
+            hint="--renderer diffusion",
         )
     if settings.renderer != "auto":
         return settings.renderer

@@ -39,6 +39,8 @@ class CheckpointFacts:
     ``answers``: whether the U-Net gives the refocused picture, or a correction to what the lens renderer
     makes, which it is shown. ``image_encoder``: whether it is given CLIP's embeddings, or nothing in their
     place. ``largest_blur``: the largest K, in pixels of its frames, that a correction was trained with.
+    ``correction_weight``: the share of a correction that is used, 0..1. With 1 the pictures are best that are
+    like those it was trained on; with less, those that are not.
     """
 
     mask_mode: MaskMode
@@ -51,6 +53,7 @@ class CheckpointFacts:
     answers: Answer = "refocused"
     image_encoder: bool = True
     largest_blur: float | None = None
+    correction_weight: float = 1.0
 
     def __post_init__(self) -> None:
         self._check("mask_mode", _is_one_of(MaskMode), f"one of {', '.join(get_args(MaskMode))}")
@@ -63,6 +66,7 @@ class CheckpointFacts:
         self._check("answers", _is_one_of(Answer), f"one of {', '.join(get_args(Answer))}")
         self._check("image_encoder", lambda value: isinstance(value, bool), "true or false")
         self._check("largest_blur", _is_nothing_or_above_0, "a number of pixels above 0")
+        self._check("correction_weight", _is_share, "a share from 0 to 1")
 
     def _check(self, field: str, accepts: Callable[..., bool], wanted: str) -> None:
         if not accepts(value := getattr(self, field)):
@@ -102,6 +106,10 @@ def _is_number(value: object) -> bool:
 
 def _is_nothing_or_above_0(value: object) -> bool:
     return value is None or (isinstance(value, int | float) and _is_number(value) and value > 0)
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and _is_number(value) and 0 <= value <= 1
 
 
 def _is_three_numbers(value: object) -> bool:

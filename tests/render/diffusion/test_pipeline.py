@@ -231,7 +231,7 @@ def test_windows_of_the_published_decoder_join_without_a_seam() -> None:
     assert_seamless(vae.eval())
 
 
-PUBLISHED_FOOTPRINT = Footprint(weights=5_200_000_000, encoder_element=2, decoder_element=2)
+PUBLISHED_FOOTPRINT = Footprint.of_published(5_200_000_000, encoder_element=2, decoder_element=2)
 
 
 @pytest.mark.parametrize(

@@ -32,15 +32,17 @@ def compose(scene: Scene, picture: Tensor, frame: WorkingFrame) -> Tensor:
     return torch.where(share > 0, torch.lerp(sharp, enlarged, share), sharp)
 
 
-def correct(scene: Scene, through_lens: Tensor, picture: Tensor, frame: WorkingFrame) -> Tensor:
+def correct(
+    scene: Scene, through_lens: Tensor, picture: Tensor, frame: WorkingFrame, weight: float = 1.0
+) -> Tensor:
     """The lens's picture ``through_lens`` with the network's correction, at the clip's size, ``3 H W``.
 
     ``picture`` is the corrected one, ``3 h w`` in 0..1 at the working scale, not padded. What it differs by
-    from the lens's at that scale is enlarged and added, so that the lens's detail stays; see
-    ``correction_share`` for where. Far from all blur the original's pixels stay, bit for bit.
+    from the lens's at that scale, times ``weight``, is enlarged and added, so that the lens's detail stays;
+    see ``correction_share`` for where. Far from all blur the original's pixels stay, bit for bit.
     """
     sharp, lens = (frame.scale(one.to(picture.device)[None]) for one in (scene.sharp, through_lens))
-    correction = correction_share(sharp, lens) * (picture - lens)
+    correction = weight * correction_share(sharp, lens) * (picture - lens)
     if correction.shape[2:] != through_lens.shape[1:]:
         correction = interpolate(correction, through_lens.shape[1:], mode="bicubic", align_corners=False)
     return torch.where(correction[0] != 0, (through_lens + correction[0]).clamp(0, 1), through_lens)

@@ -8,18 +8,18 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from any2bokeh.device import choose_render_dtype
+from any2bokeh.device import choose_render_dtype, has_bfloat16
 from any2bokeh.errors import WeightsError
 from any2bokeh.render.diffusion.codec import Codec, make_codec
 from any2bokeh.render.diffusion.condition import ImageEncoder, load_image_encoder
 from any2bokeh.render.diffusion.network import BokehNetwork
-from any2bokeh.render.diffusion.parts import Parts, find_parts
+from any2bokeh.render.diffusion.parts import Parts, find_parts, small_parts
 from any2bokeh.render.diffusion.pipeline import DiffusionRenderer
 from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims
 from any2bokeh.render.diffusion.vae import BokehVAE
 from any2bokeh.scene import PictureFormat
-from any2bokeh.settings import DiffusionSettings, RenderSettings
-from any2bokeh.weights.checkpoint import load_weights
+from any2bokeh.settings import DiffusionSettings, DtypeName, RenderSettings
+from any2bokeh.weights.checkpoint import CheckpointFacts, load_weights
 
 Part = TypeVar("Part", bound=nn.Module)
 
@@ -30,14 +30,23 @@ def load_renderer(
     pictures: PictureFormat,
     blur_strength: float | None = None,
 ) -> DiffusionRenderer:
-    """Return the diffusion renderer, its weights on ``device``; ``blur_strength`` is the largest K, if known.
+    """Return the renderer diffusion or small, its weights on ``device``; ``blur_strength`` is the largest K.
 
     Raises ``WeightsError`` for files that are missing, damaged or of another kind, naming the key.
     """
-    parts = find_parts(settings.diffusion.weights)
-    dtype = choose_render_dtype(settings.dtype, device)
+    is_small = settings.renderer == "small"
+    parts = small_parts() if is_small else find_parts(settings.diffusion.weights)
+    dtype = _choose_dtype(settings.dtype, device, parts.checkpoint.facts)
     network = load_network(parts, device, dtype, settings.diffusion)
-    return DiffusionRenderer(network, settings.diffusion, pictures, blur_strength)
+    name = "small" if is_small else "diffusion"
+    return DiffusionRenderer(network, settings.diffusion, pictures, blur_strength, name=name)
+
+
+def _choose_dtype(name: DtypeName, device: torch.device, facts: CheckpointFacts) -> torch.dtype:
+    """The precision that the network computes in; a correction bears the coarse one of a CPU."""
+    if name == "auto" and device.type == "cpu" and facts.answers == "correction" and has_bfloat16():
+        return torch.bfloat16
+    return choose_render_dtype(name, device)
 
 
 def load_network(
@@ -45,9 +54,14 @@ def load_network(
 ) -> BokehNetwork:
     """Return the network of a checkpoint with its image encoder.
 
-    The autoencoder encodes in float32 where the rest is float16, whose range its values exceed.
+    The autoencoder encodes in float32 where the rest is float16, whose range its values exceed. A network
+    that corrects the lens keeps its weights and the picture in float32, since it adds to each code value of
+    the picture, and computes in mixed precision, as it was trained.
     """
     checkpoint, where = parts.checkpoint, torch.device("cpu") if settings.low_memory else device
+    mixed = None
+    if checkpoint.facts.answers == "correction":
+        mixed, dtype = dtype, torch.float32
     unet = _load_part(
         lambda config: BokehUNet(UNetDims.from_config(config)),
         (checkpoint.unet_config, checkpoint.unet_weights),
@@ -64,7 +78,7 @@ def load_network(
             f"The image encoder in {parts.image_encoder} gives {clip.channels} numbers for a picture, but the"
             f" U-Net in {checkpoint.folder} takes {unet.dims.context_channels}."
         )
-    return BokehNetwork(unet, vae, clip, checkpoint.facts, settings, device)
+    return BokehNetwork(unet, vae, clip, checkpoint.facts, settings, device, mixed)
 
 
 def _load_clip(parts: Parts, device: torch.device, dtype: torch.dtype) -> ImageEncoder | None:

@@ -8,6 +8,7 @@ same windows, and so the same picture.
 
 import os
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 
@@ -16,6 +17,8 @@ from any2bokeh.settings import ChunkSettings
 
 ENCODE_ELEMENTS, DENOISE_ELEMENTS, DECODE_ELEMENTS = 875, 385, 770
 SKIP_ELEMENTS = 128 + 128 / 4 + 256 / 16 + 512 / 64
+# Of the small network, measured; its codec computes in float32.
+SMALL_ENCODE_BYTES, SMALL_DENOISE_ELEMENTS, SMALL_DECODE_BYTES, SMALL_SKIP_BYTES = 160, 360, 240, 12
 ASSUMED_BYTES = 8 * 10**9  # for a CPU, where the system does not tell
 USABLE = 0.9  # of the device's memory; the rest is fragments, and other programs'
 
@@ -49,11 +52,41 @@ class Windows:
 
 @dataclass(frozen=True, kw_only=True)
 class Footprint:
-    """What the network takes: bytes of weights on the device at once, and of an element in either part."""
+    """What a network takes: bytes of weights on the device at once, and for each pixel of a frame.
+
+    ``encode``, ``denoise`` and ``decode`` are alive at the peak of each, ``skip`` waits for the decoder.
+    ``windows`` are those that its decoder may work in, the best first.
+    """
 
     weights: int
-    encoder_element: int
-    decoder_element: int
+    encode: float
+    denoise: float
+    decode: float
+    skip: float
+    windows: tuple[ChunkSettings, ...] = DECODE_WINDOWS
+
+    @classmethod
+    def of_published(cls, weights: int, encoder_element: int, decoder_element: int) -> Self:
+        """That of the published sizes, whose parts compute in numbers of so many bytes."""
+        return cls(
+            weights=weights,
+            encode=ENCODE_ELEMENTS * encoder_element,
+            denoise=DENOISE_ELEMENTS * decoder_element,
+            decode=DECODE_ELEMENTS * decoder_element,
+            skip=SKIP_ELEMENTS * decoder_element,
+        )
+
+    @classmethod
+    def of_small(cls, weights: int, element: int) -> Self:
+        """That of the small network, whose U-Net computes in numbers of so many bytes."""
+        return cls(
+            weights=weights,
+            encode=SMALL_ENCODE_BYTES,
+            denoise=SMALL_DENOISE_ELEMENTS * element,
+            decode=SMALL_DECODE_BYTES,
+            skip=SMALL_SKIP_BYTES,
+            windows=(ChunkSettings(length=1, overlap=0),),  # it decodes each frame by itself
+        )
 
 
 def plan_windows(
@@ -65,21 +98,20 @@ def plan_windows(
     """
     pixels = frame.padded_height * frame.padded_width
     free = USABLE * memory_bytes - footprint.weights
-    skip = SKIP_ELEMENTS * pixels * footprint.decoder_element
-    denoise = chunk.length * pixels * DENOISE_ELEMENTS * footprint.decoder_element
+    skip, denoise = footprint.skip * pixels, chunk.length * pixels * footprint.denoise
 
     def encode_bytes(count: int) -> float:
-        return count * pixels * ENCODE_ELEMENTS * footprint.encoder_element
+        return count * pixels * footprint.encode
 
     encode = next((count for count in ENCODE_FRAMES if encode_bytes(count) <= free / 2), ENCODE_FRAMES[-1])
 
     def peak(window: ChunkSettings, keeps_skips: bool) -> float:
-        decode = window.length * (pixels * DECODE_ELEMENTS * footprint.decoder_element + skip)
+        decode = window.length * (pixels * footprint.decode + skip)
         waiting = (encode + chunk.length + window.length) * skip
         return max(encode_bytes(encode), denoise, decode) + keeps_skips * waiting
 
-    wanted = [(window, True) for window in DECODE_WINDOWS if window.length >= SEAMLESS]
-    wanted += [(window, False) for window in DECODE_WINDOWS]
+    wanted = [(window, True) for window in footprint.windows if window.length >= SEAMLESS]
+    wanted += [(window, False) for window in footprint.windows]
     decode, keeps_skips = next((one for one in wanted if peak(*one) <= free), wanted[-1])
     return Windows(
         encode=encode,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from any2bokeh.render.diffusion.codec import Codec
+from any2bokeh.render.diffusion.codec import Codec, PixelCodec
 from any2bokeh.render.diffusion.condition import ImageEncoder
 from any2bokeh.render.diffusion.memory import Footprint
 from any2bokeh.render.diffusion.unet import BokehUNet, UNetInputs
@@ -57,7 +57,8 @@ class NetworkInputs:
 class BokehNetwork:
     """The paper's network. Deterministic: latents are the posterior's mode, and there is no noise.
 
-    Its parts are on ``device``, or with ``low_memory`` in memory, and only brought in for their work.
+    Its parts are on ``device``, or with ``low_memory`` in memory, and only brought in for their work. The
+    U-Net computes in the precision of its weights, or in ``mixed``.
     """
 
     def __init__(
@@ -68,8 +69,9 @@ class BokehNetwork:
         facts: CheckpointFacts,
         settings: DiffusionSettings,
         device: torch.device,
+        mixed: torch.dtype | None = None,
     ) -> None:
-        self._unet, self._vae, self._clip = unet, vae, image_encoder
+        self._unet, self._vae, self._clip, self._mixed = unet, vae, image_encoder, mixed
         self.facts, self._settings, self.device = facts, settings, device
         self._resident: nn.Module | None = None
         parts: tuple[nn.Module, ...] = (unet, vae.encoder, vae.decoder)
@@ -88,10 +90,11 @@ class BokehNetwork:
         if self._clip:
             parts.append(self._clip.network)
         sizes = [sum(weight.nbytes for weight in part.parameters()) for part in parts]
-        return Footprint(
-            weights=max(sizes) if self._settings.low_memory else sum(sizes),
-            encoder_element=self._encoder_dtype.itemsize,
-            decoder_element=_dtype(self._vae.decoder).itemsize,
+        weights = max(sizes) if self._settings.low_memory else sum(sizes)
+        if isinstance(self._vae, PixelCodec):
+            return Footprint.of_small(weights, (self._mixed or _dtype(self._unet)).itemsize)
+        return Footprint.of_published(
+            weights, self._encoder_dtype.itemsize, _dtype(self._vae.decoder).itemsize
         )
 
     @torch.inference_mode()
@@ -123,11 +126,13 @@ class BokehNetwork:
             blur_strength=torch.tensor([[frame.blur_strength for frame in frames]], device=self.device),
             time_ids=torch.tensor([facts.time_ids], device=self.device),
         )
-        latents = self._unet(
-            inputs, mask_mode=facts.mask_mode, k_precision=facts.k_precision, gates=self._settings.mpi
-        )
+        mixes = self._mixed not in (None, torch.float32)
+        with torch.autocast(self.device.type, self._mixed if mixes else None, enabled=mixes):
+            latents = self._unet(
+                inputs, mask_mode=facts.mask_mode, k_precision=facts.k_precision, gates=self._settings.mpi
+            )
         if facts.answers == "correction":
-            latents = latents + inputs.latents[:, :, -latents.shape[2] :]
+            latents = latents.float() + inputs.latents[:, :, -latents.shape[2] :]
         return latents[0].float()
 
     @torch.inference_mode()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from any2bokeh.weights.catalog import IMAGE_ENCODER, find_model, load_catalog
-from any2bokeh.weights.checkpoint import Checkpoint, find_checkpoint
+from any2bokeh.weights.checkpoint import Checkpoint, find_checkpoint, read_checkpoint
 from any2bokeh.weights.download import model_folder
 
 
@@ -14,6 +14,9 @@ class Parts:
 
     checkpoint: Checkpoint
     image_encoder: Path | None
+
+
+SMALL = Path(__file__).with_name("small")  # docs/training.md says how it was made
 
 
 def find_parts(weights: str | None) -> Parts:
@@ -26,3 +29,8 @@ def find_parts(weights: str | None) -> Parts:
         return Parts(checkpoint, None)
     encoder = find_model(IMAGE_ENCODER, load_catalog())
     return Parts(checkpoint, model_folder(encoder) / "image_encoder")
+
+
+def small_parts() -> Parts:
+    """Return those of the small network, which corrects the lens and is part of the package."""
+    return Parts(read_checkpoint(SMALL), None)

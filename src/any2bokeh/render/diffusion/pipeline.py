@@ -43,15 +43,16 @@ class DiffusionRenderer:
     that overlap and are blended as pictures, and put back into the clip's own pixels.
     """
 
-    name = "diffusion"
-
     def __init__(
         self,
         network: BokehNetwork,
         settings: DiffusionSettings,
         pictures: PictureFormat,
         blur_strength: float | None = None,
+        *,
+        name: str = "diffusion",
     ) -> None:
+        self.name = name
         self._network, self._settings = network, settings
         self._lens: LensRenderer | None = None
         if network.facts.answers == "correction":
@@ -95,7 +96,8 @@ class DiffusionRenderer:
     def _compose(self, shown: _CodedScene, picture: Tensor) -> Tensor:
         if shown.through_lens is None:
             return compose(shown.scene, picture, self._frame)
-        return correct(shown.scene, shown.through_lens, picture, self._frame)
+        weight = self._network.facts.correction_weight
+        return correct(shown.scene, shown.through_lens, picture, self._frame, weight)
 
     def _denoise(self, chunk: Sequence[_CodedScene]) -> Tensor:
         return self._network.denoise([shown.code for shown in chunk])
