@@ -186,5 +186,5 @@ def test_auto_takes_the_lens_on_a_small_gpu(monkeypatch: pytest.MonkeyPatch, che
 
 def test_the_network_has_no_aperture_to_choose() -> None:
     settings = RenderSettings(renderer="diffusion", lens=LensSettings(cats_eye=0.5, anamorphic=2))
-    with pytest.raises(SettingsError, match="its own aperture: cats eye, anamorphic are for the lens"):
+    with pytest.raises(SettingsError, match="its own aperture: only the lens takes cats eye, anamorphic"):
         choose_renderer(settings, CPU, PICTURES, 16)

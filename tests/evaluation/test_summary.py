@@ -23,7 +23,7 @@ class NamedCase(Case):
         self.frames, self.strongest, self.has_truth = 1, strongest, True
 
     def open(self, on_progress: OnProgress = print) -> AbstractContextManager[Iterator[CaseFrame]]:
-        raise NotImplementedError
+        pytest.fail("it was opened")
 
     def fingerprint(self) -> str:
         return self.name

@@ -21,7 +21,7 @@ SETTINGS = (
     ClipSetting(name="near", kind="fixed", focus=(0.8,) * FRAMES, blur_strength=(60.0,) * FRAMES, object=1),
     ClipSetting(name="far", kind="fixed", focus=(0.1,) * FRAMES, blur_strength=(60.0,) * FRAMES),
 )
-QUICK = ("precision=no", "checkpoint_every=2", "look_every=100")
+QUICK = ("precision=no", "batch=1", "checkpoint_every=2", "look_every=100")
 
 RunOf = Callable[..., RunSettings]
 

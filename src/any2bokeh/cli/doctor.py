@@ -91,10 +91,15 @@ def _encoders() -> dict[str, str]:
 def _networks(*, verify: bool) -> dict[str, str]:
     """What ships with the package, and what is published on the hub and whether it is here."""
     from any2bokeh.depth.compact import WEIGHTS
+    from any2bokeh.render.diffusion.parts import SMALL
     from any2bokeh.weights.catalog import load_catalog
 
+    shipped = {
+        "compact": f"{WEIGHTS}, rougher than the others (licence as this program)",
+        "small": f"{SMALL}, for --renderer small (licence as this program)",
+    }
     models = [model for model in load_catalog().values() if model.repository]
-    return {"compact": f"{WEIGHTS}, rougher than the others (licence as this program)"} | {
+    return shipped | {
         model.name: f"{_network(model, verify=verify)} (licence {model.licence})" for model in models
     }
 

@@ -26,7 +26,7 @@ def choose_renderer(
     """
     if settings.renderer in ("diffusion", "small") and settings.lens != LensSettings():
         raise SettingsError(
-            f"The network draws its own aperture: {_asked_of_lens(settings.lens)} are for the lens.",
+            f"The network draws its own aperture: only the lens takes {_asked_of_lens(settings.lens)}.",
             hint="--renderer lens",
         )
     if settings.renderer == "small" and settings.diffusion.weights is not None:

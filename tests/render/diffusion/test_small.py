@@ -101,7 +101,7 @@ def test_where_nothing_blurs_the_original_stays_bit_for_bit(clip: Clip) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (replace(SMALL, lens=LensSettings(aperture="polygon")), "draws its own aperture: aperture"),
+        (replace(SMALL, lens=LensSettings(aperture="polygon")), "only the lens takes aperture"),
         (replace(SMALL, diffusion=DiffusionSettings(weights="mine")), "has its own weights"),
     ],
 )
