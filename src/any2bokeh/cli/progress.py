@@ -39,13 +39,6 @@ def show_megabytes(label: str, work: str) -> Iterator[Callable[[int], None]]:
         yield on_progress
 
 
-@contextmanager
-def show_steps(label: str) -> Iterator[Callable[[int, int, float], None]]:
-    """Give the callback that is told of each step of a training: its number, of how many, and its loss."""
-    with show_progress(label, "steps") as report:
-        yield lambda step, steps, loss: report("training", step, steps)
-
-
 def show_progress(label: str, unit: str) -> AbstractContextManager[Report]:
     """Give the callback that shows how far the work on ``label`` has come, while its context lasts."""
     if is_quiet():

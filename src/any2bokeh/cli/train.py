@@ -7,7 +7,7 @@ import typer
 
 from any2bokeh.cli.option import option
 from any2bokeh.cli.options import DEVICE
-from any2bokeh.cli.progress import show_steps
+from any2bokeh.cli.progress import show_progress
 from any2bokeh.cli.results import print_result
 from any2bokeh.errors import SettingsError
 from any2bokeh.settings import DeviceName
@@ -72,8 +72,10 @@ def train(
         settings = _new(stage, size, data, start, validation, config, changes)  # type: ignore[arg-type]
         folder.check_new()
     run_training = _trainer()
-    with show_steps(run.name) as on_step:
-        checkpoint = run_training(settings, folder, device, on_step)
+    with show_progress(run.name, "steps") as report:
+        checkpoint = run_training(
+            settings, folder, device, lambda step, steps, loss: report("training", step, steps)
+        )
     print_result(checkpoint)
 
 

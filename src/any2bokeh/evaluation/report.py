@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 from any2bokeh import __version__
@@ -40,7 +41,7 @@ class Report:
         """The methods in the order in which they are shown, the truth last."""
         return [*(method.name for method in self.methods), TRUTH]
 
-    @property
+    @cached_property
     def summary(self) -> Summary:
         """Their figures."""
         return summarise(self.results, self.names)

@@ -58,7 +58,7 @@ def synthesize(folder: Path, settings: SynthesisSettings, jobs: int, on_clip: On
     depend on ``jobs``. Raises ``DatasetError`` if the folder holds something else, or another run writes
     to it.
     """
-    _material(settings)  # what is wrong with it is told before anything is written
+    material = _material(settings)  # what is wrong with it is told before anything is written
     with _alone_in(folder):
         all_clips = _begin(folder, settings)
         there = {path.name for path in complete_clips(folder)}
@@ -66,7 +66,7 @@ def synthesize(folder: Path, settings: SynthesisSettings, jobs: int, on_clip: On
         done = settings.clips - len(missing)
         on_clip(done, settings.clips)
         try:
-            for _ in _made(folder, settings, missing, min(jobs, max(len(missing), 1))):
+            for _ in _made(folder, settings, missing, min(jobs, max(len(missing), 1)), material):
                 done += 1
                 on_clip(done, settings.clips)
         finally:
@@ -121,12 +121,13 @@ def recorded(settings: SynthesisSettings) -> dict[str, Any]:
     return {key: str(value) if isinstance(value, Path) else value for key, value in content.items()}
 
 
-def _made(folder: Path, settings: SynthesisSettings, numbers: list[int], jobs: int) -> Iterator[int]:
+def _made(
+    folder: Path, settings: SynthesisSettings, numbers: list[int], jobs: int, material: Material
+) -> Iterator[int]:
     """Make clips; yield the number of each that is complete."""
     if jobs > 1:
         yield from _made_by_workers(folder, settings, numbers, jobs)
         return
-    material = _material(settings)
     for number in numbers:
         with _one_thread():
             make_clip(folder, settings, number, material)

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from any2bokeh.errors import SettingsError
 from any2bokeh.training.perturb import PerturbSettings
+from any2bokeh.training.rates import rate_share
 from any2bokeh.values import check_choice
 
 Stage = Literal["geometry", "temporal", "detail", "correction"]
@@ -105,9 +106,8 @@ class TrainingSettings:
 
     def rate(self, step: int, steps: int) -> float:
         """The learning rate of a step, counted from 0, of so many."""
-        rising = min((step + 1) / max(self.warmup, 1), 1)
-        falling = min((steps - step) / max(self.cooldown, 1), 1)
-        return self.learning_rate * rising * falling
+        share = rate_share(step, steps, warmup=self.warmup, cooldown=self.cooldown)
+        return self.learning_rate * share
 
 
 @dataclass(frozen=True, kw_only=True)

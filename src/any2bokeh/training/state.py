@@ -11,6 +11,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from any2bokeh.errors import WeightsError
 from any2bokeh.training.model import TrainedNetwork
 from any2bokeh.training.settings import TrainingSettings
+from any2bokeh.weights.tensors import part_of
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps of each weight
 EARLY_STEPS = 10  # in which the average still forgets quickly where it began
@@ -67,7 +68,7 @@ def load_state(state: State, path: Path) -> None:
         with safe_open(path, "pt") as file:
             state.step = int(file.metadata()["step"])
         tensors = load_file(path)
-        state.network.load_state_dict(_part(tensors, "network."))
+        state.network.load_state_dict(part_of(tensors, "network."))
     except (OSError, SafetensorError, RuntimeError, KeyError, TypeError) as error:
         raise WeightsError(f"The run cannot go on from {path}: {error}") from error
     for name, average in state.averages.items():
@@ -78,7 +79,3 @@ def load_state(state: State, path: Path) -> None:
         moments = {moment: tensors[f"optimizer.{moment}.{name}"] for moment in MOMENTS}
         on_device = {moment: value.to(weight.device) for moment, value in moments.items()}
         state.optimizer.state[weight] = on_device | {"step": moments["step"]}
-
-
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

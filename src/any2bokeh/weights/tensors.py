@@ -153,3 +153,8 @@ def _largest(tensor: Tensor, name: str) -> float:
     if not math.isfinite(largest):
         raise WeightsError(f"{name} holds values that are not numbers: the weights are damaged.")
     return largest
+
+
+def part_of(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with ``prefix``, under the rest of their names."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

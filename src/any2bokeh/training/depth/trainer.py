@@ -19,6 +19,8 @@ from any2bokeh.device import has_bfloat16
 from any2bokeh.errors import SettingsError, WeightsError
 from any2bokeh.training.depth.data import VALIDATION, Batch, DataSettings, batches, develop_pair, render_pair
 from any2bokeh.training.depth.losses import depth_loss
+from any2bokeh.training.rates import rate_share
+from any2bokeh.weights.tensors import part_of
 
 log = logging.getLogger(__name__)
 
@@ -81,9 +83,9 @@ class Training:
     def rate(self) -> float:
         """Return the learning rate of the next step."""
         settings = self.settings
-        rising = min((self.step + 1) / max(settings.warmup, 1), 1)
-        falling = min((settings.steps - self.step) / max(settings.cooldown, 1), 1)
-        return settings.learning_rate * rising * falling
+        return settings.learning_rate * rate_share(
+            self.step, settings.steps, warmup=settings.warmup, cooldown=settings.cooldown
+        )
 
     def learn(self, pictures: Tensor, motion: Tensor, truth: Tensor) -> float:
         """Take one step on a batch of ``Pairs``; return the loss before it."""
@@ -131,8 +133,8 @@ class Training:
             self.step = int(file.metadata()["step"])
         tensors = load_file(path)
         try:
-            self.network.load_state_dict(_part(tensors, "network."))
-            self.averaged.load_state_dict(_part(tensors, "averaged."))
+            self.network.load_state_dict(part_of(tensors, "network."))
+            self.averaged.load_state_dict(part_of(tensors, "averaged."))
         except RuntimeError as error:
             raise WeightsError(f"{path} is the checkpoint of another network: {error}") from error
         for name, parameter in self.network.named_parameters():
@@ -140,10 +142,6 @@ class Training:
             # The fused optimizer takes it that all lie in memory as the weights do.
             moments = {kind: torch.empty_like(parameter).copy_(state[kind]) for kind in list(state)[1:]}
             self.optimizer.state[parameter] = {"step": state["step"], **moments}
-
-
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def train(settings: TrainingSettings, folder: Path) -> Training:
