@@ -137,7 +137,7 @@ def test_blur_beyond_the_training_is_warned_of_once(
 def test_what_only_the_lens_can_do_is_refused(bokeh: Bokeh, clip: Path, diffusion: list[object]) -> None:
     run = bokeh("refocus", clip, *diffusion, "--highlights", "2")
     assert run.code == 2
-    assert "for the lens" in run.err
+    assert "only the lens takes highlights" in run.err
 
 
 PICTURES = PictureFormat(height=1080, width=1920)
