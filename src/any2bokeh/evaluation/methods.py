@@ -209,10 +209,9 @@ def _checkpoint_facts(settings: RenderSettings) -> str:
     """What changes when the weights of the network do."""
     if settings.renderer == "lens":
         return ""
-    from any2bokeh.render.diffusion.parts import find_parts, small_parts
+    from any2bokeh.render.diffusion.parts import parts_of
 
-    is_small = settings.renderer == "small"
-    folder = (small_parts() if is_small else find_parts(settings.diffusion.weights)).checkpoint.folder
+    folder = parts_of(settings).checkpoint.folder
     states = {path: path.stat() for path in sorted(folder.rglob("*")) if path.is_file()}
     return " ".join(f"{path} {state.st_size} {state.st_mtime_ns}" for path, state in states.items())
 

@@ -22,7 +22,7 @@ from any2bokeh.synth.clip import Clip
 from any2bokeh.synth.description import ClipSetting
 from any2bokeh.training.perturb import perturb
 from any2bokeh.training.settings import TrainingPerturbSettings
-from any2bokeh.video.gray import LARGEST_CODE
+from any2bokeh.video.gray import LARGEST_CODE, track_codes
 
 Codes = NDArray[Any]  # of 8 bits; disparity of 16
 
@@ -76,7 +76,7 @@ class KeptPictures:
             disparity = perturbed_disparity(clip, setting, self._perturbation, seed)
         else:
             disparity = clip.disparity()
-        return (disparity * LARGEST_CODE).round().numpy().astype(np.uint16)
+        return track_codes(disparity)
 
     def _through_lens(self, clip: Clip, setting: ClipSetting, sharp: Codes, disparity: Codes) -> Codes:
         lens = self._lens(clip)

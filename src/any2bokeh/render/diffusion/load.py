@@ -13,7 +13,7 @@ from any2bokeh.errors import WeightsError
 from any2bokeh.render.diffusion.codec import Codec, make_codec
 from any2bokeh.render.diffusion.condition import ImageEncoder, load_image_encoder
 from any2bokeh.render.diffusion.network import BokehNetwork
-from any2bokeh.render.diffusion.parts import Parts, find_parts, small_parts
+from any2bokeh.render.diffusion.parts import Parts, parts_of
 from any2bokeh.render.diffusion.pipeline import DiffusionRenderer
 from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims
 from any2bokeh.render.diffusion.vae import BokehVAE
@@ -34,12 +34,10 @@ def load_renderer(
 
     Raises ``WeightsError`` for files that are missing, damaged or of another kind, naming the key.
     """
-    is_small = settings.renderer == "small"
-    parts = small_parts() if is_small else find_parts(settings.diffusion.weights)
+    parts = parts_of(settings)
     dtype = _choose_dtype(settings.dtype, device, parts.checkpoint.facts)
     network = load_network(parts, device, dtype, settings.diffusion)
-    name = "small" if is_small else "diffusion"
-    return DiffusionRenderer(network, settings.diffusion, pictures, blur_strength, name=name)
+    return DiffusionRenderer(network, settings.diffusion, pictures, blur_strength, name=settings.renderer)
 
 
 def _choose_dtype(name: DtypeName, device: torch.device, facts: CheckpointFacts) -> torch.dtype:

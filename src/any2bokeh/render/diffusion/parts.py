@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from any2bokeh.settings import RenderSettings
 from any2bokeh.weights.catalog import IMAGE_ENCODER, find_model, load_catalog
 from any2bokeh.weights.checkpoint import Checkpoint, find_checkpoint, read_checkpoint
 from any2bokeh.weights.download import model_folder
@@ -29,6 +30,11 @@ def find_parts(weights: str | None) -> Parts:
         return Parts(checkpoint, None)
     encoder = find_model(IMAGE_ENCODER, load_catalog())
     return Parts(checkpoint, model_folder(encoder) / "image_encoder")
+
+
+def parts_of(settings: RenderSettings) -> Parts:
+    """Return the parts of the network that the renderer diffusion or small runs; see ``find_parts``."""
+    return small_parts() if settings.renderer == "small" else find_parts(settings.diffusion.weights)
 
 
 def small_parts() -> Parts:
