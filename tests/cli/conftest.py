@@ -13,7 +13,7 @@ import av
 import numpy as np
 import parity
 import pytest
-from folders import use_own_folders
+from folders import downloaded, use_own_folders
 from safetensors.torch import save_file
 
 from any2bokeh.cli import main
@@ -34,7 +34,6 @@ obtain = "a file that somebody has"
 licence = "none"
 purpose = "is published outside the hub"
 """
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 @dataclass(frozen=True)
@@ -60,10 +59,8 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def network(tmp_path: Path, tiny_depth_network: Path) -> Path:
     """A network where a download leaves it."""
-    model = tmp_path / "hub" / "models--any2bokeh-tests--nowhere"
-    (model / "refs").mkdir(parents=True)
-    (model / "refs" / "main").write_text(COMMIT)
-    return shutil.copytree(tiny_depth_network, model / "snapshots" / COMMIT)
+    folder = downloaded(tmp_path, "any2bokeh-tests/nowhere")
+    return shutil.copytree(tiny_depth_network, folder, dirs_exist_ok=True)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import parity
 import pytest
 import torch
 from clips import write_lens_dataset
+from folders import downloaded
 
 from any2bokeh.errors import SettingsError
 from any2bokeh.render.choose import choose_renderer
@@ -18,7 +19,6 @@ from any2bokeh.settings import DiffusionSettings, LensSettings, RenderSettings
 
 Bokeh = Callable[..., Any]
 Make = Callable[..., Path]
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 ENCODER = """
 [[model]]
 name = "svd-image-encoder"
@@ -34,10 +34,7 @@ def encoder(tmp_path: Path) -> Path:
     """The tiny image encoder where a download leaves it."""
     with (tmp_path / "models.toml").open("a") as models:
         models.write(ENCODER)
-    model = tmp_path / "hub" / "models--any2bokeh-tests--encoder"
-    (model / "refs").mkdir(parents=True)
-    (model / "refs" / "main").write_text(COMMIT)
-    folder = model / "snapshots" / COMMIT / "image_encoder"
+    folder = downloaded(tmp_path, "any2bokeh-tests/encoder") / "image_encoder"
     parity.save_image_encoder(folder)
     return folder
 

@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from folders import downloaded
 from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
@@ -22,8 +23,6 @@ from any2bokeh.video.gray import open_gray
 CPU = torch.device("cpu")
 WHOLE = TimeRange()
 FRAMES, WIDTH, HEIGHT = 8, 96, 64
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-REPOSITORY = "models--depth-anything--Depth-Anything-V2-{}-hf"
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +64,8 @@ def weights(tmp_path, tiny_depth_network):
     """Put a network where a download leaves it, and return its folder."""
 
     def install(size="Small"):
-        model = tmp_path / "hub" / REPOSITORY.format(size)
-        (model / "refs").mkdir(parents=True)
-        (model / "refs" / "main").write_text(COMMIT)
-        folder = shutil.copytree(tiny_depth_network, model / "snapshots" / COMMIT)
+        folder = downloaded(tmp_path, f"depth-anything/Depth-Anything-V2-{size}-hf")
+        shutil.copytree(tiny_depth_network, folder, dirs_exist_ok=True)
         (folder / "preprocessor_config.json").write_text("{}")
         return folder
 

@@ -5,9 +5,8 @@ from pathlib import Path
 import clips
 import pytest
 import torch
-from folders import use_own_folders
+from folders import downloaded, use_own_folders
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CATALOG = """
 [[model]]
 name = "videomae-base"
@@ -39,11 +38,8 @@ def videomae(tmp_path: Path) -> Path:
         intermediate_size=32,
         num_labels=3,
     )
-    model = tmp_path / "hub" / "models--any2bokeh-tests--videomae"
-    folder = model / "snapshots" / COMMIT
+    folder = downloaded(tmp_path, "any2bokeh-tests/videomae")
     VideoMAEForVideoClassification(config).save_pretrained(folder)
-    (model / "refs").mkdir()
-    (model / "refs" / "main").write_text(COMMIT)
     return folder
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from any2bokeh.evaluation.cases import Case, CaseFrame, OnProgress, most_telling, thinned
 from any2bokeh.evaluation.plots import Plot, draw
+from any2bokeh.evaluation.report import rows
 from any2bokeh.evaluation.run import CaseResult
 from any2bokeh.evaluation.scores import METRICS, ClipScores
 from any2bokeh.evaluation.summary import summarise
@@ -54,6 +55,13 @@ def test_the_best_is_what_is_shown_as_such_and_neither_input_nor_truth() -> None
     assert summary.best(METRICS[0]) == {"lens", "small"}
     alone = summarise([result("a", "K 4", none=20, lens=30)], ["none", "lens"])
     assert alone.best(METRICS[0]) == set()
+
+
+def test_what_lacks_a_case_does_not_compete_and_says_so() -> None:
+    results = [result("a", "K 4", gather=20, lens=30, peer=40), result("b", "K 4", gather=20, lens=30)]
+    summary = summarise(results, ["gather", "lens", "peer"])
+    assert summary.best(METRICS[0]) == {"lens"}
+    assert [label for label, _ in rows(summary)] == ["gather", "lens", "peer (1 of 2)"]
 
 
 def test_fewer_cases_are_spread_over_clips_and_settings() -> None:

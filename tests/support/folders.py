@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
 
 def use_own_folders(root: Path, catalog: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the program keep all it keeps below ``root``, and know the networks of ``catalog`` alone."""
@@ -15,3 +17,13 @@ def use_own_folders(root: Path, catalog: str, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("ANY2BOKEH_HOME", str(root / "home"))
     monkeypatch.setenv("TORCH_HOME", str(root / "torch"))
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(root / "hub"))
+
+
+def downloaded(root: Path, repository: str) -> Path:
+    """Make the folder where a download leaves the files of a repository, still empty."""
+    model = root / "hub" / f"models--{repository.replace('/', '--')}"
+    folder = model / "snapshots" / COMMIT
+    folder.mkdir(parents=True)
+    (model / "refs").mkdir()
+    (model / "refs" / "main").write_text(COMMIT)
+    return folder

@@ -13,9 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from folders import COMMIT
 
 REPOSITORY = "depth-anything/Tiny-hf"
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 LARGE = ".safetensors"  # kept as the hub keeps large files: known by sha256, served by another host
 CATALOG = """
 [[model]]

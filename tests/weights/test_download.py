@@ -7,6 +7,7 @@ from pathlib import Path
 import parity
 import pytest
 import torch
+from folders import COMMIT
 from safetensors.torch import save_file
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
@@ -16,7 +17,7 @@ from any2bokeh.weights.catalog import IMAGE_ENCODER, load_catalog, shipped_catal
 from any2bokeh.weights.checkpoint import load_weights, read_checkpoint
 from any2bokeh.weights.lock import lock_model
 
-COMMIT, REPOSITORY = "0123456789abcdef0123456789abcdef01234567", "depth-anything/Tiny-hf"
+REPOSITORY = "depth-anything/Tiny-hf"
 
 
 def leftovers(tmp_path: Path) -> list[Path]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import parity
 import pytest
 import torch
+from folders import downloaded
 from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
@@ -239,11 +240,8 @@ def test_the_mask_mode_of_a_trained_network_is_found(publish, states, mode):
 
 
 def test_the_unet_of_svd_is_compared_where_it_was_downloaded(publish, states, tmp_path):
-    model = tmp_path / "hub" / "models--nobody--nothing"
-    folder = model / "snapshots" / ("0" * 40) / "unet"
-    for path in (folder, model / "refs"):
-        path.mkdir(parents=True)
-    (model / "refs" / "main").write_text("0" * 40)
+    folder = downloaded(tmp_path, "nobody/nothing") / "unet"
+    folder.mkdir()
     svd = {"conv_in.weight": states["unet"]["conv_in.weight"]}
     save_file(svd, folder / f"{STEM}.fp16.safetensors")
     states["unet"]["conv_in_mpi.weight"] = svd["conv_in.weight"][:, :4] * 0.99

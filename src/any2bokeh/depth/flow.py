@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from any2bokeh.video.exact import picture_codes
+
 Floats = NDArray[np.float32]
 Codes = NDArray[np.uint8]
 
@@ -71,8 +73,7 @@ def gray_of(picture: Tensor) -> Codes:
 
 
 def _codes(picture: Tensor) -> Codes:
-    codes: Codes = (picture.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().cpu().numpy()
-    return codes
+    return np.ascontiguousarray(picture_codes(picture).transpose(1, 2, 0))
 
 
 def flow_between(first: Codes, second: Codes) -> tuple[Flow, Flow]:

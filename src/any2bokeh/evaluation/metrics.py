@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from any2bokeh.depth.flow import gray_of
+from any2bokeh.video.exact import picture_codes
 
 Codes = NDArray[np.uint8]
 Values = NDArray[np.float64]
@@ -100,8 +101,7 @@ def edge_strength(picture: Tensor) -> Values:
 
 def focus_region(mask: Tensor, height: int, width: int) -> NDArray[np.bool_]:
     """Where VEPI looks (``H W``): a mask ``1 h w`` in 0..1 at the size of the picture, larger by 2 pixels."""
-    codes: Codes = (mask[0].float() * 255).round().byte().numpy()
-    fitted = cv2.resize(codes, (width, height), interpolation=cv2.INTER_LINEAR)
+    fitted = cv2.resize(picture_codes(mask[0].float()), (width, height), interpolation=cv2.INTER_LINEAR)
     region: NDArray[np.bool_] = cv2.dilate(fitted, np.ones((5, 5), np.uint8)) > 127
     return region
 

@@ -141,12 +141,17 @@ def heads(summary: Summary) -> list[str]:
 
 
 def rows(summary: Summary) -> list[tuple[str, list[Cell]]]:
-    """Return each method's figures as they are shown."""
+    """Return each method's figures as they are shown, headed by its name; some may lack cases."""
     best = {metric.key: summary.best(metric) for metric in summary.metrics}
     return [
-        (name, [_cell(row, metric, name in best[metric.key]) for metric in summary.metrics])
+        (_label(summary, name), [_cell(row, metric, name in best[metric.key]) for metric in summary.metrics])
         for name, row in summary.figures.items()
     ]
+
+
+def _label(summary: Summary, name: str) -> str:
+    count = summary.cases[name]
+    return name if count == summary.of else f"{name} ({count} of {summary.of})"
 
 
 def _cell(row: dict[str, float], metric: Metric, is_best: bool) -> Cell:

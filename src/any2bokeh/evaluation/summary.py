@@ -22,12 +22,13 @@ class Summary:
     """Figures of each method: the mean over the cases of a clip, and of these over clips.
 
     ``by_group`` has the same of each group of cases, such as those of one K. ``cases`` counts those that a
-    method was measured on.
+    method was measured on, ``of`` all of them.
     """
 
     figures: dict[str, dict[str, float]]
     by_group: dict[str, dict[str, dict[str, float]]]
     cases: dict[str, int]
+    of: int
 
     @property
     def metrics(self) -> list[Metric]:
@@ -36,11 +37,14 @@ class Summary:
         return [metric for metric in METRICS if metric.key in there]
 
     def best(self, metric: Metric) -> set[str]:
-        """The methods with the best figure, as it is shown; the input and the truth do not compete."""
+        """The methods with the best figure, as it is shown; the input and the truth do not compete.
+
+        Nor do those that were not measured on all cases.
+        """
         shown = {
             name: round(row[metric.key], metric.digits)
             for name, row in self.figures.items()
-            if metric.key in row and name not in (unchanged().name, TRUTH)
+            if metric.key in row and name not in (unchanged().name, TRUTH) and self.cases[name] == self.of
         }
         if len(shown) < 2 or metric.higher_is_better is None:
             return set()
@@ -63,7 +67,7 @@ def summarise(results: list[CaseResult], methods: Iterable[str]) -> Summary:
         for of_group in [[result for result in results if result.case.group == group]]
     }
     cases = {name: sum(name in result.scores for result in results) for name in names}
-    return Summary(figures=figures, by_group=by_group, cases=cases)
+    return Summary(figures=figures, by_group=by_group, cases=cases, of=len(results))
 
 
 def _means(results: list[CaseResult], name: str) -> dict[str, float]:

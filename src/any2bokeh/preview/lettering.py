@@ -7,6 +7,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from any2bokeh.video.exact import picture_codes
+
 LIGHT, DIM, DARK = (238, 238, 236), (150, 150, 148), (16, 16, 16)
 
 
@@ -50,5 +52,4 @@ def lettered(picture: Tensor, words: list[Words]) -> Tensor:
 
 def to_image(picture: Tensor) -> Image.Image:
     """Return R'G'B' ``3 H W`` in 0..1 as a picture of 8 bits; others are clamped."""
-    codes = (picture.clamp(0, 1) * 255).round().to(torch.uint8)
-    return Image.fromarray(codes.permute(1, 2, 0).contiguous().numpy())
+    return Image.fromarray(np.ascontiguousarray(picture_codes(picture).transpose(1, 2, 0)))

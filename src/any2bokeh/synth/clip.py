@@ -6,7 +6,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -21,8 +20,7 @@ from any2bokeh.synth.description import (
     read_description,
     refocused_file,
 )
-from any2bokeh.video.exact import read_codes
-from any2bokeh.video.gray import LARGEST_CODE
+from any2bokeh.video.exact import code_values, read_codes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -103,11 +101,11 @@ class Clip:
 
     def iter_sharp(self, first: int = 0, count: int | None = None) -> Iterator[Tensor]:
         """As ``sharp``, one ``3 H W`` after the other."""
-        return (_values(codes, 255) for codes in self._codes(SHARP_FILE, first, count))
+        return (code_values(codes) for codes in self._codes(SHARP_FILE, first, count))
 
     def iter_disparity(self, first: int = 0, count: int | None = None) -> Iterator[Tensor]:
         """As ``disparity``, one ``1 H W`` after the other."""
-        return (_values(codes, LARGEST_CODE) for codes in self._codes(DISPARITY_FILE, first, count))
+        return (code_values(codes) for codes in self._codes(DISPARITY_FILE, first, count))
 
     def iter_objects_map(self, first: int = 0, count: int | None = None) -> Iterator[Tensor]:
         """As ``objects_map``, one ``1 H W`` after the other."""
@@ -118,7 +116,7 @@ class Clip:
     ) -> Iterator[Tensor]:
         """As ``refocused``, one ``3 H W`` after the other."""
         file = refocused_file(setting.name)
-        return (_values(codes, 255) for codes in self._codes(file, first, count))
+        return (code_values(codes) for codes in self._codes(file, first, count))
 
     def iter_frames(self, first: int = 0, count: int | None = None) -> Iterator[ClipFrame]:
         """Sharp, disparity and objects, frame by frame."""
@@ -155,7 +153,3 @@ def open_clip(folder: Path) -> Clip:
         if not (folder / name).is_file():
             raise DatasetError(f"{folder} lacks {name}.")
     return Clip(folder=folder, description=description)
-
-
-def _values(codes: NDArray[Any], largest: int) -> Tensor:
-    return torch.from_numpy(codes.astype(np.float32) / np.float32(largest))

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -29,7 +28,7 @@ from any2bokeh.synth.description import (
     refocused_file,
     write_description,
 )
-from any2bokeh.video.exact import GRAY, GRAY16, RGB, CodeWriter
+from any2bokeh.video.exact import GRAY, GRAY16, RGB, CodeWriter, picture_codes
 from any2bokeh.video.gray import track_codes
 
 FORMAT_VERSION = 1
@@ -167,4 +166,4 @@ def _codes_of(name: str, picture: Tensor) -> NDArray[Any]:
         return track_codes(picture)
     if name == OBJECTS_FILE:
         return picture.cpu().numpy()
-    return (picture.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+    return picture_codes(picture)

@@ -1,7 +1,7 @@
 """Windows of a data set's clips, as a network is trained on them."""
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,11 @@ from any2bokeh.optics.coc import REFERENCE_SIDE_PX
 from any2bokeh.synth.clip import Clip
 from any2bokeh.synth.dataset import open_dataset
 from any2bokeh.synth.description import ClipSetting
-from any2bokeh.training.kept_pictures import KeptPictures, perturbed_disparity, values
+from any2bokeh.training.kept_pictures import Codes, KeptPictures, perturbed_disparity
 from any2bokeh.training.settings import TrainingSettings
+from any2bokeh.video.exact import code_values
+
+Images = Mapping[str, Tensor | Codes]
 
 LARGEST_SEED = 1 << 30
 CANDIDATES = 2  # places for a crop, of which the one with more to learn is taken
@@ -100,7 +103,7 @@ class Windows(Dataset[dict[str, Tensor]]):
         span = (take.first, self._settings.frames)
         clip, setting, frames = take.clip, take.setting, slice(take.first, sum(span))
         if self._kept:
-            images = self._kept.read(clip, setting, take.variant, frames)
+            images: Images = self._kept.read(clip, setting, take.variant, frames)
         else:
             images = {"sharp": clip.sharp(*span), "target": clip.refocused(setting, *span)}
             images["disparity"] = (
@@ -108,18 +111,18 @@ class Windows(Dataset[dict[str, Tensor]]):
                 if take.variant
                 else clip.disparity(*span)
             )
-        images = {name: values(image) for name, image in self._cut(images, take.rng).items()}
+        window = {name: _values(image) for name, image in self._cut(images, take.rng).items()}
         if take.is_flipped:
-            images = {name: image.flip(3) for name, image in images.items()}
+            window = {name: image.flip(3) for name, image in window.items()}
         scale = max(clip.width, clip.height) / REFERENCE_SIDE_PX
         return {
-            **{name: image.contiguous() for name, image in images.items()},
+            **{name: image.contiguous() for name, image in window.items()},
             "focus_disparity": torch.tensor(setting.focus[frames], dtype=torch.float32),
             "net_blur_strength": torch.tensor(setting.blur_strength[frames], dtype=torch.float32) * scale,
             "perturbed": torch.tensor(take.variant > 0),
         }
 
-    def _cut(self, images: dict[str, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+    def _cut(self, images: Images, rng: np.random.Generator) -> Images:
         """A crop of sides that the network takes: of candidates, the one where there is more to learn."""
         height, width = images["sharp"].shape[2:]
         sides = [min(self._settings.crop or side, side) for side in (height, width)]
@@ -133,7 +136,7 @@ class Windows(Dataset[dict[str, Tensor]]):
         crops = [(..., slice(top, top + rows), slice(left, left + columns)) for top, left in places]
 
         def error(crop: tuple[Any, ...]) -> float:
-            target, before = (values(images[name][crop]) for name in ("target", self._begins_as))
+            target, before = (_values(images[name][crop]) for name in ("target", self._begins_as))
             return float((target - before).abs().sum())
 
         best = max(crops, key=error)
@@ -178,6 +181,10 @@ def batches(windows: Windows, numbers: Sequence[list[int]], workers: int) -> Ite
     )
     for batch in loader:
         yield Batch(**batch)
+
+
+def _values(image: Tensor | Codes) -> Tensor:
+    return image if isinstance(image, Tensor) else code_values(image)
 
 
 def _leave_interrupts(worker: int) -> None:

@@ -22,7 +22,8 @@ from any2bokeh.synth.clip import Clip
 from any2bokeh.synth.description import ClipSetting
 from any2bokeh.training.perturb import perturb
 from any2bokeh.training.settings import TrainingPerturbSettings
-from any2bokeh.video.gray import LARGEST_CODE, track_codes
+from any2bokeh.video.exact import code_values, picture_codes
+from any2bokeh.video.gray import track_codes
 
 Codes = NDArray[Any]  # of 8 bits; disparity of 16
 
@@ -34,7 +35,7 @@ class KeptPictures:
         self._folder, self._perturbation = folder, perturbation
         self._lenses: dict[tuple[int, int], LensRenderer] = {}
 
-    def read(self, clip: Clip, setting: ClipSetting, variant: int, frames: slice) -> dict[str, Tensor]:
+    def read(self, clip: Clip, setting: ClipSetting, variant: int, frames: slice) -> dict[str, Codes]:
         """Return codes of ``frames``, by the names of ``Batch``.
 
         ``sharp``, ``target`` and ``through_lens``, ``T 3 H W`` uint8, and the ``disparity`` that the lens was
@@ -49,8 +50,8 @@ class KeptPictures:
             "through_lens": self._path(clip, f"{perturbed}.lens"),
         }
         makers: dict[str, Callable[[], Codes]] = {
-            "sharp": lambda: _codes(clip.sharp()),
-            "target": lambda: _codes(clip.refocused(setting)),
+            "sharp": lambda: picture_codes(clip.sharp()),
+            "target": lambda: picture_codes(clip.refocused(setting)),
             "disparity": lambda: self._disparity(clip, setting, variant),
             "through_lens": lambda: self._through_lens(
                 clip, setting, np.load(paths["sharp"]), np.load(paths["disparity"])
@@ -63,7 +64,7 @@ class KeptPictures:
                 partial = path.with_suffix(f".{os.getpid()}.partial.npy")
                 np.save(partial, makers[name]())
                 partial.replace(path)
-            read[name] = torch.from_numpy(np.load(path, mmap_mode="c")[frames])
+            read[name] = np.load(path, mmap_mode="r")[frames]
         return read
 
     def _path(self, clip: Clip, what: str) -> Path:
@@ -83,14 +84,14 @@ class KeptPictures:
         pictures = []
         for number in range(clip.frames):
             scene = Scene(
-                sharp=values(torch.from_numpy(sharp[number])),
-                disparity=values(torch.from_numpy(disparity[number])),
+                sharp=code_values(sharp[number]),
+                disparity=code_values(disparity[number]),
                 focus_disparity=setting.focus[number],
                 blur_strength=setting.blur_strength[number],
                 pts=number,
             )
             pictures.append(lens.refocus(scene))
-        return _codes(torch.stack(pictures))
+        return picture_codes(torch.stack(pictures))
 
     def _lens(self, clip: Clip) -> LensRenderer:
         size = (clip.height, clip.width)
@@ -114,14 +115,3 @@ def perturbed_disparity(
     focus = torch.tensor(setting.focus[first : first + len(disparity)])
     generator = torch.Generator().manual_seed(seed)
     return perturb(disparity, focus, perturbation.strengths, generator, mask)
-
-
-def _codes(pictures: Tensor) -> Codes:
-    codes: Codes = (pictures * 255).round().to(torch.uint8).numpy()
-    return codes
-
-
-def values(codes: Tensor) -> Tensor:
-    """Return codes of 8 or 16 bits as values in 0..1, and what is such already as it is."""
-    largest = {torch.uint8: 255, torch.uint16: LARGEST_CODE}.get(codes.dtype)
-    return codes if largest is None else codes.float() / largest

@@ -8,8 +8,10 @@ from typing import Any, Self
 
 import av
 import numpy as np
+import torch
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
+from torch import Tensor
 
 from any2bokeh.errors import VideoError
 from any2bokeh.video.checksum import checksums_hold
@@ -18,6 +20,17 @@ from any2bokeh.video.color import FULL
 from any2bokeh.video.source import stored_packets
 
 RGB, GRAY, GRAY16 = "bgr0", "gray", "gray16le"  # FFV1 keeps 8-bit RGB in one packed plane
+
+
+def picture_codes(picture: Tensor) -> NDArray[np.uint8]:
+    """Return the codes of 8 bits of a picture in 0..1 (others are clamped) of any shape, on any device."""
+    codes: NDArray[np.uint8] = (picture.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+    return codes
+
+
+def code_values(codes: NDArray[Any]) -> Tensor:
+    """Return what codes of 8 or 16 bits stand for: float32 in 0..1."""
+    return torch.from_numpy(codes.astype(np.float32) / np.float32(np.iinfo(codes.dtype).max))
 
 
 class CodeWriter:

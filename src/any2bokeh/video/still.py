@@ -9,6 +9,7 @@ from torch import Tensor
 
 from any2bokeh.errors import ShapeError, VideoError
 from any2bokeh.video.codes import codes
+from any2bokeh.video.exact import picture_codes
 from any2bokeh.video.partial import partial_file
 
 
@@ -49,8 +50,8 @@ def read_png_frame(path: Path) -> av.VideoFrame:
 
 
 def _colour_frame(picture: Tensor) -> av.VideoFrame:
-    codes = (picture.clamp(0, 1) * 255).round().to(torch.uint8)
-    return av.VideoFrame.from_ndarray(codes.permute(1, 2, 0).contiguous().cpu().numpy(), format="rgb24")
+    packed = np.ascontiguousarray(picture_codes(picture).transpose(1, 2, 0))
+    return av.VideoFrame.from_ndarray(packed, format="rgb24")
 
 
 def _gray_frame(values: Tensor) -> av.VideoFrame:
