@@ -59,6 +59,8 @@ def _versions() -> dict[str, str]:
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
+    import torch
+
     from any2bokeh.video.encoders import ffmpeg_version
 
     versions = {"python": f"{platform.python_version()} on {platform.platform()}"}
@@ -67,7 +69,8 @@ def _versions() -> dict[str, str]:
             versions[package] = version(package)
         except PackageNotFoundError:
             versions[package] = "not installed"
-    return versions | {"ffmpeg": ffmpeg_version()}
+    # What is installed does not always say for which devices it was built; torch itself does.
+    return versions | {"torch": torch.__version__, "ffmpeg": ffmpeg_version()}
 
 
 def _devices() -> dict[str, str]:
