@@ -40,7 +40,7 @@ def test_any_picture_gets_finite_disparity_of_the_size_asked_for(
 
 
 def test_scenes_it_never_saw_are_ranked_better_than_by_their_rows(shipped: CompactEstimator) -> None:
-    size = (96, 160)
+    size = (192, 320)
     ramp = torch.linspace(0, 1, size[0])[:, None].expand(size)
     ranks, ramp_ranks, errors, ramp_errors = [], [], [], []
     for seed in range(VALIDATION + 1000, VALIDATION + 1010):
@@ -78,9 +78,10 @@ def test_pictures_motion_and_where_pixels_are_all_count() -> None:
 
 
 def test_another_frame_of_the_shot_tells_more(shipped: CompactEstimator) -> None:
-    pictures = develop_pair(render_pair(VALIDATION + 1003, (96, 160)), (96, 160), 5)[0]
-    alone = shipped.estimate(pictures, (96, 160))
-    together = shipped.estimate(pictures, (96, 160), [pictures[1], None])
+    size = (192, 320)
+    pictures = develop_pair(render_pair(VALIDATION + 1003, size), size, 5)[0]
+    alone = shipped.estimate(pictures, size)
+    together = shipped.estimate(pictures, size, [pictures[1], None])
     assert (together[0] - alone[0]).abs().max() > 0.01
     torch.testing.assert_close(together[1], alone[1], rtol=1e-4, atol=1e-4)
 

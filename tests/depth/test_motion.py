@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from any2bokeh.depth.motion import CELL, CHANNELS, motion_between, no_motion
+from any2bokeh.depth.motion import CELL, CHANNELS, motion_between, moving_parts, no_motion
 
 HEIGHT, WIDTH = 128, 224
 CARD = (slice(40, 96), slice(80, 152))  # rows and columns
@@ -70,3 +70,26 @@ def test_pictures_without_anything_to_follow_give_finite_motion() -> None:
     flat = torch.full((3, HEIGHT, WIDTH), 0.5)
     for motion in motion_between(flat, flat + 0.1):
         assert bool(motion.isfinite().all())
+
+
+@pytest.mark.parametrize(("card_px", "background_px"), [(4, 0), (7, 3), (-5, 2)])
+def test_what_passes_the_largest_part_is_fast_up_to_its_edges(card_px: int, background_px: int) -> None:
+    motion, pace = moving_parts(*moved(card_px, background_px))
+    assert motion.shape == (CHANNELS, HEIGHT // (2 * CELL), WIDTH // (2 * CELL))
+    assert pace.shape == (1, HEIGHT // 2, WIDTH // 2)
+    assert pace[0, 24:44, 48:68].mean() > 0.9
+    assert pace[0, 4:60, 6:28].mean() < 0.05
+    assert pace.min() >= 0 and pace.max() <= 1
+
+
+def test_what_is_said_of_motion_is_what_pictures_half_as_large_would_say() -> None:
+    pictures = moved(card_px=7, background_px=3)
+    motion, _ = moving_parts(*pictures)
+    first, second = (interpolate(picture[None], scale_factor=0.5, mode="area")[0] for picture in pictures)
+    halves, _ = motion_between(first, second)
+    for found, expected in zip(motion, halves, strict=True):
+        assert (found - expected).abs().mean() < 0.1
+
+
+def test_nothing_is_fast_in_a_still() -> None:
+    assert moving_parts(texture(1), texture(1))[1].abs().max() < 1e-5

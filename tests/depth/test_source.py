@@ -224,7 +224,7 @@ def test_without_a_download_the_compact_network_estimates_and_says_that_a_better
     chosen = plan_estimate(probe_video(clip), DepthSettings(model="compact", size=56), WHOLE, CPU, "auto")
     assert chosen.cached() == tracks()[0]  # the same network, asked for by name
     assert not caplog.records
-    assert plan_estimate(probe_video(clip), settings, WHOLE, CPU, "auto").size == (128, 192)
+    assert plan_estimate(probe_video(clip), settings, WHOLE, CPU, "auto").size == (256, 384)
 
 
 def test_other_weights_of_the_compact_network_are_another_entry(clip, tracks, tmp_path, monkeypatch):

@@ -16,14 +16,17 @@ from torch.nn.functional import (
 )
 
 from any2bokeh.depth.checks import check_disparity, check_pictures
-from any2bokeh.depth.motion import CELL, CHANNELS, motion_between, no_motion
+from any2bokeh.depth.motion import CELL, CHANNELS, moving_parts, no_motion
 from any2bokeh.weights.checkpoint import load_weights
 
 WEIGHTS = Path(__file__).with_name("compact.safetensors")
-SHORTER_SIDE = 128  # about that of the pictures it was trained with
-# What is added from the top row to the bottom row: what stands lower is mostly nearer. Where the network is
-# unsure, its own guess is flat, and this decides. docs/compact.md says how it was chosen.
-DOWNWARD = 0.5
+# Of the pictures that are asked about: motion is found in them. The network sees them half as large, which is
+# about the size of those that it was trained with.
+SHORTER_SIDE = 256
+# What is added from the top row to the bottom row, as what stands lower is mostly nearer, and to what moves
+# fast against the rest. Where the network is unsure, its own guess is flat, and these decide; docs/compact.md
+# says how they were chosen.
+DOWNWARD, FAST = 0.25, 0.25
 
 MULTIPLE = 32  # pixels to a side of the coarsest cells: the sides of a picture must be multiples of this
 
@@ -170,17 +173,20 @@ class CompactEstimator:
         """Return the raw disparity ``T 1 h w`` of pictures; see ``any2bokeh.depth.networks.Estimator``."""
         check_pictures(pictures)
         weight = self._network.head.weight
-        whole_cells = [max(1, round(side / MULTIPLE)) * MULTIPLE for side in size]
+        cells = [max(1, round(side / (2 * MULTIPLE))) for side in size]
+        sides, half_sides = ([count * multiple for count in cells] for multiple in (2 * MULTIPLE, MULTIPLE))
         with torch.no_grad():
-            small = _reduced(pictures.to(weight.device), whole_cells)
-            motion = no_motion(small)
+            frames = _reduced(pictures.to(weight.device), sides)
+            small = _reduced(frames, half_sides)
+            motion, pace = no_motion(small), frames.new_zeros(len(frames), 1, *half_sides)
             for number, other in enumerate(nearby):
                 if other is not None:
-                    moves, _ = motion_between(small[number], _reduced(other[None], whole_cells)[0])
-                    motion[number] = moves.to(motion.device)
+                    moves, fast = moving_parts(frames[number], _reduced(other[None], sides)[0])
+                    motion[number], pace[number] = moves.to(motion.device), fast.to(pace.device)
             disparity = self._network(small.to(weight.dtype), motion.to(weight.dtype)).float()
+        disparity = interpolate(disparity, half_sides, mode="bilinear")
         down = torch.linspace(0, DOWNWARD, disparity.shape[2], device=disparity.device)
-        disparity = disparity + down[:, None]
+        disparity = disparity + FAST * pace + down[:, None]
         check_disparity(disparity, weight.dtype)
         return interpolate(disparity, size, mode="bilinear", antialias=True)
 
@@ -199,7 +205,9 @@ def load_compact(device: torch.device, dtype: torch.dtype, path: Path | None = N
     return CompactEstimator(network.eval())
 
 
-def weights_revision() -> str:
-    """Return what tells the weights that ship from all others: the hash of their file."""
+def revision() -> str:
+    """Return what tells its results from all others: a hash of the weights and of what is added."""
     with WEIGHTS.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:40]
+        digest = hashlib.file_digest(file, "sha256")
+    digest.update(repr((SHORTER_SIDE, DOWNWARD, FAST)).encode())
+    return digest.hexdigest()[:40]

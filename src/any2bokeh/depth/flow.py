@@ -52,9 +52,14 @@ class Flow:
 
     def bring(self, values: NDArray[np.generic]) -> Floats:
         """Return ``values`` of the other picture, ``h w`` or ``h w C``, where the points are in this one."""
-        x, y = _places(self.shift)
-        brought: Floats = cv2.remap(values, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return brought
+        return bring(values, self.shift)
+
+
+def bring(values: NDArray[np.generic], shift: Floats) -> Floats:
+    """Return ``values``, ``h w`` or ``h w C``, from where ``shift``, ``h w 2`` (x, y), leads."""
+    x, y = _places(shift)
+    brought: Floats = cv2.remap(values, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return brought
 
 
 def make_view(picture: Tensor) -> View:

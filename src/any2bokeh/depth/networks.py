@@ -118,11 +118,11 @@ class ShippedNetwork:
 
     @property
     def revision(self) -> str:
-        """The hash of the weights."""
-        return compact.weights_revision()
+        """A hash of the weights and of what is added to their answer."""
+        return compact.revision()
 
     def shorter_side(self, device: torch.device) -> int:
-        """Return the size that it was trained at: it is quick enough for any device."""
+        """Return the size that suits it: it is quick enough for any device."""
         return compact.SHORTER_SIDE
 
     def is_quick(self, device: torch.device) -> bool:
