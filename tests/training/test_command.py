@@ -94,6 +94,8 @@ def test_ctrl_c_reaches_the_processes_that_read_too_and_the_run_goes_on(data: Pa
         (["--data", "{data}", "--stage", "geometry", "--size", "svd"], "is not trained from nothing"),
         (["--data", "{run}", "--size", "tiny"], "is no data set"),
         (["--resume"], "There is no run in"),
+        (["--resume", "--data", "{data}"], "--data was settled when the run began"),
+        (["--resume", "--size", "small"], "--size was settled when the run began"),
     ],
 )
 def test_what_is_missing_or_wrong_is_said(
@@ -103,6 +105,15 @@ def test_what_is_missing_or_wrong_is_said(
     assert main(["train", str(tmp_path / "run"), *given, "--device", "cpu"]) in (1, 2)
     assert not (tmp_path / "run").exists()
     assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_file_in_the_place_of_a_run_is_named(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run").write_text("mine")
+    assert main(["train", str(tmp_path / "run"), "--data", str(data), "--device", "cpu"]) == 2
+    assert "is a file, not a folder for a run." in capsys.readouterr().err
+    assert (tmp_path / "run").read_text() == "mine"
 
 
 def test_what_is_not_installed_is_named(
@@ -120,3 +131,6 @@ def test_a_run_is_not_begun_twice(data: Path, tmp_path: Path, capsys: pytest.Cap
     assert main([*train, "--set", "steps=1"]) == 0
     assert main(train) == 2
     assert "There is a run in" in capsys.readouterr().err
+    (tmp_path / "state.safetensors").unlink()  # the checkpoint is not written over by a run from the start
+    assert main(["train", str(tmp_path), "--resume", "--device", "cpu", "--set", "steps=2"]) == 2
+    assert "state.safetensors is missing: the run cannot go on." in capsys.readouterr().err

@@ -1,16 +1,20 @@
 """Runs of all stages at tiny size: what learns, what stays, what a stop changes, and what comes out."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from square_clips import RunOf
 
+from any2bokeh.errors import DatasetError, SettingsError
 from any2bokeh.training.run_folder import RunFolder
 from any2bokeh.training.settings import RunSettings, Stage
-from any2bokeh.training.trainer import make_state, train
+from any2bokeh.training.state import State
+from any2bokeh.training.trainer import make_state, make_windows, train
 from any2bokeh.weights.checkpoint import read_checkpoint
 
 STAGES: tuple[Stage, ...] = ("geometry", "temporal", "detail", "correction")
@@ -29,6 +33,11 @@ def weights_after(folder: RunFolder) -> dict[str, torch.Tensor]:
         for name, tensor in load_file(folder.state).items()
         if name.startswith("network.")
     }
+
+
+def steps_kept(folder: RunFolder) -> int:
+    with safe_open(folder.state, "pt") as file:
+        return int(file.metadata()["step"])
 
 
 @pytest.mark.parametrize(
@@ -98,10 +107,55 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(stage: Stage, run_of: R
 
     with pytest.raises(KeyboardInterrupt):
         train(run, stopped, "cpu", stop)
+    assert steps_kept(stopped) == 3  # though it was to be saved after 2 and 4
     train(stopped.read_settings(), stopped, "cpu")
     assert stopped.read_settings() == run
     for path in ("state.safetensors", "checkpoint/unet/diffusion_pytorch_model.safetensors"):
         assert (whole.path / path).read_bytes() == (stopped.path / path).read_bytes()
+
+
+def test_a_step_that_was_cut_short_is_not_kept(
+    run_of: RunOf, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advance = State.advance
+
+    def stop(state: State) -> None:
+        if state.step == 3:
+            raise KeyboardInterrupt
+        advance(state)
+
+    monkeypatch.setattr(State, "advance", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(run_of("geometry", "steps=5", "crop=64", "frames=2"), folder, "cpu")
+    assert steps_kept(folder) == 2
+
+
+def test_what_was_learnt_before_a_damaged_clip_came_is_kept(
+    data: Path, run_of: RunOf, folder: RunFolder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = shutil.copytree(data, tmp_path / "set")
+    run = run_of("geometry", "steps=5", "crop=64", "frames=2", "accumulate=1", "checkpoint_every=9", data=own)
+    windows = make_windows(own, run.training, make_state(run, torch.device("cpu")).network, folder)
+    clips = [windows.take(number).clip for number in range(run.training.steps)]
+    reached = next(number for number, clip in enumerate(clips) if clip.name != clips[0].name)
+    damaged = clips[reached].folder / "sharp.mkv"
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[: len(whole) // 3])
+    with pytest.raises(DatasetError):
+        train(run, folder, "cpu")
+    assert steps_kept(folder) == reached
+    assert f"kept up to step {reached}" in caplog.text
+    damaged.write_bytes(whole)
+    train(folder.read_settings(), folder, "cpu")
+    assert steps_kept(folder) == run.training.steps
+
+
+def test_a_run_that_came_nowhere_is_not_in_the_way(data: Path, run_of: RunOf, folder: RunFolder) -> None:
+    folder.write_settings(run_of("geometry"))
+    folder.check_new()
+    begin(run_of("geometry", "steps=1", "crop=64", "frames=2"), folder)
+    with pytest.raises(SettingsError, match="There is a run in"):
+        folder.check_new()
 
 
 def test_the_checkpoint_holds_the_averaged_weights(run_of: RunOf, folder: RunFolder) -> None:

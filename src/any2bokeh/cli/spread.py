@@ -24,6 +24,8 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     spread: list[inspect.Parameter] = []
     for parameter in parameters.values():
         group = parameter.annotation
+        if group is typer.Context:  # each gets one
+            continue
         spread.extend(_parameters(group) if _is_group(group) else [parameter])
     spread.extend(_parameters(Verbosity))
     spread.append(inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context))
@@ -32,6 +34,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     def run(context: typer.Context, **values: Any) -> None:
         _collect(Verbosity, values).apply()
         _check_needs(context, values)
+        values["context"] = context
         for name, parameter in parameters.items():
             if _is_group(parameter.annotation):
                 values[name] = _collect(parameter.annotation, values)

@@ -19,8 +19,12 @@ if TYPE_CHECKING:
     from any2bokeh.training.settings import RunSettings, Size, Stage
 
 
+SETTLED = ("data", "stage", "size", "start", "validation", "config")  # when a run begins
+
+
 def train(
     *,
+    context: typer.Context,
     run: Annotated[
         Path, typer.Argument(metavar="RUN", help="Folder of the run: settings, state, checkpoint.")
     ],
@@ -65,6 +69,7 @@ def train(
 
     folder = RunFolder(run)
     if resume:
+        _check_settled(context)
         settings = _resumed(folder, changes)
     elif data is None:
         raise SettingsError("Training needs a data set.", hint="--data DIR, made by bokeh synthesize")
@@ -109,8 +114,19 @@ def _new(
         data=data.absolute(),  # the run may go on from another folder
         training=training_settings(stage, config, changes),
         validation=validation.absolute() if validation else None,
-        start=start,
+        start=str(Path(start).absolute()) if start and Path(start).is_dir() else start,
     )
+
+
+def _check_settled(context: typer.Context) -> None:
+    """Raise ``SettingsError`` for options that a run goes on without."""
+    for name in SETTLED:
+        source = context.get_parameter_source(name)
+        if source and source.name == "COMMANDLINE":
+            raise SettingsError(
+                f"--{name} was settled when the run began: --resume takes --set alone.",
+                hint="Another folder begins another run",
+            )
 
 
 def _resumed(folder: "RunFolder", changes: list[str]) -> "RunSettings":

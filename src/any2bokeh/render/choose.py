@@ -34,11 +34,20 @@ def choose_renderer(
             "The renderer small has its own weights: --weights are for diffusion.",
             hint="--renderer diffusion",
         )
+    if settings.renderer == "lens" and settings.diffusion.weights is not None:
+        raise SettingsError("The lens needs no weights.", hint="--renderer diffusion takes --weights")
     if settings.renderer != "auto":
         return settings.renderer
     reason = _why_lens(settings, device, pictures, blur_strength)
     if reason:
-        log.info("The lens renders, not the network: %s.", reason)
+        is_named = settings.diffusion.weights is not None
+        unused = ", so --weights are not used; --renderer diffusion does" if is_named else ""
+        log.log(
+            logging.WARNING if is_named else logging.INFO,
+            "The lens renders, not the network: %s%s.",
+            reason,
+            unused,
+        )
         return "lens"
     log.info("The network renders: its weights are here, and %s can run it.", device)
     return "diffusion"

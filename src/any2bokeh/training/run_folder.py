@@ -44,8 +44,10 @@ class RunFolder:
         return self.path / CHECKPOINT
 
     def check_new(self) -> None:
-        """Raise ``SettingsError`` if there is a run in it."""
-        if (self.path / SETTINGS).exists():
+        """Raise ``SettingsError`` if there is a run in it that has come somewhere."""
+        if self.path.is_file():
+            raise SettingsError(f"{self.path} is a file, not a folder for a run.")
+        if self.state.exists() or self.checkpoint.exists():
             raise SettingsError(f"There is a run in {self.path}.", hint="--resume, or another folder")
 
     def write_settings(self, run: RunSettings) -> None:

@@ -22,6 +22,7 @@ class State:
 
     def __init__(self, network: TrainedNetwork, settings: TrainingSettings) -> None:
         self.network, self.step = network, 0
+        self.is_whole = True  # not while a step changes the weights: then nothing is kept of it
         self.trained = {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
         self.optimizer = torch.optim.AdamW(
             self.trained.values(),
@@ -43,10 +44,12 @@ class State:
     def advance(self) -> None:
         """Count a step that was taken, and move the average towards the weights."""
         self.step += 1
+        self.is_whole = False
         if self.averages:
             kept = min(self._kept, (1 + self.step) / (EARLY_STEPS + self.step))
             move_averages = get_ema_multi_avg_fn(kept)
             move_averages(list(self.averages.values()), list(self.trained.values()), self.step)
+        self.is_whole = True
 
 
 def save_state(state: State, path: Path) -> None:

@@ -44,13 +44,21 @@ def train(
     state = make_state(run, accelerator.device)
     if folder.state.is_file():
         load_state(state, folder.state)
+    elif folder.checkpoint.exists():
+        raise SettingsError(
+            f"{folder.state} is missing: the run cannot go on.",
+            hint=f"A new run can begin with --start {folder.checkpoint}",
+        )
     windows = make_windows(run.data, run.training, state.network, folder)
     steps = count_steps(run.training, windows, accelerator.num_processes)
     log.info("%d steps on %s, %d trained weights.", steps, accelerator.device, state.trained_count)
     if accelerator.is_main_process:  # now that all fits
         folder.write_settings(run)
     network, optimizer = accelerator.prepare(state.network, state.optimizer)
-    with Records(folder, is_main=accelerator.is_main_process) as records:
+    with (
+        Records(folder, is_main=accelerator.is_main_process) as records,
+        _kept_when_stopped(state, folder, accelerator),
+    ):
         look = Look(run, folder, state, records)
         losses: list[float] = []
         for loss in _steps(run.training, accelerator, (network, optimizer, state), windows, steps):
@@ -158,6 +166,7 @@ def _steps(
                 accelerator.backward(loss)
                 if accelerator.sync_gradients and settings.clip_gradient:
                     accelerator.clip_grad_norm_(network.parameters(), settings.clip_gradient)
+                state.is_whole = not accelerator.sync_gradients
                 optimizer.step()
                 optimizer.zero_grad()
             losses.append(loss.detach())
@@ -173,6 +182,19 @@ def window_numbers(
     begin, end = (step * settings.accumulate for step in (first, steps))
     starts = ((micro * processes + rank) * batch for micro in range(begin, end))
     return [list(range(start, start + batch)) for start in starts]
+
+
+@contextmanager
+def _kept_when_stopped(state: State, folder: RunFolder, accelerator: Accelerator) -> Iterator[None]:
+    """Keep the steps that were taken, whatever ends the run: Ctrl-C, or a clip that is damaged."""
+    before = state.step
+    try:
+        yield
+    except BaseException:
+        if accelerator.is_main_process and state.is_whole and state.step > before:
+            save_state(state, folder.state)
+            log.warning("The run is kept up to step %d: --resume goes on from there.", state.step)
+        raise
 
 
 @contextmanager
