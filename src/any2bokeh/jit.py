@@ -37,7 +37,9 @@ def _cache_folder() -> Path | None:
             pass
         _remove_unused(folder.parent)
     except OSError as error:
-        log.warning("%s cannot be written (%s): every run compiles anew, for a minute.", folder, error)
+        log.warning(
+            "%s cannot be written (%s): every run compiles anew, for a minute.", folder, error.strerror
+        )
         return None
     if is_first:
         log.log(NOTE, "Compiling for this processor: the first run takes a minute longer.")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,16 @@ def test_auto_takes_the_lens_and_says_why(
     with caplog.at_level("INFO", "any2bokeh"):
         assert choose_renderer(settings, device, PICTURES, k) == "lens"
     assert reason in caplog.text
+
+
+def test_weights_that_are_named_and_not_used_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    settings = RenderSettings(diffusion=DiffusionSettings(weights="mine"))
+    assert choose_renderer(settings, CPU, PICTURES, 16) == "lens"
+    assert (
+        "without --weights: a CPU takes minutes for a frame. --renderer diffusion uses them." in caplog.text
+    )
+    with pytest.raises(SettingsError, match="The lens needs no weights"):
+        choose_renderer(replace(settings, renderer="lens"), CPU, PICTURES, 16)
 
 
 def test_auto_takes_the_lens_on_a_small_gpu(monkeypatch: pytest.MonkeyPatch, checkpoint: Path) -> None:

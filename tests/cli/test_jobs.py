@@ -123,10 +123,12 @@ def test_result_never_replaces_another_input_or_a_track() -> None:
 def test_pattern_that_takes_in_results_of_an_earlier_run_leaves_them_out(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    names = touch("a.disparity.mkv", "a.mp4", "a.refocus.mp4", "a.refocus.refocus.mp4", "b.refocus.mp4")
-    assert targets(names) == ["a.refocus.mp4", "b.refocus.refocus.mp4"]
+    names = touch("a.disparity.mkv", "a.mask.mkv", "a.mp4", "a.refocus.mp4", "a.refocus.refocus.mp4")
+    names += touch("b.refocus.mp4", "c.mask.mp4")
+    assert targets(names) == ["a.refocus.mp4", "b.refocus.refocus.mp4", "c.mask.refocus.mp4"]
     assert capsys.readouterr().err.splitlines() == [
         "a.disparity.mkv is left out: it is a result of a.mp4.",
+        "a.mask.mkv is left out: it is the mask of a.mp4.",
         "a.refocus.mp4 is left out: it is a result of a.mp4.",
         "a.refocus.refocus.mp4 is left out: it is a result of a.refocus.mp4.",
     ]

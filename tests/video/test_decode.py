@@ -242,6 +242,18 @@ class TestDamage:
             f"{path} is damaged: 3 packets could not be decoded, and the frames in them are missing."
         ]
 
+    def test_a_file_that_was_cut_off_is_said_to_be(self, clips, caplog):
+        path = self.make(clips)
+        times = frame_times(path)
+        read(path)
+        assert not caplog.records
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+        found = [frame.pts for frame in read(path)]
+        assert found == times[: len(found)] and 20 < len(found) < 40
+        [warning] = [record.getMessage() for record in caplog.records]
+        assert warning.startswith(f"{path} ends after 1.") and "of 2.4 s: it seems to be cut off." in warning
+
     def test_too_large_a_share_is_an_error(self, clips):
         path = self.make(clips)
         self.spoil(clips, path, range(10, 50, 4))

@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -199,6 +200,16 @@ def test_keys_that_may_lack_are_named_and_stay_as_they_are(saved):
     assert load_weights(module, path, may_lack={"0.bias", "0.weight"}) == ("0.bias",)
     assert torch.equal(module[0].bias, before)
     assert torch.equal(module[0].weight, state["0.weight"])
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_values_that_are_not_numbers_are_an_error(saved, value):
+    path, state = saved()
+    key = next(key for key, tensor in state.items() if tensor.is_floating_point())
+    state[key].view(-1)[0] = value
+    save_file(state, path)
+    with pytest.raises(WeightsError, match=f"{re.escape(key)} in .* not numbers: the file is damaged"):
+        load_weights(network(), path)
 
 
 def test_a_file_cut_short_is_an_error(saved):

@@ -17,7 +17,8 @@ VIDEO_SUFFIXES = [
     *(".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"),
     *(".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".webm", ".wmv", ".y4m"),
 ]
-OWN_RESULTS = (".refocus", ".disparity")  # the ends of the stems that `refocus` and `depth` give
+# The ends of the stems of what lies beside a video: what `refocus` and `depth` make of it, and its mask.
+BESIDE = {".refocus": "a result", ".disparity": "a result", ".mask": "the mask"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +149,7 @@ def _videos_of(path: Path) -> list[Path]:
         for video in path.iterdir()
         if video.suffix.lower() in VIDEO_SUFFIXES
         and not video.name.startswith(".")
-        and not video.stem.endswith(OWN_RESULTS)
+        and not video.stem.endswith(tuple(BESIDE))
         and video.is_file()
     )
     return videos or [path]
@@ -161,10 +162,10 @@ def _without_results(sources: list[Path]) -> list[Path]:
     for source in sources:
         what = Path(source.stem).suffix
         origin = origins.get(source.parent / source.stem.removesuffix(what))
-        if what not in OWN_RESULTS or origin is None:
+        if what not in BESIDE or origin is None:
             kept.append(source)
         elif not is_quiet():
-            say(f"{source} is left out: it is a result of {origin}.")
+            say(f"{source} is left out: it is {BESIDE[what]} of {origin}.")
     return kept
 
 

@@ -40,14 +40,10 @@ def choose_renderer(
         return settings.renderer
     reason = _why_lens(settings, device, pictures, blur_strength)
     if reason:
-        is_named = settings.diffusion.weights is not None
-        unused = ", so --weights are not used; --renderer diffusion does" if is_named else ""
-        log.log(
-            logging.WARNING if is_named else logging.INFO,
-            "The lens renders, not the network: %s%s.",
-            reason,
-            unused,
-        )
+        if settings.diffusion.weights is None:
+            log.info("The lens renders, not the network: %s.", reason)
+        else:
+            log.warning("The lens renders, without --weights: %s. --renderer diffusion uses them.", reason)
         return "lens"
     log.info("The network renders: its weights are here, and %s can run it.", device)
     return "diffusion"

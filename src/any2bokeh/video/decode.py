@@ -1,6 +1,7 @@
 """Frames out of a video file, one after the other, and what is known of the file."""
 
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -30,6 +31,7 @@ from any2bokeh.video.span import WHOLE_VIDEO, Span, find_span
 
 log = logging.getLogger(__name__)
 
+CUT_S = 0.5  # so much may be missing at the end: containers round, and last frames last as they like
 FRAMES_AHEAD = 1  # decoded and waiting: 25 MB each at 1080p
 
 
@@ -156,6 +158,7 @@ def _frames(info: VideoInfo, span: Span, damage: Damage) -> Iterator[Frame]:
     with open_source(info.path) as container:
         stream = video_stream(info.path, container)
         seek(container, stream, span.start)
+        ends = None
         for pts, frame in decoded_frames(container, stream, damage):
             if span.end is not None and pts >= span.end:
                 break
@@ -164,12 +167,29 @@ def _frames(info: VideoInfo, span: Span, damage: Damage) -> Iterator[Frame]:
                 raise VideoError(f"{info.path} changes on the way {changed}, which cannot be processed.")
             if pts in span:
                 yield Frame(picture=torch.from_numpy(pictures.read(frame)), pts=pts)
+            ends = pts + (frame.duration or 0)
+        else:
+            _warn_if_cut(info.path, stream, ends)
     if damage.packets:
         log.warning(
             "%s is damaged: %d packets could not be decoded, and the frames in them are missing.",
             info.path,
             damage.packets,
         )
+
+
+def _warn_if_cut(path: Path, stream: Any, ends: int | None) -> None:
+    """Say so where the last frame ends well before the time that the file gives for the stream's end.
+
+    Matroska gives it as a tag. A file of another kind that was cut off lacks its index, or packets of it.
+    """
+    stated = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+    if not stated or ends is None:
+        return
+    hours, minutes, seconds = map(float, stated.groups())
+    there_s, stated_s = float(ends * stream.time_base), hours * 3600 + minutes * 60 + seconds
+    if there_s < stated_s - CUT_S:
+        log.warning("%s ends after %.1f of %.1f s: it seems to be cut off.", path, there_s, stated_s)
 
 
 def _info(path: Path, container: Any, stream: Any, start_pts: int, frame: av.VideoFrame) -> VideoInfo:

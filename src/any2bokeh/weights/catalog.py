@@ -57,7 +57,9 @@ def load_catalog(path: Path | None = None) -> dict[str, Model]:
     path = path or own_catalog() or shipped_catalog()
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise WeightsError(f"The list of models {path} cannot be read: {error.strerror}.") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise WeightsError(f"The list of models {path} cannot be read: {error}") from error
     entries = document.get("model")
     if set(document) != {"model"} or not isinstance(entries, list):

@@ -261,6 +261,8 @@ def check_keys(
 
 
 def _cast(tensor: torch.Tensor, dtype: torch.dtype | None, name: str) -> torch.Tensor:
+    if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+        raise WeightsError(f"{name} has values that are not numbers: the file is damaged.")
     if dtype is None or not tensor.is_floating_point():
         return tensor
     cast = tensor.to(dtype)

@@ -10,6 +10,7 @@ from parity import assert_near, recipe_vae, tensors, tiny_network, tiny_vae
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from any2bokeh.errors import WeightsError
 from any2bokeh.render.diffusion.blend import fuse_chunks
 from any2bokeh.render.diffusion.chunks import plan_chunks
 from any2bokeh.render.diffusion.memory import DECODE_WINDOWS, SEAMLESS, Footprint, plan_windows
@@ -136,6 +137,15 @@ def test_the_same_input_gives_the_same_bits(mode: MaskMode) -> None:
     scenes = list(made_scenes(9, 64, 128))
     for one, other in zip(render(scenes, mode=mode), render(scenes, mode=mode), strict=True):
         assert torch.equal(one.picture, other.picture)
+
+
+def test_a_network_that_draws_no_numbers_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    scenes = list(made_scenes(2, 64, 128))
+    network = tiny_network(SETTINGS)
+    monkeypatch.setattr(network, "decode", lambda window: torch.full((len(window), 3, 64, 128), torch.nan))
+    renderer = DiffusionRenderer(network, SETTINGS, PictureFormat(height=64, width=128))
+    with pytest.raises(WeightsError, match="draws values that are not numbers"):
+        list(renderer.render(iter(scenes)))
 
 
 def test_focus_and_blur_strength_of_each_frame_reach_the_network() -> None:

@@ -8,7 +8,7 @@ from itertools import islice, repeat
 import torch
 from torch import Tensor
 
-from any2bokeh.errors import SettingsError
+from any2bokeh.errors import SettingsError, WeightsError
 from any2bokeh.focus_settings import BLUR_STRENGTH
 from any2bokeh.optics.coc import REFERENCE_SIDE_PX
 from any2bokeh.render.choose import LARGEST_NET_BLUR_STRENGTH
@@ -69,7 +69,8 @@ class DiffusionRenderer:
     def render(self, scenes: Iterator[Scene]) -> Iterator[Frame]:
         """Yield one refocused frame for each scene.
 
-        Raises ``SettingsError`` if the device runs out of memory.
+        Raises ``SettingsError`` if the device runs out of memory, ``WeightsError`` if the network draws what
+        are not numbers.
         """
         coded = self._encode(_with_warning(scenes, self._frame))
         denoised = fuse_chunks(coded, self._settings.chunks, self._denoise)
@@ -94,6 +95,8 @@ class DiffusionRenderer:
             yield from (_CodedScene(*one) for one in shown)
 
     def _compose(self, shown: _CodedScene, picture: Tensor) -> Tensor:
+        if not bool(picture.isfinite().all()):
+            raise WeightsError("The network draws values that are not numbers.", hint="--dtype float32")
         if shown.through_lens is None:
             return compose(shown.scene, picture, self._frame)
         weight = self._network.facts.correction_weight
