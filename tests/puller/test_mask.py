@@ -61,6 +61,22 @@ def test_a_few_wrong_pixels_in_the_mask_change_nothing(film: Film, tmp_path: Pat
     assert focus_of(clip, folder) == pytest.approx(disparities(swinging, 2), abs=1e-3)
 
 
+def test_a_subject_that_is_not_at_one_distance_is_warned_of(
+    film: Film, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clip = film(swinging, 2)
+    focus_of(clip, tmp_path / "mask.mkv")
+    assert "will blur" not in caplog.text
+    folder = tmp_path / "masks"
+    folder.mkdir()
+    mask = torch.zeros(1, 54, 96)
+    mask[:, 10:30, 40:50] = mask[:, 40:, 60:80] = 1  # the disc, and as much of the floor
+    for number in range(2):
+        write_png(folder / f"{number}.png", mask)
+    focus_of(clip, folder)
+    assert "and the focus is between: parts of it will blur." in caplog.text
+
+
 def test_masks_that_cannot_be_used_are_one_sentence(film: Film, tmp_path: Path) -> None:
     clip = film(swinging, 3)
     folder = tmp_path / "masks"

@@ -122,6 +122,8 @@ def make_folder(folder: Path) -> None:
     """Create the folder of a result where only that one level is missing."""
     try:
         folder.mkdir(exist_ok=True)
+    except FileExistsError as error:
+        raise VideoError(f"{folder} is a file, not a folder for results.") from error
     except OSError as error:
         raise VideoError(
             f"The output folder {folder} cannot be created: {(error.strerror or str(error)).lower()}."

@@ -1,5 +1,6 @@
 """The disparity of what a mask shows, in each frame."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,9 @@ from any2bokeh.puller.clip import Clip, OnFrames
 from any2bokeh.puller.shots import Shots
 
 INSIDE = 0.5  # what is brighter is inside the mask
+MOST, SPREAD = (0.1, 0.9), 0.25  # disparity of most of a subject, and how far apart it may lie
+
+log = logging.getLogger(__name__)
 
 
 def disparity_in_mask(path: Path, clip: Clip, on_frames: OnFrames) -> tuple[NDArray[np.float64], list[int]]:
@@ -21,9 +25,10 @@ def disparity_in_mask(path: Path, clip: Clip, on_frames: OnFrames) -> tuple[NDAr
     The numbers of the frames with which new shots start come with it.
 
     The mask is a gray video, a PNG folder or an array, of any size, matched to the frames as a disparity
-    track is. Raises ``FocusError`` if it cannot be used or is empty in all frames.
+    track is. A subject that is not at one distance is warned of. Raises ``FocusError`` if the mask cannot be
+    used or is empty in all frames.
     """
-    middles = np.full(len(clip.times), np.nan)
+    middles, spreads = np.full(len(clip.times), np.nan), []
     shots = Shots()
     place = {pts: number for number, pts in enumerate(clip.times)}
     try:
@@ -36,6 +41,7 @@ def disparity_in_mask(path: Path, clip: Clip, on_frames: OnFrames) -> tuple[NDAr
                 inside = fitted[mask > INSIDE]
                 if len(inside):
                     middles[place[frame.pts]] = torch.median(inside)
+                    spreads.append(np.quantile(inside.numpy(), MOST))
                 on_frames(done)
     except DisparityError as error:
         raise FocusError(f"The mask cannot be used: {error.message}") from error
@@ -43,5 +49,12 @@ def disparity_in_mask(path: Path, clip: Clip, on_frames: OnFrames) -> tuple[NDAr
         raise FocusError(
             f"The mask {path} is empty in every frame of {clip.info.path}.",
             hint="What is brighter than half of white is inside.",
+        )
+    farthest, nearest = np.mean(spreads, axis=0)
+    if nearest - farthest > SPREAD:
+        log.warning(
+            "What the mask shows lies at %.2f to %.2f, and the focus is between: parts of it will blur.",
+            farthest,
+            nearest,
         )
     return middles, shots.starts

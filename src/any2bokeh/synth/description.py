@@ -120,18 +120,21 @@ def write_description(folder: Path, description: ClipDescription) -> None:
 def read_description(folder: Path) -> ClipDescription:
     """Read ``scene.json`` of a folder; raises ``DatasetError`` naming the file and what is wrong with it."""
     path = folder / SCENE_FILE
-    content = read_json(path)
+    hint = f"If {folder} is deleted, bokeh synthesize makes the clip anew."
     try:
+        content = read_json(path)
         objects = tuple(ClipObject(**_tuples(thing)) for thing in content.pop("objects"))
         settings = tuple(ClipSetting(**_tuples(setting)) for setting in content.pop("settings"))
         rate = Fraction(content.pop("rate"))
         return ClipDescription(**content, rate=rate, objects=objects, settings=settings)
     except KeyError as error:
-        raise DatasetError(f"{path} lacks {error}.") from error
+        raise DatasetError(f"{path} lacks {error}.", hint) from error
+    except DatasetError as error:
+        raise DatasetError(error.message, hint) from error
     except SettingsError as error:
-        raise DatasetError(f"{path} cannot be used: {error.message}") from error
+        raise DatasetError(f"{path} cannot be used: {error.message}", hint) from error
     except (TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
-        raise DatasetError(f"{path} does not describe a clip: {error}.") from error
+        raise DatasetError(f"{path} does not describe a clip: {error}.", hint) from error
 
 
 def read_json(path: Path) -> dict[str, Any]:
