@@ -77,6 +77,16 @@ def test_a_limit_takes_turns_over_clips_and_settings(bokeh: Bokeh, data: Path, t
     assert set(json.loads(run.out)["cases"]) == {"000000.far-k24", "000001.near-k96"}
 
 
+def test_what_a_video_is_refocused_with_is_said_where_nothing_was_asked(bokeh: Bokeh, tmp_path: Path) -> None:
+    clip, track = write_clip(tmp_path / "clip.mp4"), write_track(tmp_path / "track.mkv")
+    run = bokeh(
+        "evaluate", clip, "-o", tmp_path / "out", "--disparity", track, "--methods", "none", "--shown", 0
+    )
+    assert run.code == 0, run.err
+    assert "Videos are refocused with --focus-at 0.5,0.5 --k 16." in run.err
+    assert "--focus-at 0.5,0.5 --k 16" in (tmp_path / "out" / "evaluation.md").read_text()
+
+
 def test_a_missing_prediction_leaves_the_rest(bokeh: Bokeh, data: Path, tmp_path: Path) -> None:
     peer = shutil.copytree(data / "clips", tmp_path / "peer")
     (peer / "000000" / "bokeh-far-k24.mkv").unlink()

@@ -11,15 +11,18 @@ from any2bokeh.focus_settings import MIDDLE, FocusSettings, Point
 from any2bokeh.values import TimePoint
 
 
-def as_options(group: Any) -> list[str]:
-    """Return the options that make ``group``, one of the settings, out of its defaults."""
+def as_options(group: Any, *, filled: bool = False) -> list[str]:
+    """Return the options that make ``group``, one of the settings, out of its defaults.
+
+    If ``filled``, those too that it chooses by itself where nothing is said.
+    """
     plain = type(group)()
     options: list[str] = []
     for field in fields(group):
         value = getattr(group, field.name)
         if field.name not in OPTIONS[type(group)]:
-            options += as_options(value)
-        elif value is not None and value != getattr(plain, field.name):
+            options += as_options(value, filled=filled)
+        elif value is not None and value != (field.default if filled else getattr(plain, field.name)):
             options += _option(_name(type(group), field.name), value)
     return options
 

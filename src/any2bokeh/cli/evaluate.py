@@ -63,6 +63,8 @@ def evaluate(
 
         found = run(sources, settings, Store(output, fresh), _command(inputs, output, settings), on_progress)
     if not is_quiet():
+        if _videos(inputs):
+            say(f"Videos are refocused with {quoted(as_options(settings.focus, filled=True))}.")
         for note in found.notes:
             say(note)
     for case, method, reason in found.failures:
@@ -81,7 +83,7 @@ def _sources(inputs: list[Path], settings: EvaluationSettings) -> "list[Source]"
     from any2bokeh.evaluation.evaluate import Source
     from any2bokeh.synth.dataset import DATASET_FILE
 
-    videos = [path for path in inputs if not (path / DATASET_FILE).is_file()]
+    videos = _videos(inputs)
     if folder := next((path for path in videos if path.is_dir()), None):
         raise UsageError(f"{folder} is a folder, but no data set: it has no {DATASET_FILE}.")
     if len(videos) > 1:
@@ -90,6 +92,13 @@ def _sources(inputs: list[Path], settings: EvaluationSettings) -> "list[Source]"
     return [
         Source(path=path, settings=own(settings, path) if path in videos else settings) for path in inputs
     ]
+
+
+def _videos(inputs: list[Path]) -> list[Path]:
+    """The inputs that are no data sets."""
+    from any2bokeh.synth.dataset import DATASET_FILE
+
+    return [path for path in inputs if not (path / DATASET_FILE).is_file()]
 
 
 def _command(inputs: list[Path], output: Path, settings: EvaluationSettings) -> str:
@@ -104,7 +113,8 @@ def _command(inputs: list[Path], output: Path, settings: EvaluationSettings) -> 
     words += ["--perturb"] * settings.perturb + ["--ablations"] * settings.ablations
     if settings.limit is not None:
         words += ["--limit", str(settings.limit)]
-    kept = (settings.focus, settings.depth, settings.lens, settings.diffusion, settings.time_range)
+    words += as_options(settings.focus, filled=bool(_videos(inputs)))
+    kept = (settings.depth, settings.lens, settings.diffusion, settings.time_range)
     return quoted([*words, *(word for group in kept for word in as_options(group))])
 
 

@@ -29,7 +29,7 @@ class Estimator(Protocol):
         """Return the raw relative disparity of each picture, near is large: ``T 1 h w`` float32.
 
         ``pictures`` are ``T 3 H W`` R'G'B' in 0..1 on any device; the result is on the network's.
-        ``size`` is ``h w``, and that of the network's own frame but for rounding to whole patches. Scale
+        ``size`` is ``h w``, about that of the frame that is looked at (rounded to whole patches). Scale
         and shift are those that the network gave this frame, and differ from frame to frame. ``nearby``
         holds for each picture another frame of its shot, ``3 H W``, or ``None``: to a network that knows
         motion it tells more, others look at single pictures.
