@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from torch.nn.functional import interpolate
 
 from any2bokeh.render.lens.make import make_lens
@@ -72,3 +73,9 @@ def _frames(seed: int) -> list[ClipFrame]:
         disparity = torch.where(objects == 1, 0.8, 0.1)
         frames.append(ClipFrame(sharp=sharp, disparity=disparity, objects=objects.byte()))
     return frames
+
+
+def steps_kept(state: Path) -> int:
+    """How many steps of a run its state holds."""
+    with safe_open(state, "pt") as file:
+        return int(file.metadata()["step"])

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file
-from square_clips import RunOf
+from square_clips import RunOf, steps_kept
 
 from any2bokeh.errors import DatasetError, SettingsError
 from any2bokeh.training.run_folder import RunFolder
@@ -33,11 +32,6 @@ def weights_after(folder: RunFolder) -> dict[str, torch.Tensor]:
         for name, tensor in load_file(folder.state).items()
         if name.startswith("network.")
     }
-
-
-def steps_kept(folder: RunFolder) -> int:
-    with safe_open(folder.state, "pt") as file:
-        return int(file.metadata()["step"])
 
 
 @pytest.mark.parametrize(
@@ -107,7 +101,7 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(stage: Stage, run_of: R
 
     with pytest.raises(KeyboardInterrupt):
         train(run, stopped, "cpu", stop)
-    assert steps_kept(stopped) == 3  # though it was to be saved after 2 and 4
+    assert steps_kept(stopped.state) == 3  # though it was to be saved after 2 and 4
     train(stopped.read_settings(), stopped, "cpu")
     assert stopped.read_settings() == run
     for path in ("state.safetensors", "checkpoint/unet/diffusion_pytorch_model.safetensors"):
@@ -127,7 +121,7 @@ def test_a_step_that_was_cut_short_is_not_kept(
     monkeypatch.setattr(State, "advance", stop)
     with pytest.raises(KeyboardInterrupt):
         train(run_of("geometry", "steps=5", "crop=64", "frames=2"), folder, "cpu")
-    assert steps_kept(folder) == 2
+    assert steps_kept(folder.state) == 2
 
 
 def test_what_was_learnt_before_a_damaged_clip_came_is_kept(
@@ -143,11 +137,11 @@ def test_what_was_learnt_before_a_damaged_clip_came_is_kept(
     damaged.write_bytes(whole[: len(whole) // 3])
     with pytest.raises(DatasetError):
         train(run, folder, "cpu")
-    assert steps_kept(folder) == reached
+    assert steps_kept(folder.state) == reached
     assert f"kept up to step {reached}" in caplog.text
     damaged.write_bytes(whole)
     train(folder.read_settings(), folder, "cpu")
-    assert steps_kept(folder) == run.training.steps
+    assert steps_kept(folder.state) == run.training.steps
 
 
 def test_a_run_that_came_nowhere_is_not_in_the_way(data: Path, run_of: RunOf, folder: RunFolder) -> None:

@@ -54,17 +54,20 @@ def evaluate(
     from any2bokeh.evaluation.evaluate import evaluate as run
     from any2bokeh.evaluation.store import Store
 
-    sources = _sources(inputs, settings)
+    videos = _videos(inputs)
+    sources = _sources(inputs, videos, settings)
+    focus = as_options(settings.focus, filled=bool(videos))
+    command = _command(inputs, output, settings, focus)
     make_folder(output)
     with show_progress(output.name, "frames") as report:
 
         def on_progress(progress: "CaseProgress") -> None:
             report(progress.stage, progress.done, progress.total)
 
-        found = run(sources, settings, Store(output, fresh), _command(inputs, output, settings), on_progress)
+        found = run(sources, settings, Store(output, fresh), command, on_progress)
     if not is_quiet():
-        if _videos(inputs):
-            say(f"Videos are refocused with {quoted(as_options(settings.focus, filled=True))}.")
+        if videos:
+            say(f"Videos are refocused with {quoted(focus)}.")
         for note in found.notes:
             say(note)
     for case, method, reason in found.failures:
@@ -78,12 +81,11 @@ def evaluate(
         raise typer.Exit(SOME_FAILED if any(result.scores for result in found.results) else FAILED)
 
 
-def _sources(inputs: list[Path], settings: EvaluationSettings) -> "list[Source]":
+def _sources(inputs: list[Path], videos: list[Path], settings: EvaluationSettings) -> "list[Source]":
     """Each input; the tracks and masks of a video are those of its own where folders of them are given."""
     from any2bokeh.evaluation.evaluate import Source
     from any2bokeh.synth.dataset import DATASET_FILE
 
-    videos = _videos(inputs)
     if folder := next((path for path in videos if path.is_dir()), None):
         raise UsageError(f"{folder} is a folder, but no data set: it has no {DATASET_FILE}.")
     if len(videos) > 1:
@@ -101,8 +103,8 @@ def _videos(inputs: list[Path]) -> list[Path]:
     return [path for path in inputs if not (path / DATASET_FILE).is_file()]
 
 
-def _command(inputs: list[Path], output: Path, settings: EvaluationSettings) -> str:
-    """The command line that asks for the same."""
+def _command(inputs: list[Path], output: Path, settings: EvaluationSettings, focus: list[str]) -> str:
+    """The command line that asks for the same; ``focus`` are the options for the focus."""
     words = ["bokeh", "evaluate", *map(str, inputs), "-o", str(output)]
     if settings.methods is not None:
         words += ["--methods", ",".join(settings.methods)]
@@ -113,7 +115,7 @@ def _command(inputs: list[Path], output: Path, settings: EvaluationSettings) -> 
     words += ["--perturb"] * settings.perturb + ["--ablations"] * settings.ablations
     if settings.limit is not None:
         words += ["--limit", str(settings.limit)]
-    words += as_options(settings.focus, filled=bool(_videos(inputs)))
+    words += focus
     kept = (settings.depth, settings.lens, settings.diffusion, settings.time_range)
     return quoted([*words, *(word for group in kept for word in as_options(group))])
 

@@ -61,9 +61,14 @@ def _check_needs(context: typer.Context, values: dict[str, Any]) -> None:
         ("easing", "--easing", "keys in --focus or --k, or a --focus-track", has_keys),
     )
     for name, option_name, needed, is_there in needs:
-        source = context.get_parameter_source(name)
-        if not is_there and source and source.name == "COMMANDLINE":
+        if not is_there and is_given(context, name):
             raise SettingsError(f"{option_name} needs {needed}.")
+
+
+def is_given(context: typer.Context, name: str) -> bool:
+    """Say whether the option with this parameter's name stands in the command line."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _is_group(annotation: object) -> TypeGuard[type[Any]]:

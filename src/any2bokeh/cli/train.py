@@ -9,6 +9,7 @@ from any2bokeh.cli.option import option
 from any2bokeh.cli.options import DEVICE
 from any2bokeh.cli.progress import show_progress
 from any2bokeh.cli.results import print_result
+from any2bokeh.cli.spread import is_given
 from any2bokeh.errors import SettingsError
 from any2bokeh.settings import DeviceName
 
@@ -121,8 +122,7 @@ def _new(
 def _check_settled(context: typer.Context) -> None:
     """Raise ``SettingsError`` for options that a run goes on without."""
     for name in SETTLED:
-        source = context.get_parameter_source(name)
-        if source and source.name == "COMMANDLINE":
+        if is_given(context, name):
             raise SettingsError(
                 f"--{name} was settled when the run began: --resume takes --set alone.",
                 hint="Another folder begins another run",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from any2bokeh.video.exact import picture_codes
+from any2bokeh.video.exact import packed_codes
 
 Floats = NDArray[np.float32]
 Codes = NDArray[np.uint8]
@@ -64,7 +64,7 @@ def bring(values: NDArray[np.generic], shift: Floats) -> Floats:
 
 def make_view(picture: Tensor) -> View:
     """Return how ``picture``, ``3 h w`` R'G'B' in 0..1 on any device, is followed."""
-    color = _codes(picture)
+    color = packed_codes(picture)
     gray = cv2.cvtColor(color, cv2.COLOR_RGB2GRAY)
     along_x, along_y = (cv2.Sobel(gray, cv2.CV_32F, *axis, scale=1 / 8) for axis in ((1, 0), (0, 1)))
     steepness = cv2.blur(cv2.magnitude(along_x, along_y), (_WINDOW_PX, _WINDOW_PX))
@@ -73,12 +73,8 @@ def make_view(picture: Tensor) -> View:
 
 def gray_of(picture: Tensor) -> Codes:
     """Return the gray codes ``h w`` of ``picture``: those of its ``View``, where the rest is not needed."""
-    gray: Codes = cv2.cvtColor(_codes(picture), cv2.COLOR_RGB2GRAY)
+    gray: Codes = cv2.cvtColor(packed_codes(picture), cv2.COLOR_RGB2GRAY)
     return gray
-
-
-def _codes(picture: Tensor) -> Codes:
-    return np.ascontiguousarray(picture_codes(picture).transpose(1, 2, 0))
 
 
 def flow_between(first: Codes, second: Codes) -> tuple[Flow, Flow]:

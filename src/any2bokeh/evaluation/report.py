@@ -84,11 +84,11 @@ class Report:
         for network, count in self._windows().items():
             if count < FEW_WINDOWS:
                 yield f"{MEASURED_BY[network]} is over {count} windows only: too few to say much."
-        counts = self.summary.cases
-        fewer = [name for name, count in counts.items() if count < len(self.results) and name != TRUTH]
+        summary = self.summary
+        fewer = [name for name in summary.cases if name != TRUTH and not summary.has_all(name)]
         if fewer:
-            listed = ", ".join(f"{name} {counts[name]}" for name in fewer)
-            yield f"Not all methods have all {len(self.results)} cases, so compare with care: {listed}."
+            listed = ", ".join(f"{name} {summary.cases[name]}" for name in fewer)
+            yield f"Not all methods have all {summary.of} cases, so compare with care: {listed}."
         if any(method.is_perturbed for method in self.methods):
             yield f"NAME{PERTURBED} is given disparity with an estimator's mistakes (training/perturb.py)."
 
@@ -150,8 +150,7 @@ def rows(summary: Summary) -> list[tuple[str, list[Cell]]]:
 
 
 def _label(summary: Summary, name: str) -> str:
-    count = summary.cases[name]
-    return name if count == summary.of else f"{name} ({count} of {summary.of})"
+    return name if summary.has_all(name) else f"{name} ({summary.cases[name]} of {summary.of})"
 
 
 def _cell(row: dict[str, float], metric: Metric, is_best: bool) -> Cell:

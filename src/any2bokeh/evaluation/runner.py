@@ -15,6 +15,7 @@ from any2bokeh.evaluation.methods import Draw, Method
 from any2bokeh.evaluation.scores import ClipScores, Scorer, Seen
 from any2bokeh.evaluation.stills import Shots
 from any2bokeh.scene import Frame
+from any2bokeh.video.exact import code_values, picture_codes
 
 Item = TypeVar("Item")
 
@@ -127,4 +128,4 @@ class Runner:
 
 def as_stored(picture: Tensor) -> Tensor:
     """Return a picture in steps of 1/255, as a file of 8 bits holds it and as the truth is."""
-    return (picture.clamp(0, 1) * 255).round() / 255
+    return code_values(picture_codes(picture))

@@ -36,6 +36,10 @@ class Summary:
         there = {key for row in self.figures.values() for key in row}
         return [metric for metric in METRICS if metric.key in there]
 
+    def has_all(self, name: str) -> bool:
+        """Say whether a method was measured on all cases."""
+        return self.cases[name] == self.of
+
     def best(self, metric: Metric) -> set[str]:
         """The methods with the best figure, as it is shown; the input and the truth do not compete.
 
@@ -44,7 +48,7 @@ class Summary:
         shown = {
             name: round(row[metric.key], metric.digits)
             for name, row in self.figures.items()
-            if metric.key in row and name not in (unchanged().name, TRUTH) and self.cases[name] == self.of
+            if metric.key in row and name not in (unchanged().name, TRUTH) and self.has_all(name)
         }
         if len(shown) < 2 or metric.higher_is_better is None:
             return set()

@@ -121,32 +121,30 @@ def read_description(folder: Path) -> ClipDescription:
     """Read ``scene.json`` of a folder; raises ``DatasetError`` naming the file and what is wrong with it."""
     path = folder / SCENE_FILE
     hint = f"If {folder} is deleted, bokeh synthesize makes the clip anew."
+    content = read_json(path, hint)
     try:
-        content = read_json(path)
         objects = tuple(ClipObject(**_tuples(thing)) for thing in content.pop("objects"))
         settings = tuple(ClipSetting(**_tuples(setting)) for setting in content.pop("settings"))
         rate = Fraction(content.pop("rate"))
         return ClipDescription(**content, rate=rate, objects=objects, settings=settings)
     except KeyError as error:
         raise DatasetError(f"{path} lacks {error}.", hint) from error
-    except DatasetError as error:
-        raise DatasetError(error.message, hint) from error
     except SettingsError as error:
         raise DatasetError(f"{path} cannot be used: {error.message}", hint) from error
     except (TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
         raise DatasetError(f"{path} does not describe a clip: {error}.", hint) from error
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file; raises ``DatasetError``."""
+def read_json(path: Path, hint: str = "") -> dict[str, Any]:
+    """The JSON object in a file; raises ``DatasetError`` with the hint."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DatasetError(f"{path} cannot be read: {error.strerror}.") from error
+        raise DatasetError(f"{path} cannot be read: {error.strerror}.", hint) from error
     except ValueError as error:
-        raise DatasetError(f"{path} is no JSON: {error}.") from error
+        raise DatasetError(f"{path} is no JSON: {error}.", hint) from error
     if not isinstance(content, dict):
-        raise DatasetError(f"{path} does not hold a JSON object.")
+        raise DatasetError(f"{path} does not hold a JSON object.", hint)
     return content
 
 

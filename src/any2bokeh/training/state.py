@@ -43,7 +43,6 @@ class State:
     @torch.no_grad()
     def advance(self) -> None:
         """Count a step that was taken, and move the average towards the weights."""
-        self.is_whole = False
         self.step += 1
         if self.averages:
             kept = min(self._kept, (1 + self.step) / (EARLY_STEPS + self.step))

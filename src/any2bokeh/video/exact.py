@@ -28,6 +28,11 @@ def picture_codes(picture: Tensor) -> NDArray[np.uint8]:
     return codes
 
 
+def packed_codes(picture: Tensor) -> NDArray[np.uint8]:
+    """Return the codes of ``C H W`` as ``H W C``, the order of most libraries for pictures."""
+    return np.ascontiguousarray(picture_codes(picture).transpose(1, 2, 0))
+
+
 def code_values(codes: NDArray[Any]) -> Tensor:
     """Return what codes of 8 or 16 bits stand for: float32 in 0..1."""
     return torch.from_numpy(codes.astype(np.float32) / np.float32(np.iinfo(codes.dtype).max))

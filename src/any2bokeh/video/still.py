@@ -9,7 +9,7 @@ from torch import Tensor
 
 from any2bokeh.errors import ShapeError, VideoError
 from any2bokeh.video.codes import codes
-from any2bokeh.video.exact import picture_codes
+from any2bokeh.video.exact import packed_codes
 from any2bokeh.video.partial import partial_file
 
 
@@ -50,8 +50,7 @@ def read_png_frame(path: Path) -> av.VideoFrame:
 
 
 def _colour_frame(picture: Tensor) -> av.VideoFrame:
-    packed = np.ascontiguousarray(picture_codes(picture).transpose(1, 2, 0))
-    return av.VideoFrame.from_ndarray(packed, format="rgb24")
+    return av.VideoFrame.from_ndarray(packed_codes(picture), format="rgb24")
 
 
 def _gray_frame(values: Tensor) -> av.VideoFrame:
