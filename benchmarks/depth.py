@@ -27,7 +27,9 @@ from any2bokeh.depth.source import disparity_source
 from any2bokeh.depth.track import open_track
 from any2bokeh.render.base import Renderer, make_renderer
 from any2bokeh.scene import Frame, Scene
-from any2bokeh.settings import DepthModel, DepthSettings, RenderSettings, TimeRange
+from any2bokeh.settings.depth_settings import DepthModel, DepthSettings
+from any2bokeh.settings.render_settings import RenderSettings
+from any2bokeh.settings.video_settings import TimeRange
 from any2bokeh.video.decode import frame_times, open_video, probe_video
 from any2bokeh.video.still import write_png
 

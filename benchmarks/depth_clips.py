@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from any2bokeh.optics.light import from_linear
-from any2bokeh.synth.evening import evening
-from any2bokeh.synth.raytrace import RayTracer
-from any2bokeh.synth.scenes import Camera, Motion, Stage, View, rgb, still
-from any2bokeh.synth.stages import CHECKS, TRUCK, night_lamps, thin_structures
-from any2bokeh.synth.street import person, tree
-from any2bokeh.synth.textures import Checks, Noise, Times, Uniform
+from any2bokeh.lab.synthesis.evening import evening
+from any2bokeh.lab.synthesis.raytrace import RayTracer
+from any2bokeh.lab.synthesis.scenes import Camera, Motion, Stage, View, rgb, still
+from any2bokeh.lab.synthesis.stages import CHECKS, TRUCK, night_lamps, thin_structures
+from any2bokeh.lab.synthesis.street import person, tree
+from any2bokeh.lab.synthesis.textures import Checks, Noise, Times, Uniform
+from any2bokeh.optics.transfer import from_linear
 
 WIDTH, HEIGHT, FRAMES_PER_S = 498, 280, 24  # the working frame of the depth network on a CPU
 SAMPLES = 4  # rays per pixel

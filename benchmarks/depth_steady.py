@@ -29,18 +29,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from any2bokeh.depth.carry import choose_keys, follow
-from any2bokeh.depth.estimate import DisparityEstimator, in_precision
-from any2bokeh.depth.flow import Floats, make_view
-from any2bokeh.depth.shots import ReducedFrame, mark_shots
+from any2bokeh.depth.depth_anything import DisparityEstimator, in_precision
 from any2bokeh.depth.source import working_size
-from any2bokeh.depth.steady import Steadier
+from any2bokeh.depth.stabilization import Steadier
 from any2bokeh.depth.stream import Pace, raw_disparity
 from any2bokeh.depth.upsample import upsample_disparity
+from any2bokeh.motion.flow import Floats, make_view
+from any2bokeh.motion.propagation import choose_keys, follow
+from any2bokeh.motion.shots import ReducedFrame, mark_shots
 from any2bokeh.render.base import make_renderer
 from any2bokeh.scene import PictureFormat, Scene
-from any2bokeh.settings import RenderSettings, TimeRange
-from any2bokeh.values import TimePoint
+from any2bokeh.settings.render_settings import RenderSettings
+from any2bokeh.settings.values import TimePoint
+from any2bokeh.settings.video_settings import TimeRange
 from any2bokeh.video.decode import open_video, probe_video
 from any2bokeh.video.gray import open_gray
 

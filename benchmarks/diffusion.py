@@ -29,7 +29,7 @@ from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims, UNetInputs
 from any2bokeh.render.diffusion.vae import BokehVAE, VAEDims
 from any2bokeh.render.diffusion.working import WorkingFrame
 from any2bokeh.scene import PictureFormat, Scene
-from any2bokeh.settings import ChunkSettings, DiffusionSettings
+from any2bokeh.settings.render_settings import ChunkSettings, DiffusionSettings
 from any2bokeh.weights.checkpoint import PUBLISHED_FACTS
 
 HALF = ChunkSettings().overlap

@@ -22,7 +22,7 @@ from any2bokeh.render.diffusion.memory import Footprint, plan_windows
 from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims, UNetInputs
 from any2bokeh.render.diffusion.vae import BokehVAE, VAEDims
 from any2bokeh.render.diffusion.working import WorkingFrame
-from any2bokeh.settings import ChunkSettings
+from any2bokeh.settings.render_settings import ChunkSettings
 
 
 class PeakMemory(TorchDispatchMode):

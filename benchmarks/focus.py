@@ -21,16 +21,17 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from any2bokeh.depth.track import open_mask, open_track
-from any2bokeh.focus_settings import FocusSettings, Key, Point
-from any2bokeh.optics.focus import smooth
-from any2bokeh.puller.clip import Clip
-from any2bokeh.puller.follow import follow
-from any2bokeh.puller.mask import disparity_in_mask
-from any2bokeh.puller.pull import pull_focus
-from any2bokeh.refocus import scenes
+from any2bokeh.focus.clip import Clip
+from any2bokeh.focus.focus_track import smooth
+from any2bokeh.focus.follow import follow
+from any2bokeh.focus.mask import disparity_in_mask
+from any2bokeh.focus.pull import pull_focus
 from any2bokeh.render.base import make_renderer
-from any2bokeh.settings import RenderSettings, TimeRange
-from any2bokeh.values import TimePoint
+from any2bokeh.run import scenes
+from any2bokeh.settings.focus_settings import FocusSettings, Key, Point
+from any2bokeh.settings.render_settings import RenderSettings
+from any2bokeh.settings.values import TimePoint
+from any2bokeh.settings.video_settings import TimeRange
 from any2bokeh.video.decode import frame_times, open_video, probe_video
 from any2bokeh.video.time import parse_time
 

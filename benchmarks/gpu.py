@@ -20,25 +20,25 @@ from torch import Tensor
 
 from any2bokeh.depth.compact import SHORTER_SIDE, load_compact
 from any2bokeh.device import choose_device
-from any2bokeh.optics.focus import Focus
-from any2bokeh.optics.light import from_linear
+from any2bokeh.focus.focus_track import Focus
+from any2bokeh.lab.synthesis.compiled_tracer import CompiledRayTracer
+from any2bokeh.lab.synthesis.drawn import ClipFormat, Material
+from any2bokeh.lab.synthesis.raytrace import RayTracer
+from any2bokeh.lab.synthesis.rich_scenes import rich_scene
+from any2bokeh.lab.synthesis.scenes import Stage
+from any2bokeh.lab.training.model import TrainedNetwork
+from any2bokeh.lab.training.sizes import SCRATCH_FACTS, make_network
+from any2bokeh.lab.training.state import State
+from any2bokeh.lab.training.trainer import make_accelerator
+from any2bokeh.lab.training.training_settings import Stage as TrainingStage
+from any2bokeh.lab.training.training_settings import training_settings
+from any2bokeh.lab.training.windows import Batch
+from any2bokeh.optics.transfer import from_linear
 from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims
 from any2bokeh.render.diffusion.vae import BokehVAE, VAEDims
 from any2bokeh.render.lens.make import make_lens
 from any2bokeh.scene import PictureFormat, Scene
-from any2bokeh.settings import LensSettings
-from any2bokeh.synth.compiled import CompiledRayTracer
-from any2bokeh.synth.drawn import ClipFormat, Material
-from any2bokeh.synth.raytrace import RayTracer
-from any2bokeh.synth.rich_scenes import rich_scene
-from any2bokeh.synth.scenes import Stage
-from any2bokeh.training.data import Batch
-from any2bokeh.training.model import TrainedNetwork
-from any2bokeh.training.settings import Stage as TrainingStage
-from any2bokeh.training.settings import training_settings
-from any2bokeh.training.sizes import SCRATCH_FACTS, make_network
-from any2bokeh.training.state import State
-from any2bokeh.training.trainer import make_accelerator
+from any2bokeh.settings.render_settings import LensSettings
 
 CPU = torch.device("cpu")
 REPEATS = 3

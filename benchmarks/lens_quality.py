@@ -29,13 +29,13 @@ from lens_scenes import CASES, Take, load_take
 from torch import Tensor
 from torch.nn.functional import pad
 
-from any2bokeh.evaluation.gather import gather_discs
-from any2bokeh.evaluation.metrics import motion_error, near_steps, psnr
+from any2bokeh.lab.evaluation.gather import gather_discs
+from any2bokeh.lab.evaluation.metrics import motion_error, near_steps, psnr
 from any2bokeh.optics.coc import coc_px
-from any2bokeh.optics.light import from_linear, to_linear
+from any2bokeh.optics.transfer import from_linear, to_linear
 from any2bokeh.render.base import make_renderer
 from any2bokeh.scene import PictureFormat, Scene
-from any2bokeh.settings import LensSettings, RenderSettings
+from any2bokeh.settings.render_settings import LensSettings, RenderSettings
 from any2bokeh.video.still import write_png
 
 GAP_PX = 4

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from any2bokeh.optics.focus import Focus
-from any2bokeh.optics.light import from_linear
-from any2bokeh.synth.evening import evening
-from any2bokeh.synth.raytrace import RayTracer
-from any2bokeh.synth.scenes import Stage, View
-from any2bokeh.synth.shapes import Bars, Disc, Stroke, Union
-from any2bokeh.synth.stages import TRUCK, depth_ramp, night_lamps, thin_structures, two_planes
+from any2bokeh.focus.focus_track import Focus
+from any2bokeh.lab.synthesis.evening import evening
+from any2bokeh.lab.synthesis.raytrace import RayTracer
+from any2bokeh.lab.synthesis.scenes import Stage, View
+from any2bokeh.lab.synthesis.shapes import Bars, Disc, Stroke, Union
+from any2bokeh.lab.synthesis.stages import TRUCK, depth_ramp, night_lamps, thin_structures, two_planes
+from any2bokeh.optics.transfer import from_linear
 
 WIDTH, HEIGHT, FRAMES_PER_S = 480, 270, 12
 SHARP_SAMPLES = 16  # rays per pixel of the picture in focus

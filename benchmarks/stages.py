@@ -27,8 +27,9 @@ import torch
 from any2bokeh.depth.track import open_track
 from any2bokeh.render.base import make_renderer
 from any2bokeh.scene import Frame, Scene
-from any2bokeh.settings import EncodeSettings, RenderSettings, TimeRange
-from any2bokeh.values import TimePoint
+from any2bokeh.settings.render_settings import RenderSettings
+from any2bokeh.settings.values import TimePoint
+from any2bokeh.settings.video_settings import EncodeSettings, TimeRange
 from any2bokeh.video.decode import VideoInfo, frame_times, open_video, probe_video
 from any2bokeh.video.encode import open_writer
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from any2bokeh.settings import TimeRange
+from any2bokeh.settings.video_settings import TimeRange
 from any2bokeh.video.decode import open_video
 from any2bokeh.video.still import write_png
 from any2bokeh.video.time import parse_time

@@ -16,10 +16,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from any2bokeh.optics.light import from_linear
-from any2bokeh.synth.evening import evening
-from any2bokeh.synth.raytrace import RayTracer
-from any2bokeh.synth.scenes import View
+from any2bokeh.lab.synthesis.evening import evening
+from any2bokeh.lab.synthesis.raytrace import RayTracer
+from any2bokeh.lab.synthesis.scenes import View
+from any2bokeh.optics.transfer import from_linear
 from any2bokeh.video.create import Sound, create_video
 from any2bokeh.video.gray import open_gray_writer
 

@@ -3,7 +3,7 @@
 import torch
 
 from any2bokeh.errors import SettingsError
-from any2bokeh.settings import DeviceName, DtypeName
+from any2bokeh.settings.device_settings import DeviceName, DtypeName
 
 
 def choose_device(name: DeviceName) -> torch.device:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from any2bokeh.folders import cache_root
+from any2bokeh.paths import cache_root
 
 log = logging.getLogger(__name__)
 

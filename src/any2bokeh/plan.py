@@ -8,11 +8,11 @@ import torch
 
 from any2bokeh.depth.source import disparity_source, plan_estimate
 from any2bokeh.device import choose_device
-from any2bokeh.puller.clip import Clip
-from any2bokeh.puller.pull import pull_focus
-from any2bokeh.refocus import scenes
+from any2bokeh.focus.clip import Clip
+from any2bokeh.focus.pull import pull_focus
 from any2bokeh.render.base import Renderer, make_renderer
-from any2bokeh.settings import Settings
+from any2bokeh.run import scenes
+from any2bokeh.settings.run_settings import Settings
 from any2bokeh.video.containers import container_of
 from any2bokeh.video.decode import VideoInfo, frame_times, open_video, probe_video
 from any2bokeh.video.encoders import choose_encoder

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from any2bokeh.errors import ShapeError
-from any2bokeh.optics.light import Light
+from any2bokeh.optics.transfer import Light
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

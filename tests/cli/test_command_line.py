@@ -11,14 +11,16 @@ import pytest
 
 from any2bokeh.cli.command_line import as_options, focus_options, quoted
 from any2bokeh.cli.option import number_or_keys, parse_point
-from any2bokeh.focus_settings import (
+from any2bokeh.settings.depth_settings import DepthSettings
+from any2bokeh.settings.focus_settings import (
     FOCUS_DISPARITY,
     DepthOfFieldSettings,
     FocusSettings,
     PreviewFocusSettings,
 )
-from any2bokeh.settings import DepthSettings, LensSettings, RenderSettings, TimeRange
-from any2bokeh.values import TimePoint
+from any2bokeh.settings.render_settings import LensSettings, RenderSettings
+from any2bokeh.settings.values import TimePoint
+from any2bokeh.settings.video_settings import TimeRange
 
 parse_keys = number_or_keys("--focus", FOCUS_DISPARITY)
 

@@ -16,7 +16,7 @@ from folders import downloaded
 from any2bokeh.errors import SettingsError
 from any2bokeh.render.choose import choose_renderer
 from any2bokeh.scene import PictureFormat
-from any2bokeh.settings import DiffusionSettings, LensSettings, RenderSettings
+from any2bokeh.settings.render_settings import DiffusionSettings, LensSettings, RenderSettings
 
 Bokeh = Callable[..., Any]
 Make = Callable[..., Path]

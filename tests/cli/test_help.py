@@ -12,7 +12,7 @@ import typer.main
 from any2bokeh import __version__
 from any2bokeh.cli import main
 from any2bokeh.cli.program import app
-from any2bokeh.focus_settings import BLUR_STRENGTH, FOCUS_DISPARITY
+from any2bokeh.settings.focus_settings import BLUR_STRENGTH, FOCUS_DISPARITY
 
 HEAVY = {"torch", "av", "numpy", "transformers", "diffusers", "huggingface_hub"}
 LIST_HEAVY = f"""

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from any2bokeh.cli.errors import UsageError
+from any2bokeh.cli.exit_codes import UsageError
 from any2bokeh.cli.jobs import make_jobs
 from any2bokeh.errors import VideoError
-from any2bokeh.settings import DepthSettings, EncodeSettings, FocusSettings, Settings
+from any2bokeh.settings.depth_settings import DepthSettings
+from any2bokeh.settings.focus_settings import FocusSettings
+from any2bokeh.settings.run_settings import Settings
+from any2bokeh.settings.video_settings import EncodeSettings
 
 SETTINGS = Settings(focus=FocusSettings(focus_disparity=0.5, blur_strength=8))
 

@@ -11,8 +11,8 @@ from any2bokeh.depth.colormap import colorize
 from any2bokeh.preview.looks import fitted
 from any2bokeh.preview.pictures import LUMA
 from any2bokeh.preview.sheet import STRIP, letters_px
-from any2bokeh.settings import TimeRange
-from any2bokeh.values import TimePoint
+from any2bokeh.settings.values import TimePoint
+from any2bokeh.settings.video_settings import TimeRange
 from any2bokeh.video.decode import open_video
 from any2bokeh.video.still import read_png
 

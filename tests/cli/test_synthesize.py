@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from any2bokeh.synth.dataset import open_dataset
+from any2bokeh.lab.synthesis.dataset import open_dataset
 
 SMALL = (
     "--clips",

@@ -15,8 +15,9 @@ from safetensors.torch import load_file, save_file
 from any2bokeh.depth import compact
 from any2bokeh.depth.source import disparity_source, estimate_track, plan_estimate, working_size
 from any2bokeh.errors import DisparityError, VideoError, WeightsError
-from any2bokeh.settings import DepthSettings, TimeRange
-from any2bokeh.values import TimePoint
+from any2bokeh.settings.depth_settings import DepthSettings
+from any2bokeh.settings.values import TimePoint
+from any2bokeh.settings.video_settings import TimeRange
 from any2bokeh.video.decode import frame_times, open_video, probe_video
 from any2bokeh.video.gray import open_gray
 

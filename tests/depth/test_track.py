@@ -12,7 +12,7 @@ import torch
 from any2bokeh.depth.track import DisparityTrack, MatchedFrames, open_track
 from any2bokeh.errors import DisparityError
 from any2bokeh.scene import Frame
-from any2bokeh.settings import DisparityKind
+from any2bokeh.settings.depth_settings import DisparityKind
 from any2bokeh.video.decode import frame_times, probe_video
 from any2bokeh.video.gray import GrayReader, open_gray_writer
 from any2bokeh.video.still import write_png

@@ -8,14 +8,14 @@ import pytest
 import torch
 from playwright.sync_api import Browser
 
-from any2bokeh.focus_settings import DepthOfFieldSettings, Easing
+from any2bokeh.focus.depth_of_field import reshape
+from any2bokeh.focus.focus_track import Curve, Focus
+from any2bokeh.focus.points import PATCH_SHARE, patch_at
 from any2bokeh.optics.coc import coc_px
-from any2bokeh.optics.depth_of_field import reshape
-from any2bokeh.optics.focus import Curve, Focus
 from any2bokeh.preview.pack import LARGEST_CODE, as_text, pack
 from any2bokeh.preview.page import SCRIPTS
 from any2bokeh.preview.pictures import IN_FOCUS_PX
-from any2bokeh.puller.points import PATCH_SHARE, patch_at
+from any2bokeh.settings.focus_settings import DepthOfFieldSettings, Easing
 
 pytestmark = pytest.mark.browser
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from any2bokeh.optics.light import from_linear, to_linear
+from any2bokeh.optics.transfer import from_linear, to_linear
 from any2bokeh.render.lens.compiled import CompiledLensRenderer
 from any2bokeh.render.lens.reference import LensRenderer
 from any2bokeh.scene import Scene
-from any2bokeh.settings import LensSettings
+from any2bokeh.settings.render_settings import LensSettings
 
 CPU = torch.device("cpu")
 lens_renderer = LensRenderer

@@ -5,11 +5,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from any2bokeh.optics.light import Light
+from any2bokeh.optics.transfer import Light
 from any2bokeh.render.lens.compiled import CompiledLensRenderer
 from any2bokeh.render.lens.reference import LensRenderer
 from any2bokeh.scene import Scene
-from any2bokeh.settings import LensSettings
+from any2bokeh.settings.render_settings import LensSettings
 
 CPU = torch.device("cpu")
 CODE = 1 / 255

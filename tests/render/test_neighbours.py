@@ -7,15 +7,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from any2bokeh.optics.focus import Focus
-from any2bokeh.optics.light import from_linear
-from any2bokeh.render.lens.motion import fit_motion, make_thumbnail
+from any2bokeh.focus.focus_track import Focus
+from any2bokeh.lab.synthesis.raytrace import RayTracer
+from any2bokeh.lab.synthesis.scenes import Camera, Motion, View
+from any2bokeh.lab.synthesis.stages import two_planes
+from any2bokeh.motion.camera import fit_motion, make_thumbnail
+from any2bokeh.optics.transfer import from_linear
 from any2bokeh.render.lens.reference import LensRenderer
 from any2bokeh.scene import Scene
-from any2bokeh.settings import LensSettings
-from any2bokeh.synth.raytrace import RayTracer
-from any2bokeh.synth.scenes import Camera, Motion, View
-from any2bokeh.synth.stages import two_planes
+from any2bokeh.settings.render_settings import LensSettings
 
 BEST = LensSettings(quality="best")
 PAN = Camera(position=Motion(velocity=(0.5, 0.1, 0.0)))

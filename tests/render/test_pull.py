@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from any2bokeh.focus_settings import DepthOfFieldSettings
-from any2bokeh.optics.depth_of_field import reshape
-from any2bokeh.optics.focus import Curve, Focus
+from any2bokeh.focus.depth_of_field import reshape
+from any2bokeh.focus.focus_track import Curve, Focus
 from any2bokeh.render.lens.compiled import CompiledLensRenderer
 from any2bokeh.scene import Scene
-from any2bokeh.settings import LensSettings
+from any2bokeh.settings.focus_settings import DepthOfFieldSettings
+from any2bokeh.settings.render_settings import LensSettings
 
 FRAMES = 48
 

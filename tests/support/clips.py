@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from any2bokeh.lab.synthesis.dataset import write_clip, write_made_by
+from any2bokeh.lab.synthesis.dataset_clip import ClipFrame
+from any2bokeh.lab.synthesis.description import ClipDescription, ClipObject, ClipSetting
 from any2bokeh.render.base import Renderer, make_renderer
 from any2bokeh.scene import PictureFormat, Scene
-from any2bokeh.settings import RenderSettings
-from any2bokeh.synth.clip import ClipFrame
-from any2bokeh.synth.dataset import write_clip, write_made_by
-from any2bokeh.synth.description import ClipDescription, ClipObject, ClipSetting
+from any2bokeh.settings.render_settings import RenderSettings
 
 WIDTH, HEIGHT, FRAMES = 96, 64, 4
 NEAR, FAR = 0.8, 0.2

@@ -17,7 +17,8 @@ from any2bokeh.render.diffusion.condition import ImageEncoder
 from any2bokeh.render.diffusion.network import BokehNetwork
 from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims, UNetInputs
 from any2bokeh.render.diffusion.vae import BokehVAE, VAEDims
-from any2bokeh.settings import DiffusionSettings, MaskMode
+from any2bokeh.settings.render_settings import DiffusionSettings
+from any2bokeh.settings.weights_settings import MaskMode
 from any2bokeh.weights.checkpoint import PUBLISHED_FACTS
 
 Network = TypeVar("Network", bound=nn.Module)

@@ -8,13 +8,13 @@ import torch
 from safetensors import safe_open
 from torch.nn.functional import interpolate
 
+from any2bokeh.lab.synthesis.dataset import write_clip, write_made_by
+from any2bokeh.lab.synthesis.dataset_clip import ClipFrame
+from any2bokeh.lab.synthesis.description import ClipDescription, ClipObject, ClipSetting
+from any2bokeh.lab.training.training_settings import RunSettings
 from any2bokeh.render.lens.make import make_lens
 from any2bokeh.scene import PictureFormat, Scene
-from any2bokeh.settings import LensSettings
-from any2bokeh.synth.clip import ClipFrame
-from any2bokeh.synth.dataset import write_clip, write_made_by
-from any2bokeh.synth.description import ClipDescription, ClipObject, ClipSetting
-from any2bokeh.training.settings import RunSettings
+from any2bokeh.settings.render_settings import LensSettings
 
 HEIGHT, WIDTH, FRAMES = 64, 96, 8
 GLASS = 0.7  # what it lets through, so that there is something to learn in a few steps

@@ -11,7 +11,7 @@ import pytest
 from av.stream import Disposition
 from numpy.typing import NDArray
 
-from any2bokeh.settings import EncodeSettings, TimeRange
+from any2bokeh.settings.video_settings import EncodeSettings, TimeRange
 from any2bokeh.video.decode import open_video, probe_video
 from any2bokeh.video.encode import open_writer
 

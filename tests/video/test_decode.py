@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from any2bokeh.errors import VideoError
-from any2bokeh.settings import TimeRange
-from any2bokeh.values import TimePoint
+from any2bokeh.settings.values import TimePoint
+from any2bokeh.settings.video_settings import TimeRange
 from any2bokeh.video.decode import frame_times, open_video, probe_video
 
 IRREGULAR = (0, 512, 1100, 4700, 4720, 9000)

@@ -8,8 +8,8 @@ import torch
 
 from any2bokeh.errors import ShapeError, VideoError
 from any2bokeh.scene import Frame
-from any2bokeh.settings import EncodeSettings, TimeRange
-from any2bokeh.values import TimePoint
+from any2bokeh.settings.values import TimePoint
+from any2bokeh.settings.video_settings import EncodeSettings, TimeRange
 from any2bokeh.video.decode import open_video, probe_video
 from any2bokeh.video.encode import open_writer
 from any2bokeh.video.output import Output

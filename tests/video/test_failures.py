@@ -11,7 +11,7 @@ import torch
 
 from any2bokeh.errors import VideoError
 from any2bokeh.scene import Frame
-from any2bokeh.settings import EncodeSettings
+from any2bokeh.settings.video_settings import EncodeSettings
 from any2bokeh.video.decode import open_video, probe_video
 from any2bokeh.video.encode import open_writer
 
@@ -20,7 +20,7 @@ PASS_THROUGH = """
     import sys
     import time
     from pathlib import Path
-    from any2bokeh.settings import EncodeSettings
+    from any2bokeh.settings.run_settings import EncodeSettings
     from any2bokeh.video.decode import open_video, probe_video
     from any2bokeh.video.encode import open_writer
 

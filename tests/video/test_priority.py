@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from any2bokeh.settings import EncodeSettings
+from any2bokeh.settings.video_settings import EncodeSettings
 from any2bokeh.video.decode import open_video
 from any2bokeh.video.encode import open_writer
 from any2bokeh.video.encoders import usable_encoders

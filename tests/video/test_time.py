@@ -3,7 +3,7 @@ from fractions import Fraction
 import pytest
 
 from any2bokeh.errors import SettingsError
-from any2bokeh.values import TimePoint
+from any2bokeh.settings.values import TimePoint
 from any2bokeh.video.time import parse_time
 
 

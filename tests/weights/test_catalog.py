@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from any2bokeh.errors import WeightsError
-from any2bokeh.settings import ImportSettings
+from any2bokeh.settings.weights_settings import ImportSettings
 from any2bokeh.weights.catalog import (
     IMAGE_ENCODER,
     SVD_UNET,

@@ -11,7 +11,7 @@ from folders import COMMIT
 from safetensors.torch import save_file
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from any2bokeh.depth.estimate import load_estimator
+from any2bokeh.depth.depth_anything import load_estimator
 from any2bokeh.errors import WeightsError
 from any2bokeh.weights.catalog import IMAGE_ENCODER, load_catalog, shipped_catalog
 from any2bokeh.weights.checkpoint import load_weights, read_checkpoint

@@ -21,7 +21,7 @@ from any2bokeh.cli.import_weights import _networks
 from any2bokeh.errors import WeightsError
 from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims, UNetInputs
 from any2bokeh.render.diffusion.vae import BokehVAE, VAEDims
-from any2bokeh.settings import ImportSettings
+from any2bokeh.settings.weights_settings import ImportSettings
 from any2bokeh.weights.checkpoint import PUBLISHED_FACTS, TRAINED_FACTS, find_checkpoint, load_weights
 from any2bokeh.weights.home import checkpoints_folder
 from any2bokeh.weights.importer import import_checkpoint, new_folder

@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from any2bokeh.cli.errors import Failure, UsageError, attempt, exit_code_of
+from any2bokeh.cli.exit_codes import Failure, UsageError, attempt, exit_code_of
 from any2bokeh.cli.jobs import Job
 from any2bokeh.cli.talk import is_quiet, say
 
 if TYPE_CHECKING:
     from any2bokeh.plan import Plan
-    from any2bokeh.refocus import Result
+    from any2bokeh.run import Result
 
 
 _log = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from fractions import Fraction
 from typing import Any
 
 from any2bokeh.cli.options import OPTIONS
-from any2bokeh.focus_settings import MIDDLE, FocusSettings, Point
-from any2bokeh.values import TimePoint
+from any2bokeh.settings.focus_settings import MIDDLE, FocusSettings, Point
+from any2bokeh.settings.values import TimePoint
 
 
 def as_options(group: Any, *, filled: bool = False) -> list[str]:

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from any2bokeh.cli.errors import UsageError
+from any2bokeh.cli.exit_codes import UsageError
 from any2bokeh.cli.jobs import check_targets, result_path
 from any2bokeh.cli.options import Json, Overwrite
-from any2bokeh.cli.progress import show_frames
+from any2bokeh.cli.progress_bar import show_frames
 from any2bokeh.cli.results import print_json, print_result
 from any2bokeh.cli.tracks import with_own_track
-from any2bokeh.settings import TrackSettings
+from any2bokeh.settings.depth_settings import TrackSettings
 
 
 def depth(
@@ -49,7 +49,7 @@ def depth(
     settings = replace(settings, depth=with_own_track(settings.depth, source))
     check_targets(targets, [source, settings.depth.track])
 
-    from any2bokeh.disparity import write_colors, write_track
+    from any2bokeh.depth.export import write_colors, write_track
 
     with show_frames(source.name, "writing disparity") as on_progress:
         if track:

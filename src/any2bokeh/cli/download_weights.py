@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from any2bokeh.cli.errors import Failure, UsageError, attempt, exit_code_of
+from any2bokeh.cli.exit_codes import Failure, UsageError, attempt, exit_code_of
 from any2bokeh.cli.option import option
 from any2bokeh.cli.options import Json
-from any2bokeh.cli.progress import MEGABYTE, show_megabytes
+from any2bokeh.cli.progress_bar import MEGABYTE, show_megabytes
 from any2bokeh.cli.results import print_json, print_result
 from any2bokeh.cli.talk import is_quiet, say
-from any2bokeh.settings import ImportSettings
+from any2bokeh.settings.weights_settings import ImportSettings
 
 if TYPE_CHECKING:
     from any2bokeh.weights.catalog import Model

@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from any2bokeh.cli.command_line import as_options, quoted
-from any2bokeh.cli.errors import FAILED, SOME_FAILED, UsageError
+from any2bokeh.cli.exit_codes import FAILED, SOME_FAILED, UsageError
 from any2bokeh.cli.jobs import make_folder
 from any2bokeh.cli.options import Json
-from any2bokeh.cli.progress import show_progress
+from any2bokeh.cli.progress_bar import show_progress
 from any2bokeh.cli.results import print_json, print_result
 from any2bokeh.cli.talk import is_quiet, say
 from any2bokeh.cli.tracks import check_folders_of_tracks, with_own_tracks, with_tracks_of_its_own
-from any2bokeh.evaluation_settings import EvaluationSettings
+from any2bokeh.settings.evaluation_settings import EvaluationSettings
 
 WIDEST = 1000  # characters of a table
 
 if TYPE_CHECKING:
-    from any2bokeh.evaluation.evaluate import CaseProgress, Source
-    from any2bokeh.evaluation.report import Report
+    from any2bokeh.lab.evaluation.evaluation import CaseProgress, Source
+    from any2bokeh.lab.evaluation.report import Report
 
 
 def evaluate(
@@ -51,8 +51,8 @@ def evaluate(
     missing = next((path for path in inputs if not path.exists()), None)
     if missing:
         raise UsageError(f"{missing} does not exist.")
-    from any2bokeh.evaluation.evaluate import evaluate as run
-    from any2bokeh.evaluation.store import Store
+    from any2bokeh.lab.evaluation.evaluation import evaluate as run
+    from any2bokeh.lab.evaluation.store import Store
 
     videos = _videos(inputs)
     sources = _sources(inputs, videos, settings)
@@ -83,8 +83,8 @@ def evaluate(
 
 def _sources(inputs: list[Path], videos: list[Path], settings: EvaluationSettings) -> "list[Source]":
     """Each input; the tracks and masks of a video are those of its own where folders of them are given."""
-    from any2bokeh.evaluation.evaluate import Source
-    from any2bokeh.synth.dataset import DATASET_FILE
+    from any2bokeh.lab.evaluation.evaluation import Source
+    from any2bokeh.lab.synthesis.dataset import DATASET_FILE
 
     if folder := next((path for path in videos if path.is_dir()), None):
         raise UsageError(f"{folder} is a folder, but no data set: it has no {DATASET_FILE}.")
@@ -98,7 +98,7 @@ def _sources(inputs: list[Path], videos: list[Path], settings: EvaluationSetting
 
 def _videos(inputs: list[Path]) -> list[Path]:
     """The inputs that are no data sets."""
-    from any2bokeh.synth.dataset import DATASET_FILE
+    from any2bokeh.lab.synthesis.dataset import DATASET_FILE
 
     return [path for path in inputs if not (path / DATASET_FILE).is_file()]
 
@@ -127,7 +127,7 @@ def _table(report: "Report") -> str:
     from rich.table import Table
     from rich.text import Text
 
-    from any2bokeh.evaluation.report import heads, rows
+    from any2bokeh.lab.evaluation.report import heads, rows
 
     table = Table(box=box.SIMPLE, pad_edge=False)
     table.add_column("")

@@ -7,7 +7,7 @@ import typer
 
 from any2bokeh.cli.option import option
 from any2bokeh.errors import SettingsError
-from any2bokeh.evaluation_settings import LIMIT, METHODS, SHOWN, NamedFolder
+from any2bokeh.settings.evaluation_settings import LIMIT, METHODS, SHOWN, NamedFolder
 
 
 def parse_methods(text: str) -> tuple[str, ...] | None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from any2bokeh.cli.options import Json, Overwrite
-from any2bokeh.cli.progress import show_megabytes
+from any2bokeh.cli.progress_bar import show_megabytes
 from any2bokeh.cli.results import print_json, print_result
 from any2bokeh.cli.talk import is_quiet, say
-from any2bokeh.settings import ImportSettings
+from any2bokeh.settings.weights_settings import ImportSettings
 
 if TYPE_CHECKING:
     from any2bokeh.weights.importer import ImportedCheckpoint, Networks

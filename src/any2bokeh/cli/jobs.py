@@ -5,13 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from any2bokeh.cli.errors import UsageError
+from any2bokeh.atomic import check_target
+from any2bokeh.cli.exit_codes import UsageError
 from any2bokeh.cli.talk import is_quiet, say
 from any2bokeh.cli.tracks import check_folders_of_tracks, with_own_tracks, with_tracks_of_its_own
 from any2bokeh.errors import RefocusError, VideoError
-from any2bokeh.focus_settings import FOCUS_TRACK_SUFFIXES
-from any2bokeh.settings import Settings
-from any2bokeh.video.partial import check_target
+from any2bokeh.settings.focus_settings import FOCUS_TRACK_SUFFIXES
+from any2bokeh.settings.run_settings import Settings
 
 VIDEO_SUFFIXES = [
     *(".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"),

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import typer
 
 from any2bokeh.errors import SettingsError
-from any2bokeh.focus_settings import Key, Keys, Point, check_values
-from any2bokeh.values import Range, TimePoint
+from any2bokeh.settings.focus_settings import Key, Keys, Point, check_values
+from any2bokeh.settings.values import Range, TimePoint
 
 Number = TypeVar("Number", int, float)
 

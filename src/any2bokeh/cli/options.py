@@ -5,14 +5,22 @@ Types, defaults and ranges are those of the settings; nothing of them is said ag
 
 from typing import Annotated, Any
 
-from any2bokeh import focus_settings, settings
 from any2bokeh.cli.batch import BatchOptions
 from any2bokeh.cli.evaluation_options import EVALUATION
 from any2bokeh.cli.option import auto_option, keys_option, option, point_option, time_option
 from any2bokeh.cli.synthesis_options import SYNTHESIS_OPTIONS
 from any2bokeh.cli.talk import Verbosity
-from any2bokeh.evaluation_settings import EvaluationSettings
-from any2bokeh.synthesis_settings import SynthesisSettings
+from any2bokeh.settings import (
+    depth_settings,
+    focus_settings,
+    preview_settings,
+    render_settings,
+    run_settings,
+    video_settings,
+    weights_settings,
+)
+from any2bokeh.settings.evaluation_settings import EvaluationSettings
+from any2bokeh.settings.synthesis_settings import SynthesisSettings
 
 OVERWRITE = option("-y", "--overwrite", help="Replace a result that exists.")
 DEVICE = option("--device", help="Where to compute; auto takes the fastest there is.")
@@ -76,7 +84,7 @@ OPTIONS: dict[object, dict[str, Any]] = {
         "near_m": option("--near-m", help="How far away disparity 1 is.", accepted=focus_settings.DISTANCE_M),
         "far_m": option("--far-m", help="How far away disparity 0 is.", accepted=focus_settings.DISTANCE_M),
     },
-    settings.DepthSettings: {
+    depth_settings.DepthSettings: {
         "track": option(
             "--disparity",
             help="Disparity track to use: a gray video, a folder of PNGs, .npy or .npz;"
@@ -93,14 +101,14 @@ OPTIONS: dict[object, dict[str, Any]] = {
         "size": option(
             "--depth-size",
             help="Shorter side of the picture that the network sees; by default it follows the device.",
-            accepted=settings.DEPTH_SIZE,
+            accepted=depth_settings.DEPTH_SIZE,
             kind=int,
         ),
         "every": auto_option(
             "--depth-every",
             "Estimate every Nth frame, and carry disparity along the motion to those between; auto: all on a"
             " GPU and by compact, else as many as the motion asks for.",
-            settings.DEPTH_EVERY,
+            depth_settings.DEPTH_EVERY,
         ),
         "steady": option(
             "--steady/--no-steady",
@@ -112,7 +120,7 @@ OPTIONS: dict[object, dict[str, Any]] = {
         ),
         "use_cache": option("--cache/--no-cache", help="Keep estimated disparity for the next run."),
     },
-    settings.RenderSettings: {
+    render_settings.RenderSettings: {
         "renderer": option(
             "--renderer",
             help="How defocus is drawn; auto is diffusion, the paper's network, where its weights are and"
@@ -122,36 +130,42 @@ OPTIONS: dict[object, dict[str, Any]] = {
         "device": DEVICE,
         "dtype": DTYPE,
     },
-    settings.LensSettings: {
+    render_settings.LensSettings: {
         "aperture": option("--aperture", help="Shape of a point of light out of focus."),
-        "blades": option("--blades", help="Sides of the polygon.", accepted=settings.BLADES, kind=int),
+        "blades": option("--blades", help="Sides of the polygon.", accepted=render_settings.BLADES, kind=int),
         "roundness": option(
-            "--roundness", help="Sides of the polygon: 0 straight, 1 round.", accepted=settings.ROUNDNESS
+            "--roundness",
+            help="Sides of the polygon: 0 straight, 1 round.",
+            accepted=render_settings.ROUNDNESS,
         ),
         "rotation_deg": option(
-            "--rotation", help="Turn of the polygon, counter-clockwise.", accepted=settings.ROTATION_DEG
+            "--rotation",
+            help="Turn of the polygon, counter-clockwise.",
+            accepted=render_settings.ROTATION_DEG,
         ),
         "cats_eye": option(
-            "--cats-eye", help="How much discs are cut off towards corners.", accepted=settings.CATS_EYE
+            "--cats-eye",
+            help="How much discs are cut off towards corners.",
+            accepted=render_settings.CATS_EYE,
         ),
         "anamorphic": option(
-            "--anamorphic", help="Ovals: 2 is twice as tall as wide.", accepted=settings.ANAMORPHIC
+            "--anamorphic", help="Ovals: 2 is twice as tall as wide.", accepted=render_settings.ANAMORPHIC
         ),
         "highlights": option(
             "--highlights",
             help="How much brighter than white clipped lights become before their blur; 2 is a good start.",
-            accepted=settings.HIGHLIGHTS,
+            accepted=render_settings.HIGHLIGHTS,
         ),
         "highlight_threshold": option(
             "--highlight-threshold",
             help="From where on a pixel counts as a clipped light.",
-            accepted=settings.HIGHLIGHT_THRESHOLD,
+            accepted=render_settings.HIGHLIGHT_THRESHOLD,
         ),
         "quality": option(
             "--quality", help="With best, what things hide is looked for in the frames around; slower."
         ),
     },
-    settings.DiffusionSettings: {
+    render_settings.DiffusionSettings: {
         "weights": option(
             "--weights", help="Weights of the network: a name given to import-weights, or a folder."
         ),
@@ -159,19 +173,19 @@ OPTIONS: dict[object, dict[str, Any]] = {
             "--work-size",
             help="Size of the picture that the refocusing network sees: as many pixels as in a 16:9 picture"
             " of this width.",
-            accepted=settings.WORK_SIZE,
+            accepted=render_settings.WORK_SIZE,
             kind=int,
         ),
         "chunk": option(
             "--chunk",
             help="Frames that the network works on at a time.",
-            accepted=settings.CHUNK_LENGTH,
+            accepted=render_settings.CHUNK_LENGTH,
             kind=int,
         ),
         "overlap": option(
             "--overlap",
             help="Frames that a chunk shares with the next; 0 to compare.",
-            accepted=settings.OVERLAP,
+            accepted=render_settings.OVERLAP,
             kind=int,
         ),
         "mpi": option("--mpi/--no-mpi", help="Attend to the planes of the scene; off to compare."),
@@ -184,24 +198,24 @@ OPTIONS: dict[object, dict[str, Any]] = {
             help="Compile the network with torch.compile: for GPUs; minutes at the start.",
         ),
     },
-    settings.TimeRange: {
+    video_settings.TimeRange: {
         "start": time_option("--start", "First moment to work on; by default the beginning."),
         "end": time_option("--end", "End of the work, exclusive; by default the end."),
     },
-    settings.EncodeSettings: {
+    video_settings.EncodeSettings: {
         "codec": option("--codec", help="Video encoder, such as libx264; by default it follows the source."),
         "crf": option(
             "--crf",
             help="Quality, lower is better; by default one whose losses are not seen.",
-            accepted=settings.CRF,
+            accepted=video_settings.CRF,
         ),
         "preset": option("--preset", help="Preset of the encoder, such as slow."),
         "pixel_format": option("--pix-fmt", help="Pixel format, such as yuv444p; by default the source's."),
         "lossless": option("--lossless/--lossy", help="Write FFV1 in the source's own pixel format."),
         "audio": option("--audio/--no-audio", help="Copy the audio."),
     },
-    settings.TrackSettings: {"device": DEVICE, "dtype": DTYPE},
-    settings.ImportSettings: {
+    depth_settings.TrackSettings: {"device": DEVICE, "dtype": DTYPE},
+    weights_settings.ImportSettings: {
         "name": option("--name", help="Name of the checkpoint, for --weights."),
         "mask_mode": option(
             "--mask-mode",
@@ -213,29 +227,29 @@ OPTIONS: dict[object, dict[str, Any]] = {
             " by default the one of download-weights svd-unet, if it is here.",
         ),
     },
-    settings.PreviewSettings: {
+    preview_settings.PreviewSettings: {
         "at": time_option("--at", "A moment to look at; may be repeated. By default the middle."),
         "stills": option(
             "--stills",
             help="Moments on a sheet or page, spread over time, where --at names none.",
-            accepted=settings.STILLS,
+            accepted=preview_settings.STILLS,
             kind=int,
         ),
         "focus_values": option(
             "--focus-values",
             help="Focal planes in a sweep or page.",
-            accepted=settings.FOCUS_VALUES,
+            accepted=preview_settings.FOCUS_VALUES,
             kind=int,
         ),
         "blur_values": option(
             "--k-values",
             help="Blur strengths in a page.",
-            accepted=settings.BLUR_VALUES,
+            accepted=preview_settings.BLUR_VALUES,
             kind=int,
         ),
     },
     SynthesisSettings: SYNTHESIS_OPTIONS | {"device": DEVICE},
-    settings.Settings: {
+    run_settings.Settings: {
         "save_focus_track": option(
             "--save-focus-track",
             help="Write the focus of each frame to a .csv or .json, to edit and use as --focus-track;"

@@ -5,16 +5,16 @@ from typing import Annotated, Literal
 
 import typer
 
+from any2bokeh.atomic import check_target
 from any2bokeh.cli.command_line import as_options, focus_options, quoted
-from any2bokeh.cli.errors import UsageError
+from any2bokeh.cli.exit_codes import UsageError
 from any2bokeh.cli.jobs import check_targets, result_path
 from any2bokeh.cli.options import Json, Overwrite
-from any2bokeh.cli.progress import show_frames
+from any2bokeh.cli.progress_bar import show_frames
 from any2bokeh.cli.results import print_json, print_result
 from any2bokeh.cli.talk import is_quiet, say
 from any2bokeh.cli.tracks import with_own_tracks
-from any2bokeh.settings import PreviewSettings
-from any2bokeh.video.partial import check_target
+from any2bokeh.settings.preview_settings import PreviewSettings
 
 
 def preview(

@@ -19,7 +19,7 @@ from any2bokeh.cli import (
     synthesize,
     train,
 )
-from any2bokeh.cli.errors import Failure, attempt
+from any2bokeh.cli.exit_codes import Failure, attempt
 from any2bokeh.cli.spread import with_settings
 from any2bokeh.cli.talk import messages_on_stderr
 

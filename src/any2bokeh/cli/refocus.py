@@ -7,13 +7,13 @@ import typer
 from any2bokeh.cli.batch import BatchOptions, Outcome, run_jobs, sum_up
 from any2bokeh.cli.jobs import Job, check_output, make_folder, make_jobs
 from any2bokeh.cli.options import Json
-from any2bokeh.cli.progress import show_frames
+from any2bokeh.cli.progress_bar import show_frames
 from any2bokeh.cli.results import print_json, print_result
-from any2bokeh.settings import Settings
+from any2bokeh.settings.run_settings import Settings
 
 if TYPE_CHECKING:
     from any2bokeh.plan import Plan
-    from any2bokeh.refocus import Result
+    from any2bokeh.run import Result
 
 
 def refocus(
@@ -49,7 +49,7 @@ def refocus(
     jobs = make_jobs(inputs, output, settings)
 
     def render(job: Job) -> "Result":
-        from any2bokeh.refocus import refocus as run
+        from any2bokeh.run import refocus as run
 
         job.check()
         if job.folder:

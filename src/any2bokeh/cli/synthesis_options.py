@@ -5,7 +5,7 @@ from typing import Any
 import typer
 
 from any2bokeh.cli.option import option
-from any2bokeh.synthesis_settings import (
+from any2bokeh.settings.synthesis_settings import (
     CLIPS,
     FRAMES,
     SAMPLES,

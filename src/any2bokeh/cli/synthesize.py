@@ -8,9 +8,9 @@ import typer
 
 from any2bokeh.cli.option import option
 from any2bokeh.cli.options import Json
-from any2bokeh.cli.progress import show_progress
+from any2bokeh.cli.progress_bar import show_progress
 from any2bokeh.cli.results import print_json, print_result
-from any2bokeh.synthesis_settings import JOBS, SynthesisSettings
+from any2bokeh.settings.synthesis_settings import JOBS, SynthesisSettings
 
 
 def synthesize(
@@ -28,7 +28,7 @@ def synthesize(
     Each clip is drawn at random, or of your own pictures, and traced through a thin lens: sharp pictures,
     disparity, objects, and refocused versions. A run that was stopped goes on with the same command.
     """
-    from any2bokeh.synth.synthesize import synthesize as make
+    from any2bokeh.lab.synthesis.make_dataset import synthesize as make
 
     with show_progress(folder.name, "clips") as report:
         made = make(

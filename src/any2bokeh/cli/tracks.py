@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from any2bokeh.cli.errors import UsageError
+from any2bokeh.cli.exit_codes import UsageError
 from any2bokeh.errors import DisparityError
-from any2bokeh.evaluation_settings import EvaluationSettings
-from any2bokeh.settings import DepthSettings, PreviewSettings, Settings
+from any2bokeh.settings.depth_settings import DepthSettings
+from any2bokeh.settings.evaluation_settings import EvaluationSettings
+from any2bokeh.settings.preview_settings import PreviewSettings
+from any2bokeh.settings.run_settings import Settings
 
 Chosen = TypeVar("Chosen", Settings, PreviewSettings, EvaluationSettings)
 

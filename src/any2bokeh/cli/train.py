@@ -7,17 +7,17 @@ import typer
 
 from any2bokeh.cli.option import option
 from any2bokeh.cli.options import DEVICE
-from any2bokeh.cli.progress import show_progress
+from any2bokeh.cli.progress_bar import show_progress
 from any2bokeh.cli.results import print_result
 from any2bokeh.cli.spread import is_given
 from any2bokeh.errors import SettingsError
-from any2bokeh.settings import DeviceName
+from any2bokeh.settings.device_settings import DeviceName
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from any2bokeh.training.run_folder import RunFolder
-    from any2bokeh.training.settings import RunSettings, Size, Stage
+    from any2bokeh.lab.training.run_folder import RunFolder
+    from any2bokeh.lab.training.training_settings import RunSettings, Size, Stage
 
 
 SETTLED = ("data", "stage", "size", "start", "validation", "config")  # when a run begins
@@ -66,7 +66,7 @@ def train(
 
     Several GPUs: `accelerate launch $(which bokeh) train ...`.
     """
-    from any2bokeh.training.run_folder import RunFolder
+    from any2bokeh.lab.training.run_folder import RunFolder
 
     folder = RunFolder(run)
     if resume:
@@ -88,7 +88,7 @@ def train(
 def _trainer() -> "Callable[..., Path]":
     """What trains; raises ``SettingsError`` where what it stands on is not installed."""
     try:
-        from any2bokeh.training.trainer import train
+        from any2bokeh.lab.training.trainer import train
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in ("accelerate", "tensorboard"):
             raise
@@ -105,8 +105,8 @@ def _new(
     config: Path | None,
     changes: list[str],
 ) -> "RunSettings":
-    from any2bokeh.training.settings import RunSettings, Stage, training_settings
-    from any2bokeh.values import check_choice
+    from any2bokeh.lab.training.training_settings import RunSettings, Stage, training_settings
+    from any2bokeh.settings.values import check_choice
 
     check_choice("Stage", stage, Stage)
     return RunSettings(
@@ -132,7 +132,7 @@ def _check_settled(context: typer.Context) -> None:
 def _resumed(folder: "RunFolder", changes: list[str]) -> "RunSettings":
     from dataclasses import replace
 
-    from any2bokeh.training.settings import change_settings
+    from any2bokeh.lab.training.training_settings import change_settings
 
     found = folder.read_settings()
     return replace(found, training=change_settings(found.training, changes))

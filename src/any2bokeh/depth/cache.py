@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from any2bokeh.folders import cache_root
+from any2bokeh.paths import cache_root
 
 MAX_BYTES = 5_000_000_000
 

@@ -16,7 +16,7 @@ from torch.nn.functional import (
 )
 
 from any2bokeh.depth.checks import check_disparity, check_pictures
-from any2bokeh.depth.motion import CELL, CHANNELS, moving_parts, no_motion
+from any2bokeh.motion.parallax import CELL, CHANNELS, moving_parts, no_motion
 from any2bokeh.weights.checkpoint import load_weights
 
 WEIGHTS = Path(__file__).with_name("compact.safetensors")
@@ -74,7 +74,7 @@ class CompactNetwork(nn.Module):
     def forward(self, pictures: Tensor, motion: Tensor) -> Tensor:
         """Return raw disparity ``B 1 H/2 W/2`` of R'G'B' ``B 3 H W`` in 0..1; H and W multiples of 32.
 
-        ``motion`` is ``B 5 H/4 W/4``: see ``any2bokeh.depth.motion``.
+        ``motion`` is ``B 5 H/4 W/4``: see ``any2bokeh.motion.parallax``.
         """
         x = pixel_unshuffle(torch.cat([2 * pictures - 1, _places(pictures)], dim=1), CELL)
         x = self.stem(torch.cat([x, motion], dim=1))  # B 32 H/4 W/4

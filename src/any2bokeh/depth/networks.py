@@ -11,7 +11,7 @@ from torch import Tensor
 
 from any2bokeh.depth import compact
 from any2bokeh.device import default_depth_size
-from any2bokeh.settings import DepthModel
+from any2bokeh.settings.depth_settings import DepthModel
 from any2bokeh.weights.catalog import Model, find_model, load_catalog
 from any2bokeh.weights.download import find_folder, model_folder
 
@@ -104,7 +104,7 @@ class DownloadedNetwork:
     def load(self, device: torch.device, dtype: torch.dtype) -> Estimator:
         """Return the network, ready."""
         # Here, because transformers takes seconds to import and a cached track does not need it.
-        from any2bokeh.depth.estimate import load_estimator
+        from any2bokeh.depth.depth_anything import load_estimator
 
         return load_estimator(self.folder, device, dtype)
 

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 
+from any2bokeh.atomic import partial_file
 from any2bokeh.depth.cache import cache_key, find_track, keep_track
 from any2bokeh.depth.match import Times, nearest_in_time
 from any2bokeh.depth.networks import DepthNetwork, find_network
@@ -19,10 +20,11 @@ from any2bokeh.depth.stream import Pace, RawFrame, raw_disparity
 from any2bokeh.depth.track import DisparityTrack, open_track
 from any2bokeh.device import choose_depth_dtype
 from any2bokeh.errors import VideoError
-from any2bokeh.settings import DepthSettings, DtypeName, TimeRange
+from any2bokeh.settings.depth_settings import DepthSettings
+from any2bokeh.settings.device_settings import DtypeName
+from any2bokeh.settings.video_settings import TimeRange
 from any2bokeh.video.decode import VideoInfo, open_video
 from any2bokeh.video.gray import open_gray, open_gray_writer
-from any2bokeh.video.partial import partial_file
 
 log = logging.getLogger(__name__)
 

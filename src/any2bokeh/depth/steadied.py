@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from any2bokeh.depth.flow import Flow, View, flow_between, make_view
-from any2bokeh.depth.shots import is_lost
-from any2bokeh.depth.steady import Steadier
+from any2bokeh.depth.stabilization import Steadier
 from any2bokeh.depth.track import DisparityTrack
+from any2bokeh.motion.flow import Flow, View, flow_between, make_view
+from any2bokeh.motion.shots import is_lost
 from any2bokeh.scene import Frame
 
 

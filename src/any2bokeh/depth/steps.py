@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from any2bokeh.depth.upsample_reference import FLAT_REACH, RADIUS, RAMP, STEP
 from any2bokeh.jit import compiled
-from any2bokeh.window_max import window_max
+from any2bokeh.optics.window_max import window_max
 
 Floats = NDArray[np.float32]
 

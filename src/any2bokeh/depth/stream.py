@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from any2bokeh.depth.carry import SPACINGS, Span, choose_keys, follow
-from any2bokeh.depth.flow import Floats, make_view
-from any2bokeh.depth.shots import ReducedFrame, mark_shots, see_nearby
-from any2bokeh.depth.steady import Steadier
+from any2bokeh.depth.stabilization import Steadier
+from any2bokeh.motion.flow import Floats, make_view
+from any2bokeh.motion.propagation import SPACINGS, Span, choose_keys, follow
+from any2bokeh.motion.shots import ReducedFrame, mark_shots, see_nearby
 from any2bokeh.scene import Frame
 from any2bokeh.video.prefetch import prefetch
 

@@ -15,7 +15,7 @@ from any2bokeh.depth.match import Times, match_frames, nearest_in_time
 from any2bokeh.depth.upsample import upsample_disparity
 from any2bokeh.errors import DisparityError
 from any2bokeh.scene import Frame
-from any2bokeh.settings import DisparityKind
+from any2bokeh.settings.depth_settings import DisparityKind
 from any2bokeh.video.decode import VideoInfo, frame_times
 from any2bokeh.video.gray import GrayReader, open_gray
 from any2bokeh.video.prefetch import Prefetch, prefetch

@@ -7,7 +7,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from any2bokeh.video.exact import packed_codes
+from any2bokeh.video.lossless import packed_codes
 
 LIGHT, DIM, DARK = (238, 238, 236), (150, 150, 148), (16, 16, 16)
 

@@ -12,14 +12,15 @@ from torch.nn.functional import interpolate
 from any2bokeh.depth.source import disparity_source
 from any2bokeh.depth.upsample import upsample_disparity
 from any2bokeh.errors import VideoError
-from any2bokeh.focus_settings import DepthOfFieldSettings
-from any2bokeh.optics.focus import Focus
-from any2bokeh.puller.clip import Clip
-from any2bokeh.puller.pull import pull_focus
-from any2bokeh.refocus import Progress, make_scene
+from any2bokeh.focus.clip import Clip
+from any2bokeh.focus.focus_track import Focus
+from any2bokeh.focus.pull import pull_focus
 from any2bokeh.render.base import Renderer
+from any2bokeh.run import Progress, make_scene
 from any2bokeh.scene import Frame, Scene
-from any2bokeh.settings import PreviewSettings, TimeRange
+from any2bokeh.settings.focus_settings import DepthOfFieldSettings
+from any2bokeh.settings.preview_settings import PreviewSettings
+from any2bokeh.settings.video_settings import TimeRange
 from any2bokeh.video.decode import VideoInfo, VideoReader, frame_times
 from any2bokeh.video.span import Span, find_span
 

@@ -18,19 +18,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from any2bokeh.atomic import partial_file
 from any2bokeh.depth.colormap import colorize
 from any2bokeh.device import choose_device
 from any2bokeh.errors import VideoError
-from any2bokeh.optics.focus import Focus
+from any2bokeh.focus.focus_track import Focus
+from any2bokeh.focus.points import PATCH_SHARE
 from any2bokeh.preview.looks import Look, looks, moments
 from any2bokeh.preview.pack import Room, as_text, pack, webps
 from any2bokeh.preview.pictures import IN_FOCUS_PX, TINT, focus_values
-from any2bokeh.puller.points import PATCH_SHARE
-from any2bokeh.refocus import Progress, ignore
 from any2bokeh.render.base import make_renderer
-from any2bokeh.settings import PreviewSettings
+from any2bokeh.run import Progress, ignore
+from any2bokeh.settings.preview_settings import PreviewSettings
 from any2bokeh.video.decode import VideoInfo, probe_video
-from any2bokeh.video.partial import partial_file
 
 STILL_PX, RENDERED_PX, DISPARITY_PX = 960, 720, (480, 320, 200, 120)  # longer sides, at most
 PAGE_BYTES = 8_000_000  # what the pictures of a page come to, at most

@@ -11,16 +11,16 @@ from torch import Tensor
 
 from any2bokeh.depth.colormap import colorize
 from any2bokeh.device import choose_device
+from any2bokeh.focus.focus_track import Focus
+from any2bokeh.focus.points import patch_at
 from any2bokeh.optics.coc import coc_px
-from any2bokeh.optics.focus import Focus
 from any2bokeh.preview.lettering import Words, lettered
 from any2bokeh.preview.looks import Look, fitted, looks, moments, with_square_pixels
 from any2bokeh.preview.sheet import Cell, lay_out, letters_px
-from any2bokeh.puller.points import patch_at
-from any2bokeh.refocus import Progress, ignore
 from any2bokeh.render.base import Renderer, make_renderer
+from any2bokeh.run import Progress, ignore
 from any2bokeh.scene import Scene
-from any2bokeh.settings import PreviewSettings
+from any2bokeh.settings.preview_settings import PreviewSettings
 from any2bokeh.video.decode import VideoInfo, probe_video
 
 IN_FOCUS_PX = 1.0  # a circle of confusion of a smaller radius is not seen

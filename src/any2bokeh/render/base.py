@@ -9,7 +9,7 @@ import torch
 from any2bokeh.render.choose import choose_renderer
 from any2bokeh.render.lens.make import make_lens
 from any2bokeh.scene import Frame, PictureFormat, Scene
-from any2bokeh.settings import RenderSettings
+from any2bokeh.settings.render_settings import RenderSettings
 
 
 class Renderer(Protocol):

@@ -7,7 +7,7 @@ import torch
 
 from any2bokeh.errors import SettingsError, WeightsError
 from any2bokeh.scene import PictureFormat
-from any2bokeh.settings import LensSettings, RendererName, RenderSettings
+from any2bokeh.settings.render_settings import LensSettings, RendererName, RenderSettings
 
 # What the published network takes in half precision at its default working size (memory.py counts it).
 LEAST_BYTES, LEAST_BYTES_IN_PARTS = 15 * 10**9, 7.5 * 10**9

@@ -14,12 +14,9 @@ import torch
 
 from any2bokeh.errors import VideoError
 from any2bokeh.scene import Frame, PictureFormat
-from any2bokeh.settings import TimeRange
+from any2bokeh.settings.video_settings import TimeRange
 from any2bokeh.video.color import UNSPECIFIED, ColorTags, PictureReader, PixelLayout, pixel_layout
-from any2bokeh.video.hdr import Hdr10, read_hdr10
-from any2bokeh.video.orientation import DisplayMatrix, Orientation, display_matrix, orientation_of
-from any2bokeh.video.prefetch import Prefetch, prefetch
-from any2bokeh.video.source import (
+from any2bokeh.video.demux import (
     Damage,
     decoded_frames,
     open_source,
@@ -27,6 +24,9 @@ from any2bokeh.video.source import (
     stored_packets,
     video_stream,
 )
+from any2bokeh.video.hdr import Hdr10, read_hdr10
+from any2bokeh.video.orientation import DisplayMatrix, Orientation, display_matrix, orientation_of
+from any2bokeh.video.prefetch import Prefetch, prefetch
 from any2bokeh.video.span import WHOLE_VIDEO, Span, find_span
 
 log = logging.getLogger(__name__)

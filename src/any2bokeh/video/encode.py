@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from any2bokeh.atomic import partial_file
 from any2bokeh.errors import ShapeError, VideoError
 from any2bokeh.scene import Frame
-from any2bokeh.settings import EncodeSettings, TimeRange
+from any2bokeh.settings.video_settings import EncodeSettings, TimeRange
 from any2bokeh.video.containers import container_of
 from any2bokeh.video.decode import VideoInfo
 from any2bokeh.video.output import Output, StoppedError
-from any2bokeh.video.partial import partial_file
 from any2bokeh.video.prefetch import Channel
 from any2bokeh.video.span import WHOLE_VIDEO, find_span
 

@@ -9,7 +9,7 @@ from typing import Any
 import av
 
 from any2bokeh.errors import VideoError
-from any2bokeh.settings import EncodeSettings
+from any2bokeh.settings.video_settings import EncodeSettings
 from any2bokeh.video.color import PixelLayout, pixel_layout
 from any2bokeh.video.containers import Container
 from any2bokeh.video.decode import VideoInfo

@@ -12,8 +12,8 @@ from torch import Tensor
 from any2bokeh.errors import DisparityError, VideoError
 from any2bokeh.video.color import PictureReader, pixel_layout
 from any2bokeh.video.decode import probe_video
+from any2bokeh.video.demux import Damage, decoded_frames, open_source, video_stream
 from any2bokeh.video.gray import open_gray
-from any2bokeh.video.source import Damage, decoded_frames, open_source, video_stream
 
 
 def has_alpha(path: Path) -> bool:

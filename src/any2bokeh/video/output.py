@@ -15,13 +15,13 @@ import av
 
 from any2bokeh.errors import VideoError
 from any2bokeh.scene import Frame
-from any2bokeh.settings import EncodeSettings
+from any2bokeh.settings.video_settings import EncodeSettings
 from any2bokeh.video.color import LIMITED, FrameMaker, is_hd, pixel_layout, written_tags
 from any2bokeh.video.containers import Container, container_of, where_to_write
-from any2bokeh.video.copy import Cut, StreamCopy
 from any2bokeh.video.decode import VideoInfo
 from any2bokeh.video.encoders import Encoder, choose_encoder
 from any2bokeh.video.priority import usual_priority
+from any2bokeh.video.remux import Cut, StreamCopy
 from any2bokeh.video.span import Span
 
 log = logging.getLogger(__name__)

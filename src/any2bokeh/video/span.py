@@ -7,9 +7,9 @@ from math import ceil
 from pathlib import Path
 
 from any2bokeh.errors import VideoError
-from any2bokeh.settings import TimeRange
-from any2bokeh.values import TimePoint
-from any2bokeh.video.source import stored_packets
+from any2bokeh.settings.values import TimePoint
+from any2bokeh.settings.video_settings import TimeRange
+from any2bokeh.video.demux import stored_packets
 
 WHOLE_VIDEO = TimeRange()
 

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from any2bokeh.atomic import partial_file
 from any2bokeh.errors import ShapeError, VideoError
 from any2bokeh.video.codes import codes
-from any2bokeh.video.exact import packed_codes
-from any2bokeh.video.partial import partial_file
+from any2bokeh.video.lossless import packed_codes
 
 
 def write_png(target: Path, image: Tensor, *, overwrite: bool = False) -> None:

@@ -4,7 +4,7 @@ import re
 from fractions import Fraction
 
 from any2bokeh.errors import SettingsError
-from any2bokeh.values import TimePoint
+from any2bokeh.settings.values import TimePoint
 
 _FRAME = re.compile(r"f(\d+)", re.ASCII)
 _SECONDS = re.compile(r"(\d+(?:\.\d*)?|\.\d+)s?", re.ASCII)

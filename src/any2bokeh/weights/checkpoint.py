@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from any2bokeh.errors import WeightsError
-from any2bokeh.settings import ImportSettings, KPrecision, MaskMode
+from any2bokeh.settings.weights_settings import ImportSettings, KPrecision, MaskMode
 from any2bokeh.weights.home import FACTS_FILE, checkpoints_folder, imported_names
 from any2bokeh.weights.tensors import shapes_in
 

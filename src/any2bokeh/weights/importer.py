@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from any2bokeh.errors import WeightsError
-from any2bokeh.settings import ImportSettings
+from any2bokeh.settings.weights_settings import ImportSettings
 from any2bokeh.weights.archive import FoundCheckpoint, FoundPart, open_checkpoint
 from any2bokeh.weights.catalog import SVD_UNET, load_catalog
 from any2bokeh.weights.checkpoint import (

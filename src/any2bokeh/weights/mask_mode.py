@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from any2bokeh.errors import WeightsError
-from any2bokeh.settings import MaskMode
+from any2bokeh.settings.weights_settings import MaskMode
 from any2bokeh.weights.tensors import TensorFile
 
 _LINEAR = ".fuser.linear.weight"

@@ -9,7 +9,7 @@ from parity import DATA, assert_near, tensors
 from any2bokeh.errors import SettingsError
 from any2bokeh.render.diffusion.blend import fuse_chunks
 from any2bokeh.render.diffusion.chunks import blend_weights, plan_chunks
-from any2bokeh.settings import ChunkSettings
+from any2bokeh.settings.render_settings import ChunkSettings
 
 LENGTHS = [1, 2, 7, 8, 9, 12, 13, 14, 16, 17, 100]
 SETTINGS = [

@@ -19,7 +19,8 @@ from any2bokeh.render.diffusion.pipeline import DiffusionRenderer, network_input
 from any2bokeh.render.diffusion.vae import BokehVAE, VAEDims
 from any2bokeh.render.diffusion.working import WorkingFrame
 from any2bokeh.scene import Frame, PictureFormat, Scene
-from any2bokeh.settings import ChunkSettings, DiffusionSettings, MaskMode
+from any2bokeh.settings.render_settings import ChunkSettings, DiffusionSettings
+from any2bokeh.settings.weights_settings import MaskMode
 from any2bokeh.weights.checkpoint import TRAINED_FACTS, find_checkpoint, load_weights
 
 PUBLISHED = tensors("pipeline_case")

@@ -18,7 +18,8 @@ from torch import Tensor
 from any2bokeh.render.diffusion.chunks import blend_weights, plan_chunks
 from any2bokeh.render.diffusion.condition import ImageEncoder, difference_picture, labels_around
 from any2bokeh.render.diffusion.unet import UNetInputs
-from any2bokeh.settings import ChunkSettings, MaskMode
+from any2bokeh.settings.render_settings import ChunkSettings
+from any2bokeh.settings.weights_settings import MaskMode
 
 CASE, FACTS = tensors("pipeline_case"), document("pipeline_case")
 LENGTH, HALF = 8, 4

@@ -8,16 +8,17 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from any2bokeh.errors import SettingsError
-from any2bokeh.evaluation.metrics import psnr
+from any2bokeh.lab.evaluation.metrics import psnr
+from any2bokeh.lab.synthesis.dataset import open_dataset
+from any2bokeh.lab.synthesis.dataset_clip import Clip
+from any2bokeh.lab.synthesis.make_dataset import synthesize
+from any2bokeh.lab.training.perturb import PerturbSettings, perturb
 from any2bokeh.render.base import make_renderer
 from any2bokeh.render.diffusion.parts import small_parts
 from any2bokeh.scene import PictureFormat, Scene
-from any2bokeh.settings import DiffusionSettings, DtypeName, LensSettings, RendererName, RenderSettings
-from any2bokeh.synth.clip import Clip
-from any2bokeh.synth.dataset import open_dataset
-from any2bokeh.synth.synthesize import synthesize
-from any2bokeh.synthesis_settings import PictureSize, SynthesisSettings
-from any2bokeh.training.perturb import PerturbSettings, perturb
+from any2bokeh.settings.device_settings import DtypeName
+from any2bokeh.settings.render_settings import DiffusionSettings, LensSettings, RendererName, RenderSettings
+from any2bokeh.settings.synthesis_settings import PictureSize, SynthesisSettings
 from any2bokeh.weights.hashes import sha256_of
 from any2bokeh.weights.manifest import MANIFEST_FILE
 

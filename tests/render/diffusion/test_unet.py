@@ -12,7 +12,7 @@ from torch import Tensor
 from any2bokeh.errors import ShapeError, WeightsError
 from any2bokeh.render.diffusion.attention import embed_blur
 from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims, UNetInputs
-from any2bokeh.settings import KPrecision, MaskMode
+from any2bokeh.settings.weights_settings import KPrecision, MaskMode
 
 CASES = tensors("tiny_unet_cases")
 FUNCTIONS = tensors("functions")

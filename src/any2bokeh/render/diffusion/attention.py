@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, scaled_dot_product_attention
 
 from any2bokeh.render.diffusion.blocks import NORM_GROUPS, TimeMixer
-from any2bokeh.settings import KPrecision
+from any2bokeh.settings.weights_settings import KPrecision
 
 BLUR_FREQUENCIES = 16
 BLUR_TEMPERATURE = 100

@@ -7,7 +7,7 @@ from typing import TypeVar
 from torch import Tensor
 
 from any2bokeh.render.diffusion.chunks import Chunk, blend_weights, next_chunk
-from any2bokeh.settings import ChunkSettings
+from any2bokeh.settings.render_settings import ChunkSettings
 
 Item = TypeVar("Item")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from any2bokeh.settings import ChunkSettings
+from any2bokeh.settings.render_settings import ChunkSettings
 
 
 @dataclass(frozen=True)

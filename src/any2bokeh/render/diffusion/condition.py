@@ -10,7 +10,7 @@ from torch.nn.functional import conv2d, interpolate, pad
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from any2bokeh.errors import WeightsError
-from any2bokeh.optics.planes import disparity_difference, plane_labels, plane_thresholds
+from any2bokeh.optics.mpi import disparity_difference, plane_labels, plane_thresholds
 from any2bokeh.weights.checkpoint import load_weights
 
 CLIP_SIDE_PX = 224

@@ -18,7 +18,8 @@ from any2bokeh.render.diffusion.pipeline import DiffusionRenderer
 from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims
 from any2bokeh.render.diffusion.vae import BokehVAE
 from any2bokeh.scene import PictureFormat
-from any2bokeh.settings import DiffusionSettings, DtypeName, RenderSettings
+from any2bokeh.settings.device_settings import DtypeName
+from any2bokeh.settings.render_settings import DiffusionSettings, RenderSettings
 from any2bokeh.weights.checkpoint import CheckpointFacts, load_weights
 
 Part = TypeVar("Part", bound=nn.Module)

@@ -13,7 +13,7 @@ from typing import Self
 import torch
 
 from any2bokeh.render.diffusion.working import WorkingFrame
-from any2bokeh.settings import ChunkSettings
+from any2bokeh.settings.render_settings import ChunkSettings
 
 ENCODE_ELEMENTS, DENOISE_ELEMENTS, DECODE_ELEMENTS = 875, 385, 770
 SKIP_ELEMENTS = 128 + 128 / 4 + 256 / 16 + 512 / 64

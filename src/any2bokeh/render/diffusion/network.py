@@ -12,7 +12,7 @@ from any2bokeh.render.diffusion.memory import Footprint
 from any2bokeh.render.diffusion.unet import BokehUNet, UNetInputs
 from any2bokeh.render.diffusion.vae import BokehVAE
 from any2bokeh.render.diffusion.working import WorkingFrame
-from any2bokeh.settings import DiffusionSettings
+from any2bokeh.settings.render_settings import DiffusionSettings
 from any2bokeh.weights.checkpoint import CheckpointFacts
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from any2bokeh.settings import RenderSettings
+from any2bokeh.settings.render_settings import RenderSettings
 from any2bokeh.weights.catalog import IMAGE_ENCODER, find_model, load_catalog
 from any2bokeh.weights.checkpoint import Checkpoint, find_checkpoint, read_checkpoint
 from any2bokeh.weights.download import model_folder

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from any2bokeh.errors import SettingsError, WeightsError
-from any2bokeh.focus_settings import BLUR_STRENGTH
 from any2bokeh.optics.coc import REFERENCE_SIDE_PX
 from any2bokeh.render.choose import LARGEST_NET_BLUR_STRENGTH
 from any2bokeh.render.diffusion.blend import fuse_chunks
@@ -21,7 +20,8 @@ from any2bokeh.render.diffusion.working import WorkingFrame
 from any2bokeh.render.lens.make import make_lens
 from any2bokeh.render.lens.reference import LensRenderer
 from any2bokeh.scene import Frame, PictureFormat, Scene
-from any2bokeh.settings import DiffusionSettings, LensSettings
+from any2bokeh.settings.focus_settings import BLUR_STRENGTH
+from any2bokeh.settings.render_settings import DiffusionSettings, LensSettings
 from any2bokeh.weights.checkpoint import CheckpointFacts
 
 LEAST_BLUR_PX = 1e-3

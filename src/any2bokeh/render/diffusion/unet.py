@@ -25,7 +25,7 @@ from any2bokeh.render.diffusion.attention import (
     plane_attendance,
 )
 from any2bokeh.render.diffusion.blocks import NORM_GROUPS, ResBlock
-from any2bokeh.settings import KPrecision, MaskMode
+from any2bokeh.settings.weights_settings import KPrecision, MaskMode
 
 LATENT_MULTIPLE = 8  # three halvings, each of which must divide
 

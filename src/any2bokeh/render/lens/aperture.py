@@ -10,7 +10,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from any2bokeh.settings import LensSettings
+from any2bokeh.settings.render_settings import LensSettings
 
 NARROW = 5  # pixels: a narrower image keeps its exact ends
 SUBROWS = 32  # lines across each row of pixels: coverage is right to about 1/1000

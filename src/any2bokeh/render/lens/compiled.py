@@ -24,7 +24,7 @@ from any2bokeh.render.lens.stack import Stack, make_stack
 from any2bokeh.render.lens.window import View
 from any2bokeh.render.lens.zones import Extent, zone_kernels
 from any2bokeh.scene import Scene
-from any2bokeh.settings import LensSettings
+from any2bokeh.settings.render_settings import LensSettings
 
 Floats = NDArray[np.float32]
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2bokeh.jit import compiled
+from any2bokeh.optics.window_max import window_max
 from any2bokeh.render.lens.edges import (
     BLURRED_PX,
     CLIPPED,
@@ -16,7 +17,6 @@ from any2bokeh.render.lens.edges import (
     RIM_GAIN,
     TRUSTED_CONTRAST,
 )
-from any2bokeh.window_max import window_max
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]

@@ -17,7 +17,7 @@ from any2bokeh.render.lens.positions import place_list, place_rows
 from any2bokeh.render.lens.stack import Stack
 from any2bokeh.render.lens.surfaces import BLOCK, Ground, Sparse, Surfaces
 from any2bokeh.render.lens.tiles import compose_band
-from any2bokeh.settings import LensSettings
+from any2bokeh.settings.render_settings import LensSettings
 
 Floats = NDArray[np.float32]
 

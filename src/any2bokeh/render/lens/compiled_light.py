@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from any2bokeh.jit import compiled
-from any2bokeh.optics.light import Light, from_linear, to_linear
+from any2bokeh.optics.transfer import Light, from_linear, to_linear
 from any2bokeh.render.lens.reference import HIGHLIGHT_FROM_PX, HIGHLIGHT_FULL_PX
 from any2bokeh.render.lens.surfaces import Ground
 

@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2bokeh.jit import compiled
+from any2bokeh.optics.window_max import window_max
 from any2bokeh.render.lens.edges import EDGE_STEP_PX
 from any2bokeh.render.lens.ramps import AXES, BEYOND_PX, LEAST_RISE, STEADY, WINDOW_PX
-from any2bokeh.window_max import window_max
 
 Floats = NDArray[np.float32]
 Marks = NDArray[np.uint8]

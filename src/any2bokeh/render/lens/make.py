@@ -5,7 +5,7 @@ import torch
 from any2bokeh.render.lens.compiled import CompiledLensRenderer
 from any2bokeh.render.lens.reference import LensRenderer
 from any2bokeh.scene import PictureFormat
-from any2bokeh.settings import LensSettings
+from any2bokeh.settings.render_settings import LensSettings
 
 
 def make_lens(settings: LensSettings, device: torch.device, pictures: PictureFormat) -> LensRenderer:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from any2bokeh.optics.coc import CocScale
-from any2bokeh.optics.light import Light, from_linear, to_linear
+from any2bokeh.optics.transfer import Light, from_linear, to_linear
 from any2bokeh.render.lens.aperture import widest_reach
 from any2bokeh.render.lens.edges import unmix_edges
 from any2bokeh.render.lens.hidden import find_hidden
@@ -20,7 +20,7 @@ from any2bokeh.render.lens.strips import Strips, soften_border
 from any2bokeh.render.lens.window import View, with_neighbours
 from any2bokeh.render.lens.zones import Extent, zone_kernels
 from any2bokeh.scene import Frame, Scene
-from any2bokeh.settings import LensSettings
+from any2bokeh.settings.render_settings import LensSettings
 
 NEGLIGIBLE = 1 / 1024  # coverage of a sharp pixel that does not count as reaching it
 NEIGHBOURS = 2.5  # layers within this many spacings belong to one surface: they add, they do not occlude

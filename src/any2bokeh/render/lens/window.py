@@ -6,8 +6,8 @@ from functools import partial
 
 from torch import Tensor
 
+from any2bokeh.motion.camera import Motion, Thumbnail, fit_motion, make_thumbnail
 from any2bokeh.optics.coc import CocScale
-from any2bokeh.render.lens.motion import Motion, Thumbnail, fit_motion, make_thumbnail
 from any2bokeh.render.lens.neighbours import Neighbour, Places
 from any2bokeh.scene import Scene
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from any2bokeh.render.lens.aperture import Offset, aperture_kernels
 from any2bokeh.render.lens.layers import Layer
-from any2bokeh.settings import LensSettings
+from any2bokeh.settings.render_settings import LensSettings
 
 STEP = 0.5  # cells by which an outline may jump from one zone to the next
 FEWEST = 4  # zones along half of the frame's diagonal

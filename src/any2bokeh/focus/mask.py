@@ -1,0 +1,60 @@
+"""The disparity of what a mask shows, in each frame."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import interpolate
+
+from any2bokeh.depth.track import open_mask
+from any2bokeh.errors import DisparityError, FocusError
+from any2bokeh.focus.clip import Clip, OnFrames
+from any2bokeh.focus.shot_starts import Shots
+
+INSIDE = 0.5  # what is brighter is inside the mask
+MOST, SPREAD = (0.1, 0.9), 0.25  # disparity of most of a subject, and how far apart it may lie
+
+log = logging.getLogger(__name__)
+
+
+def disparity_in_mask(path: Path, clip: Clip, on_frames: OnFrames) -> tuple[NDArray[np.float64], list[int]]:
+    """Return the median of the disparity inside a mask for each frame of a clip, NaN where it is empty.
+
+    The numbers of the frames with which new shots start come with it.
+
+    The mask is a gray video, a PNG folder or an array, of any size, matched to the frames as a disparity
+    track is. A subject that is not at one distance is warned of. Raises ``FocusError`` if the mask cannot be
+    used or is empty in all frames.
+    """
+    middles, spreads = np.full(len(clip.times), np.nan), []
+    shots = Shots()
+    place = {pts: number for number, pts in enumerate(clip.times)}
+    try:
+        with open_mask(path, clip.info, clip.times) as masks, clip.frames(clip.time_range) as frames:
+            for done, (frame, disparity) in enumerate(frames, start=1):
+                shots.look(place[frame.pts], frame)
+                mask = masks.values_at(frame.pts)
+                # Edges of a mask are sharper than those of disparity: disparity takes the mask's size.
+                fitted = interpolate(disparity[None].cpu(), size=mask.shape[1:], mode="nearest")[0]
+                inside = fitted[mask > INSIDE]
+                if len(inside):
+                    middles[place[frame.pts]] = torch.median(inside)
+                    spreads.append(np.quantile(inside.numpy(), MOST))
+                on_frames(done)
+    except DisparityError as error:
+        raise FocusError(f"The mask cannot be used: {error.message}") from error
+    if np.isnan(middles).all():
+        raise FocusError(
+            f"The mask {path} is empty in every frame of {clip.info.path}.",
+            hint="What is brighter than half of white is inside.",
+        )
+    farthest, nearest = np.mean(spreads, axis=0)
+    if nearest - farthest > SPREAD:
+        log.warning(
+            "What the mask shows lies at %.2f to %.2f, and the focus is between: parts of it will blur.",
+            farthest,
+            nearest,
+        )
+    return middles, shots.starts

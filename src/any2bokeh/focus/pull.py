@@ -1,0 +1,101 @@
+"""The focus of every frame of a clip, from whichever way it was said in."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from any2bokeh.errors import SettingsError
+from any2bokeh.focus.clip import Clip, OnFrames
+from any2bokeh.focus.focus_track import Curve, Focus, FocusTrack, smooth
+from any2bokeh.focus.follow import follow
+from any2bokeh.focus.mask import disparity_in_mask
+from any2bokeh.focus.points import disparity_under
+from any2bokeh.focus.thin_lens import blur_strength
+from any2bokeh.focus.track_files import FocusKeys, read_focus
+from any2bokeh.settings.focus_settings import FocusSettings, Keys, Point
+
+
+def _ignore(done: int) -> None:
+    pass
+
+
+Values = Callable[[int], float]  # a value at each time stamp
+
+
+def pull_focus(clip: Clip, settings: FocusSettings, on_frames: OnFrames = _ignore) -> FocusTrack:
+    """Return the focal plane and K of each frame of a clip.
+
+    Where the focus is a place in the picture, the clip and its disparity are read before they are rendered;
+    only numbers are kept. Raises ``FocusError`` if the focus cannot be found in this clip, ``SettingsError``
+    for a K that a track or a camera cannot have.
+    """
+    saved = read_focus(settings.focus_track) if settings.focus_track else None
+    plane = _planes(clip, settings, saved, on_frames)
+    strength = _strengths(clip, settings, saved)
+    focus = [Focus(here := plane(pts), strength(pts, here)) for pts in clip.times]
+    return FocusTrack(clip.times, focus, settings.depth_of_field)
+
+
+def _planes(clip: Clip, settings: FocusSettings, saved: FocusKeys | None, on_frames: OnFrames) -> Values:
+    """What the focal plane is at each time stamp."""
+    if settings.follow:
+        seen = follow(settings.follow, clip, on_frames)
+        return _smoothed(clip, np.array([one.disparity for one in seen]), settings)
+    if settings.focus_mask:
+        measured, starts = disparity_in_mask(settings.focus_mask, clip, on_frames)
+        return _smoothed(clip, measured, settings, starts)
+    if settings.focus_at:
+        held = disparity_under(settings.focus_at, clip)
+        return lambda pts: held
+    value = saved.focus if saved else settings.focus_disparity
+    assert value is not None  # FocusSettings checks that there is one way
+    return _values(clip, value, settings)
+
+
+def _smoothed(
+    clip: Clip, measured: NDArray[np.float64], settings: FocusSettings, starts: Sequence[int] = ()
+) -> Values:
+    """What was measured in each frame, as a focus puller would follow it, anew in each shot."""
+    times_s = np.array([clip.clock.seconds(pts) for pts in clip.times])
+    smoothed = smooth(measured, times_s, settings.smoothing_s, starts).clip(0, 1)
+    by_pts = dict(zip(clip.times, smoothed.tolist(), strict=True))
+    return lambda pts: by_pts[pts]
+
+
+def _strengths(clip: Clip, settings: FocusSettings, saved: FocusKeys | None) -> Callable[[int, float], float]:
+    """What K is at each time stamp, given the focal plane there."""
+    if settings.camera.f_stop is not None:
+        if saved and saved.strength:
+            raise _said_twice(settings, "--f-stop")
+        return lambda pts, plane: blur_strength(settings.camera, plane)
+    value = settings.blur_strength
+    if saved and saved.strength:
+        if value is not None:
+            raise _said_twice(settings, "--k")
+        value = saved.strength
+    if value is None:
+        raise SettingsError(
+            f"The focus track {settings.focus_track} holds no K.", hint="Give --k, or --f-stop."
+        )
+    values = _values(clip, value, settings)
+    return lambda pts, plane: values(pts)
+
+
+def _values(clip: Clip, value: float | Keys, settings: FocusSettings) -> Values:
+    """A number, or keys over time, as a value at each time stamp."""
+    if not isinstance(value, tuple):
+        number = value
+        return lambda pts: number
+    moments_s = clip.clock.moments_s([key.at for key in value])
+    numbers = [
+        disparity_under(replace(key.value, at=key.at), clip) if isinstance(key.value, Point) else key.value
+        for key in value
+    ]
+    curve = Curve(moments_s, numbers, settings.easing)
+    return lambda pts: curve.at(clip.clock.seconds(pts))
+
+
+def _said_twice(settings: FocusSettings, option: str) -> SettingsError:
+    return SettingsError(f"The blur is said in 2 ways: {option} and the column k of {settings.focus_track}.")

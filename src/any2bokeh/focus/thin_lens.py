@@ -1,0 +1,42 @@
+"""The blur strength K of a real lens, from the thin-lens formula.
+
+A lens of focal length f and f-number N, focused at z_f, draws a point at z as a disc of the radius
+
+    r = 1/2 (f^2 / N) z_f / (z_f - f) |1/z_f - 1/z|
+
+on its sensor (all in metres). Disparity is linear in inverse distance: with disparity 1 at ``near_m`` and 0
+at ``far_m``, 1/z = 1/far + d (1/near - 1/far), so |1/z_f - 1/z| = (1/near - 1/far) |d_f - d|. The sensor is
+36 mm wide (full frame), and 1024 pixels in the frame that K counts in. Hence, per unit of disparity,
+
+    K = 1/2 (f^2 / N) z_f / (z_f - f) (1/near - 1/far) 1024 / 0.036
+
+K depends a little on where the focus is: nearer, the lens stands farther from its sensor. The 36 mm are taken
+as the frame's longer side, as K counts the longer side.
+"""
+
+from any2bokeh.errors import SettingsError
+from any2bokeh.optics.coc import REFERENCE_SIDE_PX
+from any2bokeh.settings.focus_settings import BLUR_STRENGTH, CameraSettings
+
+SENSOR_M = 0.036
+
+
+def blur_strength(camera: CameraSettings, focus_disparity: float) -> float:
+    """Return K of a camera whose f-number and distances are given, focused at a disparity.
+
+    Raises ``SettingsError`` where it is more than can be drawn.
+    """
+    assert camera.f_stop is not None and camera.near_m is not None and camera.far_m is not None
+    focal_length_m = camera.focal_length_mm / 1000
+    per_disparity = 1 / camera.near_m - 1 / camera.far_m
+    focus_m = 1 / (1 / camera.far_m + focus_disparity * per_disparity)
+    extension = focus_m / (focus_m - focal_length_m)
+    radius_m = 0.5 * focal_length_m**2 / camera.f_stop * extension * per_disparity
+    strength = radius_m * REFERENCE_SIDE_PX / SENSOR_M
+    if strength > BLUR_STRENGTH.high:
+        raise SettingsError(
+            f"A lens of {camera.focal_length_mm:g} mm at f/{camera.f_stop:g} focused at {focus_m:.2g} m has"
+            f" K = {strength:.0f}, more than {BLUR_STRENGTH.high:g}.",
+            hint="A higher --f-stop or a shorter --focal-length gives less blur.",
+        )
+    return strength

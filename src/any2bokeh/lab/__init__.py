@@ -1,0 +1,1 @@
+"""For researchers: data sets, training and evaluation. It imports the product, never the reverse."""

@@ -1,0 +1,237 @@
+"""What is compared: renderers of ours, with and without some of their parts, and finished clips."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from any2bokeh.depth.cache import cache_key
+from any2bokeh.errors import RefocusError
+from any2bokeh.lab.evaluation.cases import Case, CaseFrame
+from any2bokeh.lab.evaluation.gather import GatherRenderer
+from any2bokeh.lab.evaluation.predictions import find_finished
+from any2bokeh.render.base import Renderer, make_renderer
+from any2bokeh.scene import Frame, PictureFormat
+from any2bokeh.settings.evaluation_settings import (
+    METHODS,
+    PERTURBED,
+    TRUTH,
+    EvaluationSettings,
+    MethodName,
+    NamedFolder,
+)
+from any2bokeh.settings.render_settings import DiffusionSettings, RendererName, RenderSettings
+
+# What can be taken from the network without training it anew.
+ABLATIONS: dict[str, tuple[str, Callable[[DiffusionSettings], DiffusionSettings]]] = {
+    "no-mpi": (
+        "without attention to the planes of the scene",
+        lambda settings: replace(settings, mpi=False),
+    ),
+    "no-overlap": (
+        "with chunks that share no frames",
+        lambda settings: replace(settings, overlap=0),
+    ),
+    "one-frame": (
+        "frame by frame, so that its temporal layers see nothing",
+        lambda settings: replace(settings, chunk=1, overlap=0),
+    ),
+}
+
+
+Draw = Callable[[Iterator[CaseFrame]], Iterator[Frame]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """One row of the comparison.
+
+    ``what`` says in a line how it works; ``make`` gives what draws a case, and raises ``RefocusError`` where
+    nothing does; ``facts`` gives what changes when its results on a case do.
+    """
+
+    name: str
+    what: str
+    make: Callable[[Case], Draw]
+    facts: Callable[[Case], str]
+    sees_disparity: bool = True
+    is_perturbed: bool = False
+    is_timed: bool = True
+
+    def perturbed(self) -> "Method":
+        """The same method, given disparity with an estimator's mistakes."""
+        what = f"{self.what}; given disparity with an estimator's mistakes"
+        return replace(self, name=self.name + PERTURBED, what=what, is_perturbed=True)
+
+
+def unchanged() -> Method:
+    """What no blur at all gets."""
+    return _onlooker("none", "the input, unchanged", lambda frame: frame.scene.sharp)
+
+
+def truth() -> Method:
+    """What the truth itself gets, where figures need no truth: at edges, and in motion."""
+    return _onlooker(TRUTH, "the truth, for its edges and its motion", lambda frame: frame.truth)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The methods that run, and of the others why they do not."""
+
+    methods: tuple[Method, ...]
+    left_out: dict[str, str]
+
+
+def choose_methods(settings: EvaluationSettings, device: torch.device) -> Choice:
+    """Return what is compared on ``device``, in the order in which it is shown."""
+    methods: list[Method] = []
+    left_out: dict[str, str] = {}
+    for name in METHODS if settings.methods is None else settings.methods:
+        try:
+            methods += _methods(name, settings, device)
+        except RefocusError as error:
+            left_out[name] = f"{error.message} {error.hint}".strip()
+    for checkpoint in settings.checkpoints:
+        try:
+            methods += _network(checkpoint.name, _with_weights(settings, checkpoint), device)
+        except RefocusError as error:
+            left_out[checkpoint.name] = f"{error.message} {error.hint}".strip()
+    methods += [_finished(prediction) for prediction in settings.predictions]
+    if settings.ablations:
+        left_out |= _without_ablations({method.name for method in methods})
+    if settings.perturb:
+        seeing = {method.name: method.perturbed() for method in methods if method.sees_disparity}
+        methods = [each for one in methods for each in (one, seeing.get(one.name)) if each]
+    return Choice(tuple(methods), left_out)
+
+
+def _methods(name: MethodName, settings: EvaluationSettings, device: torch.device) -> list[Method]:
+    """A method and the ablations asked for; raises ``RefocusError`` if it cannot run here."""
+    if name == "none":
+        return [unchanged()]
+    if name == "gather":
+        gather = GatherRenderer()
+        return [
+            Method(
+                name=name,
+                what="each pixel the mean of a disc of its own radius, in code values",
+                make=lambda case: drawn_by(gather),
+                facts=lambda case: name,
+            )
+        ]
+    if name == "lens":
+        return _lens(settings, device)
+    return _network(name, settings, device)
+
+
+def _lens(settings: EvaluationSettings, device: torch.device) -> list[Method]:
+    plain = RenderSettings(renderer="lens", device=settings.device, lens=settings.lens)
+    methods = [_rendered("lens", "layers blurred in linear light, without a network", plain, device)]
+    best = replace(plain, lens=replace(settings.lens, quality="best"))
+    if settings.ablations and best != plain:
+        what = "the lens, looking into the frames around as well"
+        methods.append(_rendered("lens-best", what, best, device))
+    return methods
+
+
+def _network(name: str, settings: EvaluationSettings, device: torch.device) -> list[Method]:
+    """A network: that of a renderer, or the weights that the settings name under another name."""
+    renderer: RendererName = "small" if name == "small" else "diffusion"
+    diffusion = replace(settings.diffusion, weights=None) if renderer == "small" else settings.diffusion
+    plain = RenderSettings(
+        renderer=renderer, device=settings.device, dtype=settings.dtype, diffusion=diffusion
+    )
+    if renderer == "diffusion":
+        _check_weights(diffusion.weights, settings, device)
+    weights = f", weights {diffusion.weights}" if diffusion.weights else ""
+    methods = [_rendered(name, f"the network of --renderer {renderer}{weights}", plain, device)]
+    for part, (what, change) in ABLATIONS.items() if settings.ablations and renderer == "diffusion" else ():
+        changed = replace(plain, diffusion=change(plain.diffusion))
+        methods.append(_rendered(f"{name}-{part}", f"{name}, {what}", changed, device))
+    return methods
+
+
+def _with_weights(settings: EvaluationSettings, checkpoint: NamedFolder) -> EvaluationSettings:
+    return replace(settings, diffusion=replace(settings.diffusion, weights=str(checkpoint.folder)))
+
+
+def _check_weights(weights: str | None, settings: EvaluationSettings, device: torch.device) -> None:
+    """Raise ``RefocusError`` with what is missing for the paper's network, or speaks against it."""
+    from any2bokeh.render.diffusion.parts import find_parts
+
+    find_parts(weights)
+    if device.type == "cpu" and settings.methods is None and weights is None:
+        raise RefocusError("A CPU takes minutes for a frame.", hint="--methods diffusion runs it.")
+
+
+def drawn_by(renderer: Renderer) -> Draw:
+    """Return how a renderer draws the frames of a case."""
+    return lambda frames: renderer.render(frame.scene for frame in frames)
+
+
+def _onlooker(name: str, what: str, look: Callable[[CaseFrame], Tensor | None]) -> Method:
+    """What is shown of a case as it is."""
+
+    def draw(frames: Iterator[CaseFrame]) -> Iterator[Frame]:
+        for frame in frames:
+            picture = look(frame)
+            assert picture is not None  # it is asked for where there is one
+            yield Frame(picture=picture, pts=frame.scene.pts)
+
+    return Method(
+        name=name,
+        what=what,
+        make=lambda case: draw,
+        facts=lambda case: name,
+        sees_disparity=False,
+        is_timed=False,
+    )
+
+
+def _rendered(name: str, what: str, settings: RenderSettings, device: torch.device) -> Method:
+    """A renderer of ours; the one for pictures of the last kind is kept, its network being slow to load."""
+
+    @lru_cache(maxsize=1)
+    def make(pictures: PictureFormat, strongest: float | None) -> Renderer:
+        return make_renderer(settings, device, pictures, strongest)
+
+    def facts(case: Case) -> str:
+        return f"{settings} {device.type} {_checkpoint_facts(settings)}"
+
+    return Method(
+        name=name, what=what, make=lambda case: drawn_by(make(case.pictures, case.strongest)), facts=facts
+    )
+
+
+def _checkpoint_facts(settings: RenderSettings) -> str:
+    """What changes when the weights of the network do."""
+    if settings.renderer == "lens":
+        return ""
+    from any2bokeh.render.diffusion.parts import parts_of
+
+    folder = parts_of(settings).checkpoint.folder
+    states = {path: path.stat() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return " ".join(f"{path} {state.st_size} {state.st_mtime_ns}" for path, state in states.items())
+
+
+def _finished(prediction: NamedFolder) -> Method:
+    return Method(
+        name=prediction.name,
+        what=f"finished clips in {prediction.folder}",
+        make=lambda case: drawn_by(find_finished(prediction, case)),
+        facts=lambda case: cache_key(find_finished(prediction, case).path, {}),
+        sees_disparity=False,
+        is_timed=False,
+    )
+
+
+def _without_ablations(names: set[str]) -> dict[str, str]:
+    """Which of the methods' ablations do not apply, and why."""
+    said = {}
+    if "lens" in names:
+        said["lens without a part"] = "It has no planes, overlap or temporal layers; lens-best adds to it."
+    if "small" in names:
+        said["small without a part"] = "What it has is trained in: other trainings enter as --checkpoint."
+    return said

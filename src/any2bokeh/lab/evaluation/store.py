@@ -1,0 +1,82 @@
+"""Results of cases and methods, kept as they are found, so that a run that was stopped can go on."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from any2bokeh.atomic import partial_file
+from any2bokeh.errors import VideoError
+from any2bokeh.lab.evaluation.scores import ClipScores
+
+FORMAT = 1  # to be raised whenever the same pictures would get other figures, or the file's form changes
+# What decides a result, of the package's folder: other versions' results are not taken for this one's.
+DECIDING = (
+    *("render", "optics", "motion/flow.py", "lab/training/perturb.py"),
+    *(f"lab/evaluation/{name}.py" for name in ("gather", "metrics", "temporal", "frechet")),
+    *(f"lab/evaluation/{name}.py" for name in ("metric_networks", "scores")),
+)
+
+
+@dataclass(frozen=True)
+class Store:
+    """The folder of results; with ``is_fresh``, what it holds from before is not looked at."""
+
+    folder: Path
+    is_fresh: bool = False
+
+    def find(self, case: str, method: str, key: str) -> ClipScores | None:
+        """Return what was kept under ``key``, or ``None``."""
+        path = self._path(case, method)
+        if self.is_fresh or not path.is_file():
+            return None
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            if document["key"] != key:
+                return None
+            features = path.with_suffix(".safetensors")
+            return ClipScores(
+                scores=document["scores"],
+                series=document["series"],
+                features=load_file(features) if features.is_file() else {},
+            )
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+            return None  # damaged: it is made anew
+
+    def keep(self, case: str, method: str, key: str, scores: ClipScores) -> None:
+        """Keep what a method got; it appears as a whole. Raises ``VideoError`` if it cannot be written."""
+        path = self._path(case, method)
+        document = {"key": key, "scores": scores.scores, "series": scores.series}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if scores.features:
+                with partial_file(path.with_suffix(".safetensors"), overwrite=True) as partial:
+                    save_file(scores.features, partial)
+            with partial_file(path, overwrite=True) as partial:
+                partial.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise VideoError(f"{path} cannot be written: {error.strerror}.") from error
+
+    def _path(self, case: str, method: str) -> Path:
+        return self.folder / "results" / case / f"{method}.json"
+
+
+def key_of(facts: Iterable[object]) -> str:
+    """Return the key of a result that ``facts`` decide, made by this version of the program."""
+    text = "\n".join(map(str, (FORMAT, _program(), *facts)))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _program() -> str:
+    package = Path(__file__).parents[2]
+    digest = hashlib.sha256()
+    for name in DECIDING:
+        paths = sorted((package / name).rglob("*")) if (package / name).is_dir() else [package / name]
+        for path in paths:
+            if path.suffix in (".py", ".safetensors"):
+                digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,169 @@
+"""A folder of clips with everything that is true of them: sharp, disparity, objects, and refocused.
+
+``clips/NAME/`` holds ``scene.json`` and videos in FFV1: ``sharp.mkv``, ``disparity.mkv`` (16 bits),
+``objects.mkv`` (the number of the object that a pixel shows) and one ``bokeh-SETTING.mkv`` per setting.
+A clip appears under its name when it is complete; ``dataset.json`` says what was asked for.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+from torch import Tensor
+
+from any2bokeh.errors import DatasetError, ShapeError
+from any2bokeh.lab.synthesis.dataset_clip import Clip, ClipFrame, open_clip
+from any2bokeh.lab.synthesis.description import (
+    DISPARITY_FILE,
+    OBJECTS_FILE,
+    SHARP_FILE,
+    ClipDescription,
+    read_json,
+    refocused_file,
+    write_description,
+)
+from any2bokeh.video.gray import track_codes
+from any2bokeh.video.lossless import GRAY, GRAY16, RGB, CodeWriter, picture_codes
+
+FORMAT_VERSION = 1
+DATASET_FILE, CLIPS = "dataset.json", "clips"
+PARTIAL = ".part"  # how the name of a clip ends while it is being written
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """The complete clips of a folder, in the order of their names; ``made_by`` is what was asked for."""
+
+    folder: Path
+    made_by: Mapping[str, Any]
+    clips: tuple[Clip, ...]
+
+
+def open_dataset(folder: Path) -> Dataset:
+    """Return the data set in ``folder`` with the clips that are complete now.
+
+    Raises ``DatasetError`` naming the file and what is wrong with it: it is no data set, of a later format,
+    or a clip lacks a file or contradicts itself.
+    """
+    made_by = read_made_by(folder)
+    clips = tuple(open_clip(path) for path in complete_clips(folder))
+    return Dataset(folder=folder, made_by=made_by, clips=clips)
+
+
+def read_made_by(folder: Path) -> dict[str, Any]:
+    """What ``dataset.json`` says; raises ``DatasetError`` if there is none, or one of another format."""
+    if not folder.exists():
+        raise DatasetError(f"The data set {folder} does not exist.")
+    if not (folder / DATASET_FILE).is_file():
+        raise DatasetError(
+            f"{folder} is no data set: it has no {DATASET_FILE}.", hint="See bokeh synthesize."
+        )
+    made_by = read_json(folder / DATASET_FILE)
+    version = made_by.get("format_version")
+    if version != FORMAT_VERSION:
+        raise DatasetError(
+            f"{folder / DATASET_FILE} is of format {version!r}, and this program reads {FORMAT_VERSION}."
+        )
+    return made_by
+
+
+def write_made_by(folder: Path, made_by: Mapping[str, Any]) -> None:
+    """Write ``dataset.json``, as a whole or not at all; makes the folder. Raises ``DatasetError``."""
+    content = json.dumps({"format_version": FORMAT_VERSION, **made_by}, indent=1) + "\n"
+    partial = folder / f".{DATASET_FILE}.{os.getpid()}{PARTIAL}"
+    try:
+        (folder / CLIPS).mkdir(parents=True, exist_ok=True)
+        partial.write_text(content, encoding="utf-8")
+        partial.replace(folder / DATASET_FILE)
+    except OSError as error:
+        raise DatasetError(f"{folder} cannot be written: {error.strerror}.") from error
+
+
+def complete_clips(folder: Path) -> list[Path]:
+    """The folders of the clips that are complete, in the order of their names."""
+    clips = folder / CLIPS
+    if not clips.is_dir():
+        return []
+    return sorted(path for path in clips.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def remove_partial_clips(folder: Path) -> None:
+    """Remove what writers that were killed have left; none may be at work."""
+    for path in (folder / CLIPS).glob(f".*{PARTIAL}"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+class ClipWriter:
+    """Takes the frames of a clip one after the other; ``write_clip`` makes and ends it."""
+
+    def __init__(self, folder: Path, description: ClipDescription, files: ExitStack) -> None:
+        self._description, self._written = description, 0
+        size, rate = (description.width, description.height), description.rate
+        formats = dict.fromkeys(description.files, RGB) | {DISPARITY_FILE: GRAY16, OBJECTS_FILE: GRAY}
+        self._files = {
+            name: files.enter_context(CodeWriter(folder / name, size, pixel_format, 1 / rate, rate))
+            for name, pixel_format in formats.items()
+        }
+
+    @property
+    def written(self) -> int:
+        """How many frames it has taken."""
+        return self._written
+
+    def write(self, frame: ClipFrame, refocused: Mapping[str, Tensor]) -> None:
+        """Append a frame, and its refocused versions ``3 H W`` by the name of their setting.
+
+        Raises ``ShapeError`` for a picture of another size, ``VideoError`` if it cannot be written.
+        """
+        pictures = {refocused_file(name): (picture, 3) for name, picture in refocused.items()}
+        pictures |= {
+            SHARP_FILE: (frame.sharp, 3),
+            DISPARITY_FILE: (frame.disparity, 1),
+            OBJECTS_FILE: (frame.objects, 1),
+        }
+        if set(pictures) != set(self._files):
+            raise ShapeError(f"A frame needs {sorted(self._files)}, got {sorted(pictures)}.")
+        for name, (picture, channels) in pictures.items():
+            expected = (channels, self._description.height, self._description.width)
+            if tuple(picture.shape) != expected:
+                raise ShapeError(f"{name} must be {expected}, got {tuple(picture.shape)}.")
+            self._files[name].write_codes(_codes_of(name, picture), self._written)
+        self._written += 1
+
+
+@contextmanager
+def write_clip(folder: Path, description: ClipDescription) -> Iterator[ClipWriter]:
+    """Write a clip of the data set in ``folder``; it appears under its name when the block ends well.
+
+    After any exception nothing is left of it. Raises ``DatasetError`` if it lacks frames at the end, exists
+    already or cannot be written.
+    """
+    target = folder / CLIPS / description.name
+    partial = target.with_name(f".{description.name}.{os.getpid()}{PARTIAL}")
+    try:
+        partial.mkdir(parents=True)
+        with ExitStack() as files:
+            writer = ClipWriter(partial, description, files)
+            yield writer
+        if writer.written != description.frames:
+            raise DatasetError(f"{target} got {writer.written} of {description.frames} frames.")
+        write_description(partial, description)
+        partial.rename(target)
+    except OSError as error:
+        raise DatasetError(f"{target} cannot be written: {error.strerror}.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _codes_of(name: str, picture: Tensor) -> NDArray[Any]:
+    if name == DISPARITY_FILE:
+        return track_codes(picture)
+    if name == OBJECTS_FILE:
+        return picture.cpu().numpy()
+    return picture_codes(picture)

@@ -1,0 +1,117 @@
+"""A data set's pictures as they are trained on again and again, and what the lens makes of them.
+
+Decoding a window takes longer than a GPU takes to learn from it, and so does the lens: both are done once.
+"""
+
+import os
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from any2bokeh.lab.synthesis.dataset_clip import Clip
+from any2bokeh.lab.synthesis.description import ClipSetting
+from any2bokeh.lab.training.perturb import perturb
+from any2bokeh.lab.training.training_settings import TrainingPerturbSettings
+from any2bokeh.render.lens.make import make_lens
+from any2bokeh.render.lens.reference import LensRenderer
+from any2bokeh.scene import PictureFormat, Scene
+from any2bokeh.settings.render_settings import LensSettings
+from any2bokeh.video.gray import track_codes
+from any2bokeh.video.lossless import code_values, picture_codes
+
+Codes = NDArray[Any]  # of 8 bits; disparity of 16
+
+
+class KeptPictures:
+    """Keeps them in a folder, uncompressed: each is made when it is first asked for."""
+
+    def __init__(self, folder: Path, perturbation: TrainingPerturbSettings) -> None:
+        self._folder, self._perturbation = folder, perturbation
+        self._lenses: dict[tuple[int, int], LensRenderer] = {}
+
+    def read(self, clip: Clip, setting: ClipSetting, variant: int, frames: slice) -> dict[str, Codes]:
+        """Return codes of ``frames``, by the names of ``Batch``.
+
+        ``sharp``, ``target`` and ``through_lens``, ``T 3 H W`` uint8, and the ``disparity`` that the lens was
+        given, ``T 1 H W`` uint16. ``variant`` 0 is the true disparity; each other number perturbs it in
+        another way.
+        """
+        perturbed = f"{setting.name}.{variant}"
+        paths = {
+            "sharp": self._path(clip, "sharp"),
+            "target": self._path(clip, f"{setting.name}.target"),
+            "disparity": self._path(clip, f"{perturbed}.disparity"),
+            "through_lens": self._path(clip, f"{perturbed}.lens"),
+        }
+        makers: dict[str, Callable[[], Codes]] = {
+            "sharp": lambda: picture_codes(clip.sharp()),
+            "target": lambda: picture_codes(clip.refocused(setting)),
+            "disparity": lambda: self._disparity(clip, setting, variant),
+            "through_lens": lambda: self._through_lens(
+                clip, setting, np.load(paths["sharp"]), np.load(paths["disparity"])
+            ),
+        }
+        read = {}
+        for name, path in paths.items():
+            if not path.is_file():
+                self._folder.mkdir(parents=True, exist_ok=True)
+                partial = path.with_suffix(f".{os.getpid()}.partial.npy")
+                np.save(partial, makers[name]())
+                partial.replace(path)
+            read[name] = np.load(path, mmap_mode="r")[frames]
+        return read
+
+    def _path(self, clip: Clip, what: str) -> Path:
+        """A name that the same clip of another data set does not have."""
+        return self._folder / f"{clip.name}.{what}.{zlib.crc32(str(clip.folder.resolve()).encode()):08x}.npy"
+
+    def _disparity(self, clip: Clip, setting: ClipSetting, variant: int) -> Codes:
+        if variant:
+            seed = zlib.crc32(f"{clip.folder.resolve()}/{setting.name}/{variant}".encode())
+            disparity = perturbed_disparity(clip, setting, self._perturbation, seed)
+        else:
+            disparity = clip.disparity()
+        return track_codes(disparity)
+
+    def _through_lens(self, clip: Clip, setting: ClipSetting, sharp: Codes, disparity: Codes) -> Codes:
+        lens = self._lens(clip)
+        pictures = []
+        for number in range(clip.frames):
+            scene = Scene(
+                sharp=code_values(sharp[number]),
+                disparity=code_values(disparity[number]),
+                focus_disparity=setting.focus[number],
+                blur_strength=setting.blur_strength[number],
+                pts=number,
+            )
+            pictures.append(lens.refocus(scene))
+        return picture_codes(torch.stack(pictures))
+
+    def _lens(self, clip: Clip) -> LensRenderer:
+        size = (clip.height, clip.width)
+        if size not in self._lenses:
+            pictures = PictureFormat(height=clip.height, width=clip.width)
+            self._lenses[size] = make_lens(LensSettings(), torch.device("cpu"), pictures)
+        return self._lenses[size]
+
+
+def perturbed_disparity(
+    clip: Clip,
+    setting: ClipSetting,
+    perturbation: TrainingPerturbSettings,
+    seed: int,
+    first: int = 0,
+    count: int | None = None,
+) -> Tensor:
+    """Return a span of a clip's disparity with an estimator's mistakes, ``T 1 H W`` in 0..1."""
+    disparity = clip.disparity(first, count)
+    mask = None if perturbation.everywhere else clip.focus_mask(setting, first, count)
+    focus = torch.tensor(setting.focus[first : first + len(disparity)])
+    generator = torch.Generator().manual_seed(seed)
+    return perturb(disparity, focus, perturbation.strengths, generator, mask)

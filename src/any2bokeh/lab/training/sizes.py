@@ -1,0 +1,175 @@
+"""Networks to train: made from nothing, or begun with weights that are there."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from any2bokeh.errors import SettingsError, WeightsError
+from any2bokeh.lab.training.training_settings import Size, Stage
+from any2bokeh.render.diffusion.codec import Codec, PixelCodec, PixelCodecDims, make_codec
+from any2bokeh.render.diffusion.condition import ImageEncoder, load_image_encoder
+from any2bokeh.render.diffusion.load import image_encoder_files
+from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims
+from any2bokeh.weights.catalog import IMAGE_ENCODER, find_model, load_catalog
+from any2bokeh.weights.checkpoint import (
+    CONFIG_FILE,
+    TRAINED_FACTS,
+    WEIGHTS_FILE,
+    CheckpointFacts,
+    load_weights,
+)
+from any2bokeh.weights.download import model_folder
+from any2bokeh.weights.home import FACTS_FILE, checkpoints_folder
+
+SCRATCH_FACTS = replace(
+    TRAINED_FACTS,
+    image_encoder=False,
+    clip_normalisation=False,
+    licence="Apache-2.0 as any2bokeh, unless its data say otherwise: no other weights went into it",
+)
+SVD_MODELS = ("svd-unet", "svd-vae")
+Part = TypeVar("Part", bound=nn.Module)
+NO_ATTENTION = (False, False, False, False)  # but in the middle block
+HALVINGS = 8  # what three of them divide by
+
+
+def _pixel_dims(factor: int, *, images: int, **widths: object) -> tuple[UNetDims, PixelCodecDims]:
+    """Sizes of a U-Net that sees so many folded ``images`` and answers one, and of its codec."""
+    codec = PixelCodecDims(factor=factor)
+    folded = codec.latent_channels
+    dims = UNetDims(
+        in_channels=images * folded,
+        out_channels=folded,
+        picture_channels=folded,
+        layers_per_block=1,
+        context_channels=8,
+        time_id_channels=32,
+        **widths,  # type: ignore[arg-type]
+    )
+    return dims, codec
+
+
+# At (stage of the lens's correction or not, size). Attention costs the square of the cells, so networks of
+# fine cells have it in the middle block alone; few channels are normalised in wider groups, which keep more
+# of a frame's contrast.
+PIXEL_SIZES = {
+    (False, "tiny"): _pixel_dims(8, images=2, channels=(32, 32, 64, 64), heads=(1, 1, 2, 2), norm_groups=8),
+    (False, "small"): _pixel_dims(
+        4,
+        images=2,
+        channels=(64, 96, 128, 192),
+        heads=(2, 3, 4, 6),
+        norm_groups=8,
+        attends=(False, False, True, False),
+    ),
+    (True, "tiny"): _pixel_dims(
+        2, images=3, channels=(32, 32, 32, 32), heads=(1, 1, 1, 1), norm_groups=4, attends=NO_ATTENTION
+    ),
+    (True, "small"): _pixel_dims(
+        2, images=3, channels=(64, 64, 96, 128), heads=(2, 2, 3, 4), norm_groups=4, attends=NO_ATTENTION
+    ),
+}
+
+
+def make_network(stage: Stage, size: Size, start: str | None) -> tuple[BokehUNet, Codec, CheckpointFacts]:
+    """Return the U-Net, the codec and the facts that a run begins with, on the CPU.
+
+    Without ``start``, fresh weights; the last layer of a correction is zero, so that it begins as the lens.
+    Raises ``SettingsError`` and ``WeightsError``.
+    """
+    corrects = stage == "correction"
+    if size == "svd" and corrects:
+        raise SettingsError("The correction has no size svd.", hint="--size tiny|small")
+    if size == "svd" and start is None:
+        raise SettingsError(
+            "The size svd is not trained from nothing.",
+            hint="--start FOLDER of Stable Video Diffusion's unet/ and vae/, or --size tiny|small",
+        )
+    if start is not None:
+        return load_start(start, corrects=corrects)
+    dims, codec_dims = PIXEL_SIZES[corrects, size]
+    unet = BokehUNet(dims)
+    if not corrects:
+        return unet, PixelCodec(codec_dims), SCRATCH_FACTS
+    nn.init.zeros_(unet.conv_out.weight)
+    nn.init.zeros_(unet.conv_out.bias)  # type: ignore[arg-type]
+    return unet, PixelCodec(codec_dims), replace(SCRATCH_FACTS, answers="correction")
+
+
+def load_start(start: str, *, corrects: bool) -> tuple[BokehUNet, Codec, CheckpointFacts]:
+    """Return the networks in a folder, or of an imported checkpoint, and their facts.
+
+    A folder without facts is taken for Stable Video Diffusion's: what the U-Net lacks of the paper's is new,
+    but for the first convolution of the planes, which begins as that of the picture; so are the decoder's
+    skips. Raises ``WeightsError``.
+    """
+    folder = find_start(start)
+    facts = TRAINED_FACTS
+    is_ours = (folder / FACTS_FILE).is_file()
+    if is_ours:
+        facts = CheckpointFacts.from_json((folder / FACTS_FILE).read_text(encoding="utf-8"))
+    if (facts.answers == "correction") != corrects:
+        raise SettingsError(f"The answer of the weights in {folder} is {facts.answers}, not this stage's.")
+    may_lack = _never if is_ours else _is_of_the_paper
+    unet, fresh = _load(folder / "unet", lambda config: BokehUNet(UNetDims.from_config(config)), may_lack)
+    vae, _ = _load(folder / "vae", make_codec, may_lack)
+    if "conv_in_mpi.weight" in fresh:
+        with torch.no_grad():
+            planes, picture = unet.conv_in_mpi, unet.conv_in
+            planes.weight.copy_(picture.weight[:, : planes.in_channels])
+            planes.bias.copy_(picture.bias)  # type: ignore[union-attr, arg-type]
+    return unet, vae, replace(facts, source=f"{TRAINED_FACTS.source}, from {start}")
+
+
+def find_start(start: str) -> Path:
+    """Return the folder of an imported checkpoint, of a path, or with ``svd`` of what was downloaded."""
+    folder = checkpoints_folder() / start
+    folder = folder if folder.is_dir() else Path(start)
+    if folder.is_dir():
+        return folder
+    if start != "svd":
+        raise WeightsError(f"There are no weights {start!r} to start from.", hint="--start FOLDER")
+    folders = [model_folder(find_model(name, load_catalog())) for name in SVD_MODELS]
+    return folders[0]  # of one repository, so it holds both
+
+
+def find_image_encoder(facts: CheckpointFacts, device: torch.device) -> ImageEncoder | None:
+    """Return the image encoder where the facts ask for one; raises ``WeightsError`` where it is missing."""
+    if not facts.image_encoder:
+        return None
+    folder = model_folder(find_model(IMAGE_ENCODER, load_catalog())) / "image_encoder"
+    files = image_encoder_files(folder)
+    return load_image_encoder(*files, device, torch.float32, normalise=facts.clip_normalisation)
+
+
+def side_multiple(unet: BokehUNet, vae: Codec) -> int:
+    """What both sides of a frame must be a multiple of, in pixels."""
+    return HALVINGS * (vae.dims.factor if isinstance(vae, PixelCodec) else 8)
+
+
+def _load(
+    folder: Path, make: Callable[[dict[str, object]], Part], may_lack: Callable[[str], bool]
+) -> tuple[Part, tuple[str, ...]]:
+    try:
+        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{folder / CONFIG_FILE} cannot be used: {error}") from error
+    part = make(config)
+    names = (WEIGHTS_FILE, WEIGHTS_FILE.replace(".safetensors", ".fp16.safetensors"))
+    path = next((folder / name for name in names if (folder / name).is_file()), folder / names[0])
+    lacking = [key for key in part.state_dict() if may_lack(key)]
+    return part, load_weights(part, path, dtype=torch.float32, may_lack=lacking)
+
+
+def _is_of_the_paper(key: str) -> bool:
+    """Say whether the paper's network has this and Stable Video Diffusion's has not."""
+    return key.startswith(("conv_in_mpi.", "decoder.skip_conv")) or ".fuser." in key
+
+
+def _never(key: str) -> bool:
+    return False

@@ -1,0 +1,192 @@
+"""Windows of a data set's clips, as a network is trained on them."""
+
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, default_collate
+
+from any2bokeh.errors import DatasetError
+from any2bokeh.lab.synthesis.dataset import open_dataset
+from any2bokeh.lab.synthesis.dataset_clip import Clip
+from any2bokeh.lab.synthesis.description import ClipSetting
+from any2bokeh.lab.training.kept_pictures import Codes, KeptPictures, perturbed_disparity
+from any2bokeh.lab.training.training_settings import TrainingSettings
+from any2bokeh.optics.coc import REFERENCE_SIDE_PX
+from any2bokeh.video.lossless import code_values
+
+Images = Mapping[str, Tensor | Codes]
+
+LARGEST_SEED = 1 << 30
+CANDIDATES = 2  # places for a crop, of which the one with more to learn is taken
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Batch:
+    """Windows of ``T`` frames of ``B`` clips.
+
+    ``sharp`` and ``target`` are ``B T 3 H W`` in 0..1, ``disparity`` ``B T 1 H W``, perhaps perturbed;
+    ``focus_disparity`` and ``net_blur_strength`` (K in pixels of these frames) ``B T``; ``perturbed`` ``B``.
+    ``through_lens``, as ``sharp``, is what the lens makes of it with this disparity, if asked for.
+    """
+
+    sharp: Tensor
+    disparity: Tensor
+    focus_disparity: Tensor
+    net_blur_strength: Tensor
+    target: Tensor
+    perturbed: Tensor
+    through_lens: Tensor | None = None
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on ``device``."""
+        moved = {name: tensor.to(device) for name, tensor in vars(self).items() if tensor is not None}
+        return Batch(**moved)
+
+
+@dataclass(frozen=True)
+class Take:
+    """One window: which version of which clip, from which frame on, how it is perturbed and shown.
+
+    ``variant`` 0 is the true disparity. ``rng`` decides what is left to chance.
+    """
+
+    clip: Clip
+    setting: ClipSetting
+    first: int
+    variant: int
+    is_flipped: bool
+    rng: np.random.Generator
+
+
+class Windows(Dataset[dict[str, Tensor]]):
+    """Window ``number`` depends on nothing but the seed and its number.
+
+    So a run that goes on after a stop sees what it would have seen. Every version of every clip comes once
+    before any comes again.
+    """
+
+    def __init__(
+        self, clips: Sequence[Clip], settings: TrainingSettings, multiple: int, kept: KeptPictures | None
+    ) -> None:
+        self._settings, self._multiple, self._kept = settings, multiple, kept
+        self.versions = [(clip, setting) for clip in clips for setting in clip.settings]
+        self._check()
+
+    def __len__(self) -> int:
+        return len(self.versions)
+
+    def __getitem__(self, number: int) -> dict[str, Tensor]:
+        """Return one window, by the names of ``Batch``."""
+        return self.window(self.take(number))
+
+    def take(self, number: int) -> Take:
+        """Which window has this number."""
+        settings = self._settings
+        epoch, within = divmod(number, len(self.versions))
+        order = np.random.default_rng((settings.seed, epoch)).permutation(len(self.versions))
+        clip, setting = self.versions[order[within]]
+        rng = np.random.default_rng((settings.seed, 1, number))
+        first = int(rng.integers(clip.frames - settings.frames + 1))
+        # Each has a draw of its own, also where it is not used: so one setting changes one thing.
+        is_perturbed, is_flipped = rng.random() < settings.perturbed, rng.random() < settings.flipped
+        variant = int(rng.integers(settings.perturb.variants or LARGEST_SEED)) + 1
+        return Take(clip, setting, first, variant if is_perturbed else 0, is_flipped, rng)
+
+    def window(self, take: Take) -> dict[str, Tensor]:
+        """Read a window, perturb it, cut it out and turn it around."""
+        span = (take.first, self._settings.frames)
+        clip, setting, frames = take.clip, take.setting, slice(take.first, sum(span))
+        if self._kept:
+            images: Images = self._kept.read(clip, setting, take.variant, frames)
+        else:
+            images = {"sharp": clip.sharp(*span), "target": clip.refocused(setting, *span)}
+            images["disparity"] = (
+                perturbed_disparity(clip, setting, self._settings.perturb, take.variant, *span)
+                if take.variant
+                else clip.disparity(*span)
+            )
+        window = {name: _values(image) for name, image in self._cut(images, take.rng).items()}
+        if take.is_flipped:
+            window = {name: image.flip(3) for name, image in window.items()}
+        scale = max(clip.width, clip.height) / REFERENCE_SIDE_PX
+        return {
+            **{name: image.contiguous() for name, image in window.items()},
+            "focus_disparity": torch.tensor(setting.focus[frames], dtype=torch.float32),
+            "net_blur_strength": torch.tensor(setting.blur_strength[frames], dtype=torch.float32) * scale,
+            "perturbed": torch.tensor(take.variant > 0),
+        }
+
+    def _cut(self, images: Images, rng: np.random.Generator) -> Images:
+        """A crop of sides that the network takes: of candidates, the one where there is more to learn."""
+        height, width = images["sharp"].shape[2:]
+        sides = [min(self._settings.crop or side, side) for side in (height, width)]
+        rows, columns = (side // self._multiple * self._multiple for side in sides)
+        if (rows, columns) == (height, width):
+            return images
+        places = [
+            (int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1)))
+            for _ in range(CANDIDATES)
+        ]
+        crops = [(..., slice(top, top + rows), slice(left, left + columns)) for top, left in places]
+
+        def error(crop: tuple[Any, ...]) -> float:
+            target, before = (_values(images[name][crop]) for name in ("target", self._begins_as))
+            return float((target - before).abs().sum())
+
+        best = max(crops, key=error)
+        return {name: image[best] for name, image in images.items()}
+
+    @property
+    def _begins_as(self) -> str:
+        """Which picture is nearest to what is to be learnt."""
+        return "through_lens" if self._kept else "sharp"
+
+    def _check(self) -> None:
+        if not self.versions:
+            raise DatasetError("The data set has no refocused clip.", hint="See bokeh synthesize.")
+        for clip, _ in self.versions:
+            if clip.frames < self._settings.frames:
+                raise DatasetError(
+                    f"{clip.folder} has {clip.frames} frames, and windows have {self._settings.frames}.",
+                    hint="--set frames=N",
+                )
+            shortest = min(clip.height, clip.width, self._settings.crop or clip.height)
+            if shortest < self._multiple:
+                raise DatasetError(
+                    f"{clip.folder} or the crop is {shortest} pixels, and the network takes multiples of"
+                    f" {self._multiple}."
+                )
+
+
+def open_clips(folder: Path) -> tuple[Clip, ...]:
+    """The clips of a data set; raises ``DatasetError``."""
+    return open_dataset(folder).clips
+
+
+def batches(windows: Windows, numbers: Sequence[list[int]], workers: int) -> Iterator[Batch]:
+    """Yield a batch of the windows of each row of ``numbers``, read by so many processes, or by this one."""
+    loader = DataLoader(
+        windows,
+        batch_sampler=numbers,
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+        collate_fn=default_collate,
+        worker_init_fn=_leave_interrupts,
+    )
+    for batch in loader:
+        yield Batch(**batch)
+
+
+def _values(image: Tensor | Codes) -> Tensor:
+    return image if isinstance(image, Tensor) else code_values(image)
+
+
+def _leave_interrupts(worker: int) -> None:
+    """Leave Ctrl-C, which reaches all processes, to the one that trains: it ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

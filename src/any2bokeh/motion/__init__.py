@@ -1,0 +1,1 @@
+"""How pictures move: optical flow, shots, propagation along motion."""

@@ -1,0 +1,131 @@
+"""Where one shot ends and the next begins, found while the frames pass by."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain, islice, repeat, tee
+
+import cv2
+from torch import Tensor
+
+from any2bokeh.motion.flow import Codes, Flow, View, flow_between
+
+_AROUND = 2  # frames before and after, with which a frame is compared; a flash may last so long
+# PySceneDetect proposes frames that change more than those around. So low a ratio finds nearly every cut,
+# and more; a proposal is a cut where what was before cannot be followed into what comes after.
+_RATIO, _LEAST_CHANGE = 1.5, 8.0
+_LOST_SHARE = 0.7  # of the picture: 0.76 and more across 120 cuts between shots of five scenes
+_SIDE_PX = 256  # the longer side of what is compared
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ReducedFrame:
+    """A frame at the size that its disparity is worked on.
+
+    ``picture`` is ``3 h w`` R'G'B' in 0..1. From a frame that ``starts_shot``, nothing leads back. ``nearby``
+    is the picture of another frame of the shot, if it has one.
+    """
+
+    pts: int
+    picture: Tensor
+    view: View
+    starts_shot: bool = False
+    nearby: Tensor | None = None
+
+
+def mark_shots(frames: Iterable[ReducedFrame], *, single_shot: bool = False) -> Iterator[ReducedFrame]:
+    """Yield the frames, marked where a shot starts: the first, and unless ``single_shot`` at every cut.
+
+    At a flash, and where a lamp is switched on, no shot starts. ``_AROUND`` frames are held back.
+    """
+    marked, looked_at = tee(frames)
+    starts = chain([True], repeat(False)) if single_shot else _starts(frame.view for frame in looked_at)
+    for starts_shot, frame in zip(starts, marked, strict=False):
+        yield replace(frame, starts_shot=starts_shot)
+
+
+def see_nearby(frames: Iterable[ReducedFrame], gap: int) -> Iterator[ReducedFrame]:
+    """Yield the frames of marked shots, each with the picture of the one ``gap`` frames later.
+
+    Towards the end of a shot it is the one as much earlier, in a shot that is shorter the one farthest away;
+    alone, a frame has none. ``gap`` frames are held back.
+    """
+    shot: list[ReducedFrame] = []  # the last ones that were yielded, and those that wait
+    waiting = 0
+    for frame in frames:
+        if frame.starts_shot:
+            yield from _at_the_end(shot, waiting, gap)
+            shot, waiting = [], 0
+        shot.append(frame)
+        waiting += 1
+        if waiting > gap:
+            yield replace(shot[-waiting], nearby=frame.picture)
+            waiting -= 1
+            del shot[: -2 * gap]
+    yield from _at_the_end(shot, waiting, gap)
+
+
+def _at_the_end(shot: list[ReducedFrame], waiting: int, gap: int) -> Iterator[ReducedFrame]:
+    """The frames of a shot that wait when it has come to its end."""
+    last = len(shot) - 1
+    for place in range(len(shot) - waiting, len(shot)):
+        other = max(place - gap, 0)
+        if last - place > place - other:
+            other = last
+        yield replace(shot[place], nearby=shot[other].picture if other != place else None)
+
+
+def is_lost(flow: Flow) -> bool:
+    """Say whether two pictures show nothing of each other: most of ``flow`` does not lead back."""
+    return float((flow.trust < 0.5).mean()) > _LOST_SHARE
+
+
+def _starts(views: Iterable[View]) -> Iterator[bool]:
+    """Say of each frame whether a shot starts with it, ``_AROUND`` frames later."""
+    # Here, because they take a quarter of a second to import.
+    from scenedetect import FrameTimecode
+    from scenedetect.detectors import AdaptiveDetector
+
+    detector = AdaptiveDetector(
+        adaptive_threshold=_RATIO, min_scene_len=1, window_width=_AROUND, min_content_val=_LEAST_CHANGE
+    )
+    window = deque[tuple[Codes, bool]](maxlen=2 * _AROUND + 1)
+    for number, (thumbnail, is_own) in enumerate(_mirrored(_thumbnail(view) for view in views)):
+        window.append((thumbnail, is_own))
+        is_proposed = detector.process_frame(FrameTimecode(number, 1.0), thumbnail)
+        if len(window) == window.maxlen:  # its middle is the frame in question
+            yield number == 2 * _AROUND or (bool(is_proposed) and _is_cut(list(window)))
+
+
+def _mirrored(thumbnails: Iterator[Codes]) -> Iterator[tuple[Codes, bool]]:
+    """The pictures and, before the first and after the last, mirror images of the sequence, marked ``False``.
+
+    So a pan that is there from the first frame on looks as if it had always been.
+    """
+    first = list(islice(thumbnails, _AROUND + 1))
+    if not first:
+        return
+    last = deque[Codes](maxlen=_AROUND + 1)
+    for distance in range(_AROUND, 0, -1):
+        yield first[min(distance, len(first) - 1)], False
+    for thumbnail in chain(first, thumbnails):
+        yield thumbnail, True
+        last.append(thumbnail)
+    for distance in range(1, _AROUND + 1):
+        yield last[-1 - min(distance, len(last) - 1)], False
+
+
+def _thumbnail(view: View) -> Codes:
+    """The picture, made small, ``h w 3`` in the order B, G, R."""
+    height, width = view.gray.shape
+    scale = min(1.0, _SIDE_PX / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small: Codes = cv2.cvtColor(cv2.resize(view.color, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2BGR)
+    return small
+
+
+def _is_cut(window: list[tuple[Codes, bool]]) -> bool:
+    """Say whether no frame before the middle one can be followed into any frame from there on."""
+    gray = [(cv2.cvtColor(thumbnail, cv2.COLOR_BGR2GRAY), is_own) for thumbnail, is_own in window]
+    before, after = ([one for one, is_own in part if is_own] for part in (gray[:_AROUND], gray[_AROUND:]))
+    return all(is_lost(flow_between(one, other)[0]) for one in before for other in after)

@@ -1,0 +1,57 @@
+"""Where disparity comes from, and what a disparity track is made of."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from any2bokeh.settings.device_settings import DeviceName, DtypeName
+from any2bokeh.settings.values import Range, check_choice
+from any2bokeh.settings.video_settings import TimeRange
+
+DisparityKind = Literal["disparity", "inverted", "depth"]
+DepthModel = Literal["auto", "compact", "small", "base", "large"]
+
+DEPTH_SIZE = Range("Depth size", "a number of pixels", 56, 2048)
+DEPTH_EVERY = Range("Depth every", "a number of frames", 1, 48)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DepthSettings:
+    """Where disparity comes from: a given track, or an estimator whose result is cached.
+
+    ``size`` is the shorter side of the estimator's working frame in pixels; ``None`` follows the device.
+    ``every`` is the distance in frames of those that are estimated, between which disparity is carried along
+    the motion of the picture; with ``None`` it is all where that is quick, else as many as the motion
+    asks for.
+    """
+
+    track: Path | None = None
+    kind: DisparityKind = "disparity"
+    model: DepthModel = "auto"
+    size: int | None = None
+    every: int | None = None
+    steady: bool | None = None  # None: estimated disparity is steadied, a given track is not
+    single_shot: bool = False  # cuts are not looked for
+    use_cache: bool = True
+
+    def __post_init__(self) -> None:
+        check_choice("Disparity kind", self.kind, DisparityKind)
+        check_choice("Depth", self.model, DepthModel)
+        if self.size is not None:
+            DEPTH_SIZE.check(self.size)
+        if self.every is not None:
+            DEPTH_EVERY.check(self.every)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackSettings:
+    """What is asked of a disparity track that is written: where it comes from, and of which frames."""
+
+    depth: DepthSettings = field(default_factory=DepthSettings)
+    time_range: TimeRange = field(default_factory=TimeRange)
+    device: DeviceName = "auto"
+    dtype: DtypeName = "auto"
+
+    def __post_init__(self) -> None:
+        check_choice("Device", self.device, DeviceName)
+        check_choice("Dtype", self.dtype, DtypeName)

@@ -1,0 +1,78 @@
+"""What the user can choose of an evaluation: which methods, on what, and how much is shown."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+from any2bokeh.errors import SettingsError
+from any2bokeh.settings.depth_settings import DepthSettings
+from any2bokeh.settings.device_settings import DeviceName, DtypeName
+from any2bokeh.settings.focus_settings import PreviewFocusSettings
+from any2bokeh.settings.render_settings import DiffusionSettings, LensSettings
+from any2bokeh.settings.values import Range, check_choice
+from any2bokeh.settings.video_settings import TimeRange
+
+MethodName = Literal["none", "gather", "lens", "small", "diffusion"]
+METHODS: tuple[MethodName, ...] = get_args(MethodName)
+PERTURBED = "-perturbed"  # how the name of a method ends that is given perturbed disparity
+TRUTH = "truth"
+
+LIMIT = Range("Limit", "a number of cases", 1, 1_000_000)
+SHOWN = Range("Shown", "a number of cases", 0, 24)
+
+
+@dataclass(frozen=True)
+class NamedFolder:
+    """A folder of finished clips, or of a network's weights, and what its method is called."""
+
+    name: str
+    folder: Path
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"\w[\w.+-]*", self.name) or self.name.endswith(PERTURBED):
+            raise SettingsError(f"A method's name has letters, digits and -+._ alone, got {self.name!r}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSettings:
+    """Which methods are compared, and what real clips are focused on.
+
+    ``methods`` of ``None`` are all that this machine can run; ``checkpoints`` are run as networks besides.
+    ``perturb`` runs each method that sees disparity once more, with an estimator's mistakes in it,
+    ``ablations`` without some of its parts. No more than ``limit`` cases are evaluated, spread over clips and
+    settings; ``shown`` of them are shown in pictures.
+    """
+
+    methods: tuple[MethodName, ...] | None = None
+    predictions: tuple[NamedFolder, ...] = ()
+    checkpoints: tuple[NamedFolder, ...] = ()
+    perturb: bool = False
+    ablations: bool = False
+    limit: int | None = None
+    shown: int = 3
+    device: DeviceName = "auto"
+    dtype: DtypeName = "auto"
+    focus: PreviewFocusSettings = field(default_factory=PreviewFocusSettings)
+    depth: DepthSettings = field(default_factory=DepthSettings)
+    lens: LensSettings = field(default_factory=LensSettings)
+    diffusion: DiffusionSettings = field(default_factory=DiffusionSettings)
+    time_range: TimeRange = field(default_factory=TimeRange)
+
+    def __post_init__(self) -> None:
+        for method in self.methods or ():
+            check_choice("Method", method, MethodName)
+        check_choice("Device", self.device, DeviceName)
+        check_choice("Dtype", self.dtype, DtypeName)
+        named = [*self.predictions, *self.checkpoints]
+        if self.methods == () and not named:
+            raise SettingsError(
+                "There is no method to evaluate.", hint="--methods or --predictions names some."
+            )
+        names = [*METHODS, TRUTH, *(one.name for one in named)]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice:
+            raise SettingsError(f"Two methods would be called {twice}: give --predictions another name.")
+        if self.limit is not None:
+            LIMIT.check(self.limit)
+        SHOWN.check(self.shown)

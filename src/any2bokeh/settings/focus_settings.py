@@ -1,0 +1,202 @@
+"""What the user can choose of focus and blur, and all that can be known wrong about it without a video."""
+
+import math
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+from any2bokeh.errors import SettingsError
+from any2bokeh.settings.values import Range, TimePoint, check_choice
+
+Easing = Literal["smooth", "linear", "hold"]
+
+FOCUS_TRACK_SUFFIXES = (".csv", ".json")
+FOCUS_DISPARITY = Range("Focus", "a disparity", 0, 1)
+BLUR_STRENGTH = Range("K", "a radius in pixels", 0, 128)
+DOF_RANGE = Range("Depth of field", "a disparity", 0, 1)
+STRENGTH = Range("Strength", "a factor", 0, 4)
+F_STOP = Range("F-stop", "an f-number", 0.5, 64)
+FOCAL_LENGTH_MM = Range("Focal length", "millimetres on full frame", 4, 2000)
+SMOOTHING_S = Range("Focus smoothing", "seconds", 0, 5)
+DISTANCE_M = Range("Distance", "metres", 0.01, 1e6)
+
+# How each way of saying the focus is called on the command line.
+_WAYS = {
+    "focus_disparity": "--focus",
+    "focus_at": "--focus-at",
+    "follow": "--follow",
+    "focus_mask": "--focus-mask",
+    "focus_track": "--focus-track",
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """A place in the displayed picture, and the moment at which it is looked at (``None``: the first).
+
+    ``x`` and ``y`` count pixels from the upper left corner; where both are at most 1 they are shares of
+    the picture's width and height.
+    """
+
+    x: float
+    y: float
+    at: TimePoint | None = None
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.x) and math.isfinite(self.y) and min(self.x, self.y) >= 0):
+            raise SettingsError(f"The point {self.x:g},{self.y:g} is outside every frame.")
+
+    def __str__(self) -> str:
+        return f"{self.x:g},{self.y:g}"
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a value is at one moment: a number, or (of the focus) the disparity under a point then."""
+
+    at: TimePoint
+    value: float | Point
+
+
+Keys = tuple[Key, ...]
+
+MIDDLE, CLEAR_K = Point(0.5, 0.5), 16.0  # what a preview takes where nothing is said
+
+
+@dataclass(frozen=True, kw_only=True)
+class DepthOfFieldSettings:
+    """How blur grows away from the focal plane.
+
+    ``dof_range`` is the whole depth, in disparity, around the focal plane that stays sharp: the circle of
+    confusion begins to grow at half of it. The strengths multiply the blur of what is nearer, and of what
+    is farther, than the focal plane.
+    """
+
+    dof_range: float = 0.0
+    near_strength: float = 1.0
+    far_strength: float = 1.0
+
+    def __post_init__(self) -> None:
+        DOF_RANGE.check(self.dof_range)
+        STRENGTH.check(self.near_strength)
+        STRENGTH.check(self.far_strength)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraSettings:
+    """A real lens, from which K follows (see ``optics/thin_lens.py``): full-frame equivalents.
+
+    ``near_m`` and ``far_m`` are the distances that disparity 1 and 0 stand for.
+    """
+
+    f_stop: float | None = None
+    focal_length_mm: float = 50.0
+    near_m: float | None = None
+    far_m: float | None = None
+
+    def __post_init__(self) -> None:
+        FOCAL_LENGTH_MM.check(self.focal_length_mm)
+        if self.f_stop is None:
+            if self.near_m is not None or self.far_m is not None:
+                raise SettingsError("--near-m and --far-m belong to --f-stop, which is missing.")
+            return
+        F_STOP.check(self.f_stop)
+        if self.near_m is None or self.far_m is None:
+            raise SettingsError(
+                "--f-stop needs the distances that disparity 1 and 0 stand for: --near-m and --far-m."
+            )
+        DISTANCE_M.check(self.near_m)
+        DISTANCE_M.check(self.far_m)
+        if self.far_m <= self.near_m:
+            raise SettingsError(f"--far-m, {self.far_m:g}, must be more than --near-m, {self.near_m:g}.")
+        if self.near_m * 1000 <= self.focal_length_mm:
+            raise SettingsError(
+                f"A lens of {self.focal_length_mm:g} mm cannot be focused at --near-m, {self.near_m:g} m."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FocusSettings:
+    """Where the focus is, said in exactly one way, and how strong the blur is.
+
+    ``focus_disparity``: a disparity (0..1, near is 1), or keys over time. ``focus_at``: the disparity under a
+    point, held. ``follow``: the thing at a point, wherever it moves. ``focus_mask``: what a mask shows in
+    each frame. ``focus_track``: a file of focus over time. ``blur_strength`` is K, a number or keys over
+    time, unless a track or the camera gives it. ``easing`` is how values move from key to key;
+    ``smoothing_s``, over how much time the focus on what moves is smoothed (a standard deviation).
+    """
+
+    focus_disparity: float | Keys | None = None
+    focus_at: Point | None = None
+    follow: Point | None = None
+    focus_mask: Path | None = None
+    focus_track: Path | None = None
+    blur_strength: float | Keys | None = None
+    easing: Easing = "smooth"
+    smoothing_s: float = 0.1
+    depth_of_field: DepthOfFieldSettings = field(default_factory=DepthOfFieldSettings)
+    camera: CameraSettings = field(default_factory=CameraSettings)
+
+    def __post_init__(self) -> None:
+        check_choice("Easing", self.easing, Easing)
+        SMOOTHING_S.check(self.smoothing_s)
+        ways = [option for name, option in _WAYS.items() if getattr(self, name) is not None]
+        if len(ways) > 1:
+            raise SettingsError(f"The focus is said in {len(ways)} ways: {' and '.join(ways)}.")
+        if not ways:
+            raise SettingsError(
+                "Nothing says where the focus is.", hint=f"Give one of {', '.join(_WAYS.values())}."
+            )
+        if self.focus_disparity is not None:
+            check_values(self.focus_disparity, FOCUS_DISPARITY)
+        self._check_strength()
+
+    @property
+    def strongest(self) -> float | None:
+        """The largest K of all, or ``None`` where only a camera or a track knows it."""
+        if isinstance(self.blur_strength, tuple):
+            return max(key.value for key in self.blur_strength if isinstance(key.value, float | int))
+        return self.blur_strength
+
+    def _check_strength(self) -> None:
+        if self.blur_strength is None:
+            if self.camera.f_stop is None and self.focus_track is None:
+                raise SettingsError("Nothing says how strong the blur is.", hint="Give --k, or --f-stop.")
+            return
+        if self.camera.f_stop is not None:
+            raise SettingsError("The blur is said in 2 ways: --k and --f-stop.")
+        check_values(self.blur_strength, BLUR_STRENGTH)
+        if isinstance(self.blur_strength, tuple) and any(
+            isinstance(key.value, Point) for key in self.blur_strength
+        ):
+            raise SettingsError("K is a number at every key: a point has a disparity, but no K.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreviewFocusSettings(FocusSettings):
+    """A focus to look at first: where nothing is said, what is in the middle of the picture."""
+
+    def __post_init__(self) -> None:
+        if all(getattr(self, name) is None for name in _WAYS):
+            object.__setattr__(self, "focus_at", MIDDLE)
+        if self.blur_strength is None and self.camera.f_stop is None and self.focus_track is None:
+            object.__setattr__(self, "blur_strength", CLEAR_K)
+        super().__post_init__()
+
+
+def check_values(value: float | Keys, accepted: Range) -> None:
+    """Raise ``SettingsError`` for a number outside the range, or keys that are not in order of time."""
+    if not isinstance(value, tuple):
+        accepted.check(value)
+        return
+    if not value:
+        raise SettingsError(f"{accepted.name} has no key.")
+    for key in value:
+        if not isinstance(key.value, Point):
+            accepted.check(key.value)
+    for before, after in pairwise(value):
+        if after.at.is_after(before.at) is False:
+            raise SettingsError(
+                f"The keys of {accepted.name} are out of order: {after.at} comes after {before.at}."
+            )

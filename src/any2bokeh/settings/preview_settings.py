@@ -1,0 +1,37 @@
+"""What is looked at before a run."""
+
+from dataclasses import dataclass, field
+
+from any2bokeh.settings.depth_settings import DepthSettings
+from any2bokeh.settings.focus_settings import PreviewFocusSettings
+from any2bokeh.settings.render_settings import RenderSettings
+from any2bokeh.settings.values import Range, TimePoint
+from any2bokeh.settings.video_settings import TimeRange
+
+STILLS = Range("Stills", "a number of moments", 1, 48)
+FOCUS_VALUES = Range("Focus values", "a number of focal planes", 1, 25)
+BLUR_VALUES = Range("K values", "a number of blur strengths", 1, 5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreviewSettings:
+    """What is looked at: moments of what a run on ``time_range`` is told to make.
+
+    ``at`` names the moments; where it is empty, a sheet and a page take ``stills`` of them, spread over the
+    range, a single look the one in its middle. ``focus_values`` and ``blur_values`` are how many focal planes
+    a sweep or a page draws, and how many blur strengths a page.
+    """
+
+    at: tuple[TimePoint, ...] = ()
+    stills: int = 8
+    focus_values: int = 7
+    blur_values: int = 3
+    focus: PreviewFocusSettings = field(default_factory=PreviewFocusSettings)
+    depth: DepthSettings = field(default_factory=DepthSettings)
+    render: RenderSettings = field(default_factory=RenderSettings)
+    time_range: TimeRange = field(default_factory=TimeRange)
+
+    def __post_init__(self) -> None:
+        STILLS.check(self.stills)
+        FOCUS_VALUES.check(self.focus_values)
+        BLUR_VALUES.check(self.blur_values)

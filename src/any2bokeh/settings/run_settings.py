@@ -1,0 +1,24 @@
+"""Everything that one run is told."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from any2bokeh.settings.depth_settings import DepthSettings
+from any2bokeh.settings.focus_settings import FocusSettings
+from any2bokeh.settings.render_settings import RenderSettings
+from any2bokeh.settings.video_settings import EncodeSettings, TimeRange
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that one run of ``refocus`` is told, besides its input and output.
+
+    ``save_focus_track`` is where the focus of each frame is written, CSV or (``.json``) JSON.
+    """
+
+    focus: FocusSettings
+    depth: DepthSettings = field(default_factory=DepthSettings)
+    render: RenderSettings = field(default_factory=RenderSettings)
+    time_range: TimeRange = field(default_factory=TimeRange)
+    encode: EncodeSettings = field(default_factory=EncodeSettings)
+    save_focus_track: Path | None = None

@@ -1,0 +1,104 @@
+"""What the user can choose of a data set of made-up clips."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from any2bokeh.errors import SettingsError
+from any2bokeh.settings.device_settings import DeviceName
+from any2bokeh.settings.focus_settings import BLUR_STRENGTH
+from any2bokeh.settings.values import Range, check_choice
+
+Split = Literal["train", "test"]
+Scenes = Literal["paper", "rich", "mixed"]
+MotionBlur = Literal["off", "on", "mixed"]
+
+CLIPS = Range("Clips", "a number of clips", 1, 1_000_000)
+FRAMES = Range("Frames", "a number of frames", 1, 1000)
+SAMPLES = Range("Samples", "rays per pixel", 4, 65536)
+VERSIONS = Range("Versions", "a number of refocused versions", 1, 32)
+SEED = Range("Seed", "a whole number", 0, 2**31 - 1)
+SIDE = Range("Size", "pixels", 16, 8192)
+JOBS = Range("Jobs", "a number of processes", 1, 256)
+
+# The paper's.
+BLUR_STRENGTHS: dict[str, tuple[float, ...]] = {"train": (12, 16, 20, 24, 28), "test": (4, 8, 16, 32)}
+
+
+@dataclass(frozen=True)
+class PictureSize:
+    """Width and height in pixels."""
+
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        SIDE.check(self.width)
+        SIDE.check(self.height)
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+
+def parse_size(text: object) -> PictureSize:
+    """Read ``1024x576``, or what was read already; raises ``SettingsError``."""
+    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", str(text).strip())
+    if not found:
+        raise SettingsError(f"--size must be WIDTHxHEIGHT, such as 1024x576, got {text!r}.")
+    return PictureSize(int(found[1]), int(found[2]))
+
+
+def parse_blur_strengths(text: str) -> tuple[float, ...]:
+    """Read ``12,16,20``; raises ``SettingsError``."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise SettingsError(
+            f"--k must be numbers with commas between, such as 12,16,20, got {text!r}."
+        ) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthesisSettings:
+    """A data set: ``clips`` of ``frames`` pictures each, in ``versions`` with different focus and K.
+
+    ``blur_strengths`` are what K is drawn from where it does not ramp; None is the paper's for the split.
+    ``foregrounds`` and ``backgrounds`` are folders of the user's pictures and videos; without them all is
+    drawn. Everything random follows from ``seed``, the split and a clip's number.
+    """
+
+    clips: int = 10
+    split: Split = "train"
+    scenes: Scenes = "paper"
+    size: PictureSize = PictureSize(1024, 576)
+    frames: int = 25
+    versions: int = 6
+    blur_strengths: tuple[float, ...] | None = None
+    motion_blur: MotionBlur = "off"
+    samples: int = 256
+    seed: int = 0
+    foregrounds: Path | None = None
+    backgrounds: Path | None = None
+    device: DeviceName = "cpu"
+
+    def __post_init__(self) -> None:
+        for name, choices in (("split", Split), ("scenes", Scenes), ("motion_blur", MotionBlur)):
+            check_choice(name, getattr(self, name), choices)
+        for accepted, value in (
+            (CLIPS, self.clips),
+            (FRAMES, self.frames),
+            (VERSIONS, self.versions),
+            (SAMPLES, self.samples),
+            (SEED, self.seed),
+        ):
+            accepted.check(value)
+        if self.blur_strengths is not None and not self.blur_strengths:
+            raise SettingsError("--k needs at least one number.")
+        for strength in self.blur_strengths or ():
+            BLUR_STRENGTH.check(strength)
+
+    @property
+    def drawn_from(self) -> tuple[float, ...]:
+        """What K is drawn from."""
+        return self.blur_strengths or BLUR_STRENGTHS[self.split]

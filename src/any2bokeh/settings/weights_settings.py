@@ -1,0 +1,31 @@
+"""How published weights become a checkpoint."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from any2bokeh.errors import SettingsError
+from any2bokeh.settings.values import check_choice
+
+MaskMode = Literal["released", "paper"]
+KPrecision = Literal["float32", "float16_exponents", "float16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportSettings:
+    """How published weights become a checkpoint: its name, and how the mask mode is found.
+
+    ``mask_mode`` overrides what the weights say; ``svd`` is the U-Net of Stable Video Diffusion to
+    compare them with, by default the one that was downloaded, if any.
+    """
+
+    name: str = "any-to-bokeh"
+    mask_mode: MaskMode | None = None
+    svd: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"\w[\w.-]*", self.name):
+            raise SettingsError(f"A name has letters, digits, '.', '-' and '_' alone, got {self.name!r}.")
+        if self.mask_mode is not None:
+            check_choice("Mask mode", self.mask_mode, MaskMode)

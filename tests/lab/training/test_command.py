@@ -1,0 +1,134 @@
+"""`bokeh train`, from a data set to a clip that its checkpoint refocuses."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from square_clips import QUICK, steps_kept
+from torch import Tensor
+
+from any2bokeh.cli import main
+from any2bokeh.lab.synthesis.dataset import open_dataset
+from any2bokeh.video.lossless import read_codes
+
+SETTINGS = [part for change in QUICK for part in ("--set", change)]
+FOCUS = ("--focus", "0.8", "--k", "60", "--device", "cpu")
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANY2BOKEH_HOME", str(tmp_path / "home"))
+
+
+def pictures(path: Path) -> Tensor:
+    from fractions import Fraction
+
+    return torch.stack([torch.from_numpy(codes) for codes in read_codes(path, Fraction(25), 0)])
+
+
+def refocus(data: Path, target: Path, *options: str) -> Tensor:
+    clip = open_dataset(data).clips[0].folder
+    given = [str(clip / "sharp.mkv"), "--disparity", str(clip / "disparity.mkv"), *FOCUS, *options]
+    assert main(["refocus", *given, "--lossless", "-o", str(target)]) == 0
+    return pictures(target)
+
+
+def test_a_trained_checkpoint_refocuses_a_clip(data: Path, tmp_path: Path) -> None:
+    run = str(tmp_path / "run")
+    train = ["train", run, "--data", str(data), "--stage", "geometry", "--size", "tiny", "--device", "cpu"]
+    assert main([*train, *SETTINGS, "--set", "steps=1"]) == 0
+    assert main(["train", run, "--resume", "--device", "cpu", "--set", "steps=2"]) == 0
+    weights = ("--renderer", "diffusion", "--weights", f"{run}/checkpoint", "--work-size", "128")
+    refocused = refocus(data, tmp_path / "out.mkv", *weights)
+    assert refocused.shape == pictures(open_dataset(data).clips[0].folder / "sharp.mkv").shape
+
+
+def test_a_correction_that_learnt_nothing_yet_refocuses_as_the_lens(data: Path, tmp_path: Path) -> None:
+    run = str(tmp_path / "run")
+    train = ["train", run, "--data", str(data), "--stage", "correction", "--size", "tiny", "--device", "cpu"]
+    assert main([*train, *SETTINGS, "--set", "steps=1", "--set", "learning_rate=1e-12"]) == 0
+    weights = ("--renderer", "diffusion", "--weights", f"{run}/checkpoint")
+    corrected = refocus(data, tmp_path / "corrected.mkv", *weights)
+    lens = refocus(data, tmp_path / "lens.mkv", "--renderer", "lens")
+    assert (corrected.int() - lens.int()).abs().max() <= 1
+    assert (corrected != lens).float().mean() < 0.01  # where rounding was near a half
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no groups of processes there")
+def test_ctrl_c_reaches_the_processes_that_read_too_and_the_run_goes_on(data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    program = "import sys; from any2bokeh.cli import main; sys.exit(main())"
+    options = ["--data", data, "--stage", "correction", "--size", "tiny", "--device", "cpu", *SETTINGS]
+    arguments = ["train", run, *options, "--set", "steps=10000", "--set", "workers=2"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stderr and process.stderr.readline().startswith("run: training, 1 of 10000")
+    while not (run / "state.safetensors").is_file():
+        assert process.poll() is None
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.endswith("Stopped: Interrupt\n") and "Traceback" not in said
+    more = steps_kept(run / "state.safetensors") + 1
+    assert main(["train", str(run), "--resume", "--device", "cpu", "--set", f"steps={more}"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--stage", "geometry"], "Training needs a data set."),
+        (["--data", "{data}", "--stage", "bend"], "Stage must be one of geometry"),
+        (["--data", "{data}", "--set", "rate=1"], "There is no setting rate."),
+        (["--data", "{data}", "--stage", "geometry", "--size", "svd"], "is not trained from nothing"),
+        (["--data", "{run}", "--size", "tiny"], "is no data set"),
+        (["--resume"], "There is no run in"),
+        (["--resume", "--data", "{data}"], "--data was settled when the run began"),
+        (["--resume", "--size", "small"], "--size was settled when the run began"),
+    ],
+)
+def test_what_is_missing_or_wrong_is_said(
+    options: list[str], message: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [option.format(data=data, run=tmp_path) for option in options]
+    assert main(["train", str(tmp_path / "run"), *given, "--device", "cpu"]) in (1, 2)
+    assert not (tmp_path / "run").exists()
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_file_in_the_place_of_a_run_is_named(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run").write_text("mine")
+    assert main(["train", str(tmp_path / "run"), "--data", str(data), "--device", "cpu"]) == 2
+    assert "is a file, not a folder for a run." in capsys.readouterr().err
+    assert (tmp_path / "run").read_text() == "mine"
+
+
+def test_what_is_not_installed_is_named(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    monkeypatch.delitem(sys.modules, "any2bokeh.lab.training.trainer", raising=False)
+    assert main(["train", str(tmp_path / "run"), "--data", str(data), "--device", "cpu"]) == 2
+    message = " ".join(capsys.readouterr().err.split())
+    assert message == 'Error: Training needs accelerate. pip install "any2bokeh[train]"'
+
+
+def test_a_run_is_not_begun_twice(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train = ["train", str(tmp_path), "--data", str(data), "--size", "tiny", "--device", "cpu", *SETTINGS]
+    assert main([*train, "--set", "steps=1"]) == 0
+    assert main(train) == 2
+    assert "There is a run in" in capsys.readouterr().err
+    (tmp_path / "state.safetensors").unlink()  # the checkpoint is not written over by a run from the start
+    assert main(["train", str(tmp_path), "--resume", "--device", "cpu", "--set", "steps=2"]) == 2
+    assert "state.safetensors is missing: the run cannot go on." in capsys.readouterr().err

@@ -1,0 +1,123 @@
+"""Where shots start."""
+
+import pytest
+import torch
+from torch.nn.functional import interpolate
+
+from any2bokeh.motion.flow import make_view
+from any2bokeh.motion.shots import ReducedFrame, mark_shots, see_nearby
+
+HEIGHT, WIDTH = 96, 160
+
+
+def scene(seed, brightness=0.5):
+    """A picture wider than a frame, ``3 H W``."""
+    generator = torch.Generator().manual_seed(seed)
+    layers = [
+        interpolate(
+            torch.rand(1, 3, HEIGHT // cell, 5 * WIDTH // cell, generator=generator), (HEIGHT, 5 * WIDTH)
+        )
+        for cell in (4, 16)
+    ]
+    return (torch.cat(layers).mean(dim=0) + brightness - 0.5).clamp(0, 1)
+
+
+def shot(seed, count, step_px=1, brightness=0.5):
+    wall = scene(seed, brightness)
+    return [wall[:, :, number * step_px : number * step_px + WIDTH] for number in range(count)]
+
+
+def starts(pictures, **options):
+    frames = (
+        ReducedFrame(pts=number, picture=picture, view=make_view(picture))
+        for number, picture in enumerate(pictures)
+    )
+    marked = list(mark_shots(frames, **options))
+    assert [frame.pts for frame in marked] == list(range(len(pictures)))
+    return [frame.pts for frame in marked if frame.starts_shot]
+
+
+@pytest.mark.parametrize("lengths", [(6, 6), (1, 5), (5, 1), (4, 1, 4), (3, 2, 7)])
+def test_each_shot_starts_where_it_starts(lengths):
+    pictures = [picture for seed, length in enumerate(lengths) for picture in shot(seed, length)]
+    assert starts(pictures) == [sum(lengths[:number]) for number in range(len(lengths))]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 8])
+def test_a_clip_without_cuts_is_one_shot(count):
+    assert starts(shot(0, count)) == [0][:count]
+
+
+def test_a_single_shot_has_no_cuts():
+    assert starts(shot(0, 5) + shot(1, 5), single_shot=True) == [0]
+
+
+@pytest.mark.parametrize("length", [1, 2])
+def test_a_flash_is_no_cut(length):
+    pictures = shot(0, 12)
+    for number in range(5, 5 + length):
+        pictures[number] = torch.ones_like(pictures[number])
+    assert starts(pictures) == [0]
+
+
+def test_a_lamp_that_is_switched_on_is_no_cut():
+    pictures = shot(0, 12, brightness=0.3)
+    assert starts([*pictures[:6], *((picture * 1.5 + 0.1).clamp(0, 1) for picture in pictures[6:])]) == [0]
+
+
+@pytest.mark.parametrize("step_px", [3, 12, 50])
+def test_a_pan_is_no_cut_however_fast(step_px):
+    assert starts(shot(0, 12, step_px)) == [0]
+
+
+def test_something_that_crosses_before_the_camera_is_no_cut():
+    pictures = [picture.clone() for picture in shot(0, 14)]
+    for number, picture in enumerate(pictures[3:]):
+        picture[:, :, max(0, 25 * number - 120) : 25 * number] = 0.1
+    assert starts(pictures) == [0]
+
+
+def test_frames_are_not_held_for_long():
+    taken = []
+
+    def source():
+        for number, picture in enumerate(shot(0, 20)):
+            taken.append(number)
+            yield ReducedFrame(pts=number, picture=picture, view=make_view(picture))
+
+    for frame in mark_shots(source()):
+        assert len(taken) <= frame.pts + 3
+
+
+@pytest.mark.parametrize(
+    ("lengths", "gap", "expected"),
+    [
+        ((7,), 2, [2, 3, 4, 5, 6, 3, 4]),
+        ((3,), 3, [2, 0, 0]),  # shorter than the gap: the frame farthest away
+        ((1, 2, 1), 3, [None, 2, 1, None]),  # never one of another shot
+        ((4, 3), 1, [1, 2, 3, 2, 5, 6, 5]),
+        ((), 3, []),
+    ],
+)
+def test_each_frame_sees_another_of_its_shot(lengths, gap, expected):
+    pictures = [torch.full((3, 4, 4), float(number)) for number in range(sum(lengths))]
+    first = {sum(lengths[:number]) for number in range(len(lengths))}
+    frames = [
+        ReducedFrame(pts=number, picture=picture, view=make_view(picture), starts_shot=number in first)
+        for number, picture in enumerate(pictures)
+    ]
+    seen = list(see_nearby(frames, gap))
+    assert [frame.pts for frame in seen] == list(range(len(pictures)))
+    assert [None if frame.nearby is None else int(frame.nearby[0, 0, 0]) for frame in seen] == expected
+
+
+def test_no_more_frames_are_held_than_the_gap_needs():
+    taken = []
+
+    def frames():
+        for number, picture in enumerate(shot(0, 12)):
+            taken.append(number)
+            yield ReducedFrame(pts=number, picture=picture, view=make_view(picture), starts_shot=number == 0)
+
+    for frame in see_nearby(frames(), 3):
+        assert len(taken) <= frame.pts + 4

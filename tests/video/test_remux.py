@@ -1,0 +1,233 @@
+import logging
+from fractions import Fraction
+
+import pytest
+
+from any2bokeh.errors import VideoError
+from any2bokeh.settings.values import TimePoint
+from any2bokeh.settings.video_settings import EncodeSettings, TimeRange
+from any2bokeh.video.decode import probe_video
+from any2bokeh.video.encode import open_writer
+
+CHAPTERS = ((0, 150, "Morning"), (150, 400, "Evening"))
+ONE_SECOND = tuple(range(0, 512 * 25, 512))
+
+
+def warnings(caplog):
+    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+
+def rounded(packets):
+    return [(Fraction(round(time * 1000), 1000), data) for time, data in packets]
+
+
+@pytest.mark.parametrize(
+    ("source", "codec", "targets"),
+    [
+        ("clip.mp4", "aac", ["out.mp4", "out.mov", "out.mkv"]),
+        ("clip.mov", "pcm_s16le", ["out.mov", "out.mkv"]),
+        ("clip.mkv", "flac", ["out.mkv", "out.mp4"]),
+        ("clip.mkv", "libopus", ["out.mkv", "out.mp4"]),
+        ("clip.mkv", "libmp3lame", ["out.mkv", "out.mp4"]),
+        ("clip.mkv", "ac3", ["out.mkv", "out.mp4", "out.mov"]),
+    ],
+)
+def test_sound_is_the_same_bytes_at_the_same_times(clips, source, codec, targets):
+    path = clips.make(source, sound=(codec, codec))
+    before = clips.see(path)
+    assert len(before.packets["audio"]) == 2
+    for target in targets:
+        after = clips.see(clips.copy(path, target))
+        for packets, copies in zip(before.packets["audio"], after.packets["audio"], strict=True):
+            assert [data for _, data in copies] == [data for _, data in packets]
+            if target.endswith(".mkv") or source.endswith(".mkv"):
+                packets, copies = rounded(packets), rounded(copies)
+            assert copies == packets
+        languages = [tags.get("language") for kind, _, tags, _ in after.streams if kind == "audio"]
+        assert languages == ["eng", "fra"]
+
+
+def test_priming_is_kept_with_the_sound(clips):
+    first = clips.make("clip.mp4", sound=("aac",))
+    before = clips.see(clips.copy(first, "second.mp4"))
+    after = clips.see(clips.copy(clips.folder / "second.mp4", "third.mp4"))
+    assert after.packets["audio"] == before.packets["audio"]
+    assert after.times == before.times
+
+
+def test_sound_that_a_container_cannot_hold_names_one_that_can(clips):
+    source = clips.make("clip.mov", sound=("pcm_s16le",))
+    with (
+        pytest.raises(
+            VideoError, match=r"A \.webm file cannot hold the pcm_s16le sound of .*clip\.mov"
+        ) as refusal,
+        open_writer(clips.folder / "out.webm", probe_video(source), EncodeSettings()),
+    ):
+        pytest.fail("the block must not start")
+    assert refusal.value.hint == "Write to a .mp4 or .mkv or .mov or .m4v file. --no-audio leaves it out."
+    assert [path.name for path in clips.folder.iterdir()] == ["clip.mov"]
+
+
+@pytest.mark.parametrize("codec", ["flac", "libopus"])
+def test_sound_that_only_the_header_refuses_names_a_container_too(clips, codec):
+    source = clips.make("clip.mkv", sound=(codec,))
+    with (
+        pytest.raises(VideoError, match=r"A \.mov file cannot hold the (flac|opus) sound") as refusal,
+        open_writer(clips.folder / "out.mov", probe_video(source), EncodeSettings()),
+    ):
+        pytest.fail("the block must not start")
+    assert ".mkv" in refusal.value.hint
+    assert [path.name for path in clips.folder.iterdir()] == ["clip.mkv"]
+
+
+def test_sound_can_be_left_out(clips):
+    source = clips.make("clip.mov", sound=("pcm_s16le",), subtitles="mov_text")
+    after = clips.see(clips.copy(source, "out.webm", audio=False, preset="12"))
+    assert "audio" not in after.packets
+
+
+@pytest.mark.parametrize("target", ["out.mp4", "out.mov"])
+def test_subtitles_of_mp4_are_copied(clips, target):
+    source = clips.make("clip.mp4", subtitles="mov_text", pts=ONE_SECOND)
+    before, after = clips.see(source), clips.see(clips.copy(source, target))
+    assert after.packets["subtitle"] == before.packets["subtitle"]
+
+
+def test_subtitles_of_mp4_become_plain_text_in_matroska(clips):
+    source = clips.make("clip.mp4", subtitles="mov_text", pts=ONE_SECOND)
+    after = clips.see(clips.copy(source, "out.mkv"))
+    expected = [(Fraction(start, 1000), text.encode()) for start, _, text in clips.subtitles]
+    assert after.packets["subtitle"] == [expected]
+
+
+def test_subtitles_and_fonts_of_matroska_are_copied(clips, caplog):
+    source = clips.make("clip.mkv", subtitles="subrip", font=b"glyphs", pts=ONE_SECOND)
+    after = clips.see(clips.copy(source, "out.mkv"))
+    assert after.packets["subtitle"] == clips.see(source).packets["subtitle"]
+    assert ("attachment", "font.ttf") in [stream[:2] for stream in after.streams]
+    assert not warnings(caplog)
+
+
+@pytest.mark.parametrize("source", ["clip.mp4", "clip.mkv"])
+@pytest.mark.parametrize("target", ["out.mp4", "out.mov", "out.mkv"])
+def test_chapters_and_tags_are_copied(clips, source, target, caplog):
+    metadata = {"title": "A walk", "artist": "Someone", "com.example.lens": "50 mm"}
+    path = clips.make(source, chapters=CHAPTERS, metadata=metadata)
+    after = clips.see(clips.copy(path, target))
+    assert after.chapters == [
+        (Fraction(start, 1000), Fraction(end, 1000), title) for start, end, title in CHAPTERS
+    ]
+    tags = {name.lower(): value for name, value in after.metadata.items()}
+    assert metadata.items() <= tags.items()
+    assert not warnings(caplog)  # an MP4 also keeps the titles of its chapters in a data stream
+
+
+@pytest.mark.parametrize("source", ["clip.mp4", "clip.mkv"])
+@pytest.mark.parametrize("target", ["out.mp4", "out.mkv"])
+def test_the_cover_is_copied(clips, source, target, caplog):
+    path = clips.make(source, cover=True, metadata={"title": "A walk"})
+    before, after = clips.see(path), clips.see(clips.copy(path, target))
+    assert (
+        after.packets["video"][-1] == before.packets["video"][-1]
+        or after.packets["video"][0] == before.packets["video"][0]
+    )
+    assert [disposition for kind, _, _, disposition in after.streams if kind == "video"][-1] == 0x400
+    assert after.metadata["title"] == "A walk"
+    assert len(after.frames) == 10
+    assert not warnings(caplog)
+
+
+def test_a_cover_that_is_lost_is_named(clips, caplog):
+    target = clips.copy(clips.make("clip.mp4", cover=True), "out.mov")
+    assert warnings(caplog) == [f"{target} does not keep of its source: the cover picture."]
+
+
+def test_tags_that_mp4_cannot_hold_beside_a_cover_are_named(clips, caplog):
+    source = clips.make("clip.mkv", cover=True, metadata={"title": "A walk", "LENS": "50 mm"})
+    target = clips.copy(source, "out.mp4")
+    assert warnings(caplog) == [f"{target} does not keep of its source: the tags LENS."]
+
+
+def test_measurements_beside_the_video_are_named(clips, caplog):
+    target = clips.copy(clips.make("clip.ts", data=True), "out.mp4")
+    assert warnings(caplog) == [f"{target} does not keep of its source: a data stream."]
+
+
+def test_a_part_has_its_sound_subtitles_and_chapters_from_zero_on(clips):
+    source = clips.make(
+        "clip.mp4",
+        sound=("aac",),
+        sound_s=2.0,
+        subtitles="mov_text",
+        chapters=((0, 300, "One"), (300, 2000, "Two")),
+        pts=tuple(range(0, 512 * 50, 512)),
+    )
+    part = TimeRange(start=TimePoint(seconds=Fraction("0.2")), end=TimePoint(seconds=Fraction("1.2")))
+    before, after = clips.see(source), clips.see(clips.copy(source, "out.mp4", part))
+    assert after.times == [Fraction(index, 25) for index in range(25)]
+    start, end = Fraction(1, 5), Fraction(6, 5)
+    expected = [(time - start, data) for time, data in before.packets["audio"][0] if start <= time < end]
+    assert after.packets["audio"] == [expected]
+    assert after.chapters == [(0, Fraction(1, 10), "One"), (Fraction(1, 10), 1, "Two")]
+    assert after.packets["subtitle"][0][0] == (0, b"\x00\x0eand good night")
+
+
+def test_the_time_code_is_kept(clips, caplog):
+    source = clips.make("clip.mov", metadata={"timecode": "01:02:03:04"})
+    for target in ("out.mov", "out.mp4"):
+        after = clips.see(clips.copy(source, target))
+        assert ("data", "01:02:03:04") in [(kind, tags.get("timecode")) for kind, _, tags, _ in after.streams]
+    after = clips.see(clips.copy(source, "out.mkv"))
+    assert "01:02:03:04" in [tags.get("TIMECODE") for kind, _, tags, _ in after.streams if kind == "video"]
+    assert not warnings(caplog)
+
+
+def test_a_part_of_matroska_has_its_sound(clips):
+    source = clips.make(
+        "clip.mkv", sound=("flac",), sound_s=3.0, pts=tuple(range(0, 512 * 75, 512)), options={"g": "10"}
+    )
+    part = TimeRange(start=TimePoint(frame=50), end=TimePoint(frame=60))
+    before, after = clips.see(source), clips.see(clips.copy(source, "out.mkv", part))
+    expected = [(time - 2, data) for time, data in before.packets["audio"][0] if 2 <= time < Fraction(12, 5)]
+    assert after.packets["audio"] == [expected]
+
+
+def test_sound_is_stored_between_the_pictures(clips):
+    source = clips.make("clip.mp4", sound=("aac",), sound_s=4.0, pts=tuple(range(0, 512 * 100, 512)))
+    import av
+
+    with av.open(str(clips.copy(source, "out.mkv"))) as file:
+        order = [
+            (packet.stream.type, float(packet.dts * packet.time_base))
+            for packet in file.demux()
+            if packet.size and packet.dts is not None
+        ]
+    last = {"video": 0.0, "audio": 0.0}
+    for kind, time in order:
+        last[kind] = time
+        if min(last.values()) > 0:
+            assert abs(last["video"] - last["audio"]) < 0.5
+
+
+def test_sound_that_ends_long_before_the_pictures_is_no_obstacle(clips):
+    source = clips.make("clip.mp4", sound=("aac",), sound_s=0.1, pts=tuple(range(0, 512 * 100, 512)))
+    assert len(clips.see(clips.copy(source, "out.mp4")).times) == 100
+
+
+def test_a_second_video_is_named(clips, caplog):
+    import av
+
+    source = clips.folder / "two.mkv"
+    with av.open(str(source), "w") as file:
+        for size in (64, 32):
+            stream = file.add_stream("ffv1", rate=25)
+            stream.width = stream.height = size
+        file.start_encoding()
+        for stream, size in zip(file.streams, (64, 32), strict=True):
+            frame = av.VideoFrame(size, size, "yuv420p")
+            frame.pts = 0
+            file.mux(stream.encode(frame))
+            file.mux(stream.encode())
+    target = clips.copy(source, "out.mp4")
+    assert clips.see(target).video["size"] == (64, 64)
+    assert warnings(caplog) == [f"{target} does not keep of its source: a second video."]
