@@ -29,12 +29,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from any2bokeh.arrays import Floats
 from any2bokeh.depth.depth_anything import DisparityEstimator, in_precision
 from any2bokeh.depth.source import working_size
 from any2bokeh.depth.stabilization import Steadier
 from any2bokeh.depth.stream import Pace, raw_disparity
 from any2bokeh.depth.upsample import upsample_disparity
-from any2bokeh.motion.flow import Floats, make_view
+from any2bokeh.motion.flow import make_view
 from any2bokeh.motion.propagation import choose_keys, follow
 from any2bokeh.motion.shots import ReducedFrame, mark_shots
 from any2bokeh.render.base import make_renderer

@@ -7,6 +7,7 @@ be written, every run compiles anew.
 import hashlib
 import logging
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -18,6 +19,7 @@ from any2bokeh.paths import cache_root
 
 log = logging.getLogger(__name__)
 
+IMPORT = re.compile(r"^from any2bokeh\.([\w.]+) import", re.MULTILINE)
 UNUSED_S = 30 * 24 * 3600
 NOTE = 25  # the level of a message that is news, but no warning
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -47,9 +49,19 @@ def _cache_folder() -> Path | None:
 
 
 def _sources_digest() -> str:
+    """What tells compiled code apart: all modules that it is written in, or takes constants from."""
+    package = Path(__file__).parent
+    imports = {path: set(IMPORT.findall(path.read_text(encoding="utf-8"))) for path in package.rglob("*.py")}
+    waiting = [path for path, names in imports.items() if "jit" in names]
+    sources: set[Path] = set()
+    while waiting:
+        path = waiting.pop()
+        if path in imports and path not in sources:
+            sources.add(path)
+            waiting += [package / f"{name.replace('.', '/')}.py" for name in imports[path]]
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())  # constants of any module may be part of compiled code
+    for path in sorted(sources):
+        digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -1,10 +1,9 @@
 """The whole run, top to bottom: a clip in, the refocused clip out."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from torch import Tensor
 
@@ -17,6 +16,7 @@ from any2bokeh.focus.depth_of_field import reshape
 from any2bokeh.focus.focus_track import Focus, FocusTrack
 from any2bokeh.focus.pull import pull_focus
 from any2bokeh.focus.track_files import write_focus
+from any2bokeh.progress import OnProgress, Progress, ignore
 from any2bokeh.render.base import make_renderer
 from any2bokeh.scene import Frame, Scene
 from any2bokeh.settings.focus_settings import DepthOfFieldSettings
@@ -31,15 +31,6 @@ SCENES_AHEAD = 2  # frames with their disparity that wait for the renderer: 33 M
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far a stage of the run has come, in frames."""
-
-    stage: Literal["depth", "focus", "render"]
-    done: int
-    total: int
-
-
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """What one run made; ``focus`` and ``k`` are the smallest and the largest of all frames."""
@@ -52,15 +43,11 @@ class Result:
     k: tuple[float, float]
 
 
-def ignore(progress: Progress) -> None:
-    """Report progress to nobody."""
-
-
 def refocus(
     source: Path,
     target: Path,
     settings: Settings,
-    on_progress: Callable[[Progress], None] = ignore,
+    on_progress: OnProgress = ignore,
     *,
     overwrite: bool = False,
 ) -> Result:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from any2bokeh.cli.talk import is_quiet, say
 
 if TYPE_CHECKING:
-    from any2bokeh.run import Progress
+    from any2bokeh.progress import Progress
 
 Report = Callable[[str, int, int | None], None]  # what is being done, how much is done, of how much if known
 PLAIN_LINE_EVERY_S = 10.0

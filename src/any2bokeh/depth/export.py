@@ -10,7 +10,7 @@ from torch import Tensor
 from any2bokeh.depth.colormap import colorize
 from any2bokeh.depth.source import disparity_source, estimate_track, plan_estimate
 from any2bokeh.device import choose_device
-from any2bokeh.run import Progress, ignore
+from any2bokeh.progress import Progress, ignore
 from any2bokeh.scene import Frame
 from any2bokeh.settings.depth_settings import TrackSettings
 from any2bokeh.settings.video_settings import EncodeSettings

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from any2bokeh.motion.flow import Floats, Flow, View, difference, falling
+from any2bokeh.arrays import Floats
+from any2bokeh.motion.flow import Flow, View, difference, falling
 
 # How fast what is known of a point grows old, in variances of the noise of one estimate per frame. If every
 # frame is estimated, each then enters by 0.15: noise is forgotten in about 6 frames.

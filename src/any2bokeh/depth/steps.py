@@ -6,11 +6,10 @@ The compiled form of what ``upsample_reference`` finds in whole maps.
 import numpy as np
 from numpy.typing import NDArray
 
+from any2bokeh.arrays import Floats
 from any2bokeh.depth.upsample_reference import FLAT_REACH, RADIUS, RAMP, STEP
 from any2bokeh.jit import compiled
 from any2bokeh.optics.window_max import window_max
-
-Floats = NDArray[np.float32]
 
 # Planes of what is known of a map's samples: R'G'B' of the picture there (0 to 2), disparity, its slopes per
 # sample, and 1 if the sample lies on a surface (0 in a ramp).

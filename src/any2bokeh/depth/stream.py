@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from any2bokeh.arrays import Floats
 from any2bokeh.depth.stabilization import Steadier
-from any2bokeh.motion.flow import Floats, make_view
+from any2bokeh.motion.flow import make_view
 from any2bokeh.motion.propagation import SPACINGS, Span, choose_keys, follow
 from any2bokeh.motion.shots import ReducedFrame, mark_shots, see_nearby
 from any2bokeh.scene import Frame

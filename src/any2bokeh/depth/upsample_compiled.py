@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from any2bokeh.arrays import Floats, Integers
 from any2bokeh.depth.steps import ALONG_X, ALONG_Y, ON_SURFACE, PLANES, VALUE, find_steps
 from any2bokeh.depth.upsample_reference import (
     COLOUR_SIGMA,
@@ -20,8 +21,6 @@ from any2bokeh.depth.upsample_reference import (
 )
 from any2bokeh.jit import compiled
 
-Floats = NDArray[np.float32]
-Indices = NDArray[np.int64]
 Number = np.float32
 Sums = tuple[Number, Number, Number, Number]
 Sides = tuple[Number, Number, Number, Number, Number, Number]
@@ -53,7 +52,7 @@ def upsample_compiled(disparity: Tensor, picture: Tensor) -> Tensor:
     return torch.from_numpy(result)[None]
 
 
-def _pixels(count: int, size: int) -> Indices:
+def _pixels(count: int, size: int) -> Integers:
     """The first of the ``size`` pixels nearest to each of ``count`` samples along an axis, and the end."""
     pixels = pixels_of_samples(count, size, torch.device("cpu")).numpy()
     return np.stack([pixels[:, 0], pixels[:, -1] + 1], axis=1)
@@ -94,7 +93,7 @@ def _resize(
 
 @compiled
 def _choose_surfaces(
-    samples: Floats, cells: Indices, rows: Indices, columns: Indices, picture: Floats, result: Floats
+    samples: Floats, cells: Integers, rows: Integers, columns: Integers, picture: Floats, result: Floats
 ) -> None:
     """Replace ``result`` at the cells by the surface that each pixel belongs to."""
     height, width = result.shape
@@ -132,7 +131,7 @@ def _choose_surfaces(
 
 
 @compiled
-def _look_around(samples: Floats, chosen: Indices, around: Floats) -> Sides:
+def _look_around(samples: Floats, chosen: Integers, around: Floats) -> Sides:
     """Put the samples around a cell, split into two surfaces, plane by plane into ``around``.
 
     Returns the slopes of the nearer (along y and x) and of the farther surface, NaN where there is none,

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from any2bokeh.optics.smoothstep import smoothstep
 from any2bokeh.settings.focus_settings import BLUR_STRENGTH, FOCUS_DISPARITY, DepthOfFieldSettings, Easing
 
 SMOOTHED_OVER = (
@@ -78,7 +79,7 @@ class Curve:
             return start
         share = (time_s - start_s) / (self.times_s[after] - start_s)
         if self.easing == "smooth":
-            share = share * share * (3 - 2 * share)
+            share = smoothstep(share)
         return start + share * (self.values[after] - start)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from any2bokeh.arrays import Bytes, Floats
 from any2bokeh.scene import Frame
 
 WORK_SIDE_PX = 384  # longer side of the pictures that are worked on: a person of a tenth of it is found again
@@ -30,9 +31,6 @@ GROWTH_EVER = 2.5  # ... more than this, has run out into something else, and on
 GONE = 0.15  # of what is remembered of its size: what is left of a hidden thing
 ALIKE = 0.5  # overlap of colours, from 0 to 1, of the same thing a little later
 COLOURS = 8  # levels of each of R'G'B' by which colours are compared
-
-Bytes = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)

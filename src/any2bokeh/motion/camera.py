@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-Array = NDArray[np.float32]
-Gray = NDArray[np.uint8]
+from any2bokeh.arrays import Bytes, Floats
+
 Places = TypeVar("Places", Tensor, NDArray[Any])
 
 WORK_SIDE_PX = 540  # the flow is measured on a frame whose shorter side is about this
@@ -32,8 +32,8 @@ SAME = 0.01  # bands closer in disparity than this say nothing about parallax
 class Thumbnail:
     """A frame as its motion is measured: gray ``h w`` uint8, disparity ``h w``, frame pixels per pixel."""
 
-    gray: Gray
-    disparity: Array
+    gray: Bytes
+    disparity: Floats
     scale: float
 
 
@@ -45,7 +45,7 @@ class Motion:
     pixels of a frame of ``size`` (height, width), with coordinates from -1 to 1 along its longer side.
     """
 
-    parameters: Array  # 11
+    parameters: Floats  # 11
     size: tuple[int, int]
 
     def forward(self, x: Tensor, y: Tensor, disparity: Tensor) -> tuple[Tensor, Tensor]:
@@ -112,7 +112,7 @@ def fit_motion(first: Thumbnail, second: Thumbnail, size: tuple[int, int]) -> Mo
     return Motion(parameters * np.float32(first.scale), size)
 
 
-def _shift(parameters: Array, disparity: Array) -> Array:
+def _shift(parameters: Floats, disparity: Floats) -> Floats:
     """The motion of every pixel, ``2 h w`` (x, y)."""
     height, width = disparity.shape
     motion = Motion(parameters, (height, width))
@@ -121,7 +121,7 @@ def _shift(parameters: Array, disparity: Array) -> Array:
     return torch.stack([there_x - x, there_y - y]).numpy()
 
 
-def _flow(first: Gray, second: Gray, shift: Array) -> tuple[Array, NDArray[np.bool_]]:
+def _flow(first: Bytes, second: Bytes, shift: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     """Optical flow ``2 h w`` (x, y) measured from ``shift`` on, and where that leads into the picture."""
     height, width = first.shape
     y, x = np.mgrid[:height, :width].astype(np.float32)
@@ -132,7 +132,7 @@ def _flow(first: Gray, second: Gray, shift: Array) -> tuple[Array, NDArray[np.bo
     return shift + rest.transpose(2, 0, 1).astype(np.float32), inside
 
 
-def _basis(u: Array, v: Array, disparity: Array) -> Array:
+def _basis(u: Floats, v: Floats, disparity: Floats) -> Floats:
     """What each parameter adds to the motion of P points along x, then y: ``2P 11``."""
     one, none = np.ones_like(u), np.zeros_like(u)
     along_x = [one, u, v, none, none, none, u * u, u * v, disparity, none, disparity * u]
@@ -140,7 +140,7 @@ def _basis(u: Array, v: Array, disparity: Array) -> Array:
     return np.concatenate([np.stack(along_x, 1), np.stack(along_y, 1)])
 
 
-def _fit(basis: Array, target: Array) -> tuple[Array, float]:
+def _fit(basis: Floats, target: Floats) -> tuple[Floats, float]:
     """Parameters by reweighted least squares, and the share of points that they explain."""
     points = len(target) // 2
     weight = np.ones(points)
@@ -172,7 +172,7 @@ def _samples(frame: Thumbnail) -> NDArray[np.bool_]:
     return chosen
 
 
-def _search_parallax(first: Thumbnail, second: Thumbnail) -> Array:
+def _search_parallax(first: Thumbnail, second: Thumbnail) -> Floats:
     """A shift of the frame and one per disparity (x, y each) that lay the second frame over the first.
 
     Bands of disparity are compared at all shifts up to ``COARSE_REACH_PX``; the line through two bands' good

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from any2bokeh.arrays import Bytes, Floats
+from any2bokeh.optics.smoothstep import smoothstep
 from any2bokeh.video.lossless import packed_codes
-
-Floats = NDArray[np.float32]
-Codes = NDArray[np.uint8]
 
 _NEAR_PX, _FAR_PX = 0.5, 1.5  # there and back again must end this near to the start
 _LONG_WAY = 0.05  # longer ways may err by this share of their length
@@ -29,8 +28,8 @@ _EVERY = 8  # rows and columns that tell how much the light has changed
 class View:
     """A picture as it is followed: codes ``h w 3``, gray ``h w``, and its slope in values (0..1) / px."""
 
-    color: Codes
-    gray: Codes
+    color: Bytes
+    gray: Bytes
     steepness: Floats
 
 
@@ -71,13 +70,13 @@ def make_view(picture: Tensor) -> View:
     return View(color, gray, steepness / 255)
 
 
-def gray_of(picture: Tensor) -> Codes:
+def gray_of(picture: Tensor) -> Bytes:
     """Return the gray codes ``h w`` of ``picture``: those of its ``View``, where the rest is not needed."""
-    gray: Codes = cv2.cvtColor(packed_codes(picture), cv2.COLOR_RGB2GRAY)
+    gray: Bytes = cv2.cvtColor(packed_codes(picture), cv2.COLOR_RGB2GRAY)
     return gray
 
 
-def flow_between(first: Codes, second: Codes) -> tuple[Flow, Flow]:
+def flow_between(first: Bytes, second: Bytes) -> tuple[Flow, Flow]:
     """Return the flow from gray picture ``first`` to ``second``, both ``h w``, and the one back."""
     if min(first.shape) < _SMALLEST_PX:
         none = Flow(np.zeros((*first.shape, 2), np.float32), np.ones(first.shape, np.float32))
@@ -113,8 +112,7 @@ def difference(first: View, second: View, flow: Flow) -> Floats:
 def falling(values: Floats, start: float, end: float) -> Floats:
     """Return 1 for values up to ``start``, 0 from ``end`` on, and a smooth fall between."""
     fall = np.clip((np.float32(end) - values) / np.float32(end - start), 0, 1)
-    smooth: Floats = fall * fall * (3 - 2 * fall)
-    return smooth
+    return smoothstep(fall)
 
 
 def _hold_still(shift: Floats, same: NDArray[np.bool_]) -> Floats:

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from any2bokeh.motion.flow import Floats, Flow, bring, flow_between, gray_of
+from any2bokeh.arrays import Floats
+from any2bokeh.motion.flow import Flow, bring, flow_between, gray_of
 
 CHANNELS = 5  # flow (x, y), flow against the largest part (x, y), trust
 CELL = 4  # pixels to a side of a cell of the result

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from any2bokeh.motion.flow import Floats, Flow, difference, flow_between
+from any2bokeh.arrays import Floats
+from any2bokeh.motion.flow import Flow, difference, flow_between
 from any2bokeh.motion.shots import ReducedFrame
 
 SPACINGS = (12, 8, 6, 4, 3, 2, 1)  # frames from a key frame to the next: the first that explains the picture

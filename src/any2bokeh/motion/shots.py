@@ -8,7 +8,8 @@ from itertools import chain, islice, repeat, tee
 import cv2
 from torch import Tensor
 
-from any2bokeh.motion.flow import Codes, Flow, View, flow_between
+from any2bokeh.arrays import Bytes
+from any2bokeh.motion.flow import Flow, View, flow_between
 
 _AROUND = 2  # frames before and after, with which a frame is compared; a flash may last so long
 # PySceneDetect proposes frames that change more than those around. So low a ratio finds nearly every cut,
@@ -89,7 +90,7 @@ def _starts(views: Iterable[View]) -> Iterator[bool]:
     detector = AdaptiveDetector(
         adaptive_threshold=_RATIO, min_scene_len=1, window_width=_AROUND, min_content_val=_LEAST_CHANGE
     )
-    window = deque[tuple[Codes, bool]](maxlen=2 * _AROUND + 1)
+    window = deque[tuple[Bytes, bool]](maxlen=2 * _AROUND + 1)
     for number, (thumbnail, is_own) in enumerate(_mirrored(_thumbnail(view) for view in views)):
         window.append((thumbnail, is_own))
         is_proposed = detector.process_frame(FrameTimecode(number, 1.0), thumbnail)
@@ -97,7 +98,7 @@ def _starts(views: Iterable[View]) -> Iterator[bool]:
             yield number == 2 * _AROUND or (bool(is_proposed) and _is_cut(list(window)))
 
 
-def _mirrored(thumbnails: Iterator[Codes]) -> Iterator[tuple[Codes, bool]]:
+def _mirrored(thumbnails: Iterator[Bytes]) -> Iterator[tuple[Bytes, bool]]:
     """The pictures and, before the first and after the last, mirror images of the sequence, marked ``False``.
 
     So a pan that is there from the first frame on looks as if it had always been.
@@ -105,7 +106,7 @@ def _mirrored(thumbnails: Iterator[Codes]) -> Iterator[tuple[Codes, bool]]:
     first = list(islice(thumbnails, _AROUND + 1))
     if not first:
         return
-    last = deque[Codes](maxlen=_AROUND + 1)
+    last = deque[Bytes](maxlen=_AROUND + 1)
     for distance in range(_AROUND, 0, -1):
         yield first[min(distance, len(first) - 1)], False
     for thumbnail in chain(first, thumbnails):
@@ -115,16 +116,16 @@ def _mirrored(thumbnails: Iterator[Codes]) -> Iterator[tuple[Codes, bool]]:
         yield last[-1 - min(distance, len(last) - 1)], False
 
 
-def _thumbnail(view: View) -> Codes:
+def _thumbnail(view: View) -> Bytes:
     """The picture, made small, ``h w 3`` in the order B, G, R."""
     height, width = view.gray.shape
     scale = min(1.0, _SIDE_PX / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small: Codes = cv2.cvtColor(cv2.resize(view.color, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2BGR)
+    small: Bytes = cv2.cvtColor(cv2.resize(view.color, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2BGR)
     return small
 
 
-def _is_cut(window: list[tuple[Codes, bool]]) -> bool:
+def _is_cut(window: list[tuple[Bytes, bool]]) -> bool:
     """Say whether no frame before the middle one can be followed into any frame from there on."""
     gray = [(cv2.cvtColor(thumbnail, cv2.COLOR_BGR2GRAY), is_own) for thumbnail, is_own in window]
     before, after = ([one for one, is_own in part if is_own] for part in (gray[:_AROUND], gray[_AROUND:]))

@@ -3,11 +3,9 @@
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
+from any2bokeh.arrays import Floats
 from any2bokeh.jit import compiled
-
-Floats = NDArray[np.float32]
 
 
 @compiled

@@ -15,8 +15,9 @@ from any2bokeh.errors import VideoError
 from any2bokeh.focus.clip import Clip
 from any2bokeh.focus.focus_track import Focus
 from any2bokeh.focus.pull import pull_focus
+from any2bokeh.progress import Progress
 from any2bokeh.render.base import Renderer
-from any2bokeh.run import Progress, make_scene
+from any2bokeh.run import make_scene
 from any2bokeh.scene import Frame, Scene
 from any2bokeh.settings.focus_settings import DepthOfFieldSettings
 from any2bokeh.settings.preview_settings import PreviewSettings

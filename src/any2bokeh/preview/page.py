@@ -27,8 +27,8 @@ from any2bokeh.focus.points import PATCH_SHARE
 from any2bokeh.preview.looks import Look, looks, moments
 from any2bokeh.preview.pack import Room, as_text, pack, webps
 from any2bokeh.preview.pictures import IN_FOCUS_PX, TINT, focus_values
+from any2bokeh.progress import Progress, ignore
 from any2bokeh.render.base import make_renderer
-from any2bokeh.run import Progress, ignore
 from any2bokeh.settings.preview_settings import PreviewSettings
 from any2bokeh.video.decode import VideoInfo, probe_video
 

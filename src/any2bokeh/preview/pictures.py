@@ -17,8 +17,8 @@ from any2bokeh.optics.coc import coc_px
 from any2bokeh.preview.lettering import Words, lettered
 from any2bokeh.preview.looks import Look, fitted, looks, moments, with_square_pixels
 from any2bokeh.preview.sheet import Cell, lay_out, letters_px
+from any2bokeh.progress import Progress, ignore
 from any2bokeh.render.base import Renderer, make_renderer
-from any2bokeh.run import Progress, ignore
 from any2bokeh.scene import Scene
 from any2bokeh.settings.preview_settings import PreviewSettings
 from any2bokeh.video.decode import VideoInfo, probe_video

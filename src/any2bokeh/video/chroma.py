@@ -13,11 +13,11 @@ going down undoes going up to the last bit, because both round the same integers
 import numpy as np
 from numpy.typing import NDArray
 
+from any2bokeh.arrays import Integers32
 from any2bokeh.jit import compiled
 from any2bokeh.video.planes import with_padding
 
 Codes = NDArray[np.uint8] | NDArray[np.uint16]
-Wide = NDArray[np.int32]
 
 
 def upsample(chroma: Codes, out: Codes, *, lines: bool, top: int) -> None:
@@ -96,7 +96,7 @@ def _downsample(full: Codes, out: Codes, width: int, lines: bool, top: int) -> N
 
 
 @compiled
-def _widen(line: Codes, width: int, out: Wide) -> None:
+def _widen(line: Codes, width: int, out: Integers32) -> None:
     """Fill ``out`` with a line of chroma, the columns between being the mean of their neighbours."""
     following, pairs = line[1:], (width - 1) // 2
     for x in range(pairs):

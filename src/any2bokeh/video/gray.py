@@ -19,12 +19,12 @@ from torch import Tensor
 
 from any2bokeh.atomic import partial_file
 from any2bokeh.errors import DisparityError, VideoError
-from any2bokeh.video.arrays import ArrayFile
 from any2bokeh.video.checksum import checksums_hold
 from any2bokeh.video.codes import gray_values
 from any2bokeh.video.color import FULL
 from any2bokeh.video.demux import Damage, decoded_frames, open_source, seek, stored_packets, video_stream
 from any2bokeh.video.lossless import GRAY16, CodeWriter
+from any2bokeh.video.npy import ArrayFile
 from any2bokeh.video.orientation import display_matrix, orientation_of
 from any2bokeh.video.still import read_png_frame
 

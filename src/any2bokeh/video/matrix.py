@@ -11,10 +11,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from any2bokeh.arrays import Floats
 from any2bokeh.jit import compiled
 from any2bokeh.video.planes import with_padding
 
-Floats = NDArray[np.float32]
 Planes = Sequence[NDArray[Any]]
 
 # H.273's matrix -> the shares of red and of blue in luma. BT.2020 with constant luminance (10) is read and

@@ -23,7 +23,7 @@ from any2bokeh.lab.evaluation.scores import Seen
 from any2bokeh.lab.evaluation.store import Store
 from any2bokeh.lab.evaluation.temporal import dis_flow
 from any2bokeh.lab.synthesis.dataset import open_dataset
-from any2bokeh.run import ignore
+from any2bokeh.progress import ignore
 from any2bokeh.scene import Frame, PictureFormat, Scene
 from any2bokeh.settings.evaluation_settings import EvaluationSettings, NamedFolder
 from any2bokeh.video.lossless import RGB, CodeWriter

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from any2bokeh.arrays import Floats
 from any2bokeh.lab.compact.scenes.cast import render
 from any2bokeh.lab.compact.scenes.film import develop
 from any2bokeh.lab.compact.scenes.maker import make_scene
-from any2bokeh.lab.compact.scenes.solids import Floats
 from any2bokeh.motion.parallax import motion_between
 
 PERCENTILES = (1.0, 98.5)  # of a pair's inverse depth: what becomes 0 and what becomes 1

@@ -26,7 +26,8 @@ from any2bokeh.lab.synthesis.description import (
     refocused_file,
 )
 from any2bokeh.optics.coc import coc_px
-from any2bokeh.run import Progress, ignore, scenes
+from any2bokeh.progress import Progress, ignore
+from any2bokeh.run import scenes
 from any2bokeh.scene import PictureFormat, Scene
 from any2bokeh.settings.evaluation_settings import EvaluationSettings
 from any2bokeh.video.decode import VideoInfo, frame_times, open_video, probe_video

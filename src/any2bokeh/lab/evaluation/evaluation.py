@@ -19,7 +19,7 @@ from any2bokeh.lab.evaluation.run import CaseResult, Evaluation
 from any2bokeh.lab.evaluation.scores import flow_of
 from any2bokeh.lab.evaluation.store import Store
 from any2bokeh.lab.synthesis.dataset import DATASET_FILE, open_dataset
-from any2bokeh.run import Progress
+from any2bokeh.progress import Progress
 from any2bokeh.settings.evaluation_settings import EvaluationSettings
 
 NAME = "evaluation"  # of the files of a report, without their suffix

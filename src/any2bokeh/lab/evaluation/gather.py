@@ -13,11 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from any2bokeh.arrays import Floats
 from any2bokeh.jit import compiled
 from any2bokeh.optics.coc import coc_px
 from any2bokeh.scene import Frame, Scene
-
-Floats = NDArray[np.float32]
 
 
 class GatherRenderer:

@@ -12,11 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from any2bokeh.arrays import Doubles
 from any2bokeh.motion.flow import gray_of
 from any2bokeh.video.lossless import picture_codes
-
-Codes = NDArray[np.uint8]
-Values = NDArray[np.float64]
 
 LEAST_ERROR = 1e-10  # a squared error of codes that is none: 100 dB
 STEP, NEAR_STEP_PX = 0.1, 12
@@ -45,9 +43,9 @@ def ssim(first: Tensor, second: Tensor) -> float:
     return float(likeness.mean())
 
 
-def _windowed(values: Values) -> Values:
+def _windowed(values: Doubles) -> Doubles:
     side = (SSIM_SIDE_PX, SSIM_SIDE_PX)
-    blurred: Values = cv2.GaussianBlur(values, side, SSIM_SIGMA_PX, borderType=cv2.BORDER_REFLECT_101)
+    blurred: Doubles = cv2.GaussianBlur(values, side, SSIM_SIGMA_PX, borderType=cv2.BORDER_REFLECT_101)
     return blurred
 
 
@@ -88,14 +86,14 @@ def _steps(values: Tensor, least: float) -> Tensor:
     return step
 
 
-def edge_strength(picture: Tensor) -> Values:
+def edge_strength(picture: Tensor) -> Doubles:
     """How steep a picture is at each pixel (``H W``): the magnitude of Sobel's slopes of its gray codes.
 
-    Codes of 8 bits, OpenCV's gray (luma of BT.601), kernel 3, its default border.
+    Bytes of 8 bits, OpenCV's gray (luma of BT.601), kernel 3, its default border.
     """
     gray = gray_of(picture)
     across, down = (cv2.Sobel(gray, cv2.CV_64F, *axis, ksize=3) for axis in ((1, 0), (0, 1)))
-    strength: Values = np.sqrt(across**2 + down**2)
+    strength: Doubles = np.sqrt(across**2 + down**2)
     return strength
 
 
@@ -106,7 +104,7 @@ def focus_region(mask: Tensor, height: int, width: int) -> NDArray[np.bool_]:
     return region
 
 
-def edge_preservation(sharp_edges: Values, edges: Values, region: NDArray[np.bool_]) -> float:
+def edge_preservation(sharp_edges: Doubles, edges: Doubles, region: NDArray[np.bool_]) -> float:
     """VEPI of one frame: how well what is in focus keeps the edges of the sharp picture.
 
     Pearson's correlation of the two ``edge_strength`` over ``focus_region``, -1..1, higher is better; 0 where

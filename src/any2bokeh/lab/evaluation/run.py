@@ -15,7 +15,7 @@ from any2bokeh.lab.evaluation.scores import ClipScores, FlowBetween, Scorer, See
 from any2bokeh.lab.evaluation.stills import Shots, has_pictures, write_pictures
 from any2bokeh.lab.evaluation.store import Store, key_of
 from any2bokeh.lab.training.perturb import Perturbation, PerturbSettings
-from any2bokeh.run import Progress, ignore
+from any2bokeh.progress import Progress, ignore
 from any2bokeh.settings.evaluation_settings import TRUTH
 
 

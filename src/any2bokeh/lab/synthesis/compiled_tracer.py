@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from any2bokeh.arrays import Floats, Integers32
 from any2bokeh.errors import SettingsError
 from any2bokeh.lab.synthesis.expose import Aim, Given, light_pixels, light_rows
 from any2bokeh.lab.synthesis.lamps import lamp_rays
@@ -15,7 +16,7 @@ from any2bokeh.lab.synthesis.rays import Optics, Sampling, blocks
 from any2bokeh.lab.synthesis.raytrace import RayTracer
 from any2bokeh.lab.synthesis.scenes import Stage
 from any2bokeh.lab.synthesis.shot import Shot, Sight
-from any2bokeh.lab.synthesis.trace import Floats, Ints, Planes, Rays, Room
+from any2bokeh.lab.synthesis.trace import Planes, Rays, Room
 
 
 class CompiledRayTracer(RayTracer):
@@ -87,7 +88,7 @@ class CompiledRayTracer(RayTracer):
         )
 
 
-def _pack(rasters: list[Raster]) -> tuple[Floats, Ints, list[tuple[int, int]]]:
+def _pack(rasters: list[Raster]) -> tuple[Floats, Integers32, list[tuple[int, int]]]:
     """All texels ``n 4``, where each level begins and its size ``L 3``, and each raster's levels."""
     texels, firsts, start = [np.empty((0, 4), np.float32)], [], 0
     levels: list[tuple[int, int, int]] = []
@@ -120,7 +121,7 @@ def _room(planes: int, samples: int) -> Room:
     def floats(*shape: int) -> Floats:
         return np.empty(shape, np.float32)
 
-    def ints(*shape: int) -> Ints:
+    def ints(*shape: int) -> Integers32:
         return np.empty(shape, np.int32)
 
     return Room(

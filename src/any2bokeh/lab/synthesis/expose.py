@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from any2bokeh.arrays import Floats, Integers32
 from any2bokeh.jit import compiled
-from any2bokeh.lab.synthesis.trace import HALF, ONE, ZERO, Floats, Ints, Number, Planes, Rays, Room, follow
+from any2bokeh.lab.synthesis.trace import HALF, ONE, ZERO, Number, Planes, Rays, Room, follow
 
 # sin(2 pi t) for t in -1/4..1/4 in odd powers of t: least squares, good to float32.
 SINE = tuple(np.float32(v) for v in (6.283185, -41.341656, 81.600998, -76.549652, 39.535793))
@@ -29,7 +30,7 @@ class Given(NamedTuple):
     """Rays ``5 R`` of the pixels of a box: slopes, lens points, and what each counts."""
 
     rays: Floats
-    box: Ints
+    box: Integers32
 
 
 @compiled

@@ -9,6 +9,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from any2bokeh.optics.smoothstep import smoothstep
+
 Point = tuple[float, float]
 
 
@@ -28,7 +30,7 @@ class Outline(ABC):
         if self.softness_m == 0:
             return (inside > 0).to(x.dtype)
         ramp = (inside / self.softness_m + 0.5).clamp(0, 1)
-        return ramp * ramp * (3 - 2 * ramp)
+        return smoothstep(ramp)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from any2bokeh.lab.synthesis.scenes import Rgb, Shape, Texture
 from any2bokeh.lab.synthesis.shapes import Point, turned
+from any2bokeh.optics.smoothstep import smoothstep
 
 TABLE = 64  # random tables repeat after this many cells
 
@@ -278,7 +279,7 @@ def _cell(position: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _smooth(share: Tensor) -> Tensor:
-    return share * share * (3 - 2 * share)
+    return smoothstep(share)
 
 
 def _ramp(along: Tensor, stops: tuple[tuple[float, Rgb], ...], *, smooth: bool = True) -> Tensor:

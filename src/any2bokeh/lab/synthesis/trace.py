@@ -7,13 +7,11 @@ that what is looked up stays in a core's cache.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from any2bokeh.arrays import Floats, Integers32
 from any2bokeh.jit import compiled
 from any2bokeh.lab.synthesis import shot, sight
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int32]
 Number = Any  # float32 or a whole number: the compiler keeps them apart
 
 ZERO, HALF, ONE, TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
@@ -37,14 +35,14 @@ class Planes(NamedTuple):
     """
 
     equations: Floats
-    boxes: Ints
+    boxes: Integers32
     detail: Floats
-    levels: Ints
+    levels: Integers32
     patches: Floats
-    lights: Ints
-    shining: Ints
+    lights: Integers32
+    shining: Integers32
     texels: Floats
-    sizes: Ints
+    sizes: Integers32
     light: Floats
 
 
@@ -70,13 +68,13 @@ class Room(NamedTuple):
     depth: Floats
     x: Floats
     y: Floats
-    nearest: Ints
-    farthest: Ints
-    plane: Ints
-    order: Ints
-    turn: Ints
-    level: Ints
-    cells: Ints
+    nearest: Integers32
+    farthest: Integers32
+    plane: Integers32
+    order: Integers32
+    turn: Integers32
+    level: Integers32
+    cells: Integers32
     shares: Floats
     tint: Floats
 
@@ -115,7 +113,7 @@ def _meet(rays: Rays, equations: Floats, p: Number, depths: Floats, xs: Floats, 
 
 
 @compiled
-def _choose_levels(depths: Floats, detail: Number, blur: Floats, last: Number, levels: Ints) -> Number:
+def _choose_levels(depths: Floats, detail: Number, blur: Floats, last: Number, levels: Integers32) -> Number:
     """Find the level of each ray, whose texels are as large as what the ray stands for (``raster.level``).
 
     ``blur`` is pi times the square of the blur at infinity when focused at 1 m, and the inverse focus. The
@@ -138,7 +136,7 @@ def _choose_levels(depths: Floats, detail: Number, blur: Floats, last: Number, l
 
 
 @compiled
-def _locate(places: Floats, patches: Number, size: Number, before: Ints, share: Floats) -> None:
+def _locate(places: Floats, patches: Number, size: Number, before: Integers32, share: Floats) -> None:
     """Where places in -1..1 lie among ``size`` texels: the one before, and the share of the one behind.
 
     A raster of more than one patch is mirrored.

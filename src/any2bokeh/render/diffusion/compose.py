@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_max_pool2d, avg_pool2d, interpolate, max_pool2d
 
 from any2bokeh.optics.coc import coc_px
+from any2bokeh.optics.smoothstep import smoothstep
 from any2bokeh.render.diffusion.working import WorkingFrame
 from any2bokeh.scene import Scene
 
@@ -96,4 +97,4 @@ def reach_px(radius_px: Tensor) -> Tensor:
 def _smooth(x: Tensor) -> Tensor:
     """0 below 0, 1 above 1, and between them a curve without corners."""
     x = x.clamp(0, 1)
-    return x * x * (3 - 2 * x)
+    return smoothstep(x)

@@ -5,15 +5,11 @@ differences of its running sum: the cost grows with the radius, not with its squ
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
+from any2bokeh.arrays import Flags, Floats, Integers
 from any2bokeh.jit import compiled
 from any2bokeh.render.lens.cut import Cells, Grid, Span
 from any2bokeh.render.lens.stack import Stack
-
-Floats = NDArray[np.float32]
-Flags = NDArray[np.bool_]
-Integers = NDArray[np.int64]
 
 NEARLY_ALL = 0.75  # of a row's columns: then its four channels are blurred in one go
 

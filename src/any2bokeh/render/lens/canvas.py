@@ -3,16 +3,13 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from any2bokeh.arrays import Flags, Floats
 from any2bokeh.jit import compiled
 from any2bokeh.render.lens.cut import Cells, Span
 from any2bokeh.render.lens.enlarge import enlarge_row
 from any2bokeh.render.lens.reference import NEIGHBOURS
 from any2bokeh.render.lens.stack import Stack
-
-Floats = NDArray[np.float32]
-Flags = NDArray[np.bool_]
 
 REMEMBERED = 6  # layers in front whose coverage can still count
 OPAQUE = 1e-6  # a pixel less open than this shows nothing of what is behind

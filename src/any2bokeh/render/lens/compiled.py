@@ -9,10 +9,10 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
+from any2bokeh.arrays import Floats
 from any2bokeh.render.lens.aperture import widest_reach
 from any2bokeh.render.lens.compiled_frame import CompiledFrame, in_bands
 from any2bokeh.render.lens.compiled_light import code_table, linear_table
@@ -25,8 +25,6 @@ from any2bokeh.render.lens.window import View
 from any2bokeh.render.lens.zones import Extent, zone_kernels
 from any2bokeh.scene import Scene
 from any2bokeh.settings.render_settings import LensSettings
-
-Floats = NDArray[np.float32]
 
 
 class CompiledLensRenderer(LensRenderer):

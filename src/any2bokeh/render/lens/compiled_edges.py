@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from any2bokeh.arrays import Bytes, Floats, Integers
 from any2bokeh.jit import compiled
 from any2bokeh.optics.window_max import window_max
 from any2bokeh.render.lens.edges import (
@@ -18,9 +18,6 @@ from any2bokeh.render.lens.edges import (
     TRUSTED_CONTRAST,
 )
 
-Floats = NDArray[np.float32]
-Integers = NDArray[np.int64]
-Marks = NDArray[np.uint8]
 Number = np.float32
 
 TOUCHES_NEARER, TOUCHES_FARTHER = 1, 2
@@ -38,7 +35,7 @@ class EdgePixels(NamedTuple):
 
 
 @compiled
-def mark_edges(coc: Floats, top: int, bottom: int, marks: Marks) -> int:
+def mark_edges(coc: Floats, top: int, bottom: int, marks: Bytes) -> int:
     """Fill rows of ``marks H W`` with what pixels touch; return how many touch a nearer surface.
 
     A mark is TOUCHES_NEARER, TOUCHES_FARTHER, both or 0. ``coc`` is ``H W`` [px].
@@ -58,7 +55,7 @@ def mark_edges(coc: Floats, top: int, bottom: int, marks: Marks) -> int:
 
 
 @compiled
-def unmix_rows(linear: Floats, coc: Floats, marks: Marks, top: int, bottom: int, found: EdgePixels) -> None:
+def unmix_rows(linear: Floats, coc: Floats, marks: Bytes, top: int, bottom: int, found: EdgePixels) -> None:
     """Fill ``found`` with the pixels of rows ``top`` to ``bottom`` that touch a nearer surface, taken apart.
 
     ``linear 3 H W`` is light, without a border, and is not changed; ``coc`` is ``H W`` [px].
@@ -74,7 +71,7 @@ def unmix_rows(linear: Floats, coc: Floats, marks: Marks, top: int, bottom: int,
 
 
 @compiled
-def _unmix(linear: Floats, coc: Floats, marks: Marks, found: EdgePixels, pixel: int) -> None:
+def _unmix(linear: Floats, coc: Floats, marks: Bytes, found: EdgePixels, pixel: int) -> None:
     """Write both surfaces of a pixel, of which is known where it is."""
     y, x, (height, width) = found.rows[pixel], found.columns[pixel], coc.shape
     own, near = coc[y, x], coc[y, x]

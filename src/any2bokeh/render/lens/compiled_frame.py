@@ -5,8 +5,8 @@ from itertools import accumulate
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from any2bokeh.arrays import Floats
 from any2bokeh.render.lens.compiled_border import soften_border
 from any2bokeh.render.lens.compiled_edges import EdgePixels, mark_edges, unmix_rows
 from any2bokeh.render.lens.compiled_hidden import farthest_in_reach, grow_rows, list_rows, search_rows
@@ -18,8 +18,6 @@ from any2bokeh.render.lens.stack import Stack
 from any2bokeh.render.lens.surfaces import BLOCK, Ground, Sparse, Surfaces
 from any2bokeh.render.lens.tiles import compose_band
 from any2bokeh.settings.render_settings import LensSettings
-
-Floats = NDArray[np.float32]
 
 BAND_ROWS = 64  # a band is one task for a thread
 # Rows of a tile, and columns for each of them. Rows are a multiple of every layer's cells, or the cells of

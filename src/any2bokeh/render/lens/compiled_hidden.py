@@ -1,14 +1,11 @@
 """What lies just behind, compiled: the rules of ``hidden.find_hidden``, near edges alone."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from any2bokeh.arrays import Floats, Integers
 from any2bokeh.jit import compiled
 from any2bokeh.render.lens.edges import EDGE_STEP_PX
 from any2bokeh.render.lens.hidden import DIRECTIONS, SAME_SURFACE_PX
-
-Floats = NDArray[np.float32]
-Integers = NDArray[np.int64]
 
 SQUARE = 8  # side of the squares whose farthest surface tells whether a search can find anything
 STEPS_DOWN = np.array([direction[0] for direction in DIRECTIONS])

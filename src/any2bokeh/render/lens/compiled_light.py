@@ -4,14 +4,13 @@ from functools import cache
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from any2bokeh.arrays import Floats
 from any2bokeh.jit import compiled
 from any2bokeh.optics.transfer import Light, from_linear, to_linear
 from any2bokeh.render.lens.reference import HIGHLIGHT_FROM_PX, HIGHLIGHT_FULL_PX
 from any2bokeh.render.lens.surfaces import Ground
 
-Floats = NDArray[np.float32]
 Number = np.float32
 
 STEPS = 2048  # of a table, which stays in the fastest cache; interpolated, its error is below 1e-6

@@ -1,22 +1,19 @@
 """Ramps made steps again, compiled: the rule of ``ramps.snap_ramps``, where there are steps at all."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from any2bokeh.arrays import Bytes, Floats
 from any2bokeh.jit import compiled
 from any2bokeh.optics.window_max import window_max
 from any2bokeh.render.lens.edges import EDGE_STEP_PX
 from any2bokeh.render.lens.ramps import AXES, BEYOND_PX, LEAST_RISE, STEADY, WINDOW_PX
-
-Floats = NDArray[np.float32]
-Marks = NDArray[np.uint8]
 
 DOWN = np.array([axis[0] for axis in AXES])
 ACROSS = np.array([axis[1] for axis in AXES])
 
 
 @compiled
-def mark_ramps(coc: Floats, top: int, bottom: int, on_ramp: Marks) -> int:
+def mark_ramps(coc: Floats, top: int, bottom: int, on_ramp: Bytes) -> int:
     """Fill rows of ``on_ramp H W``, 1 where a pixel of ``coc`` lies on a ramp, else 0. Return how many."""
     width = coc.shape[1]
     farthest, minus_nearest = np.empty(width, np.float32), np.empty(width, np.float32)
@@ -33,7 +30,7 @@ def mark_ramps(coc: Floats, top: int, bottom: int, on_ramp: Marks) -> int:
 
 
 @compiled
-def snap_rows(coc: Floats, on_ramp: Marks, top: int, bottom: int, snapped: Floats) -> None:
+def snap_rows(coc: Floats, on_ramp: Bytes, top: int, bottom: int, snapped: Floats) -> None:
     """Fill rows of ``snapped H W``: ``coc``, but pixels on ramps or beside them at a ramp's nearer end."""
     height, width = coc.shape
     for y in range(top, bottom):

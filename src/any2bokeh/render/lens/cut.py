@@ -3,13 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from any2bokeh.arrays import Floats, Integers
 from any2bokeh.jit import compiled
 from any2bokeh.render.lens.surfaces import BLOCK, Ground, Sparse, Surfaces
 
-Floats = NDArray[np.float32]
-Integers = NDArray[np.int64]
 Span = tuple[int, int]  # the first column of some, and the one behind the last
 
 

@@ -1,12 +1,10 @@
 """Rows of large cells brought to the size of the frame, bilinearly."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from any2bokeh.arrays import Floats
 from any2bokeh.jit import compiled
 from any2bokeh.render.lens.cut import Span
-
-Floats = NDArray[np.float32]
 
 
 @compiled

@@ -1,14 +1,12 @@
 """Where pixels lie between the layers, compiled: the rule of ``layers.layer_positions``."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from any2bokeh.arrays import Floats
 from any2bokeh.jit import compiled
 from any2bokeh.render.lens.layers import FADE_PX, IN_FOCUS_PX, LARGEST_RADIUS, ROUNDING
 from any2bokeh.render.lens.surfaces import BLOCK, Ground, Sparse
 
-Floats = NDArray[np.float32]
-Flags = NDArray[np.bool_]
 Number = np.float32
 
 CLOSE_PX = 2.0 * LARGEST_RADIUS  # up to here layers are 1 px apart,

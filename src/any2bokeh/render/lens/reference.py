@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from any2bokeh.optics.coc import CocScale
+from any2bokeh.optics.smoothstep import smoothstep
 from any2bokeh.optics.transfer import Light, from_linear, to_linear
 from any2bokeh.render.lens.aperture import widest_reach
 from any2bokeh.render.lens.edges import unmix_edges
@@ -137,7 +138,7 @@ def raise_highlights(sharp: Tensor, linear: Tensor, coc: Tensor, settings: LensS
     room = max(1 - settings.highlight_threshold, 1e-3)
     excess = ((brightest - settings.highlight_threshold) / room).clamp(0, 1)
     defocus = ((coc.abs() - HIGHLIGHT_FROM_PX) / (HIGHLIGHT_FULL_PX - HIGHLIGHT_FROM_PX)).clamp(0, 1)
-    return linear * (1 + settings.highlights * defocus * excess**2 * (3 - 2 * excess))
+    return linear * (1 + settings.highlights * defocus * smoothstep(excess))
 
 
 def find_surfaces(linear: Tensor, coc: Tensor, reach: float) -> list[Surface]:

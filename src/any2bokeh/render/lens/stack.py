@@ -4,15 +4,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from any2bokeh.arrays import Flags, Floats, Integers
 from any2bokeh.render.lens.aperture import NARROW
 from any2bokeh.render.lens.layers import Layer
 from any2bokeh.render.lens.zones import Zones
 
-Floats = NDArray[np.float32]
-Integers = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 Group = tuple[int, int, list[tuple[int, float]]]  # upper row, lower row or -1, and taps: offset and weight
 
 

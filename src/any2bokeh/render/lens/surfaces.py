@@ -3,11 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
-Integers = NDArray[np.int64]
-Flags = NDArray[np.bool_]
+from any2bokeh.arrays import Flags, Floats, Integers
 
 BLOCK = 16  # side [px] of the squares of which is known which layers lie in them
 

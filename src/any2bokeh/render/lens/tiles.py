@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from any2bokeh.arrays import Flags, Floats, Integers
 from any2bokeh.jit import compiled
 from any2bokeh.render.lens.blur import blur_rows
 from any2bokeh.render.lens.canvas import TRACE, Canvas, lay, make_canvas
@@ -14,10 +14,6 @@ from any2bokeh.render.lens.layers import IN_FOCUS_PX
 from any2bokeh.render.lens.reference import NEGLIGIBLE
 from any2bokeh.render.lens.stack import Stack
 from any2bokeh.render.lens.surfaces import BLOCK, Ground, Surfaces
-
-Floats = NDArray[np.float32]
-Flags = NDArray[np.bool_]
-Integers = NDArray[np.int64]
 
 
 class Tile(NamedTuple):

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from any2bokeh.arrays import Floats, Integers32
 from any2bokeh.lab.compact.scenes.prints import prints
 from any2bokeh.lab.compact.scenes.shading import PAINT, shade
-from any2bokeh.lab.compact.scenes.solids import MISS, WHOLE, Floats, Ints, trace
+from any2bokeh.lab.compact.scenes.solids import MISS, WHOLE, trace
 from any2bokeh.lab.synthesis.pose import turned_axes
 
 Array = NDArray[np.float64]
@@ -96,7 +97,7 @@ class Cast:
         paints = np.broadcast_to(np.asarray(paints).reshape(-1, PAINT), (count, PAINT))
         self._parts.append((kinds, centres, np.broadcast_to(axes, (count, 3, 3)), forms, paints))
 
-    def solids(self) -> tuple[Ints, Array, Array, Array, Array]:
+    def solids(self) -> tuple[Integers32, Array, Array, Array, Array]:
         """All of them: kinds, centres, axes, forms and paints."""
         kinds, centres, axes, forms, paints = (
             np.concatenate(part) for part in zip(*self._parts, strict=True)
@@ -105,7 +106,7 @@ class Cast:
 
 
 # As ``shade`` takes them: kinds, frames, forms, half sizes, paints.
-Solids = tuple[Ints, Floats, Floats, Floats, Floats]
+Solids = tuple[Integers32, Floats, Floats, Floats, Floats]
 
 
 def render(cast: Cast, view: View, lights: Lights, air: Air) -> tuple[Floats, Floats]:
@@ -149,7 +150,7 @@ def _packed(cast: Cast) -> tuple[Solids, Array]:
     return (kinds, frames_, forms_, halves_, paints_), corners
 
 
-def _windows(corners: Array, view: View) -> tuple[Ints, Array]:
+def _windows(corners: Array, view: View) -> tuple[Integers32, Array]:
     """Rows and columns ``N 4`` where solids with these corners ``N 8 3`` may be seen, and their distance."""
     seen = (corners - view.place) @ view.axes().T
     nearest = seen[:, :, 2].min(1)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from any2bokeh.lab.compact.scenes.solids import Floats
+from any2bokeh.arrays import Floats
 
 
 def develop(

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from any2bokeh.lab.compact.scenes.solids import Floats
+from any2bokeh.arrays import Floats
 
 SIDE, COUNT = 256, 24  # texels along a print, which repeats; and how many prints there are
 LEVELS = 7  # each half as large as the one before

@@ -3,9 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from any2bokeh.arrays import Floats, Integers32
 from any2bokeh.jit import compiled
 from any2bokeh.lab.compact.scenes.prints import COUNT, LEVELS, SIDE
-from any2bokeh.lab.compact.scenes.solids import BOX, CONE, ONE, SPHERE, Floats, Ints, Number, hash_unit, noise
+from any2bokeh.lab.compact.scenes.solids import BOX, CONE, ONE, SPHERE, Number, hash_unit, noise
 
 # Columns of a paint: two colours, then these.
 PATTERN, PERIOD_M, SEED, DIRT, DIRT_M, SHINE, EMISSION, STRETCH, TINGE = range(6, 15)
@@ -161,9 +162,9 @@ def _sky(sky: Floats, d: Floats, colour: Floats) -> None:
 
 @compiled
 def shade(
-    solids: tuple[Ints, Floats, Floats, Floats, Floats],
+    solids: tuple[Integers32, Floats, Floats, Floats, Floats],
     rays: Floats,
-    seen: tuple[Floats, Ints],
+    seen: tuple[Floats, Integers32],
     lights: tuple[Floats, Floats, Floats, Floats],
     air: tuple[Floats, Floats],
     prints: Floats,

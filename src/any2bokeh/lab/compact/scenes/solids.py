@@ -3,12 +3,10 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from any2bokeh.arrays import Floats, Integers32
 from any2bokeh.jit import compiled
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int32]
 Number = Any  # float32 or a whole number: the compiler keeps them apart
 
 # In its own frame a solid is the unit sphere, the cube from -1 to 1, the cone around y from -1 to 1 whose
@@ -130,7 +128,13 @@ def _hit(kind: Number, taper: Number, o: Floats, d: Floats) -> Number:
 
 @compiled
 def trace(
-    kinds: Ints, frames: Floats, forms: Floats, windows: Ints, rays: Floats, depth: Floats, owner: Ints
+    kinds: Integers32,
+    frames: Floats,
+    forms: Floats,
+    windows: Integers32,
+    rays: Floats,
+    depth: Floats,
+    owner: Integers32,
 ) -> None:
     """Find for each ray the first solid: writes ``depth`` ``H W`` (the ray's t) and ``owner`` (-1: none).
 
