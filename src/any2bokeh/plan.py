@@ -17,17 +17,13 @@ from any2bokeh.video.containers import container_of
 from any2bokeh.video.decode import VideoInfo, frame_times, open_video, probe_video
 from any2bokeh.video.encoders import choose_encoder
 
-# Peak resident memory of whole runs on the CPU, 320x180 to 3840x2160 at K = 16: a line fits within a fifth.
-BASE_BYTES = 720_000_000
-BYTES_PER_PIXEL = 170
-
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """What a run would work on, with what, and what it would need; sizes are of the displayed picture.
 
-    ``memory_bytes`` is known of the lens on a CPU, and of the network. ``render_seconds`` is what the lens
-    takes here, measured on the first frame; ``None`` where its disparity would have to be estimated before.
+    ``memory_bytes`` is what the renderer states. ``render_seconds`` is measured on the first frame; ``None``
+    where that is not like the others, or where its disparity would have to be estimated before.
     """
 
     frames: int
@@ -64,7 +60,7 @@ def make_plan(source: Path, target: Path, settings: Settings) -> Plan:
     renderer = make_renderer(settings.render, device, info.pictures, settings.focus.strongest)
     encoder = choose_encoder(info, settings.encode, container_of(target))
     disparity, is_there = _find_disparity(info, len(times), settings, device)
-    is_quick = is_there and renderer.name == "lens"  # else its first frame is not like the others
+    is_quick = is_there and renderer.cost_is_even
     seconds = _render_first(info, times, settings, device, renderer) * len(times) if is_quick else None
     return Plan(
         frames=len(times),
@@ -74,19 +70,9 @@ def make_plan(source: Path, target: Path, settings: Settings) -> Plan:
         renderer=renderer.name,
         device=str(device),
         encoder=f"{encoder.name} {encoder.pixel_format}",
-        memory_bytes=_memory_bytes(info, renderer, device),
+        memory_bytes=renderer.peak_bytes(info.pictures),
         render_seconds=seconds,
     )
-
-
-def _memory_bytes(info: VideoInfo, renderer: Renderer, device: torch.device) -> int | None:
-    """What the run takes at its peak: of the device for the network, of the machine for the lens."""
-    if renderer.name != "lens":
-        from any2bokeh.render.diffusion.pipeline import DiffusionRenderer
-
-        assert isinstance(renderer, DiffusionRenderer)
-        return renderer.peak_bytes
-    return BASE_BYTES + BYTES_PER_PIXEL * info.width * info.height if device.type == "cpu" else None
 
 
 def _find_disparity(

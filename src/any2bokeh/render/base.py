@@ -20,8 +20,21 @@ class Renderer(Protocol):
         """The name that ``--renderer`` takes."""
         ...
 
+    @property
+    def cost_is_even(self) -> bool:
+        """Whether every frame takes about as long as the first one."""
+        ...
+
     def render(self, scenes: Iterator[Scene]) -> Iterator[Frame]:
         """Yield one refocused frame for each scene."""
+        ...
+
+    def peak_bytes(self, pictures: PictureFormat) -> int | None:
+        """Return what a whole run on such pictures takes of the device at its peak; ``None`` if not known."""
+        ...
+
+    def close(self) -> None:
+        """Give back threads and memory; nothing is rendered after that. Closing twice is harmless."""
         ...
 
 

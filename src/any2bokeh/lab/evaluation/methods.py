@@ -13,7 +13,7 @@ from any2bokeh.lab.evaluation.cases import Case, CaseFrame
 from any2bokeh.lab.evaluation.gather import GatherRenderer
 from any2bokeh.lab.evaluation.predictions import find_finished
 from any2bokeh.render.base import Renderer, make_renderer
-from any2bokeh.scene import Frame, PictureFormat
+from any2bokeh.scene import Frame, PictureFormat, Scene
 from any2bokeh.settings.evaluation_settings import (
     METHODS,
     PERTURBED,
@@ -117,7 +117,7 @@ def _methods(name: MethodName, settings: EvaluationSettings, device: torch.devic
             Method(
                 name=name,
                 what="each pixel the mean of a disc of its own radius, in code values",
-                make=lambda case: drawn_by(gather),
+                make=lambda case: drawn_by(gather.render),
                 facts=lambda case: name,
             )
         ]
@@ -166,9 +166,9 @@ def _check_weights(weights: str | None, settings: EvaluationSettings, device: to
         raise RefocusError("A CPU takes minutes for a frame.", hint="--methods diffusion runs it.")
 
 
-def drawn_by(renderer: Renderer) -> Draw:
-    """Return how a renderer draws the frames of a case."""
-    return lambda frames: renderer.render(frame.scene for frame in frames)
+def drawn_by(render: Callable[[Iterator[Scene]], Iterator[Frame]]) -> Draw:
+    """Return how what renders scenes draws the frames of a case."""
+    return lambda frames: render(frame.scene for frame in frames)
 
 
 def _onlooker(name: str, what: str, look: Callable[[CaseFrame], Tensor | None]) -> Method:
@@ -201,7 +201,10 @@ def _rendered(name: str, what: str, settings: RenderSettings, device: torch.devi
         return f"{settings} {device.type} {_checkpoint_facts(settings)}"
 
     return Method(
-        name=name, what=what, make=lambda case: drawn_by(make(case.pictures, case.strongest)), facts=facts
+        name=name,
+        what=what,
+        make=lambda case: drawn_by(make(case.pictures, case.strongest).render),
+        facts=facts,
     )
 
 
@@ -220,7 +223,7 @@ def _finished(prediction: NamedFolder) -> Method:
     return Method(
         name=prediction.name,
         what=f"finished clips in {prediction.folder}",
-        make=lambda case: drawn_by(find_finished(prediction, case)),
+        make=lambda case: drawn_by(find_finished(prediction, case).render),
         facts=lambda case: cache_key(find_finished(prediction, case).path, {}),
         sees_disparity=False,
         is_timed=False,

@@ -43,6 +43,8 @@ class DiffusionRenderer:
     that overlap and are blended as pictures, and put back into the clip's own pixels.
     """
 
+    cost_is_even = False  # a frame waits for its chunk
+
     def __init__(
         self,
         network: BokehNetwork,
@@ -61,10 +63,14 @@ class DiffusionRenderer:
         memory_bytes = device_memory(network.device)
         self._windows = plan_windows(self._frame, settings.chunks, network.footprint, memory_bytes)
 
-    @property
-    def peak_bytes(self) -> int:
-        """What the network takes of its device, as counted."""
+    def peak_bytes(self, pictures: PictureFormat) -> int | None:
+        """Return what the network takes of its device, as counted for the pictures that it was made for."""
         return self._windows.peak_bytes
+
+    def close(self) -> None:
+        """End the threads of the lens that is corrected."""
+        if self._lens:
+            self._lens.close()
 
     def render(self, scenes: Iterator[Scene]) -> Iterator[Frame]:
         """Yield one refocused frame for each scene.
