@@ -10,14 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from ready_stages import CHECKS, TRUCK, evening, night_lamps, thin_structures
 from torch import Tensor
 
-from any2bokeh.lab.synthesis.evening import evening
-from any2bokeh.lab.synthesis.raytrace import RayTracer
-from any2bokeh.lab.synthesis.scenes import Camera, Motion, Stage, View, rgb, still
-from any2bokeh.lab.synthesis.stages import CHECKS, TRUCK, night_lamps, thin_structures
+from any2bokeh.lab.synthesis.ray_tracer import RayTracer
+from any2bokeh.lab.synthesis.stage import Camera, FrameView, Stage, Trajectory, rgb, still
 from any2bokeh.lab.synthesis.street import person, tree
-from any2bokeh.lab.synthesis.textures import Checks, Noise, Times, Uniform
+from any2bokeh.lab.synthesis.textures import Checks, Noise, Product, Uniform
 from any2bokeh.optics.transfer import from_linear
 
 WIDTH, HEIGHT, FRAMES_PER_S = 498, 280, 24  # the working frame of the depth network on a CPU
@@ -50,9 +49,9 @@ def street(camera: Camera, velocity: float) -> Stage:
     paving = Checks(first=Uniform((0.5, 0.47, 0.4)), second=Uniform((0.3, 0.28, 0.25)), cell_m=0.5)
     ground, wall = replace(ground, texture=paving), replace(wall, position=still(0.0, 0.0, 12.0))
     plaster = Noise(low=(0.3, 0.25, 0.2), high=(0.6, 0.55, 0.5), scale_m=0.3, octaves=5, seed=3)
-    near_coat, far_coat = Times(CHECKS, Uniform(rgb("#d8705f"))), Times(plaster, Uniform(rgb("#5f8ad8")))
-    far_walk = Motion(start=(1.6, 0.0, 5.5), velocity=(-velocity, 0.0, 0.0))
-    near_walk = Motion(
+    near_coat, far_coat = Product(CHECKS, Uniform(rgb("#d8705f"))), Product(plaster, Uniform(rgb("#5f8ad8")))
+    far_walk = Trajectory(start=(1.6, 0.0, 5.5), velocity=(-velocity, 0.0, 0.0))
+    near_walk = Trajectory(
         start=(-0.9, 0.0, 3.2), velocity=(velocity, 0.0, 0.0), sway=(0.0, 0.03, 0.0), sway_period_s=0.6
     )
     return Stage(
@@ -69,7 +68,7 @@ def street(camera: Camera, velocity: float) -> Stage:
     )
 
 
-DOLLY = Camera(position=Motion(velocity=(0.0, 0.0, 0.5)))
+DOLLY = Camera(position=Trajectory(velocity=(0.0, 0.0, 0.5)))
 CASES = (
     Case(
         name="passers-by, camera at rest",
@@ -79,7 +78,7 @@ CASES = (
     ),
     Case(
         name="passers-by, camera trucks",
-        make_stage=lambda: street(replace(TRUCK, position=Motion(velocity=(0.4, 0.0, 0.0))), 0.9),
+        make_stage=lambda: street(replace(TRUCK, position=Trajectory(velocity=(0.4, 0.0, 0.0))), 0.9),
         movers=("walker",),
         focus_disparity=0.6,
     ),
@@ -124,7 +123,7 @@ def trace(case: Case, frames: int) -> tuple[Tensor, ...]:
     )
 
     def one(frame: int) -> tuple[Tensor, Tensor, Tensor]:
-        view = View(time_s=frame / FRAMES_PER_S, width=WIDTH, height=HEIGHT)
+        view = FrameView(time_s=frame / FRAMES_PER_S, width=WIDTH, height=HEIGHT)
         sharp = from_linear(tracer.sharp(view, SAMPLES).clamp(0, 1), "srgb")
         geometry = tracer.geometry(view)
         return (sharp * 255).round().byte(), geometry.disparity, torch.isin(geometry.objects, movers)

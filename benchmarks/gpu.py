@@ -22,13 +22,13 @@ from any2bokeh.depth.compact import SHORTER_SIDE, load_compact
 from any2bokeh.device import choose_device
 from any2bokeh.focus.focus_track import Focus
 from any2bokeh.lab.synthesis.compiled_tracer import CompiledRayTracer
-from any2bokeh.lab.synthesis.drawn import ClipFormat, Material
-from any2bokeh.lab.synthesis.raytrace import RayTracer
+from any2bokeh.lab.synthesis.drawn_scene import ClipFormat, Material
+from any2bokeh.lab.synthesis.ray_tracer import RayTracer
 from any2bokeh.lab.synthesis.rich_scenes import rich_scene
-from any2bokeh.lab.synthesis.scenes import Stage
-from any2bokeh.lab.training.model import TrainedNetwork
-from any2bokeh.lab.training.sizes import SCRATCH_FACTS, make_network
-from any2bokeh.lab.training.state import State
+from any2bokeh.lab.synthesis.stage import Stage
+from any2bokeh.lab.training.initial_network import SCRATCH_FACTS, make_network
+from any2bokeh.lab.training.run_folder import State
+from any2bokeh.lab.training.trained_network import TrainedNetwork
 from any2bokeh.lab.training.trainer import make_accelerator
 from any2bokeh.lab.training.training_settings import Stage as TrainingStage
 from any2bokeh.lab.training.training_settings import training_settings

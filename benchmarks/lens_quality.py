@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from any2bokeh.lab.evaluation.gather import gather_discs
-from any2bokeh.lab.evaluation.metrics import motion_error, near_steps, psnr
+from any2bokeh.lab.frame_metrics import motion_error, near_steps, psnr
 from any2bokeh.optics.coc import coc_px
 from any2bokeh.optics.transfer import from_linear, to_linear
 from any2bokeh.render.base import make_renderer

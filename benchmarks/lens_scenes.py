@@ -11,14 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from ready_stages import TRUCK, depth_ramp, evening, night_lamps, thin_structures, two_planes
 from torch import Tensor
 
 from any2bokeh.focus.focus_track import Focus
-from any2bokeh.lab.synthesis.evening import evening
-from any2bokeh.lab.synthesis.raytrace import RayTracer
-from any2bokeh.lab.synthesis.scenes import Stage, View
+from any2bokeh.lab.synthesis.ray_tracer import RayTracer
 from any2bokeh.lab.synthesis.shapes import Bars, Disc, Stroke, Union
-from any2bokeh.lab.synthesis.stages import TRUCK, depth_ramp, night_lamps, thin_structures, two_planes
+from any2bokeh.lab.synthesis.stage import FrameView, Stage
 from any2bokeh.optics.transfer import from_linear
 
 WIDTH, HEIGHT, FRAMES_PER_S = 480, 270, 12
@@ -97,7 +96,7 @@ def trace(case: Case, frames: int, samples: int) -> tuple[Tensor, ...]:
     focus = Focus(focus_disparity=case.focus_disparity, blur_strength=case.blur_strength)
 
     def one(frame: int) -> tuple[Tensor, Tensor, Tensor]:
-        view = View(time_s=case.start_s + frame / FRAMES_PER_S, width=WIDTH, height=HEIGHT)
+        view = FrameView(time_s=case.start_s + frame / FRAMES_PER_S, width=WIDTH, height=HEIGHT)
         sharp = from_linear(tracer.sharp(view, SHARP_SAMPLES).clamp(0, 1), "srgb")
         truth = from_linear(tracer.refocused(view, focus, samples=samples).clamp(0, 1), "srgb")
         return (sharp * 255).round() / 255, tracer.geometry(view).disparity, truth

@@ -14,11 +14,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import torch
+from evening import evening
 from torch import Tensor
 
-from any2bokeh.lab.synthesis.evening import evening
-from any2bokeh.lab.synthesis.raytrace import RayTracer
-from any2bokeh.lab.synthesis.scenes import View
+from any2bokeh.lab.synthesis.ray_tracer import RayTracer
+from any2bokeh.lab.synthesis.stage import FrameView
 from any2bokeh.optics.transfer import from_linear
 from any2bokeh.video.create import Sound, create_video
 from any2bokeh.video.gray import open_gray_writer
@@ -43,7 +43,7 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     clip, track = options.folder / "example.mp4", options.folder / "example.disparity.mkv"
     frame_count = max(1, round(options.seconds * FRAME_RATE))
-    views = [View(time_s=float(i / FRAME_RATE), width=width, height=height) for i in range(frame_count)]
+    views = [FrameView(time_s=float(i / FRAME_RATE), width=width, height=height) for i in range(frame_count)]
     with (
         create_video(
             clip, width, height, FRAME_RATE, evening_sound(options.seconds), overwrite=True
@@ -57,11 +57,11 @@ def main() -> None:
     print(track)
 
 
-def rendered(views: list[View]) -> Iterator[tuple[Tensor, Tensor]]:
+def rendered(views: list[FrameView]) -> Iterator[tuple[Tensor, Tensor]]:
     """Picture (sRGB ``3 H W``) and disparity (``1 H W``) of each view, a few of them worked on at once."""
     tracer = RayTracer(evening().with_detail(views[0].longer_side_px / DRAWN_FOR_PX))
 
-    def render(view: View) -> tuple[Tensor, Tensor]:
+    def render(view: FrameView) -> tuple[Tensor, Tensor]:
         return from_linear(tracer.sharp(view, SAMPLES).clamp(0, 1), "srgb"), tracer.geometry(view).disparity
 
     # A thread per frame costs less than several threads for each of the many small steps of one.

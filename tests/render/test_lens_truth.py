@@ -4,17 +4,17 @@ import math
 
 import pytest
 import torch
+from ready_stages import depth_ramp, two_planes
 
 from any2bokeh.focus.focus_track import Focus
-from any2bokeh.lab.synthesis.raytrace import RayTracer
-from any2bokeh.lab.synthesis.scenes import Stage, View
-from any2bokeh.lab.synthesis.stages import depth_ramp, two_planes
+from any2bokeh.lab.synthesis.ray_tracer import RayTracer
+from any2bokeh.lab.synthesis.stage import FrameView, Stage
 from any2bokeh.optics.transfer import from_linear
 from any2bokeh.render.lens.compiled import CompiledLensRenderer
 from any2bokeh.scene import Scene
 from any2bokeh.settings.render_settings import LensSettings
 
-VIEW = View(time_s=0.0, width=128, height=80)
+VIEW = FrameView(time_s=0.0, width=128, height=80)
 
 
 def psnr_of_lens(stage: Stage, focus: Focus, lens: LensSettings | None = None) -> tuple[float, float]:

@@ -4,13 +4,13 @@ import math
 
 import pytest
 import torch
+from ready_stages import two_planes
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from any2bokeh.focus.focus_track import Focus
-from any2bokeh.lab.synthesis.raytrace import RayTracer
-from any2bokeh.lab.synthesis.scenes import Camera, Motion, View
-from any2bokeh.lab.synthesis.stages import two_planes
+from any2bokeh.lab.synthesis.ray_tracer import RayTracer
+from any2bokeh.lab.synthesis.stage import Camera, FrameView, Trajectory
 from any2bokeh.motion.camera import fit_motion, make_thumbnail
 from any2bokeh.optics.transfer import from_linear
 from any2bokeh.render.lens.reference import LensRenderer
@@ -18,13 +18,13 @@ from any2bokeh.scene import Scene
 from any2bokeh.settings.render_settings import LensSettings
 
 BEST = LensSettings(quality="best")
-PAN = Camera(position=Motion(velocity=(0.5, 0.1, 0.0)))
+PAN = Camera(position=Trajectory(velocity=(0.5, 0.1, 0.0)))
 FOCUS = Focus(focus_disparity=0.2, blur_strength=110)
 SIZE = (96, 160)
 
 
-def view(frame: int) -> View:
-    return View(time_s=frame / 12, width=SIZE[1], height=SIZE[0])
+def view(frame: int) -> FrameView:
+    return FrameView(time_s=frame / 12, width=SIZE[1], height=SIZE[0])
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from any2bokeh.lab.synthesis.dataset import write_clip, write_made_by
-from any2bokeh.lab.synthesis.dataset_clip import ClipFrame
-from any2bokeh.lab.synthesis.description import ClipDescription, ClipObject, ClipSetting
+from any2bokeh.lab.synthesis.dataset_clip import ClipDescription, ClipFrame, ClipObject, ClipSetting
 from any2bokeh.render.base import Renderer, make_renderer
 from any2bokeh.scene import PictureFormat, Scene
 from any2bokeh.settings.render_settings import RenderSettings

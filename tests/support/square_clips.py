@@ -9,8 +9,7 @@ from safetensors import safe_open
 from torch.nn.functional import interpolate
 
 from any2bokeh.lab.synthesis.dataset import write_clip, write_made_by
-from any2bokeh.lab.synthesis.dataset_clip import ClipFrame
-from any2bokeh.lab.synthesis.description import ClipDescription, ClipObject, ClipSetting
+from any2bokeh.lab.synthesis.dataset_clip import ClipDescription, ClipFrame, ClipObject, ClipSetting
 from any2bokeh.lab.training.training_settings import RunSettings
 from any2bokeh.render.lens.make import make_lens
 from any2bokeh.scene import PictureFormat, Scene

@@ -28,7 +28,7 @@ def synthesize(
     Each clip is drawn at random, or of your own pictures, and traced through a thin lens: sharp pictures,
     disparity, objects, and refocused versions. A run that was stopped goes on with the same command.
     """
-    from any2bokeh.lab.synthesis.make_dataset import synthesize as make
+    from any2bokeh.lab.synthesis.dataset_maker import synthesize as make
 
     with show_progress(folder.name, "clips") as report:
         made = make(

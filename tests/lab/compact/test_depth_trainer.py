@@ -11,8 +11,15 @@ from torch import Tensor
 from any2bokeh.depth.compact import CompactDims, CompactEstimator, CompactNetwork
 from any2bokeh.errors import SettingsError, WeightsError
 from any2bokeh.lab.compact.__main__ import parse_scales
-from any2bokeh.lab.compact.depth_trainer import CHECKPOINT, JOURNAL, Training, TrainingSettings, train
-from any2bokeh.lab.compact.fold import fold, write_weights
+from any2bokeh.lab.compact.depth_trainer import (
+    CHECKPOINT,
+    JOURNAL,
+    CompactTraining,
+    CompactTrainingSettings,
+    fold,
+    train_compact,
+    write_weights,
+)
 from any2bokeh.lab.compact.pairs import DataSettings, Pairs
 from any2bokeh.lab.compact.scale_free_losses import depth_loss
 from any2bokeh.weights.checkpoint import load_weights
@@ -20,7 +27,7 @@ from any2bokeh.weights.checkpoint import load_weights
 TINY = CompactDims(widths=(8, 8, 16, 16), blocks=(1, 1, 1, 1), attentions=1, heads=2, decoder=(8, 8, 8))
 
 
-def settings(steps: int, **changes: object) -> TrainingSettings:
+def settings(steps: int, **changes: object) -> CompactTrainingSettings:
     run = {
         "cooldown": 0,
         "warmup": 2,
@@ -31,7 +38,7 @@ def settings(steps: int, **changes: object) -> TrainingSettings:
         "data": DataSettings(seed=3, pairs=2, scales=((0.4, 0),)),
         "dims": TINY,
     }
-    return TrainingSettings(steps=steps, **run | changes)  # type: ignore[arg-type]
+    return CompactTrainingSettings(steps=steps, **run | changes)  # type: ignore[arg-type]
 
 
 def pair_of(*frames: Tensor) -> Tensor:
@@ -39,21 +46,21 @@ def pair_of(*frames: Tensor) -> Tensor:
 
 
 def test_a_few_steps_lower_the_loss() -> None:
-    training = Training(settings(40, learning_rate=3e-3))
+    training = CompactTraining(settings(40, learning_rate=3e-3))
     batch = Pairs(training.settings.data, 1)[0]
     losses = [training.learn(*batch) for _ in range(40)]
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
 
 
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path: Path) -> None:
-    train(settings(6, cooldown=2), tmp_path / "whole")
-    stopped = Training(settings(6, cooldown=2))
+    train_compact(settings(6, cooldown=2), tmp_path / "whole")
+    stopped = CompactTraining(settings(6, cooldown=2))
     data = Pairs(stopped.settings.data, 6)
     for step in range(3):
         stopped.learn(*data[step])
     (tmp_path / "parts").mkdir()
     stopped.save(tmp_path / "parts" / CHECKPOINT)
-    train(settings(6, cooldown=2), tmp_path / "parts")
+    train_compact(settings(6, cooldown=2), tmp_path / "parts")
     whole, parts = (load_file(tmp_path / name / CHECKPOINT) for name in ("whole", "parts"))
     assert whole.keys() == parts.keys()
     for name, value in whole.items():
@@ -61,7 +68,7 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path: Path) -> None
 
 
 def test_the_journal_has_loss_and_what_was_measured(tmp_path: Path) -> None:
-    train(settings(4), tmp_path)
+    train_compact(settings(4), tmp_path)
     first, last = (json.loads(line) for line in (tmp_path / JOURNAL).read_text().splitlines())
     assert (first["step"], last["step"]) == (2, 4)
     assert 0 < last["error"] < 1 and -1 <= last["rank"] <= 1 and last["ramp_rank"] > 0
@@ -99,7 +106,7 @@ def test_frames_grow_in_the_steps_that_were_named() -> None:
 
 
 def test_the_rate_rises_stays_and_falls() -> None:
-    training = Training(settings(100, warmup=10, cooldown=50, learning_rate=1.0))
+    training = CompactTraining(settings(100, warmup=10, cooldown=50, learning_rate=1.0))
     rates = []
     for training.step in (0, 9, 30, 49, 75, 99):
         rates.append(training.rate())
@@ -140,11 +147,11 @@ def test_folded_weights_give_the_same_and_are_loaded_strictly(tmp_path: Path) ->
 
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
-    training = Training(settings(2))
+    training = CompactTraining(settings(2))
     training.learn(*Pairs(training.settings.data, 2)[0])
     training.save(tmp_path / CHECKPOINT)
     with pytest.raises(WeightsError, match="is the checkpoint of another network"):
-        Training(settings(2, dims=CompactDims(widths=(8, 16, 16, 16), decoder=(8, 8, 8)))).load(
+        CompactTraining(settings(2, dims=CompactDims(widths=(8, 16, 16, 16), decoder=(8, 8, 8)))).load(
             tmp_path / CHECKPOINT
         )
 

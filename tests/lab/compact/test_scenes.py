@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from any2bokeh.lab.compact.scenes.bodies import POSES, add_people
-from any2bokeh.lab.compact.scenes.cast import Air, Cast, Lights, View, render
+from any2bokeh.lab.compact.scenes.cast import Air, Cast, Lights, Viewpoint, render
 from any2bokeh.lab.compact.scenes.film import develop
-from any2bokeh.lab.compact.scenes.maker import PLACES, make_scene
+from any2bokeh.lab.compact.scenes.maker import PLACES, build_scene
 from any2bokeh.lab.compact.scenes.prints import COUNT, SIDE, prints
 from any2bokeh.lab.compact.scenes.shading import CHECKS, EMISSION, PAINT, PATTERN, PERIOD_M, PRINTED
 from any2bokeh.lab.compact.scenes.solids import BOX, CARD, CONE, SPHERE
@@ -16,7 +16,7 @@ from any2bokeh.lab.compact.scenes.things import upright
 
 SIZE = 65, 97  # odd, so that there is a middle sample
 EYE_M = 1.5
-VIEW = View(place=np.array([0, EYE_M, 0]), turn_deg=(0, 0, 0), zoom=1.0, height=SIZE[0], width=SIZE[1])
+VIEW = Viewpoint(place=np.array([0, EYE_M, 0]), turn_deg=(0, 0, 0), zoom=1.0, height=SIZE[0], width=SIZE[1])
 AIR = Air(np.zeros(3), np.zeros(3), np.zeros(4), np.zeros(4))
 
 
@@ -138,8 +138,8 @@ def test_people_stand_on_the_ground_in_every_pose(pose: str) -> None:
 
 
 def test_a_scene_depends_on_its_seed_and_moves_with_time() -> None:
-    first, again, later = (render(*make_scene(12, time_s, 48, 64)) for time_s in (0.0, 0.0, 0.5))
-    other = render(*make_scene(13, 0.0, 48, 64))
+    first, again, later = (render(*build_scene(12, time_s, 48, 64)) for time_s in (0.0, 0.0, 0.5))
+    other = render(*build_scene(13, 0.0, 48, 64))
     np.testing.assert_array_equal(first[0], again[0])
     assert not np.array_equal(first[1], other[1])
     assert np.mean(first[1] != later[1]) > 0
@@ -148,7 +148,7 @@ def test_a_scene_depends_on_its_seed_and_moves_with_time() -> None:
 def test_every_kind_of_place_is_drawn_and_seen() -> None:
     spreads = []
     for seed in range(3 * len(PLACES)):
-        picture, inverse = render(*make_scene(seed, 0.0, 32, 48))
+        picture, inverse = render(*build_scene(seed, 0.0, 32, 48))
         assert np.isfinite(picture).all() and np.isfinite(inverse).all()
         assert picture.min() >= 0 and inverse.min() >= 0
         spreads.append(np.ptp(inverse))
@@ -156,7 +156,7 @@ def test_every_kind_of_place_is_drawn_and_seen() -> None:
 
 
 def test_a_developed_picture_is_of_its_size_in_range_and_shares_all_but_noise_with_its_clip() -> None:
-    linear, inverse = render(*make_scene(4, 0.0, 96, 144))
+    linear, inverse = render(*build_scene(4, 0.0, 96, 144))
     for seed in range(12):
         picture = develop(linear, inverse, (64, 96), seed=seed)
         assert picture.shape == (64, 96, 3) and picture.dtype == np.float32

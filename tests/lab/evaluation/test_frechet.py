@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from any2bokeh.lab.evaluation.frechet import Windows, frechet_distance
+from any2bokeh.lab.evaluation.frechet import FeatureWindows, frechet_distance
 from any2bokeh.lab.evaluation.metric_networks import Watcher
 
 
@@ -38,7 +38,7 @@ def counting(frames: int, step: int) -> Watcher:
 
 
 def windows(watcher: Watcher, frames: int) -> list[list[int]]:
-    seen = Windows(watcher)
+    seen = FeatureWindows(watcher)
     for number in range(frames):
         seen.add(torch.full((3, 4, 6), number / 100))
     return (seen.features() * 100).round().int().tolist()

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from any2bokeh.lab.synthesis.scenes import Camera, Plane, Rgb, Stage, still
+from any2bokeh.lab.synthesis.stage import Camera, Plane, Rgb, Stage, still
 from any2bokeh.lab.synthesis.textures import Uniform
 
 

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from any2bokeh.errors import DatasetError, SettingsError, ShapeError
 from any2bokeh.lab.synthesis.dataset import open_dataset, remove_partial_clips, write_clip, write_made_by
-from any2bokeh.lab.synthesis.dataset_clip import ClipFrame
-from any2bokeh.lab.synthesis.description import ClipDescription, ClipObject, ClipSetting
+from any2bokeh.lab.synthesis.dataset_clip import ClipDescription, ClipFrame, ClipObject, ClipSetting
 
 FRAMES, HEIGHT, WIDTH = 5, 18, 34
 SETTINGS = (

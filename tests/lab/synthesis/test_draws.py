@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from any2bokeh.focus.focus_track import Focus
+from any2bokeh.lab.synthesis.clip_maker import draw_settings
 from any2bokeh.lab.synthesis.compiled_tracer import CompiledRayTracer
-from any2bokeh.lab.synthesis.drawn import ClipFormat, DrawnScene, Material
-from any2bokeh.lab.synthesis.focus_draws import draw_settings
+from any2bokeh.lab.synthesis.drawn_scene import ClipFormat, DrawnScene, Material
 from any2bokeh.lab.synthesis.paper_scenes import paper_scene
 from any2bokeh.lab.synthesis.rich_scenes import rich_scene
 from any2bokeh.optics.transfer import from_linear

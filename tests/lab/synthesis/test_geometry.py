@@ -3,15 +3,15 @@ from dataclasses import replace
 
 import pytest
 import torch
+from ready_stages import depth_ramp, two_planes
 
 from any2bokeh.errors import SettingsError
-from any2bokeh.lab.synthesis.raytrace import RayTracer
-from any2bokeh.lab.synthesis.scenes import Camera, Motion, Plane, Stage, View, still
+from any2bokeh.lab.synthesis.ray_tracer import RayTracer
 from any2bokeh.lab.synthesis.shapes import Disc
-from any2bokeh.lab.synthesis.stages import depth_ramp, two_planes
+from any2bokeh.lab.synthesis.stage import Camera, FrameView, Plane, Stage, Trajectory, still
 from any2bokeh.lab.synthesis.textures import Uniform
 
-SQUARE = View(width=96, height=96)
+SQUARE = FrameView(width=96, height=96)
 
 
 def test_a_point_lands_where_it_is_projected(bare_stage, card):
@@ -82,7 +82,7 @@ def test_a_turned_plane_has_the_depth_of_the_plane_equation(bare_stage, yaw, pit
 def test_a_truck_moves_each_plane_by_its_own_parallax(far_m, far_shift):
     still_stage = two_planes(near_disparity=1.0, far_disparity=(1 / far_m - 0.1) / 0.9)
     focal_px = still_stage.camera.focal_length_px(SQUARE)
-    truck = Motion(velocity=(6 * 1.0 / focal_px, 0, 0))  # 6 pixels per second at 1 m
+    truck = Trajectory(velocity=(6 * 1.0 / focal_px, 0, 0))  # 6 pixels per second at 1 m
     tracer = RayTracer(replace(still_stage, camera=Camera(position=truck)))
     before, after = tracer.sharp(SQUARE), tracer.sharp(replace(SQUARE, time_s=1.0))
     torch.testing.assert_close(after[:, :, :20], before[:, :, 6:26], atol=2e-3, rtol=0)

@@ -3,19 +3,19 @@ from dataclasses import replace
 
 import pytest
 import torch
+from ready_stages import thin_structures, two_planes
 
 from any2bokeh.focus.focus_track import Focus
 from any2bokeh.lab.synthesis.compiled_tracer import CompiledRayTracer
-from any2bokeh.lab.synthesis.raytrace import RayTracer, aperture_radius_m
-from any2bokeh.lab.synthesis.scenes import View
+from any2bokeh.lab.synthesis.ray_tracer import RayTracer, aperture_radius_m
 from any2bokeh.lab.synthesis.shapes import HalfPlane
-from any2bokeh.lab.synthesis.stages import thin_structures, two_planes
+from any2bokeh.lab.synthesis.stage import FrameView
 from any2bokeh.lab.synthesis.textures import Checks, Uniform
 from any2bokeh.settings.render_settings import LensSettings
 
-VIEW = View(width=192, height=64)
+VIEW = FrameView(width=192, height=64)
 UPRIGHT = HalfPlane(direction_deg=0)  # solid on the left half of the picture
-SMALL = View(width=192, height=16)
+SMALL = FrameView(width=192, height=16)
 COLUMNS = torch.arange(192) + 0.5 - 96  # distance of pixel centres from the middle
 ROWS = torch.arange(64)[:, None] + 0.5 - 32
 
@@ -161,7 +161,7 @@ def test_the_same_seed_gives_the_same_picture_and_another_seed_nearly_the_same()
 
 def test_agreement_of_seeds_grows_with_samples():
     tracer = RayTracer(thin_structures().with_detail(0.25))
-    view = View(width=64, height=32)
+    view = FrameView(width=64, height=32)
     focus = Focus(focus_disparity=0.6, blur_strength=40)
     psnr_db = [
         float(
@@ -180,7 +180,7 @@ def test_agreement_of_seeds_grows_with_samples():
 
 def test_a_picture_does_not_depend_on_its_batches(monkeypatch):
     tracer = RayTracer(thin_structures().with_detail(0.25))
-    view, focus = View(width=40, height=24), Focus(focus_disparity=0.6, blur_strength=40)
+    view, focus = FrameView(width=40, height=24), Focus(focus_disparity=0.6, blur_strength=40)
     whole = tracer.refocused(view, focus, samples=16)
     monkeypatch.setattr("any2bokeh.lab.synthesis.rays.BATCH_RAYS_CPU", 16 * 7 * 7)
     torch.testing.assert_close(tracer.refocused(view, focus, samples=16), whole, atol=0.02, rtol=0)

@@ -10,12 +10,12 @@ from PIL import Image
 from any2bokeh.errors import DatasetError
 from any2bokeh.lab.synthesis.compiled_tracer import CompiledRayTracer
 from any2bokeh.lab.synthesis.dataset import open_dataset
-from any2bokeh.lab.synthesis.drawn import ClipFormat
-from any2bokeh.lab.synthesis.footage import Footage, Picture
-from any2bokeh.lab.synthesis.make_dataset import synthesize
+from any2bokeh.lab.synthesis.dataset_maker import synthesize
+from any2bokeh.lab.synthesis.drawn_scene import ClipFormat
 from any2bokeh.lab.synthesis.own_material import OwnMaterial
-from any2bokeh.lab.synthesis.raytrace import RayTracer
-from any2bokeh.lab.synthesis.scenes import Plane, View, still
+from any2bokeh.lab.synthesis.ray_tracer import RayTracer
+from any2bokeh.lab.synthesis.stage import FrameView, Plane, still
+from any2bokeh.lab.synthesis.textures import Footage, Picture
 from any2bokeh.optics.transfer import from_linear, to_linear
 from any2bokeh.settings.synthesis_settings import PictureSize, SynthesisSettings
 from any2bokeh.video.create import create_video
@@ -111,7 +111,7 @@ def test_footage_is_seen_at_its_time(bare_stage, tracer) -> None:
     )
     traced = tracer(bare_stage(screen))
     for number, level in ((0, 0.2), (1, 0.6), (2, 0.2)):
-        picture = traced.sharp(View(time_s=number / 25, width=8, height=4), 4)
+        picture = traced.sharp(FrameView(time_s=number / 25, width=8, height=4), 4)
         expected = to_linear(torch.tensor(level), "srgb").expand(3, 4, 8)
         torch.testing.assert_close(picture, expected, atol=1e-4, rtol=0)
 

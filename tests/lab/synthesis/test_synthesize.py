@@ -13,9 +13,9 @@ import pytest
 
 from any2bokeh.device import choose_device
 from any2bokeh.errors import DatasetError
-from any2bokeh.lab.synthesis.card import command_line
 from any2bokeh.lab.synthesis.dataset import open_dataset
-from any2bokeh.lab.synthesis.make_dataset import Synthesis, synthesize
+from any2bokeh.lab.synthesis.dataset_card import command_line
+from any2bokeh.lab.synthesis.dataset_maker import Synthesis, synthesize
 from any2bokeh.settings.synthesis_settings import PictureSize, SynthesisSettings
 
 SETTINGS = SynthesisSettings(

@@ -5,23 +5,23 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from any2bokeh.lab.synthesis.raster import draw
-from any2bokeh.lab.synthesis.raytrace import RayTracer
-from any2bokeh.lab.synthesis.scenes import Camera, Light, Motion, Plane, Stage, View, rgb, still
+from any2bokeh.lab.synthesis.raster import draw_raster
+from any2bokeh.lab.synthesis.ray_tracer import RayTracer
 from any2bokeh.lab.synthesis.shapes import Bars, Box, Disc, HalfPlane, Placed, Polygon, Stroke, Union, Without
+from any2bokeh.lab.synthesis.stage import Camera, FrameView, Light, Plane, Stage, Trajectory, rgb, still
 from any2bokeh.lab.synthesis.strands import Leaves, Strands
 from any2bokeh.lab.synthesis.textures import (
     Bricks,
     Checks,
-    Cut,
     Glow,
     Gradient,
     Moved,
     Noise,
     Over,
+    Product,
     Rings,
+    Stencil,
     Stripes,
-    Times,
     Uniform,
     Writing,
 )
@@ -47,9 +47,9 @@ TEXTURES = [
     Writing(ink=DARK, paper=LIGHT, line_m=0.1),
     LEAVES,
     STRANDS,
-    Cut(texture=WHITE, shape=Disc(radius_m=0.3, softness_m=0.1)),
-    Over((Cut(texture=WHITE, shape=Disc(radius_m=0.3)), Uniform(DARK))),
-    Times(Checks(first=WHITE, second=BLACK, cell_m=0.1), Uniform(LIGHT)),
+    Stencil(texture=WHITE, shape=Disc(radius_m=0.3, softness_m=0.1)),
+    Over((Stencil(texture=WHITE, shape=Disc(radius_m=0.3)), Uniform(DARK))),
+    Product(Checks(first=WHITE, second=BLACK, cell_m=0.1), Uniform(LIGHT)),
     Moved(texture=LEAVES, centre=(0.1, 0.0), turn_deg=20),
 ]
 SHAPES = [
@@ -124,7 +124,7 @@ def test_a_soft_edge_fades_around_the_hard_one(shape, area):
 
 def test_layers_hide_what_is_under_them():
     x, y = grid(32)
-    glass = Cut(texture=WHITE, shape=Disc(radius_m=0.25))
+    glass = Stencil(texture=WHITE, shape=Disc(radius_m=0.25))
     painted = Over((glass, Uniform((0.0, 1.0, 0.0)))).paint(x, y)
     inside = torch.hypot(x, y) < 0.25
     assert (painted[0] == inside).all()
@@ -138,7 +138,7 @@ def test_texels_are_means_over_their_area_at_every_level():
         texture=Checks(first=WHITE, second=BLACK, cell_m=0.05),
         texels=160,
     )
-    raster = draw(plane, CPU)
+    raster = draw_raster(plane, CPU)
     assert raster.levels[0].shape == (1, 4, 120, 160)
     assert raster.levels[-1].shape == (1, 4, 1, 1)
     for level in raster.levels:
@@ -148,8 +148,10 @@ def test_texels_are_means_over_their_area_at_every_level():
 
 
 def test_texels_hold_light_times_coverage():
-    plane = Plane(name="disc", size_m=(1, 1), texture=Cut(texture=WHITE, shape=Disc(radius_m=0.3)), texels=16)
-    texels = draw(plane, CPU).levels[0][0]
+    plane = Plane(
+        name="disc", size_m=(1, 1), texture=Stencil(texture=WHITE, shape=Disc(radius_m=0.3)), texels=16
+    )
+    texels = draw_raster(plane, CPU).levels[0][0]
     torch.testing.assert_close(texels[:3], texels[3:].expand(3, 16, 16))
     assert ((texels[3] > 0) & (texels[3] < 1)).any()
 
@@ -168,8 +170,10 @@ def far_board(**changes) -> Stage:
 
 
 def test_detail_finer_than_pixels_is_gray_and_does_not_shimmer():
-    tracer = RayTracer(far_board(position=Motion(velocity=(0.0137, 0.0071, 0.0))))
-    pictures = torch.stack([tracer.sharp(View(time_s=t, width=64, height=64), 4) for t in (0.0, 0.1, 0.2)])
+    tracer = RayTracer(far_board(position=Trajectory(velocity=(0.0137, 0.0071, 0.0))))
+    pictures = torch.stack(
+        [tracer.sharp(FrameView(time_s=t, width=64, height=64), 4) for t in (0.0, 0.1, 0.2)]
+    )
     torch.testing.assert_close(pictures, torch.full_like(pictures, 0.5), atol=0.06, rtol=0)
 
 
@@ -179,7 +183,7 @@ def test_a_patch_repeats_mirrored():
         name="wall", size_m=(3.0, 1.0), patch_m=(1.0, 1.0), texture=texture, texels=64, position=still(z=2.0)
     )
     camera = Camera(field_of_view_deg=2 * math.degrees(math.atan(0.75)))
-    row = RayTracer(Stage(camera=camera, planes=(plane,))).sharp(View(width=90, height=10))[0, 5]
+    row = RayTracer(Stage(camera=camera, planes=(plane,))).sharp(FrameView(width=90, height=10))[0, 5]
     torch.testing.assert_close(row[:30], row[30:60].flip(0), atol=1e-3, rtol=0)
     torch.testing.assert_close(row[:30], row[60:], atol=1e-3, rtol=0)
     assert (row[31:59].diff() > 0).all()
@@ -190,7 +194,9 @@ def test_light_falls_with_the_square_of_the_distance_and_not_on_what_shines(bare
     wall = card("wall", 4.0, (0.5, 0.5, 0.5))
     sign = replace(wall, emission=3.0)
     lit, shining = (
-        RayTracer(bare_stage(plane, lights=(lamp,), ambient=(0.1, 0.1, 0.1))).sharp(View(width=33, height=33))
+        RayTracer(bare_stage(plane, lights=(lamp,), ambient=(0.1, 0.1, 0.1))).sharp(
+            FrameView(width=33, height=33)
+        )
         for plane in (wall, sign)
     )
     expected = torch.tensor([0.5 * (0.1 + 1 / 9), 0.5 * (0.1 + 0.5 / 9), 0.5 * 0.1])
@@ -210,8 +216,8 @@ def test_detail_changes_the_texels_and_not_the_scene():
     assert coarse.planes[0].texels == 512
     assert (
         F.mse_loss(
-            RayTracer(stage).sharp(View(width=16, height=16)),
-            RayTracer(coarse).sharp(View(width=16, height=16)),
+            RayTracer(stage).sharp(FrameView(width=16, height=16)),
+            RayTracer(coarse).sharp(FrameView(width=16, height=16)),
         )
         < 1e-3
     )

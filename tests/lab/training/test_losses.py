@@ -6,7 +6,7 @@ import torch
 from torch.nn.functional import l1_loss
 
 from any2bokeh.errors import SettingsError, ShapeError
-from any2bokeh.lab.training.losses import pixel_loss, relative_loss, sobel_magnitude, texture_loss
+from any2bokeh.lab.training.trained_network import pixel_loss, relative_loss, sobel_magnitude, texture_loss
 
 
 def test_published_texture_loss_equals_the_published_code():

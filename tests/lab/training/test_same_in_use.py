@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from any2bokeh.lab.training.model import TrainedNetwork
+from any2bokeh.lab.training.initial_network import make_network
 from any2bokeh.lab.training.run_folder import RunFolder
-from any2bokeh.lab.training.sizes import make_network
+from any2bokeh.lab.training.trained_network import TrainedNetwork
 from any2bokeh.lab.training.training_settings import Stage, training_settings
 from any2bokeh.lab.training.windows import Batch
 from any2bokeh.render.diffusion.compose import correction_share

@@ -10,8 +10,7 @@ from safetensors.torch import load_file
 from square_clips import RunOf, steps_kept
 
 from any2bokeh.errors import DatasetError, SettingsError
-from any2bokeh.lab.training.run_folder import RunFolder
-from any2bokeh.lab.training.state import State
+from any2bokeh.lab.training.run_folder import RunFolder, State
 from any2bokeh.lab.training.trainer import make_state, make_windows, train
 from any2bokeh.lab.training.training_settings import RunSettings, Stage
 from any2bokeh.weights.checkpoint import read_checkpoint

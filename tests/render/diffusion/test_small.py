@@ -8,11 +8,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from any2bokeh.errors import SettingsError
-from any2bokeh.lab.evaluation.metrics import psnr
+from any2bokeh.lab.frame_metrics import psnr
+from any2bokeh.lab.perturbation import PerturbSettings, perturb
 from any2bokeh.lab.synthesis.dataset import open_dataset
-from any2bokeh.lab.synthesis.dataset_clip import Clip
-from any2bokeh.lab.synthesis.make_dataset import synthesize
-from any2bokeh.lab.training.perturb import PerturbSettings, perturb
+from any2bokeh.lab.synthesis.dataset_clip import DatasetClip
+from any2bokeh.lab.synthesis.dataset_maker import synthesize
 from any2bokeh.render.base import make_renderer
 from any2bokeh.render.diffusion.parts import small_parts
 from any2bokeh.scene import PictureFormat, Scene
@@ -27,7 +27,7 @@ SMALL = RenderSettings(renderer="small", device="cpu")
 
 
 @pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Clip:
+def clip(tmp_path_factory: pytest.TempPathFactory) -> DatasetClip:
     """A clip that the network was not trained on."""
     folder = tmp_path_factory.mktemp("made") / "set"
     settings = SynthesisSettings(
@@ -44,7 +44,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Clip:
     return open_dataset(folder).clips[0]
 
 
-def scenes_of(clip: Clip, disparity: Tensor) -> list[Scene]:
+def scenes_of(clip: DatasetClip, disparity: Tensor) -> list[Scene]:
     setting = clip.settings[0]
     return [
         Scene(
@@ -76,7 +76,9 @@ def test_it_is_as_small_as_it_is_said_to_be_and_whole() -> None:
         assert sha256_of(checkpoint.folder / name) == digest
 
 
-def test_it_is_nearer_to_the_truth_than_the_lens_above_all_where_disparity_is_wrong(clip: Clip) -> None:
+def test_it_is_nearer_to_the_truth_than_the_lens_above_all_where_disparity_is_wrong(
+    clip: DatasetClip,
+) -> None:
     true, truth = clip.disparity(), clip.refocused(clip.settings[0])
     wrong = perturb(
         true, torch.tensor(clip.settings[0].focus), PerturbSettings(), torch.Generator().manual_seed(1)
@@ -87,14 +89,14 @@ def test_it_is_nearer_to_the_truth_than_the_lens_above_all_where_disparity_is_wr
         assert small > lens + gain_db
 
 
-def test_half_precision_costs_less_than_a_code_value(clip: Clip) -> None:
+def test_half_precision_costs_less_than_a_code_value(clip: DatasetClip) -> None:
     scenes = scenes_of(clip, clip.disparity())
     whole, half = (render(scenes, "small", dtype) for dtype in ("float32", "bfloat16"))
     assert 0 < (whole - half).abs().max() < 2 / 255
     assert (whole - half).abs().mean() < 0.1 / 255
 
 
-def test_where_nothing_blurs_the_original_stays_bit_for_bit(clip: Clip) -> None:
+def test_where_nothing_blurs_the_original_stays_bit_for_bit(clip: DatasetClip) -> None:
     scenes = [replace(scene, blur_strength=0.0) for scene in scenes_of(clip, clip.disparity())]
     assert torch.equal(render(scenes, "small"), clip.sharp())
 

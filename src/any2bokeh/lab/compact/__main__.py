@@ -7,8 +7,7 @@ from typing import Annotated
 import torch
 import typer
 
-from any2bokeh.lab.compact.depth_trainer import TrainingSettings, train
-from any2bokeh.lab.compact.fold import write_weights
+from any2bokeh.lab.compact.depth_trainer import CompactTrainingSettings, train_compact, write_weights
 from any2bokeh.lab.compact.pairs import DataSettings
 
 
@@ -32,8 +31,8 @@ def main(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(threads)
     data = DataSettings(seed=seed, pairs=pairs, scales=parse_scales(scales))
-    settings = TrainingSettings(steps=steps, cooldown=cooldown, data=data)
-    training = train(settings, folder)
+    settings = CompactTrainingSettings(steps=steps, cooldown=cooldown, data=data)
+    training = train_compact(settings, folder)
     if write:
         write_weights(training.averaged, settings.dims, write)
 

@@ -1,4 +1,4 @@
-"""The training run: steps, checkpoints to go on from, and what is measured on the way."""
+"""The training run: steps, checkpoints to go on from, measurements on the way, and the file that ships."""
 
 import json
 import logging
@@ -17,9 +17,16 @@ from any2bokeh.depth.agreement import fitted_error, rank_correlation
 from any2bokeh.depth.compact import CompactDims, CompactNetwork
 from any2bokeh.device import has_bfloat16
 from any2bokeh.errors import SettingsError, WeightsError
-from any2bokeh.lab.compact.pairs import VALIDATION, Batch, DataSettings, batches, develop_pair, render_pair
+from any2bokeh.lab.compact.pairs import (
+    VALIDATION,
+    DataSettings,
+    PairBatch,
+    develop_pair,
+    pair_batches,
+    render_pair,
+)
 from any2bokeh.lab.compact.scale_free_losses import depth_loss
-from any2bokeh.lab.training.rates import rate_share
+from any2bokeh.lab.run_state import rate_share
 from any2bokeh.weights.tensors import part_of
 
 log = logging.getLogger(__name__)
@@ -31,7 +38,7 @@ VALIDATION_SIZE = 96, 160
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingSettings:
+class CompactTrainingSettings:
     """A run of ``steps`` batches.
 
     The learning rate rises over ``warmup`` steps, stays, and falls to 0 over the last ``cooldown``: the end
@@ -56,10 +63,10 @@ class TrainingSettings:
             raise SettingsError(f"The cooldown must be 0 to {self.steps} steps, got {self.cooldown}.")
 
 
-class Training:
+class CompactTraining:
     """The networks of a run, and how far it has come."""
 
-    def __init__(self, settings: TrainingSettings) -> None:
+    def __init__(self, settings: CompactTrainingSettings) -> None:
         torch.manual_seed(settings.data.seed)
         self.settings = settings
         self.network = CompactNetwork(settings.dims)
@@ -144,14 +151,16 @@ class Training:
             self.optimizer.state[parameter] = {"step": state["step"], **moments}
 
 
-def train(settings: TrainingSettings, folder: Path) -> Training:
+def train_compact(settings: CompactTrainingSettings, folder: Path) -> CompactTraining:
     """Train, or go on with the run in ``folder``; its journal says how it went."""
     folder.mkdir(parents=True, exist_ok=True)
-    training = Training(settings)
+    training = CompactTraining(settings)
     if (folder / CHECKPOINT).exists():
         training.load(folder / CHECKPOINT)
     started, losses = time.monotonic(), list[float]()
-    for batch in batches(settings.data, training.step, settings.steps, in_background=settings.in_background):
+    for batch in pair_batches(
+        settings.data, training.step, settings.steps, in_background=settings.in_background
+    ):
         losses.append(training.learn(*batch))
         is_last = training.step == settings.steps
         if training.step % settings.checkpoint_every == 0 or is_last:
@@ -159,7 +168,7 @@ def train(settings: TrainingSettings, folder: Path) -> Training:
             entry["seconds"] = round(time.monotonic() - started)
             losses.clear()
             if training.step % settings.measure_every == 0 or is_last:
-                entry |= measure(training.averaged, settings)
+                entry |= measure_compact(training.averaged, settings)
             training.save(folder / CHECKPOINT)
             _note(folder / JOURNAL, entry)
     return training
@@ -171,7 +180,7 @@ def _note(journal: Path, entry: dict[str, float]) -> None:
         file.write(json.dumps(entry) + "\n")
 
 
-def measure(network: nn.Module, settings: TrainingSettings) -> dict[str, float]:
+def measure_compact(network: nn.Module, settings: CompactTrainingSettings) -> dict[str, float]:
     """Return the mean error and rank correlation on scenes kept apart, and those of a vertical ramp."""
     ramp = torch.linspace(0, 1, VALIDATION_SIZE[0])[:, None].expand(VALIDATION_SIZE)
     found: dict[str, list[float]] = {"error": [], "rank": [], "ramp_error": [], "ramp_rank": []}
@@ -187,8 +196,32 @@ def measure(network: nn.Module, settings: TrainingSettings) -> dict[str, float]:
     return {name: round(sum(values) / len(values), 4) for name, values in found.items()}
 
 
-def validation_pairs(settings: TrainingSettings) -> Iterator[Batch]:
+def validation_pairs(settings: CompactTrainingSettings) -> Iterator[PairBatch]:
     """Yield pairs of scenes that no training sees."""
     for number in range(settings.validation_pairs):
         seed = VALIDATION + number
         yield develop_pair(render_pair(seed, VALIDATION_SIZE), VALIDATION_SIZE, seed)
+
+
+def fold(network: CompactNetwork, dims: CompactDims) -> CompactNetwork:
+    """Return the network with what its normalisations learnt made part of its weights."""
+    state: dict[str, Tensor] = {}
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Sequential) and len(module) > 1 and isinstance(module[1], nn.BatchNorm2d):
+            convolution, norm = module[0], module[1]
+            assert isinstance(convolution, nn.Conv2d) and norm.running_mean is not None
+            assert norm.running_var is not None
+            scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+            state[f"{name}.0.weight"] = convolution.weight * scale[:, None, None, None]
+            state[f"{name}.0.bias"] = norm.bias - norm.running_mean * scale
+    result = CompactNetwork(dims, folded=True)
+    own = network.state_dict()
+    state |= {key: own[key] for key in result.state_dict() if key not in state}
+    result.load_state_dict({key: value.detach().contiguous() for key, value in state.items()})
+    return result.eval()
+
+
+def write_weights(network: CompactNetwork, dims: CompactDims, path: Path) -> None:
+    """Write the folded weights in half precision, as ``any2bokeh.depth.compact`` loads them."""
+    state = fold(network, dims).state_dict()
+    save_file({key: value.to(torch.float16) for key, value in state.items()}, path)

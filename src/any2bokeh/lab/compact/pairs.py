@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from any2bokeh.arrays import Floats
 from any2bokeh.lab.compact.scenes.cast import render
 from any2bokeh.lab.compact.scenes.film import develop
-from any2bokeh.lab.compact.scenes.maker import make_scene
+from any2bokeh.lab.compact.scenes.maker import build_scene
 from any2bokeh.motion.parallax import motion_between
 
 PERCENTILES = (1.0, 98.5)  # of a pair's inverse depth: what becomes 0 and what becomes 1
@@ -44,10 +44,10 @@ class DataSettings:
         return next((scale for scale, end in self.scales if step < end), self.scales[-1][0])
 
 
-Batch = tuple[Tensor, Tensor, Tensor]
+PairBatch = tuple[Tensor, Tensor, Tensor]
 
 
-class Pairs(Dataset[Batch]):
+class Pairs(Dataset[PairBatch]):
     """Batch ``step``: pictures ``2P 3 H W``, two frames of each scene, motion ``2P 5 H/4 W/4``, disparity.
 
     A batch depends on nothing but the seed and its number, so that a run that goes on after a stop sees
@@ -61,7 +61,7 @@ class Pairs(Dataset[Batch]):
     def __len__(self) -> int:
         return self._steps
 
-    def __getitem__(self, step: int) -> Batch:
+    def __getitem__(self, step: int) -> PairBatch:
         """Return one batch."""
         pairs = self._settings.pairs
         size = batch_size(step, self._settings)
@@ -69,7 +69,7 @@ class Pairs(Dataset[Batch]):
         pictures, motions, disparities = (torch.cat([pair[part] for pair in made]) for part in range(3))
         return pictures, motions, disparities
 
-    def _pair(self, number: int, size: tuple[int, int]) -> Batch:
+    def _pair(self, number: int, size: tuple[int, int]) -> PairBatch:
         round_, within = divmod(number, SCENES * USES)
         scene = round_ * SCENES + within % SCENES
         seed = self._settings.seed * 1_000_003 + TRAINING + scene
@@ -94,10 +94,10 @@ def render_pair(seed: int, size: tuple[int, int]) -> list[tuple[Floats, Floats]]
     """Return linear colour and inverse depth of a scene at two moments."""
     height, width = (round(side * SAMPLES_PER_PIXEL) for side in size)
     later_s = float(np.exp(np.random.default_rng((seed, 1)).uniform(*np.log(GAPS_S))))
-    return [render(*make_scene(seed, time_s, height, width)) for time_s in (0.0, later_s)]
+    return [render(*build_scene(seed, time_s, height, width)) for time_s in (0.0, later_s)]
 
 
-def develop_pair(frames: list[tuple[Floats, Floats]], size: tuple[int, int], seed: int) -> Batch:
+def develop_pair(frames: list[tuple[Floats, Floats]], size: tuple[int, int], seed: int) -> PairBatch:
     """Return pictures ``2 3 H W``, motion ``2 5 H/4 W/4`` and disparity ``2 1 H W`` in 0..1 of two frames.
 
     They are mirrored or not, and the motion is found in the pictures, or not known.
@@ -116,7 +116,9 @@ def develop_pair(frames: list[tuple[Floats, Floats]], size: tuple[int, int], see
     return seen, motion, torch.from_numpy(np.ascontiguousarray(disparity))[:, None]
 
 
-def batches(settings: DataSettings, first: int, steps: int, *, in_background: bool) -> Iterator[Batch]:
+def pair_batches(
+    settings: DataSettings, first: int, steps: int, *, in_background: bool
+) -> Iterator[PairBatch]:
     """Yield the batches from ``first`` to before ``steps``, made by a second process if so asked."""
     loader = DataLoader(
         Pairs(settings, steps),

@@ -16,13 +16,13 @@ from any2bokeh.device import choose_device
 from any2bokeh.focus.clip import Clip as FilmedClip
 from any2bokeh.focus.pull import pull_focus
 from any2bokeh.lab.synthesis.dataset import Dataset
-from any2bokeh.lab.synthesis.dataset_clip import Clip
-from any2bokeh.lab.synthesis.description import (
+from any2bokeh.lab.synthesis.dataset_clip import (
     DISPARITY_FILE,
     OBJECTS_FILE,
     SCENE_FILE,
     SHARP_FILE,
     ClipSetting,
+    DatasetClip,
     refocused_file,
 )
 from any2bokeh.optics.coc import coc_px
@@ -82,7 +82,7 @@ class DatasetCase(Case):
 
     has_truth = True
 
-    def __init__(self, clip: Clip, setting: ClipSetting, prefix: str = "") -> None:
+    def __init__(self, clip: DatasetClip, setting: ClipSetting, prefix: str = "") -> None:
         self._clip, self._setting = clip, setting
         self.clip = prefix + clip.name
         self.name = f"{self.clip}.{setting.name}"

@@ -10,12 +10,11 @@ from any2bokeh.atomic import partial_file
 from any2bokeh.device import choose_device
 from any2bokeh.errors import RefocusError, SettingsError, VideoError, WeightsError
 from any2bokeh.lab.evaluation.cases import Case, FilmedCase, dataset_cases, most_telling, thinned
-from any2bokeh.lab.evaluation.markdown import markdown
+from any2bokeh.lab.evaluation.measurement import CaseResult, Evaluation
 from any2bokeh.lab.evaluation.methods import choose_methods
 from any2bokeh.lab.evaluation.metric_networks import find_networks
 from any2bokeh.lab.evaluation.report import Report
-from any2bokeh.lab.evaluation.report_page import page, picture_bytes
-from any2bokeh.lab.evaluation.run import CaseResult, Evaluation
+from any2bokeh.lab.evaluation.report_files import markdown, page, picture_bytes
 from any2bokeh.lab.evaluation.scores import flow_of
 from any2bokeh.lab.evaluation.store import Store
 from any2bokeh.lab.synthesis.dataset import DATASET_FILE, open_dataset

@@ -11,7 +11,7 @@ from any2bokeh.lab.evaluation.metric_networks import Watcher
 LEAST_SAMPLES = 2
 
 
-class Windows:
+class FeatureWindows:
     """Turns the pictures of a clip, one after the other, into features of windows of a few frames.
 
     Windows begin every ``watcher.step`` frames as far as they fit in; of a clip that is shorter than a

@@ -38,7 +38,7 @@ class _Frame:
         return TOP + (HEIGHT - TOP - BOTTOM) * (self.high - value) / (self.high - self.low)
 
 
-def draw(plot: Plot) -> str:
+def draw_plot(plot: Plot) -> str:
     """Return a plot as one SVG element; text takes the colour of what is around it."""
     values = [value for line in plot.lines.values() for value in line if value is not None]
     frame = _Frame(*_scale(min(values), max(values)), len(plot.labels))

@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from any2bokeh.lab.evaluation.cases import CaseFrame
-from any2bokeh.lab.evaluation.frechet import Windows
+from any2bokeh.lab.evaluation.frechet import FeatureWindows
 from any2bokeh.lab.evaluation.metric_networks import Networks
-from any2bokeh.lab.evaluation.metrics import (
+from any2bokeh.lab.evaluation.temporal import SharpMotion, dis_flow, sharp_motion, still_flicker, warp_error
+from any2bokeh.lab.frame_metrics import (
     edge_preservation,
     edge_strength,
     focus_region,
@@ -23,7 +24,6 @@ from any2bokeh.lab.evaluation.metrics import (
     smoothness,
     ssim,
 )
-from any2bokeh.lab.evaluation.temporal import SharpMotion, dis_flow, sharp_motion, still_flicker, warp_error
 
 FlowBetween = Callable[[Tensor, Tensor], Tensor]
 
@@ -96,7 +96,7 @@ class ClipScores:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class ReferenceFrame:
     """A frame of a case with what all methods' scores need of it, worked out once and only if asked for."""
 
     frame: CaseFrame
@@ -151,9 +151,9 @@ class Scorer:
         self._series: dict[str, list[float | None]] = {}
         self._error, self._near_error, self._near_pixels, self._frames = 0.0, 0.0, 0, 0
         watchers = [watcher for watcher in (networks.video, networks.actions) if watcher]
-        self._windows = {watcher.name: Windows(watcher) for watcher in watchers}
+        self._windows = {watcher.name: FeatureWindows(watcher) for watcher in watchers}
 
-    def add(self, picture: Tensor, seen: Seen) -> None:
+    def add(self, picture: Tensor, seen: ReferenceFrame) -> None:
         """Measure the next frame of a result."""
         self._frames += 1
         if seen.region.any():  # where nothing is in focus, no edge can be kept: the published code counts 0
@@ -184,7 +184,7 @@ class Scorer:
         }
         return ClipScores(scores=scores, series=series, features=features)
 
-    def _compare(self, picture: Tensor, truth: Tensor, seen: Seen) -> None:
+    def _compare(self, picture: Tensor, truth: Tensor, seen: ReferenceFrame) -> None:
         """With the truth of the same frame."""
         error = (picture - truth).square().mean(dim=0)  # H W
         near = error[seen.near_edges]
@@ -196,7 +196,7 @@ class Scorer:
         if self._networks.lpips:
             self._note("lpips", self._networks.lpips(picture, truth))
 
-    def _compare_motion(self, picture: Tensor, before: Tensor, seen: Seen) -> None:
+    def _compare_motion(self, picture: Tensor, before: Tensor, seen: ReferenceFrame) -> None:
         """With the frame before, and with how the truth moved."""
         self._note("warp", warp_error(before, picture, seen.motion))
         self._note("still", still_flicker(before, picture, seen.motion))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from any2bokeh.atomic import partial_file
 from any2bokeh.depth.colormap import colorize
-from any2bokeh.lab.evaluation.scores import Seen
+from any2bokeh.lab.evaluation.scores import ReferenceFrame
 from any2bokeh.preview.looks import fitted
 from any2bokeh.preview.pack import Room, webps
 
@@ -31,7 +31,7 @@ class Places:
     width: int
 
     @classmethod
-    def of(cls, seen: Seen) -> "Places":
+    def of(cls, seen: ReferenceFrame) -> "Places":
         """Where most edges are that matter: those of what is in focus, else of all things."""
         edges = (seen.focus_edges if seen.focus_edges.any() else seen.near_edges).float()
         height, width = edges.shape
@@ -46,7 +46,7 @@ class Places:
         return cls(row, top, left, down, across)
 
 
-class Shots:
+class ReportStills:
     """Takes the pictures of one method, frame after frame, and keeps what is shown of them.
 
     Errors are against the truth; where there is none, they are what differs from the sharp picture.
@@ -59,7 +59,7 @@ class Shots:
         self._row_errors: list[Tensor] = []
         self._kept: dict[str, Tensor] = {}
 
-    def add(self, picture: Tensor, seen: Seen) -> None:
+    def add(self, picture: Tensor, seen: ReferenceFrame) -> None:
         """Take the next frame, ``3 H W`` in 0..1."""
         if self._number == 0:
             self._row = Places.of(seen).row
@@ -95,7 +95,7 @@ def picture_path(folder: Path, case: str, method: str, kind: str) -> Path:
     return folder / "pictures" / case / f"{method}.{kind}.webp"
 
 
-def write_pictures(folder: Path, case: str, method: str, shots: Shots, most_bytes: int) -> None:
+def write_pictures(folder: Path, case: str, method: str, shots: ReportStills, most_bytes: int) -> None:
     """Write all pictures of a method, each of at most so many bytes where its quality allows that."""
     for kind, picture in shots.pictures().items():
         path = picture_path(folder, case, method, kind)

@@ -5,20 +5,25 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from any2bokeh import optics, render
 from any2bokeh.atomic import partial_file
 from any2bokeh.errors import VideoError
+from any2bokeh.lab import frame_metrics, perturbation
+from any2bokeh.lab.evaluation import frechet, gather, metric_networks, scores, temporal
 from any2bokeh.lab.evaluation.scores import ClipScores
+from any2bokeh.motion import flow
 
 FORMAT = 1  # to be raised whenever the same pictures would get other figures, or the file's form changes
-# What decides a result, of the package's folder: other versions' results are not taken for this one's.
-DECIDING = (
-    *("render", "optics", "motion/flow.py", "lab/training/perturb.py"),
-    *(f"lab/evaluation/{name}.py" for name in ("gather", "metrics", "temporal", "frechet")),
-    *(f"lab/evaluation/{name}.py" for name in ("metric_networks", "scores")),
+# What decides a result: other versions' results are not taken for this one's. Modules and not names of files,
+# so that none can be moved and forgotten here.
+DECIDING: tuple[ModuleType, ...] = (
+    *(render, optics, flow, perturbation),
+    *(gather, frame_metrics, temporal, frechet, metric_networks, scores),
 )
 
 
@@ -72,11 +77,19 @@ def key_of(facts: Iterable[object]) -> str:
 
 
 def _program() -> str:
-    package = Path(__file__).parents[2]
+    """A digest of the modules that decide a result, and of the weights in their packages."""
     digest = hashlib.sha256()
-    for name in DECIDING:
-        paths = sorted((package / name).rglob("*")) if (package / name).is_dir() else [package / name]
-        for path in paths:
-            if path.suffix in (".py", ".safetensors"):
-                digest.update(path.read_bytes())
+    for path in deciding_files():
+        digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def deciding_files() -> list[Path]:
+    """Return the sources of ``DECIDING``, of packages all that they hold."""
+    files: list[Path] = []
+    for module in DECIDING:
+        assert module.__file__ is not None
+        source = Path(module.__file__)
+        inside = sorted(source.parent.rglob("*")) if source.name == "__init__.py" else [source]
+        files += [path for path in inside if path.suffix in (".py", ".safetensors")]
+    return files

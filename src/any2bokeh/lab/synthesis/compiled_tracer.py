@@ -8,15 +8,13 @@ from torch import Tensor
 
 from any2bokeh.arrays import Floats, Integers32
 from any2bokeh.errors import SettingsError
-from any2bokeh.lab.synthesis.expose import Aim, Given, light_pixels, light_rows
-from any2bokeh.lab.synthesis.lamps import lamp_rays
-from any2bokeh.lab.synthesis.lighting import light_map
-from any2bokeh.lab.synthesis.raster import Raster
-from any2bokeh.lab.synthesis.rays import Optics, Sampling, blocks
-from any2bokeh.lab.synthesis.raytrace import RayTracer
-from any2bokeh.lab.synthesis.scenes import Stage
+from any2bokeh.lab.synthesis.compiled_exposure import Aim, Given, light_pixels, light_rows
+from any2bokeh.lab.synthesis.compiled_rays import PixelRays, PixelScratch, Planes
+from any2bokeh.lab.synthesis.raster import Raster, light_map
+from any2bokeh.lab.synthesis.ray_tracer import RayTracer
+from any2bokeh.lab.synthesis.rays import Optics, Sampling, blocks, lamp_rays
 from any2bokeh.lab.synthesis.shot import Shot, Sight
-from any2bokeh.lab.synthesis.trace import Planes, Rays, Room
+from any2bokeh.lab.synthesis.stage import Stage
 
 
 class CompiledRayTracer(RayTracer):
@@ -101,8 +99,8 @@ def _pack(rasters: list[Raster]) -> tuple[Floats, Integers32, list[tuple[int, in
     return np.ascontiguousarray(np.concatenate(texels)), np.array(levels, np.int32).reshape(-1, 3), firsts
 
 
-def _rays(count: int) -> Rays:
-    return Rays(*(np.empty(count, np.float32) for _ in Rays._fields))
+def _rays(count: int) -> PixelRays:
+    return PixelRays(*(np.empty(count, np.float32) for _ in PixelRays._fields))
 
 
 def _aim(optics: Optics, sampling: Sampling, stage: Stage) -> Aim:
@@ -117,14 +115,14 @@ def _aim(optics: Optics, sampling: Sampling, stage: Stage) -> Aim:
     )
 
 
-def _room(planes: int, samples: int) -> Room:
+def _room(planes: int, samples: int) -> PixelScratch:
     def floats(*shape: int) -> Floats:
         return np.empty(shape, np.float32)
 
     def ints(*shape: int) -> Integers32:
         return np.empty(shape, np.int32)
 
-    return Room(
+    return PixelScratch(
         depth=floats(planes, samples),
         x=floats(planes, samples),
         y=floats(planes, samples),

@@ -21,8 +21,6 @@ from any2bokeh.lab.synthesis.patterns import (
     whole,
     worn,
 )
-from any2bokeh.lab.synthesis.props import dimmed, round_shading
-from any2bokeh.lab.synthesis.scenes import Motion, Plane, Texture, still
 from any2bokeh.lab.synthesis.shapes import (
     Bars,
     Box,
@@ -35,11 +33,12 @@ from any2bokeh.lab.synthesis.shapes import (
     Union,
     Without,
 )
+from any2bokeh.lab.synthesis.stage import Plane, Texture, Trajectory, dimmed, still
 from any2bokeh.lab.synthesis.strands import Leaves, Strands
 from any2bokeh.lab.synthesis.street import person
-from any2bokeh.lab.synthesis.textures import Cut, Moved, Over, Scaled, Times
+from any2bokeh.lab.synthesis.textures import Moved, Over, Product, Scaled, Stencil, round_shading
 
-UPRIGHT = Motion()
+UPRIGHT = Trajectory()
 MOST_TEXELS = 2048  # along the longer side of a thing
 
 
@@ -51,7 +50,9 @@ class Cutout:
     size: tuple[float, float]
     texture: Texture
 
-    def as_plane(self, size_m: float, seen_px: float, position: Motion, turn_deg: Motion = UPRIGHT) -> Plane:
+    def as_plane(
+        self, size_m: float, seen_px: float, position: Trajectory, turn_deg: Trajectory = UPRIGHT
+    ) -> Plane:
         """A plane whose longer side is ``size_m``, drawn for being seen ``seen_px`` long."""
         return Plane(
             name=self.name,
@@ -116,7 +117,7 @@ def _plant(rng: Generator) -> Cutout:
         end_width_m=0.01,
     )
     return Cutout(
-        name="plant", size=(1.0, 1.0), texture=Over((crown, Cut(texture=grain(rng, 0.02), shape=stem)))
+        name="plant", size=(1.0, 1.0), texture=Over((crown, Stencil(texture=grain(rng, 0.02), shape=stem)))
     )
 
 
@@ -139,8 +140,8 @@ def _leaf(rng: Generator) -> Cutout:
             ),
         )
     )
-    blade = Times(grain(rng, 0.05), round_shading(1.2 * width))
-    texture = Cut(texture=Over((Cut(texture=plain(rng), shape=veins), blade)), shape=outline)
+    blade = Product(grain(rng, 0.05), round_shading(1.2 * width))
+    texture = Stencil(texture=Over((Stencil(texture=plain(rng), shape=veins), blade)), shape=outline)
     return Cutout(name="leaf", size=(width * 1.1, 1.0), texture=texture)
 
 
@@ -159,9 +160,9 @@ def _chair(rng: Generator) -> Cutout:
         Box(size_m=(width - leg, 0.04), centre=(0.0, seat + (0.47 - seat) * (i + 1) / rails))
         for i in range(rails)
     ]
-    wood = Times(grain(rng, 0.02, stretch=6), round_shading(1.3 * width))
+    wood = Product(grain(rng, 0.02, stretch=6), round_shading(1.3 * width))
     return Cutout(
-        name="chair", size=(width + 0.06, 1.0), texture=Cut(texture=wood, shape=Union(parts=tuple(parts)))
+        name="chair", size=(width + 0.06, 1.0), texture=Stencil(texture=wood, shape=Union(parts=tuple(parts)))
     )
 
 
@@ -177,9 +178,9 @@ def _shelf(rng: Generator) -> Cutout:
         while x < width / 2 - 0.1:
             wide, tall = between(rng, 0.02, 0.12), between(rng, 0.3, 0.85) * 0.98 / boards
             box = Box(size_m=(wide, tall), centre=(x + wide / 2, y + thick / 2 + tall / 2))
-            things.append(Cut(texture=pattern(rng, 0.2), shape=box))
+            things.append(Stencil(texture=pattern(rng, 0.2), shape=box))
             x += wide + between(rng, 0, 0.08)
-    board = Cut(texture=grain(rng, 0.02, stretch=5), shape=shelf)
+    board = Stencil(texture=grain(rng, 0.02, stretch=5), shape=shelf)
     return Cutout(name="shelf", size=(width, 1.0), texture=Over((board, *things)))
 
 
@@ -214,7 +215,7 @@ def _blob(rng: Generator) -> Cutout:
     return Cutout(
         name="shape",
         size=(1.0, 1.0),
-        texture=Cut(texture=Times(pattern(rng, 0.8), worn(rng, 0.15)), shape=outline),
+        texture=Stencil(texture=Product(pattern(rng, 0.8), worn(rng, 0.15)), shape=outline),
     )
 
 
@@ -224,13 +225,13 @@ def _frame(rng: Generator) -> Cutout:
     board = Box(size_m=(0.98, 0.98 * height), corner_m=between(rng, 0, 0.1))
     rim = between(rng, 0.03, 0.12)
     inner = Box(size_m=(0.98 - 2 * rim, 0.98 * height - 2 * rim))
-    border = Cut(texture=grain(rng, 0.02), shape=Without(whole=board, hole=inner))
+    border = Stencil(texture=grain(rng, 0.02), shape=Without(whole=board, hole=inner))
     if rng.random() < 0.5:
         return Cutout(name="frame", size=(1.0, height), texture=border)
     return Cutout(
         name="sign",
         size=(1.0, height),
-        texture=Over((border, Cut(texture=pattern(rng, 0.8), shape=board))),
+        texture=Over((border, Stencil(texture=pattern(rng, 0.8), shape=board))),
     )
 
 
@@ -265,7 +266,7 @@ def _fence(rng: Generator) -> Cutout:
     return Cutout(
         name="fence",
         size=(1.0, height),
-        texture=Cut(texture=grain(rng, 0.03), shape=Union(parts=(bars, other))),
+        texture=Stencil(texture=grain(rng, 0.03), shape=Union(parts=(bars, other))),
     )
 
 
@@ -290,7 +291,7 @@ def _branches(rng: Generator) -> Cutout:
         spread_deg=180,
         seed=seed(rng),
     )
-    wood = Cut(texture=grain(rng, 0.01), shape=Union(parts=tuple(parts)))
+    wood = Stencil(texture=grain(rng, 0.01), shape=Union(parts=tuple(parts)))
     return Cutout(name="branches", size=(1.0, 1.0), texture=Over((leaves, wood)))
 
 
@@ -304,5 +305,5 @@ def _wires(rng: Generator) -> Cutout:
             (either(rng, 0, 0.15), between(rng, 0, 0.06), between(rng, 0, 6)) for _ in range(whole(rng, 1, 4))
         )
     )
-    cable = Moved(texture=Cut(texture=plain(rng), shape=Union(parts=wires)), turn_deg=either(rng, 0, 12))
+    cable = Moved(texture=Stencil(texture=plain(rng), shape=Union(parts=wires)), turn_deg=either(rng, 0, 12))
     return Cutout(name="wires", size=(1.0, 0.5), texture=cable)

@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from any2bokeh.errors import DatasetError, ShapeError
-from any2bokeh.lab.synthesis.dataset_clip import Clip, ClipFrame, open_clip
-from any2bokeh.lab.synthesis.description import (
+from any2bokeh.lab.synthesis.dataset_clip import (
     DISPARITY_FILE,
     OBJECTS_FILE,
     SHARP_FILE,
     ClipDescription,
+    ClipFrame,
+    DatasetClip,
+    open_clip,
     read_json,
     refocused_file,
     write_description,
@@ -42,7 +44,7 @@ class Dataset:
 
     folder: Path
     made_by: Mapping[str, Any]
-    clips: tuple[Clip, ...]
+    clips: tuple[DatasetClip, ...]
 
 
 def open_dataset(folder: Path) -> Dataset:

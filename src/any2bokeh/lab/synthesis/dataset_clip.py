@@ -1,26 +1,161 @@
-"""One clip of a data set: its pictures, read in spans or one after the other."""
+"""One clip of a data set: its description in ``scene.json``, and its pictures, read in spans or singly."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from any2bokeh.errors import DatasetError, VideoError
-from any2bokeh.lab.synthesis.description import (
-    DISPARITY_FILE,
-    OBJECTS_FILE,
-    SHARP_FILE,
-    ClipDescription,
-    ClipSetting,
-    read_description,
-    refocused_file,
-)
+from any2bokeh.errors import DatasetError, SettingsError, VideoError
+from any2bokeh.focus.focus_track import Focus
+from any2bokeh.settings.synthesis_settings import Split
+from any2bokeh.settings.values import check_choice
 from any2bokeh.video.lossless import code_values, read_codes
+
+SettingKind = Literal["fixed", "blur-ramp", "focus-ramp"]
+
+SCENE_FILE = "scene.json"
+SHARP_FILE, DISPARITY_FILE, OBJECTS_FILE = "sharp.mkv", "disparity.mkv", "objects.mkv"
+MOST_OBJECTS = 255  # that an 8-bit picture tells apart, next to the background
+_NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipObject:
+    """A thing that may be in focus: its number in the pictures of objects, and its disparity per frame.
+
+    Of one that is not flat it is the disparity of its middle.
+    """
+
+    index: int
+    name: str
+    disparity: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipSetting:
+    """One refocused version of a clip: focus (a disparity) and blur strength (K) of each frame.
+
+    ``object`` is the number of the object in focus, ``None`` where there is none.
+    """
+
+    name: str
+    kind: SettingKind
+    focus: tuple[float, ...]
+    blur_strength: tuple[float, ...]
+    object: int | None = None
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise SettingsError(f"A setting's name is made of a-z, 0-9, - and ., got {self.name!r}.")
+        check_choice("kind", self.kind, SettingKind)
+        if len(self.focus) != len(self.blur_strength):
+            raise SettingsError(
+                f"Setting {self.name} has {len(self.focus)} focus values and {len(self.blur_strength)} of K."
+            )
+        for number in range(len(self.focus)):
+            self.at(number)  # which checks the values
+
+    def at(self, frame: int) -> Focus:
+        """The focus of a frame."""
+        return Focus(self.focus[frame], self.blur_strength[frame])
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipDescription:
+    """A clip of ``frames`` pictures, ``rate`` per second.
+
+    ``made_by`` holds what is needed to make it again. Raises ``SettingsError`` where it contradicts itself.
+    """
+
+    name: str
+    seed: int
+    split: Split
+    width: int
+    height: int
+    frames: int
+    rate: Fraction
+    objects: tuple[ClipObject, ...]
+    settings: tuple[ClipSetting, ...]
+    made_by: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_choice("split", self.split, Split)
+        if min(self.width, self.height, self.frames) < 1 or self.rate <= 0:
+            raise SettingsError(f"{self.name} has a width, height, frame count or rate that is not above 0.")
+        if [thing.index for thing in self.objects] != list(range(1, len(self.objects) + 1)):
+            raise SettingsError(f"The objects of {self.name} must be numbered from 1 on.")
+        if len(self.objects) > MOST_OBJECTS:
+            raise SettingsError(f"{self.name} has more than {MOST_OBJECTS} objects.")
+        names = [setting.name for setting in self.settings]
+        if len(set(names)) < len(names):
+            raise SettingsError(f"{self.name} has two settings of one name: {', '.join(names)}.")
+        tracks = [(thing.name, thing.disparity) for thing in self.objects]
+        for name, track in tracks + [(setting.name, setting.focus) for setting in self.settings]:
+            if len(track) != self.frames:
+                raise SettingsError(f"{name} of {self.name} has {len(track)} of {self.frames} frames.")
+        for setting in self.settings:
+            if setting.object is not None and not 1 <= setting.object <= len(self.objects):
+                raise SettingsError(f"Setting {setting.name} of {self.name} has no object {setting.object}.")
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The names of its videos."""
+        refocused = (refocused_file(setting.name) for setting in self.settings)
+        return SHARP_FILE, DISPARITY_FILE, OBJECTS_FILE, *refocused
+
+
+def refocused_file(setting: str) -> str:
+    """The name of the video of a setting."""
+    return f"bokeh-{setting}.mkv"
+
+
+def write_description(folder: Path, description: ClipDescription) -> None:
+    """Write ``scene.json`` into a folder."""
+    content = asdict(description) | {"rate": str(description.rate)}
+    (folder / SCENE_FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def read_description(folder: Path) -> ClipDescription:
+    """Read ``scene.json`` of a folder; raises ``DatasetError`` naming the file and what is wrong with it."""
+    path = folder / SCENE_FILE
+    hint = f"If {folder} is deleted, bokeh synthesize makes the clip anew."
+    content = read_json(path, hint)
+    try:
+        objects = tuple(ClipObject(**_tuples(thing)) for thing in content.pop("objects"))
+        settings = tuple(ClipSetting(**_tuples(setting)) for setting in content.pop("settings"))
+        rate = Fraction(content.pop("rate"))
+        return ClipDescription(**content, rate=rate, objects=objects, settings=settings)
+    except KeyError as error:
+        raise DatasetError(f"{path} lacks {error}.", hint) from error
+    except SettingsError as error:
+        raise DatasetError(f"{path} cannot be used: {error.message}", hint) from error
+    except (TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
+        raise DatasetError(f"{path} does not describe a clip: {error}.", hint) from error
+
+
+def read_json(path: Path, hint: str = "") -> dict[str, Any]:
+    """The JSON object in a file; raises ``DatasetError`` with the hint."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror}.", hint) from error
+    except ValueError as error:
+        raise DatasetError(f"{path} is no JSON: {error}.", hint) from error
+    if not isinstance(content, dict):
+        raise DatasetError(f"{path} does not hold a JSON object.", hint)
+    return content
+
+
+def _tuples(content: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,7 +172,7 @@ class ClipFrame:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Clip:
+class DatasetClip:
     """A complete clip. Pictures are read from ``first`` on, ``count`` of them or all that follow.
 
     Each reading opens its file anew. Raises ``DatasetError`` where a file lacks frames or is damaged.
@@ -146,10 +281,10 @@ class Clip:
             raise DatasetError(f"{path} ends after {first + done} of {self.frames} frames.")
 
 
-def open_clip(folder: Path) -> Clip:
+def open_clip(folder: Path) -> DatasetClip:
     """Return the clip in ``folder``; raises ``DatasetError`` where it lacks a file or contradicts itself."""
     description = read_description(folder)
     for name in description.files:
         if not (folder / name).is_file():
             raise DatasetError(f"{folder} lacks {name}.")
-    return Clip(folder=folder, description=description)
+    return DatasetClip(folder=folder, description=description)

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from any2bokeh.errors import DatasetError
 from any2bokeh.lab.synthesis.cutouts import Cutout
-from any2bokeh.lab.synthesis.drawn import ClipFormat, Material
-from any2bokeh.lab.synthesis.footage import Footage, Picture
+from any2bokeh.lab.synthesis.drawn_scene import ClipFormat, Material
 from any2bokeh.lab.synthesis.patterns import whole
-from any2bokeh.lab.synthesis.scenes import Texture
+from any2bokeh.lab.synthesis.stage import Texture
+from any2bokeh.lab.synthesis.textures import Footage, Picture
 from any2bokeh.video.matte import has_alpha, read_matted
 
 MASK = ".mask"  # before the suffix of a mask's name: cat.jpg and cat.mask.png

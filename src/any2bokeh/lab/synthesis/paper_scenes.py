@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from numpy.random import Generator
 
-from any2bokeh.lab.synthesis.drawn import ClipFormat, DrawnScene, Material, SceneObject
+from any2bokeh.lab.synthesis.drawn_scene import ClipFormat, DrawnScene, Material, SceneObject
 from any2bokeh.lab.synthesis.patterns import between, either
-from any2bokeh.lab.synthesis.scenes import Camera, Motion, Plane, Stage
+from any2bokeh.lab.synthesis.stage import Camera, Plane, Stage, Trajectory
 
 FOREGROUNDS = 4
 NEAREST, FARTHEST = 1.0, 5.0
@@ -56,14 +56,14 @@ def _foreground(rng: Generator, clip: ClipFormat, material: Material, depth_m: f
     return thing.as_plane(
         size_m,
         size_m * max(clip.width, clip.height) / max(width_m, height_m),
-        position=Motion(
+        position=Trajectory(
             start=(start[0], start[1], depth_m),
             velocity=(moves[0] * pace, moves[1] * pace, 0.0),
             sway=(either(rng, 0, 0.05) * width_m, either(rng, 0, 0.05) * height_m, sway_m),
             sway_period_s=between(rng, 0.7, 3) / pace,
             sway_phase=between(rng, 0, 1),
         ),
-        turn_deg=Motion(
+        turn_deg=Trajectory(
             start=(0.0, 0.0, either(rng, 0, TURN_DEG)),
             sway=(0.0, 0.0, either(rng, 0, 4)),
             sway_period_s=between(rng, 0.7, 3) / pace,
@@ -81,7 +81,7 @@ def _background(rng: Generator, clip: ClipFormat, material: Material) -> Plane:
         name="background",
         size_m=size_m,
         texture=material.background(rng, size_m),
-        position=Motion(
+        position=Trajectory(
             start=(-moves[0] / 2, -moves[1] / 2, depth_m), velocity=(moves[0] * pace, moves[1] * pace, 0.0)
         ),
         texels=math.ceil(1.25 * max(clip.width, clip.height)),

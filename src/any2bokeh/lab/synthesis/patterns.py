@@ -5,8 +5,17 @@ import math
 import numpy as np
 from numpy.random import Generator
 
-from any2bokeh.lab.synthesis.scenes import Rgb, Texture
-from any2bokeh.lab.synthesis.textures import Bricks, Checks, Gradient, Noise, Stripes, Times, Uniform, Writing
+from any2bokeh.lab.synthesis.stage import Rgb, Texture
+from any2bokeh.lab.synthesis.textures import (
+    Bricks,
+    Checks,
+    Gradient,
+    Noise,
+    Product,
+    Stripes,
+    Uniform,
+    Writing,
+)
 
 
 def whole(rng: Generator, low: int, high: int) -> int:
@@ -67,9 +76,9 @@ def pattern(rng: Generator, size_m: float) -> Texture:
         return grain(rng, detail_m, stretch=scale(rng, 1, 8))
     if kind == 5:
         stops = tuple((size_m * (i / 2 - 0.5), colour(rng)) for i in range(3))
-        return Times(Gradient(stops=stops, direction_deg=between(rng, 0, 360)), worn(rng, detail_m))
+        return Product(Gradient(stops=stops, direction_deg=between(rng, 0, 360)), worn(rng, detail_m))
     if kind == 6:
-        return Times(Checks(first=plain(rng), second=plain(rng), cell_m=detail_m), worn(rng, detail_m))
+        return Product(Checks(first=plain(rng), second=plain(rng), cell_m=detail_m), worn(rng, detail_m))
     return grain(rng, detail_m)
 
 

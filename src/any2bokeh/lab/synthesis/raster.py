@@ -1,16 +1,20 @@
-"""Textures drawn into texels once, with coarser copies for when they are seen from afar."""
+"""What planes show: textures drawn into texels, with coarser copies for the distance, and light on them."""
 
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from any2bokeh.lab.synthesis.scenes import Plane
+from any2bokeh.lab.synthesis.stage import Plane, Stage, plane_pose
 
 SUBSAMPLES = 2  # per texel and axis
 BLOCK_TEXELS = 96  # drawn at a time, so that paintings of many things look only at those nearby
+
+NODES = 33  # of a light map along each side of a plane; light between them is interpolated
+GRAZING = 0.4  # share of the light that does not ask for the angle: real things are not quite flat
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,7 +59,7 @@ def read_grid(grid: Tensor, places: Tensor, beyond: str) -> Tensor:
     return F.grid_sample(grid, places.t()[None, None], "bilinear", beyond, align_corners=False)[0, :, 0]
 
 
-def draw(plane: Plane, device: torch.device) -> Raster:
+def draw_raster(plane: Plane, device: torch.device) -> Raster:
     """The plane's texture (one patch of it, if it has ``patch_m``), area-sampled into texels."""
     width_m, height_m = plane.patch_m or plane.size_m
     texel_m = max(width_m, height_m) / plane.texels
@@ -89,3 +93,25 @@ def _halvings(texels: Tensor) -> list[Tensor]:
         texels = F.interpolate(texels, (rows, columns), mode="area")
         levels.append(texels)
     return levels
+
+
+def light_map(stage: Stage, plane: Plane, time_s: float) -> Tensor:
+    """Light on a plane at the middles of a grid over it: ``1 3 NODES NODES`` float32, lower row first.
+
+    An emissive plane, and one on a stage without lights, has the same light everywhere: ``1 3 1 1``.
+    """
+    if plane.emission is not None:
+        return torch.full((1, 3, 1, 1), plane.emission)
+    light = np.array(stage.ambient)[:, None, None]
+    if stage.lights:
+        pose = plane_pose(plane, time_s)
+        place = (np.arange(NODES) + 0.5) / NODES - 0.5
+        across = place[None, :, None] * plane.size_m[0] * pose.across
+        points = pose.origin + across + place[:, None, None] * plane.size_m[1] * pose.up  # NODES NODES 3
+        for lamp in stage.lights:
+            way = points - np.array(lamp.position.at(time_s))
+            square = (way * way).sum(-1)
+            facing = np.abs(way @ pose.forward) / np.sqrt(square).clip(min=1e-6)
+            strength = (GRAZING + (1 - GRAZING) * facing) / (square + lamp.radius_m**2)
+            light = light + np.array(lamp.colour)[:, None, None] * strength
+    return torch.from_numpy(light[None].astype(np.float32))

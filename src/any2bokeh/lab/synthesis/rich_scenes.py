@@ -11,13 +11,23 @@ import numpy as np
 from numpy.random import Generator
 
 from any2bokeh.lab.synthesis.cutouts import draw_thin
-from any2bokeh.lab.synthesis.drawn import ClipFormat, DrawnScene, Material, SceneObject
+from any2bokeh.lab.synthesis.drawn_scene import ClipFormat, DrawnScene, Material, SceneObject
 from any2bokeh.lab.synthesis.patterns import between, colour, either, grain, pattern, scale, whole
-from any2bokeh.lab.synthesis.props import BASE, dimmed
-from any2bokeh.lab.synthesis.raytrace import RayTracer
-from any2bokeh.lab.synthesis.scenes import Camera, Light, Motion, Plane, Rgb, Stage, View, still
+from any2bokeh.lab.synthesis.ray_tracer import RayTracer
+from any2bokeh.lab.synthesis.stage import (
+    BASE,
+    Camera,
+    FrameView,
+    Light,
+    Plane,
+    Rgb,
+    Stage,
+    Trajectory,
+    dimmed,
+    still,
+)
 from any2bokeh.lab.synthesis.street import lamp
-from any2bokeh.lab.synthesis.textures import Times, Uniform
+from any2bokeh.lab.synthesis.textures import Product, Uniform
 
 EYES_M = 1.45
 NEAREST_M, FARTHEST_M = 1.3, 9.0  # of things that stand
@@ -67,7 +77,7 @@ def _measured(scene: DrawnScene, clip: ClipFormat) -> tuple[DrawnScene, list[flo
     tracer = RayTracer(stage.with_detail(0.1))
     depths, seen = [], np.zeros(len(scene.objects) + 1)
     for i in range(PROBES):
-        view = View(
+        view = FrameView(
             time_s=clip.duration_s * i / (PROBES - 1),
             width=math.ceil(PROBE * clip.width / longer_px),
             height=math.ceil(PROBE * clip.height / longer_px),
@@ -84,13 +94,13 @@ def _camera(rng: Generator, clip: ClipFormat) -> Camera:
     pace = clip.pace
     return Camera(
         field_of_view_deg=between(rng, 32, 55),
-        position=Motion(
+        position=Trajectory(
             start=(0.0, EYES_M + either(rng, 0, 0.2), 0.0),
             velocity=(either(rng, 0, 0.35) * pace, either(rng, 0, 0.05) * pace, either(rng, 0, 0.25) * pace),
             sway=(either(rng, 0, 0.02), either(rng, 0, 0.02), 0.0),
             sway_period_s=between(rng, 0.5, 2) / pace,
         ),
-        turn_deg=Motion(
+        turn_deg=Trajectory(
             start=(either(rng, 0, 8), between(rng, -12, 0), either(rng, 0, 2)),
             velocity=(either(rng, 0, 2.5) * pace, either(rng, 0, 1) * pace, 0.0),
         ),
@@ -115,13 +125,13 @@ def _standing(rng: Generator, clip: ClipFormat, material: Material, wall_m: floa
         plane = thing.as_plane(
             size_m,
             _seen_px(clip, size_m, depth_m),
-            position=Motion(
+            position=Trajectory(
                 start=(aside_m, hangs, depth_m),
                 velocity=(either(rng, 0, 0.3) * pace, 0.0, either(rng, 0, 0.12) * pace),
                 sway=(either(rng, 0, 0.04), 0.0, 0.0),
                 sway_period_s=between(rng, 0.5, 2) / pace,
             ),
-            turn_deg=Motion(
+            turn_deg=Trajectory(
                 start=(either(rng, 0, 40), either(rng, 0, 6), either(rng, 0, 4)),
                 sway=(either(rng, 0, 5), 0.0, either(rng, 0, 3)),
                 sway_period_s=between(rng, 0.5, 2) / pace,
@@ -139,7 +149,7 @@ def _thin(rng: Generator, clip: ClipFormat) -> Plane:
         size_m,
         _seen_px(clip, size_m, depth_m),
         position=still(aside[0], aside[1], depth_m),
-        turn_deg=Motion(
+        turn_deg=Trajectory(
             start=(either(rng, 0, 45), either(rng, 0, 10), either(rng, 0, 25)),
             sway=(0.0, 0.0, either(rng, 0, 2)),
             sway_period_s=between(rng, 0.5, 2) / clip.pace,
@@ -165,13 +175,13 @@ def _light_of(plane: Plane) -> Light:
 def _room(rng: Generator, clip: ClipFormat, material: Material, wall_m: float) -> Iterator[Plane]:
     """The ground, a wall behind or nothing but a backdrop, and a wall aside or none."""
     tile_m = between(rng, 1.5, 4)
-    ground = Times(pattern(rng, tile_m / 2), grain(rng, tile_m / 20)) if rng.random() < 0.3 else None
+    ground = Product(pattern(rng, tile_m / 2), grain(rng, tile_m / 20)) if rng.random() < 0.3 else None
     yield Plane(
         name="ground",
         size_m=(90.0, 70.0),
         texture=ground or pattern(rng, tile_m / 2),
         position=still(0.0, 0.0, -5.0),
-        turn_deg=Motion(start=(either(rng, 0, 30), -90.0 + either(rng, 0, 2), 0.0)),
+        turn_deg=Trajectory(start=(either(rng, 0, 30), -90.0 + either(rng, 0, 2), 0.0)),
         anchor=BASE,
         patch_m=(tile_m, tile_m),
         texels=max(64, math.ceil(0.5 * max(clip.width, clip.height))),
@@ -191,7 +201,7 @@ def _room(rng: Generator, clip: ClipFormat, material: Material, wall_m: float) -
         yield Plane(
             name="side wall",
             size_m=(2.5 * wall_m, 4.0),
-            texture=Times(pattern(rng, 1.5), Uniform((0.8, 0.8, 0.8))),
+            texture=Product(pattern(rng, 1.5), Uniform((0.8, 0.8, 0.8))),
             position=still(side * between(rng, 1.2, 3.5), 0.0, 0.6 * wall_m),
             turn_deg=still(side * between(rng, 65, 88)),
             anchor=BASE,

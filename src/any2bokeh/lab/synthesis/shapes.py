@@ -176,6 +176,11 @@ def turned(x: Tensor, y: Tensor, turn_deg: float) -> tuple[Tensor, Tensor]:
     return x * math.cos(angle) - y * math.sin(angle), x * math.sin(angle) + y * math.cos(angle)
 
 
+def mirrored(right: tuple[Point, ...]) -> tuple[Point, ...]:
+    """A closed line from its right half, given upwards."""
+    return right + tuple((-x, y) for x, y in reversed(right))
+
+
 def _largest(distances: Iterable[Tensor]) -> Tensor:
     return torch.stack(list(distances)).amax(0)
 

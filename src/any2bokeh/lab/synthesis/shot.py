@@ -6,16 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from any2bokeh.lab.synthesis.lighting import light_map
-from any2bokeh.lab.synthesis.pose import Pose, camera_pose, plane_pose
-from any2bokeh.lab.synthesis.raster import Raster, read_grid
+from any2bokeh.lab.synthesis.hits import OPAQUE, Hits, meet, ray_equations, visible_corners
+from any2bokeh.lab.synthesis.raster import Raster, light_map, read_grid
 from any2bokeh.lab.synthesis.rays import Box, Number, Optics, Rays, aperture_reach
-from any2bokeh.lab.synthesis.scenes import Plane, Stage
-from any2bokeh.lab.synthesis.sight import Hits, meet, ray_equations, visible_corners
+from any2bokeh.lab.synthesis.stage import Plane, Pose, Stage, camera_pose, plane_pose
 
 Chosen = Tensor | None  # indices of some of the rays of a batch; None is all of them
-
-OPAQUE = 1 / 4096  # of what lets less light through than this, nothing behind is looked at
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

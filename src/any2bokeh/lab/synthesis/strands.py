@@ -7,8 +7,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from any2bokeh.lab.synthesis.scenes import Rgb
 from any2bokeh.lab.synthesis.shapes import Outline, Point
+from any2bokeh.lab.synthesis.stage import Rgb
 
 TOGETHER = 1 << 18  # things times points that are looked at at once
 SEGMENTS = 6  # straight pieces of a bent strand

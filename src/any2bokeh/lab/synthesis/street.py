@@ -1,10 +1,29 @@
 """Things for a street: lamps, trees, people. Places are (x, y, z) of where they stand or hang."""
 
-from any2bokeh.lab.synthesis.props import BASE, dimmed, mirrored, round_shading
-from any2bokeh.lab.synthesis.scenes import Light, Motion, Plane, Rgb, Texture, Vec3, rgb, still
-from any2bokeh.lab.synthesis.shapes import Box, Disc, Point, Polygon, Stroke, Union, Without
+from any2bokeh.lab.synthesis.shapes import Box, Disc, Point, Polygon, Stroke, Union, Without, mirrored
+from any2bokeh.lab.synthesis.stage import (
+    BASE,
+    Light,
+    Plane,
+    Rgb,
+    Texture,
+    Trajectory,
+    Vec3,
+    dimmed,
+    rgb,
+    still,
+)
 from any2bokeh.lab.synthesis.strands import Leaves, Strands
-from any2bokeh.lab.synthesis.textures import Cut, Glow, Noise, Over, Rings, Times, Uniform
+from any2bokeh.lab.synthesis.textures import (
+    Glow,
+    Noise,
+    Over,
+    Product,
+    Rings,
+    Stencil,
+    Uniform,
+    round_shading,
+)
 
 WARM = rgb("#ffb765")
 
@@ -16,7 +35,7 @@ def lamp(name: str, place: Vec3, radius_m: float, radiance: float, colour: Rgb =
     return Plane(
         name=name,
         size_m=(2.2 * radius_m, 2.2 * radius_m),
-        texture=Cut(texture=globe, shape=Disc(radius_m=radius_m, softness_m=0.25 * radius_m)),
+        texture=Stencil(texture=globe, shape=Disc(radius_m=radius_m, softness_m=0.25 * radius_m)),
         position=still(*place),
         emission=radiance,
         texels=48,
@@ -43,7 +62,7 @@ def street_lamp(name: str, place: Vec3, height_m: float = 2.9) -> tuple[tuple[Pl
     post = Plane(
         name=f"{name} post",
         size_m=(0.3, height_m),
-        texture=Times(Uniform((0.06, 0.065, 0.07)), round_shading(0.1)),
+        texture=Product(Uniform((0.06, 0.065, 0.07)), round_shading(0.1)),
         shape=Union(
             parts=(
                 Box(size_m=(0.07, height_m)),
@@ -73,7 +92,7 @@ def garland(name: str, start: Vec3, end: Vec3, bulbs: int, sag_m: float = 0.35) 
     wire = Plane(
         name=f"{name} wire",
         size_m=(width_m, sag_m + abs(end[1] - start[1]) + 0.1),
-        texture=Cut(
+        texture=Stencil(
             texture=Uniform((0.012, 0.012, 0.014)),
             shape=Stroke(points=tuple(hang(i / 16) for i in range(17)), width_m=0.012),
         ),
@@ -97,7 +116,7 @@ def tree(name: str, place: Vec3, height_m: float, seed: int = 0) -> tuple[Plane,
     trunk = Plane(
         name=f"{name} trunk",
         size_m=(0.09 * height_m, 0.5 * height_m),
-        texture=Times(bark, round_shading(0.09 * height_m)),
+        texture=Product(bark, round_shading(0.09 * height_m)),
         shape=Stroke(
             points=((0.0, -0.25 * height_m), (0.0, 0.25 * height_m)),
             width_m=0.075 * height_m,
@@ -127,14 +146,14 @@ def tree(name: str, place: Vec3, height_m: float, seed: int = 0) -> tuple[Plane,
         size_m=(1.05 * crown_m, 1.05 * crown_m),
         texture=leaves,
         position=still(x, y + 0.27 * height_m, z),
-        turn_deg=Motion(sway=(0.0, 0.0, 0.7), sway_period_s=4.3, sway_phase=0.17 * seed),
+        turn_deg=Trajectory(sway=(0.0, 0.0, 0.7), sway_period_s=4.3, sway_phase=0.17 * seed),
         anchor=BASE,
         texels=512,
     )
     return crown, trunk
 
 
-def person(name: str, position: Motion, coat: Texture, height_m: float = 1.75, seed: int = 0) -> Plane:
+def person(name: str, position: Trajectory, coat: Texture, height_m: float = 1.75, seed: int = 0) -> Plane:
     """Someone in a patterned coat, seen from the front, arms by the side."""
     return Plane(
         name=name,
@@ -167,11 +186,11 @@ def _head(size_m: float, seed: int) -> tuple[Texture, ...]:
         spread_deg=25,
         seed=seed,
     )
-    skin = Times(Uniform((0.5, 0.29, 0.2)), round_shading(0.14 * size_m))
+    skin = Product(Uniform((0.5, 0.29, 0.2)), round_shading(0.14 * size_m))
     return (
-        Cut(texture=Uniform((0.03, 0.018, 0.01)), shape=hair),
-        Cut(texture=Uniform((0.04, 0.015, 0.012)), shape=Union(parts=(*eyes, mouth))),
-        Cut(texture=skin, shape=Union(parts=(head, neck))),
+        Stencil(texture=Uniform((0.03, 0.018, 0.01)), shape=hair),
+        Stencil(texture=Uniform((0.04, 0.015, 0.012)), shape=Union(parts=(*eyes, mouth))),
+        Stencil(texture=skin, shape=Union(parts=(head, neck))),
         loose_hair,
     )
 
@@ -194,6 +213,6 @@ def _clothes(size_m: float, coat: Texture) -> tuple[Texture, ...]:
     arms = limbs(((0.11, 0.28), (0.15, 0.1), (0.14, -0.06)), 0.055, 0.035)
     legs = limbs(((0.045, -0.05), (0.06, -0.48)), 0.085, 0.05)
     return (
-        Cut(texture=Times(coat, round_shading(0.32 * size_m)), shape=Union(parts=(body, *arms))),
-        Cut(texture=Uniform((0.035, 0.04, 0.06)), shape=Union(parts=legs)),
+        Stencil(texture=Product(coat, round_shading(0.32 * size_m)), shape=Union(parts=(body, *arms))),
+        Stencil(texture=Uniform((0.035, 0.04, 0.06)), shape=Union(parts=legs)),
     )

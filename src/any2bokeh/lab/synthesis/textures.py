@@ -1,6 +1,7 @@
-"""Patterns: the linear colour of a plane's points, metres from its centre, x right, y up."""
+"""Textures: the linear colour of a plane's points, metres from its centre, x right, y up."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
 
@@ -8,9 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from any2bokeh.lab.synthesis.scenes import Rgb, Shape, Texture
 from any2bokeh.lab.synthesis.shapes import Point, turned
+from any2bokeh.lab.synthesis.stage import Plane, Rgb, Shape, Texture
 from any2bokeh.optics.smoothstep import smoothstep
+from any2bokeh.optics.transfer import to_linear
 
 TABLE = 64  # random tables repeat after this many cells
 
@@ -201,7 +203,7 @@ class Writing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cut:
+class Stencil:
     """A texture where ``shape`` is solid, nothing elsewhere."""
 
     texture: Texture
@@ -233,7 +235,7 @@ class Over:
 
 
 @dataclass(frozen=True)
-class Times:
+class Product:
     """The product of two textures' colours and coverages: shading, dirt, folds."""
 
     first: Texture
@@ -269,6 +271,14 @@ class Scaled:
         return self.texture.paint(x / self.factor, y / self.factor)
 
 
+def round_shading(width_m: float, *, light_from_left: bool = True) -> Texture:
+    """Light and shade of an upright cylinder, to multiply with what it is made of."""
+    stops = ((-0.5, 0.45), (-0.28, 1.0), (0.05, 0.75), (0.42, 0.2), (0.5, 0.3))
+    side = 1 if light_from_left else -1
+    places = tuple((side * place * width_m, (share, share, share)) for place, share in stops)
+    return Gradient(stops=tuple(sorted(places)), direction_deg=0)
+
+
 def _uniform_table(seed: int) -> Tensor:
     return torch.rand(TABLE, TABLE, generator=torch.Generator().manual_seed(seed))
 
@@ -289,3 +299,53 @@ def _ramp(along: Tensor, stops: tuple[tuple[float, Rgb], ...], *, smooth: bool =
         share = ((along - start) / max(end - start, 1e-9)).clamp(0, 1)
         colour = torch.lerp(colour, Uniform(after).paint(along, along), _smooth(share) if smooth else share)
     return colour
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Picture:
+    """``pixels`` ``4 h w`` (display-referred colour and coverage, top first) over a ``size_m`` rectangle."""
+
+    pixels: Tensor
+    size_m: tuple[float, float]
+
+    def paint(self, x: Tensor, y: Tensor) -> Tensor:
+        """Colour and coverage ``4 h w``; there is nothing beyond the rectangle."""
+        places = torch.stack([2 * x / self.size_m[0], -2 * y / self.size_m[1]], -1)[None]
+        # Colour counts where there is any: what transparent pixels hold is anything.
+        weighted = torch.cat([to_linear(self.pixels[:3], "srgb") * self.pixels[3:], self.pixels[3:]])
+        painted = F.grid_sample(weighted[None], places, padding_mode="border", align_corners=False)[0]
+        inside = (places.abs().amax(-1) <= 1).to(x.dtype)
+        return torch.cat([painted[:3] / painted[3:].clamp(min=1e-6), painted[3:] * inside])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Footage:
+    """Pictures one after the other, ``rate`` per second; behind the last they run backwards, and so on."""
+
+    frames: tuple[Picture, ...]
+    rate: Fraction
+
+    def paint(self, x: Tensor, y: Tensor) -> Tensor:
+        """The first picture."""
+        return self.frames[0].paint(x, y)
+
+    def at(self, time_s: float) -> Picture:
+        """The picture that is shown at a time."""
+        number, last = round(time_s * self.rate), len(self.frames) - 1
+        there_and_back = number % max(2 * last, 1)
+        return self.frames[min(there_and_back, 2 * last - there_and_back)]
+
+
+def shown_at(plane: Plane, time_s: float) -> Plane:
+    """The plane with the picture that its footage shows at a time; itself where it has none."""
+    texture = _texture_at(plane.texture, time_s)
+    return plane if texture is plane.texture else replace(plane, texture=texture)
+
+
+def _texture_at(texture: Texture, time_s: float) -> Texture:
+    if isinstance(texture, Footage):
+        return texture.at(time_s)
+    if isinstance(texture, Scaled):
+        inner = _texture_at(texture.texture, time_s)
+        return texture if inner is texture.texture else replace(texture, texture=inner)
+    return texture

@@ -14,9 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from any2bokeh.lab.synthesis.dataset_clip import Clip
-from any2bokeh.lab.synthesis.description import ClipSetting
-from any2bokeh.lab.training.perturb import perturb
+from any2bokeh.lab.perturbation import perturb
+from any2bokeh.lab.synthesis.dataset_clip import ClipSetting, DatasetClip
 from any2bokeh.lab.training.training_settings import TrainingPerturbSettings
 from any2bokeh.render.lens.make import make_lens
 from any2bokeh.render.lens.reference import LensRenderer
@@ -35,7 +34,7 @@ class KeptPictures:
         self._folder, self._perturbation = folder, perturbation
         self._lenses: dict[tuple[int, int], LensRenderer] = {}
 
-    def read(self, clip: Clip, setting: ClipSetting, variant: int, frames: slice) -> dict[str, Codes]:
+    def read(self, clip: DatasetClip, setting: ClipSetting, variant: int, frames: slice) -> dict[str, Codes]:
         """Return codes of ``frames``, by the names of ``Batch``.
 
         ``sharp``, ``target`` and ``through_lens``, ``T 3 H W`` uint8, and the ``disparity`` that the lens was
@@ -67,11 +66,11 @@ class KeptPictures:
             read[name] = np.load(path, mmap_mode="r")[frames]
         return read
 
-    def _path(self, clip: Clip, what: str) -> Path:
+    def _path(self, clip: DatasetClip, what: str) -> Path:
         """A name that the same clip of another data set does not have."""
         return self._folder / f"{clip.name}.{what}.{zlib.crc32(str(clip.folder.resolve()).encode()):08x}.npy"
 
-    def _disparity(self, clip: Clip, setting: ClipSetting, variant: int) -> Codes:
+    def _disparity(self, clip: DatasetClip, setting: ClipSetting, variant: int) -> Codes:
         if variant:
             seed = zlib.crc32(f"{clip.folder.resolve()}/{setting.name}/{variant}".encode())
             disparity = perturbed_disparity(clip, setting, self._perturbation, seed)
@@ -79,7 +78,7 @@ class KeptPictures:
             disparity = clip.disparity()
         return track_codes(disparity)
 
-    def _through_lens(self, clip: Clip, setting: ClipSetting, sharp: Codes, disparity: Codes) -> Codes:
+    def _through_lens(self, clip: DatasetClip, setting: ClipSetting, sharp: Codes, disparity: Codes) -> Codes:
         lens = self._lens(clip)
         pictures = []
         for number in range(clip.frames):
@@ -93,7 +92,7 @@ class KeptPictures:
             pictures.append(lens.refocus(scene))
         return picture_codes(torch.stack(pictures))
 
-    def _lens(self, clip: Clip) -> LensRenderer:
+    def _lens(self, clip: DatasetClip) -> LensRenderer:
         size = (clip.height, clip.width)
         if size not in self._lenses:
             pictures = PictureFormat(height=clip.height, width=clip.width)
@@ -102,7 +101,7 @@ class KeptPictures:
 
 
 def perturbed_disparity(
-    clip: Clip,
+    clip: DatasetClip,
     setting: ClipSetting,
     perturbation: TrainingPerturbSettings,
     seed: int,

@@ -15,15 +15,13 @@ from torch import Tensor
 
 from any2bokeh.device import choose_device, has_bfloat16
 from any2bokeh.errors import SettingsError
+from any2bokeh.lab.training.initial_network import find_image_encoder, make_network, side_multiple
 from any2bokeh.lab.training.kept_pictures import KeptPictures
-from any2bokeh.lab.training.measure import measure
-from any2bokeh.lab.training.model import TrainedNetwork
-from any2bokeh.lab.training.records import Records
-from any2bokeh.lab.training.run_folder import PICTURES, RunFolder
-from any2bokeh.lab.training.sizes import find_image_encoder, make_network, side_multiple
-from any2bokeh.lab.training.state import State, load_state, save_state
+from any2bokeh.lab.training.records import Records, measure_network
+from any2bokeh.lab.training.run_folder import PICTURES, RunFolder, State, load_state, save_state
+from any2bokeh.lab.training.trained_network import TrainedNetwork
 from any2bokeh.lab.training.training_settings import RunSettings, TrainingSettings
-from any2bokeh.lab.training.windows import Batch, Windows, batches, open_clips
+from any2bokeh.lab.training.windows import Batch, TrainingWindows, open_clips, window_batches
 from any2bokeh.optics.coc import REFERENCE_SIDE_PX
 from any2bokeh.settings.device_settings import DeviceName
 
@@ -59,7 +57,7 @@ def train(
         Records(folder, is_main=accelerator.is_main_process) as records,
         _kept_when_stopped(state, folder, accelerator),
     ):
-        look = Look(run, folder, state, records)
+        look = Validation(run, folder, state, records)
         losses: list[float] = []
         for loss in _steps(run.training, accelerator, (network, optimizer, state), windows, steps):
             losses.append(loss)
@@ -128,17 +126,17 @@ def _largest_blur(run: RunSettings) -> float | None:
 
 def make_windows(
     data: Path, settings: TrainingSettings, network: TrainedNetwork, folder: RunFolder
-) -> Windows:
+) -> TrainingWindows:
     """Return the windows of a data set as the network takes them; raises ``DatasetError``."""
     kept = None
     if network.facts.answers == "correction":
         if settings.perturbed and not settings.perturb.variants:
             raise SettingsError("The lens's pictures are kept, so perturbed clips have a number of variants.")
         kept = KeptPictures(folder.path / PICTURES, settings.perturb)
-    return Windows(open_clips(data), settings, side_multiple(network.unet, network.vae), kept)
+    return TrainingWindows(open_clips(data), settings, side_multiple(network.unet, network.vae), kept)
 
 
-def count_steps(settings: TrainingSettings, windows: Windows, processes: int) -> int:
+def count_steps(settings: TrainingSettings, windows: TrainingWindows, processes: int) -> int:
     """How many steps the run has."""
     if settings.steps:
         return settings.steps
@@ -149,12 +147,16 @@ Prepared = tuple[torch.nn.Module, torch.optim.Optimizer, State]
 
 
 def _steps(
-    settings: TrainingSettings, accelerator: Accelerator, prepared: Prepared, windows: Windows, steps: int
+    settings: TrainingSettings,
+    accelerator: Accelerator,
+    prepared: Prepared,
+    windows: TrainingWindows,
+    steps: int,
 ) -> Iterator[float]:
     """Take the steps that are left; yield the loss of each."""
     network, optimizer, state = prepared
     numbers = window_numbers(settings, accelerator, state.step, steps)
-    coming = iter(batches(windows, numbers, settings.workers))
+    coming = iter(window_batches(windows, numbers, settings.workers))
     while state.step < steps:
         for group in optimizer.param_groups:
             group["lr"] = settings.rate(state.step, steps)
@@ -213,7 +215,7 @@ def averaged(state: State) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Look:
+class Validation:
     """Looks at how well the network does on clips it is not trained on, or on the first that it is."""
 
     run: RunSettings
@@ -229,7 +231,7 @@ class Look:
             for perturbed in shares:
                 settings = replace(self.run.training, crop=0, flipped=0.0, perturbed=perturbed)
                 windows = make_windows(data, settings, self.state.network, self.folder)
-                figures, still = measure(self.state.network, windows)
+                figures, still = measure_network(self.state.network, windows)
                 kind = "perturbed" if perturbed else "true"
                 named = {f"{name}/{kind}": value for name, value in figures.items()}
                 self.records.note(self.state.step, **named)

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from any2bokeh.errors import SettingsError
-from any2bokeh.lab.training.perturb import PerturbSettings
-from any2bokeh.lab.training.rates import rate_share
+from any2bokeh.lab.perturbation import PerturbSettings
+from any2bokeh.lab.run_state import rate_share
 from any2bokeh.settings.values import check_choice
 
 Stage = Literal["geometry", "temporal", "detail", "correction"]
 Size = Literal["tiny", "small", "svd"]
 Loss = Literal["latents", "pixels", "squared", "relative"]
-TextureLoss = Literal["paper", "published"]  # see losses.py
+TextureLoss = Literal["paper", "published"]  # see ``texture_loss``
 Precision = Literal["auto", "no", "bf16", "fp16"]
 Settings = TypeVar("Settings")
 

@@ -13,8 +13,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from any2bokeh.errors import DatasetError
 from any2bokeh.lab.synthesis.dataset import open_dataset
-from any2bokeh.lab.synthesis.dataset_clip import Clip
-from any2bokeh.lab.synthesis.description import ClipSetting
+from any2bokeh.lab.synthesis.dataset_clip import ClipSetting, DatasetClip
 from any2bokeh.lab.training.kept_pictures import Codes, KeptPictures, perturbed_disparity
 from any2bokeh.lab.training.training_settings import TrainingSettings
 from any2bokeh.optics.coc import REFERENCE_SIDE_PX
@@ -56,7 +55,7 @@ class Take:
     ``variant`` 0 is the true disparity. ``rng`` decides what is left to chance.
     """
 
-    clip: Clip
+    clip: DatasetClip
     setting: ClipSetting
     first: int
     variant: int
@@ -64,7 +63,7 @@ class Take:
     rng: np.random.Generator
 
 
-class Windows(Dataset[dict[str, Tensor]]):
+class TrainingWindows(Dataset[dict[str, Tensor]]):
     """Window ``number`` depends on nothing but the seed and its number.
 
     So a run that goes on after a stop sees what it would have seen. Every version of every clip comes once
@@ -72,7 +71,11 @@ class Windows(Dataset[dict[str, Tensor]]):
     """
 
     def __init__(
-        self, clips: Sequence[Clip], settings: TrainingSettings, multiple: int, kept: KeptPictures | None
+        self,
+        clips: Sequence[DatasetClip],
+        settings: TrainingSettings,
+        multiple: int,
+        kept: KeptPictures | None,
     ) -> None:
         self._settings, self._multiple, self._kept = settings, multiple, kept
         self.versions = [(clip, setting) for clip in clips for setting in clip.settings]
@@ -164,12 +167,12 @@ class Windows(Dataset[dict[str, Tensor]]):
                 )
 
 
-def open_clips(folder: Path) -> tuple[Clip, ...]:
+def open_clips(folder: Path) -> tuple[DatasetClip, ...]:
     """The clips of a data set; raises ``DatasetError``."""
     return open_dataset(folder).clips
 
 
-def batches(windows: Windows, numbers: Sequence[list[int]], workers: int) -> Iterator[Batch]:
+def window_batches(windows: TrainingWindows, numbers: Sequence[list[int]], workers: int) -> Iterator[Batch]:
     """Yield a batch of the windows of each row of ``numbers``, read by so many processes, or by this one."""
     loader = DataLoader(
         windows,

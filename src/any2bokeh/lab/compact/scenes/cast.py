@@ -9,7 +9,7 @@ from any2bokeh.arrays import Floats, Integers32
 from any2bokeh.lab.compact.scenes.prints import prints
 from any2bokeh.lab.compact.scenes.shading import PAINT, shade
 from any2bokeh.lab.compact.scenes.solids import MISS, WHOLE, trace
-from any2bokeh.lab.synthesis.pose import turned_axes
+from any2bokeh.lab.synthesis.stage import turned_axes
 
 Array = NDArray[np.float64]
 
@@ -19,7 +19,7 @@ _CORNERS = np.stack(np.meshgrid([-1, 1], [-1, 1], [-1, 1]), -1).reshape(8, 3)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class View:
+class Viewpoint:
     """A camera at ``place`` (metres), turned by pitch (up), yaw (right) and roll.
 
     ``zoom`` is the focal length over half the picture's longer side; the picture has ``height`` and ``width``
@@ -109,7 +109,7 @@ class Cast:
 Solids = tuple[Integers32, Floats, Floats, Floats, Floats]
 
 
-def render(cast: Cast, view: View, lights: Lights, air: Air) -> tuple[Floats, Floats]:
+def render(cast: Cast, view: Viewpoint, lights: Lights, air: Air) -> tuple[Floats, Floats]:
     """Return linear colour ``H W 3`` and inverse depth ``H W`` (1/m, sky 0) of a scene."""
     solids, corners = _packed(cast)
     windows, distance = _windows(corners, view)
@@ -150,7 +150,7 @@ def _packed(cast: Cast) -> tuple[Solids, Array]:
     return (kinds, frames_, forms_, halves_, paints_), corners
 
 
-def _windows(corners: Array, view: View) -> tuple[Integers32, Array]:
+def _windows(corners: Array, view: Viewpoint) -> tuple[Integers32, Array]:
     """Rows and columns ``N 4`` where solids with these corners ``N 8 3`` may be seen, and their distance."""
     seen = (corners - view.place) @ view.axes().T
     nearest = seen[:, :, 2].min(1)
@@ -167,7 +167,7 @@ def _windows(corners: Array, view: View) -> tuple[Integers32, Array]:
     return windows.astype(np.int32), nearest
 
 
-def _shadows(solids: Solids, corners: Array, view: View, lights: Lights) -> tuple[Floats, Floats]:
+def _shadows(solids: Solids, corners: Array, view: Viewpoint, lights: Lights) -> tuple[Floats, Floats]:
     """What the sun meets first, ``SIDE SIDE``, and the frame ``4 4`` that leads there from the world.
 
     The last row of the frame holds the slack and how far apart looks are. Rooms and grounds throw no shadow.

@@ -1,13 +1,125 @@
-"""Whole scenes, drawn at random: stages, streets, fields, tables, portraits, walls, things in the air."""
+"""Whole scenes, drawn at random: rooms, stages, streets, fields, tables, portraits, walls, thickets."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from any2bokeh.lab.compact.scenes import things
-from any2bokeh.lab.compact.scenes.bodies import add_people
-from any2bokeh.lab.compact.scenes.indoors import room
-from any2bokeh.lab.compact.scenes.place import Place, add_clutter, add_crowd, add_ground, add_main_figure
-from any2bokeh.lab.compact.scenes.shading import CELLS, CLOUDY, PLAIN
+from any2bokeh.lab.compact.scenes.bodies import UPRIGHT, WILD, add_people
+from any2bokeh.lab.compact.scenes.cast import Array, Cast
+from any2bokeh.lab.compact.scenes.shading import CELLS, CLOUDY, EMISSION, PATTERN, PLAIN
 from any2bokeh.lab.compact.scenes.solids import BOX, CARD, CONE, SPHERE
+
+
+@dataclass(eq=False)
+class Place:
+    """A scene that is being made: its solids, and how it is looked at.
+
+    The eye stands at height ``eye_m`` over the origin and looks along z, ``far_m`` far; ``pitch_deg`` of 0
+    leaves to the maker how steeply. ``time_s`` moves what moves, and changes nothing else.
+    """
+
+    cast: Cast
+    rng: np.random.Generator
+    time_s: float
+    eye_m: float
+    far_m: float = 20.0
+    indoors: bool = False
+    pitch_deg: float = 0.0
+    subject_m: float = 4.0
+
+    def spots(self, count: int, near_m: float, far_m: float, spread: float = 0.75) -> Array:
+        """Places on the ground, ``N 3``, within the view and as often near as far in the picture."""
+        z = 1 / self.rng.uniform(1 / far_m, 1 / near_m, count)
+        x = self.rng.uniform(-spread, spread, count) * z
+        return np.stack([x, np.zeros(count), z], 1)
+
+    def drift(self, count: int, speed: float) -> Array:
+        """How far things have moved by now, ``N 3``."""
+        velocity: Array = self.rng.normal(0, speed, (count, 3)) * np.array([1, 0, 1])
+        return velocity * self.time_s
+
+
+def add_ground(place: Place, period_m: float = 0.4, tint: tuple[float, float, float] | None = None) -> None:
+    """The ground: one great box, whose top is at height 0."""
+    look = things.paint(place.rng, tint=tint, period_m=period_m)
+    if place.rng.random() < 0.5:
+        look[:, PATTERN] = CLOUDY
+    place.cast.add(BOX, np.array([0, -1.0, 0]), np.diag([400.0, 1.0, 400.0]), look)
+
+
+def add_crowd(place: Place, near_m: float, far_m: float, count: int, facing_deg: float | None = None) -> None:
+    """People who stand about or, with a facing, look the same way."""
+    rng = place.rng
+    spots = place.spots(count, near_m, far_m) + place.drift(count, 0.3)
+    facing = None if facing_deg is None else rng.normal(facing_deg, 25, count)
+    poses = [str(pose) for pose in rng.choice(UPRIGHT, count)]
+    add_people(place.cast, rng, spots, poses, facing_deg=facing, time_s=place.time_s)
+
+
+def add_main_figure(place: Place, z: float | None = None) -> None:
+    """One person in any pose, whom the camera is about."""
+    rng = place.rng
+    z = place.subject_m if z is None else z
+    pose = str(rng.choice(WILD if rng.random() < 0.6 else UPRIGHT))
+    spot = np.array([[rng.normal(0, 0.22) * z, 0, z]]) + place.drift(1, 0.8)
+    facing = rng.normal(180, 60, 1) if rng.random() < 0.7 else rng.uniform(0, 360, 1)
+    add_people(place.cast, rng, spot, [pose], facing_deg=facing, time_s=place.time_s)
+
+
+def add_clutter(place: Place, near_m: float, far_m: float, count: int, size_m: float = 0.15) -> None:
+    """Small things on the ground."""
+    things.add_small(place.cast, place.rng, place.spots(count, near_m, far_m), size_m)
+
+
+def room(place: Place) -> None:
+    """A room with furniture, and people in most."""
+    rng, cast = place.rng, place.cast
+    place.indoors = True
+    wide, deep, high = rng.uniform(1.6, 6), rng.uniform(3.5, 14), rng.uniform(2.3, 4.5)
+    place.far_m = deep
+    back = rng.uniform(0.5, 3)
+    shift = rng.uniform(-0.5, 0.5) * wide
+    yaw = rng.normal(0, 18)
+    walls = things.paint(rng, period_m=0.4)
+    if rng.random() < 0.6:  # painted
+        walls[:, :3] = walls[:, 3:6] = rng.uniform(0.3, 0.85) * rng.uniform(0.85, 1, 3)
+    centre = np.array([shift, high / 2, (deep - back) / 2])
+    half = np.array([wide, high / 2, (deep + back) / 2])
+    turn = things.upright(yaw, (1, 1, 1))
+    cast.add(BOX, centre, turn * half[:, None], walls)
+    floor = things.paint(rng, period_m=rng.uniform(0.1, 0.6))
+    axes = np.stack([turn[0] * wide, turn[2] * half[2], turn[1]])
+    cast.add(CARD, centre * [1, 0, 1] + np.array([0, 0.004, 0]), axes, floor)
+    for _ in range(rng.integers(0, 7)):
+        _hang(place, centre, half, turn)
+    for spot in place.spots(int(rng.integers(2, 9)), 1.9, max(2.4, deep * 0.95), 0.7):
+        top = things.add_furniture(cast, rng, spot, rng.choice([0, 90, 180, 270]) + yaw + rng.normal(0, 8))
+        if rng.random() < 0.5:
+            on_top = spot + np.array([0, top, 0]) + rng.normal(0, 0.15, (rng.integers(1, 4), 3)) * [1, 0, 1]
+            things.add_small(cast, rng, on_top, 0.08)
+    if rng.random() < 0.75:
+        add_main_figure(place, rng.uniform(1.2, max(1.6, deep * 0.6)))
+    if rng.random() < 0.3:
+        add_crowd(place, 1.8, deep * 0.9, int(rng.integers(1, 6)))
+    add_clutter(place, 1.2, deep, int(rng.integers(0, 8)))
+
+
+def _hang(place: Place, centre: Array, half: Array, turn: Array) -> None:
+    """Put a picture, a window or a door on a wall of the room."""
+    rng = place.rng
+    side = rng.integers(3)
+    if side == 0:
+        wall, along, reach, extent = turn[2], turn[0], half[2], half[0]
+    else:
+        wall, along, reach, extent = turn[0] * (2 * side - 3), turn[2], half[0], half[2]
+    at = centre * [1, 0, 1] + wall * (reach - 0.02) + along * rng.uniform(-0.9, 0.9) * extent
+    size = (rng.uniform(0.2, 1.1), rng.uniform(0.2, 1.0))
+    look = things.paint(rng, period_m=0.3)
+    look[:, EMISSION] = rng.uniform(0.5, 4) if rng.random() < 0.35 else 0
+    axes = np.stack([along * size[0], turn[1] * size[1], wall])
+    height_m = rng.uniform(1.0, 2 * half[1] - 0.6)
+    place.cast.add(CARD, at + np.array([0, height_m, 0]), axes, look)
 
 
 def stage(place: Place) -> None:

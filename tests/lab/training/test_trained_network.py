@@ -1,0 +1,134 @@
+"""The network in training: checkpointed gradients, what it begins with, and what it is told."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import parity
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from any2bokeh.errors import SettingsError, WeightsError
+from any2bokeh.lab.training.initial_network import PIXEL_SIZES, load_start, make_network
+from any2bokeh.lab.training.trained_network import TrainedNetwork
+from any2bokeh.lab.training.training_settings import Stage, change_settings, training_settings
+from any2bokeh.lab.training.windows import Batch
+from any2bokeh.render.diffusion.condition import ImageEncoder
+from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims
+from any2bokeh.weights.checkpoint import TRAINED_FACTS
+
+
+def a_batch(clips: int = 2, frames: int = 2, height: int = 64, width: int = 64) -> Batch:
+    generator = torch.Generator().manual_seed(3)
+    shape = (clips, frames, 3, height, width)
+    sharp, target = (torch.rand(shape, generator=generator) for _ in range(2))
+    return Batch(
+        sharp=sharp,
+        target=target,
+        disparity=torch.rand(clips, frames, 1, height, width, generator=generator),
+        focus_disparity=torch.full((clips, frames), 0.6),
+        net_blur_strength=torch.full((clips, frames), 8.0),
+        perturbed=torch.zeros(clips, dtype=torch.bool),
+        through_lens=target * 0.9,
+    )
+
+
+def network_of(stage: Stage, *changes: str) -> TrainedNetwork:
+    settings = change_settings(training_settings(stage), changes)
+    torch.manual_seed(0)
+    return TrainedNetwork(*make_network(stage, "tiny", None), settings)
+
+
+@pytest.mark.parametrize("stage", ["geometry", "correction"])
+def test_checkpointing_changes_no_gradient(stage: Stage) -> None:
+    gradients = []
+    batch = a_batch() if stage == "correction" else replace(a_batch(), through_lens=None)
+    for checkpointing in ("true", "false"):
+        network = network_of(stage, f"checkpointing={checkpointing}")
+        open_gates(network.unet)
+        network(batch).backward()
+        gradients.append({name: p.grad for name, p in network.named_parameters() if p.grad is not None})
+    assert gradients[0].keys() == gradients[1].keys()
+    assert any("fuser.mpi_attn" in name and grad.abs().max() > 0 for name, grad in gradients[0].items())
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradient, gradients[1][name], rtol=1e-4, atol=1e-7)
+
+
+def open_gates(unet: BokehUNet) -> None:
+    """Let the planes through, and the answer of a correction, which are shut at first."""
+    with torch.no_grad():
+        nn.init.normal_(unet.conv_out.weight, std=0.01)
+        for name, parameter in unet.named_parameters():
+            if name.endswith(("alpha_attn", "alpha_dense")):
+                parameter.fill_(0.5)
+
+
+def test_clips_of_a_batch_are_apart() -> None:
+    network, batch = network_of("geometry"), replace(a_batch(), through_lens=None)
+    open_gates(network.unet)
+    other = replace(batch, sharp=torch.cat([batch.sharp[:1], 1 - batch.sharp[1:]]))
+    with torch.no_grad():
+        first, second = network.pictures(batch), network.pictures(other)
+    torch.testing.assert_close(first[0], second[0])
+    assert not torch.allclose(first[1], second[1])
+
+
+@pytest.mark.parametrize("key", sorted(PIXEL_SIZES))
+def test_sizes_survive_their_configuration_and_are_small(key: tuple[bool, str]) -> None:
+    dims, _ = PIXEL_SIZES[key]
+    assert UNetDims.from_config(json.loads(json.dumps(dims.to_config()))) == dims
+    if key == (True, "small"):
+        assert sum(weight.numel() for weight in BokehUNet(dims).parameters()) <= 7e6
+
+
+def test_sizes_of_the_published_network_survive_too() -> None:
+    assert UNetDims.from_config(UNetDims().to_config()) == UNetDims()
+
+
+@pytest.fixture
+def svd(tmp_path: Path) -> Path:
+    """The tiny networks without what the paper adds, as Stable Video Diffusion is published."""
+    for name, part, added in (
+        ("unet", parity.tiny_unet(), ("conv_in_mpi.", ".fuser.")),
+        ("vae", parity.tiny_vae(), ("decoder.skip_conv",)),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(json.dumps(parity.document(f"tiny_{name}_config")))
+        kept = {k: w for k, w in part.state_dict().items() if not any(new in k for new in added)}
+        save_file(kept, tmp_path / name / "diffusion_pytorch_model.fp16.safetensors")
+    return tmp_path
+
+
+def test_training_starts_from_stable_video_diffusion(svd: Path) -> None:
+    unet, vae, facts = load_start(str(svd), corrects=False)
+    assert (facts.mask_mode, facts.image_encoder) == ("paper", True)
+    assert torch.equal(unet.conv_in.weight, parity.tiny_unet().conv_in.weight)
+    assert torch.equal(unet.conv_in_mpi.weight, unet.conv_in.weight[:, :4])
+    assert vae.decoder.get_parameter("skip_conv_1.weight").detach().max() == pytest.approx(1e-5)
+
+
+@pytest.mark.parametrize("stage", ["geometry", "temporal", "detail"])
+def test_the_published_kind_of_network_trains_too(stage: Stage, svd: Path) -> None:
+    unet, vae, _ = load_start(str(svd), corrects=False)
+    encoder = ImageEncoder(parity.tiny_image_encoder(), normalise=True)
+    network = TrainedNetwork(unet, vae, TRAINED_FACTS, training_settings(stage), encoder)
+    batch = replace(a_batch(clips=1), through_lens=None)
+    network(batch).backward()
+    learns = {name for name, p in network.named_parameters() if p.grad is not None and p.grad.abs().max() > 0}
+    assert {
+        "geometry": "unet.conv_in.weight",
+        "temporal": "unet.mid_block.attentions.0.temporal_transformer_blocks.0.attn1.to_q.weight",
+        "detail": "vae.decoder.skip_conv_1.weight",
+    }[stage] in learns
+    assert not any("time" in name for name in learns) or stage != "detail"
+
+
+def test_weights_that_do_not_fit_a_stage_are_errors(svd: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="not this stage's"):
+        load_start(str(svd), corrects=True)
+    with pytest.raises(WeightsError, match="no weights 'nothing'"):
+        load_start("nothing", corrects=False)
+    with pytest.raises(SettingsError, match="has no size svd"):
+        make_network("correction", "svd", None)
