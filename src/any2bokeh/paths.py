@@ -1,11 +1,19 @@
-"""Where the program keeps what it can make again."""
+"""Where the program keeps files, and which names files may have."""
 
 import os
+import re
 from pathlib import Path
 
 import platformdirs
 
+from any2bokeh.errors import SettingsError
+
 CACHE_VARIABLE = "ANY2BOKEH_CACHE"
+
+LONGEST_NAME_BYTES = 200  # file systems take 255; the rest is for suffixes and the marks of temporary files
+# Windows opens a device under these names, whatever ending follows them.
+_DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])", re.IGNORECASE)
+_REFUSED = re.compile(r"[/\\:\x00-\x1f\x7f-\x9f]")
 
 
 def cache_root() -> Path:
@@ -13,3 +21,38 @@ def cache_root() -> Path:
     if chosen := os.environ.get(CACHE_VARIABLE):
         return Path(chosen).expanduser()
     return platformdirs.user_cache_path("any2bokeh")
+
+
+def checked_name(name: object, what: str) -> str:
+    """Return ``name`` if a file or folder can bear it on every platform, inside the folder it is put into.
+
+    Whatever comes from a file, an option or another program and becomes part of a path goes through here.
+    ``what`` it is called in messages ("The name of the clip"). Raises ``SettingsError`` for anything but
+    one part of a path: empty, ``.`` or ``..``, separators, a drive, control characters, a dot or a space at
+    an end, a device of Windows, more than ``LONGEST_NAME_BYTES``.
+    """
+    if problem := _problem(name):
+        raise SettingsError(f"{what} cannot be {name!r}: {problem}.")
+    return str(name)
+
+
+def _problem(name: object) -> str:
+    """What keeps ``name`` from being the name of a file; empty where nothing does."""
+    if not isinstance(name, str):
+        return "it is not text"
+    if not name:
+        return "it is empty"
+    if refused := _REFUSED.search(name):
+        return f"a file name cannot contain {refused[0]!r}"
+    # Windows drops dots and spaces at the end; hidden files are those that are being written.
+    if name[0] in ". " or name[-1] in ". ":
+        return "a file name cannot begin or end with a dot or a space"
+    if _DEVICES.fullmatch(name.split(".")[0].rstrip()):
+        return "it names a device on Windows"
+    try:
+        length = len(name.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:
+        return "it is not valid Unicode"
+    if length > LONGEST_NAME_BYTES:
+        return f"it takes {length} bytes, and a file name at most {LONGEST_NAME_BYTES}"
+    return ""

@@ -91,6 +91,16 @@ def test_a_member_that_leads_outside_refuses_the_whole_archive(pack, unpack, nam
         unpack(source)
 
 
+@pytest.mark.parametrize("folder", ["nul", "C:", "a:b", "ends."])
+def test_a_folder_that_not_every_platform_can_write_refuses_the_archive(tmp_path, unpack, folder):
+    source = tmp_path / "weights.zip"
+    with zipfile.ZipFile(source, "w") as archive:
+        for name in (*NAMES, LAST):
+            archive.writestr(f"{folder}/{name}", b"?")
+    with pytest.raises(WeightsError, match="is refused: its member"):
+        unpack(source)
+
+
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR])
 @pytest.mark.parametrize("name", ["unet", "vae/diffusion_pytorch_model.safetensors", "elsewhere"])
 def test_a_link_or_a_device_refuses_the_whole_archive(pack, unpack, kind, name):

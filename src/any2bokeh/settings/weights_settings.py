@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from any2bokeh.errors import SettingsError
+from any2bokeh.paths import checked_name
 from any2bokeh.settings.values import check_choice
 
 MaskMode = Literal["released", "paper"]
@@ -27,5 +28,6 @@ class ImportSettings:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\w[\w.-]*", self.name):
             raise SettingsError(f"A name has letters, digits, '.', '-' and '_' alone, got {self.name!r}.")
+        checked_name(self.name, "The name of a checkpoint")
         if self.mask_mode is not None:
             check_choice("Mask mode", self.mask_mode, MaskMode)

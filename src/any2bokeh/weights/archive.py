@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from any2bokeh.errors import WeightsError
+from any2bokeh.errors import SettingsError, WeightsError
+from any2bokeh.paths import checked_name
 from any2bokeh.weights.checkpoint import CONFIG_FILE, PARTS
 from any2bokeh.weights.home import FACTS_FILE, HOME_VARIABLE
 from any2bokeh.weights.space import check_space
@@ -162,6 +163,7 @@ def _unpack(source: Path, folder: Path, on_progress: Callable[[int], None]) -> F
             layout = _find(list(members), source)
             needed = [members[name] for name in layout.names]
             for member in needed:
+                _check_parts(member, source)
                 _check_size(member, is_text=member.filename not in layout.weights.values(), source=source)
             check_space(
                 f"Unpacking {source}",
@@ -192,6 +194,15 @@ def _check_place(member: zipfile.ZipInfo, source: Path) -> None:
     kind = stat.S_IFMT(member.external_attr >> 16)  # 0 where the zip comes from a system without kinds
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise WeightsError(f"{source} is refused: its member {name!r} is a link or a device, not a file.")
+
+
+def _check_parts(member: zipfile.ZipInfo, source: Path) -> None:
+    """Raise ``WeightsError`` for a member that cannot be written under its name on every platform."""
+    try:
+        for part in member.filename.split("/"):
+            checked_name(part, "A part of its name")
+    except SettingsError as error:
+        raise WeightsError(f"{source} is refused: its member {member.filename!r}: {error}") from error
 
 
 def _check_size(member: zipfile.ZipInfo, *, is_text: bool, source: Path) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from any2bokeh.errors import WeightsError
+from any2bokeh.errors import SettingsError, WeightsError
+from any2bokeh.paths import checked_name
 
 CATALOG_VARIABLE = "ANY2BOKEH_MODELS"
 IMAGE_ENCODER, SVD_UNET, SVD_VAE = "svd-image-encoder", "svd-unet", "svd-vae"
@@ -103,7 +104,7 @@ def _read_model(entry: object, where: str) -> Model:
     else:  # published outside the hub
         _check_fields(entry, facts | {"obtain"}, set(), where)
     model = Model(
-        name=_text(entry, "name", where, _NAME),
+        name=_path(entry, "name", where, _NAME),
         licence=_text(entry, "licence", where),
         purpose=_text(entry, "purpose", where),
         obtain=_text(entry, "obtain", where) if "obtain" in entry else "",
@@ -115,9 +116,9 @@ def _read_model(entry: object, where: str) -> Model:
         raise WeightsError(f"{where}: files must be a list of file names, got {files!r}.")
     return replace(
         model,
-        repository=_text(entry, "repository", where, _REPOSITORY),
+        repository=_path(entry, "repository", where, _REPOSITORY),
         files=tuple(_read_file(file, where) for file in files),
-        revision=_text(entry, "revision", where) if "revision" in entry else "main",
+        revision=_path(entry, "revision", where) if "revision" in entry else "main",
     )
 
 
@@ -126,9 +127,7 @@ def _read_file(file: object, where: str) -> ModelFile:
     if not isinstance(table, dict):
         raise WeightsError(f"{where}: a file is a name or {{ path, size, sha256 }}, got {file!r}.")
     _check_fields(table, {"path"}, {"size", "sha256"}, f"{where}, files")
-    path = _text(table, "path", where)
-    if path.startswith("/") or "\\" in path or ".." in path.split("/"):
-        raise WeightsError(f"{where}: the file {path!r} must be a path inside the repository.")
+    path = _path(table, "path", where)
     size = table.get("size")
     if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
         raise WeightsError(f"{where}: size of {path} must be a number of bytes, got {size!r}.")
@@ -147,4 +146,15 @@ def _text(table: Mapping[str, object], field: str, where: str, form: re.Pattern[
     value = table[field]
     if not isinstance(value, str) or not value or (form and not form.fullmatch(value)):
         raise WeightsError(f"{where}: {field} has the value {value!r}, which is not a {field}.")
+    return value
+
+
+def _path(table: Mapping[str, object], field: str, where: str, form: re.Pattern[str] | None = None) -> str:
+    """As ``_text``, of what becomes a path inside the hub's cache or the folder of checkpoints."""
+    value = _text(table, field, where, form)
+    try:
+        for part in value.split("/"):
+            checked_name(part, f"A part of the {field}")
+    except SettingsError as error:
+        raise WeightsError(f"{where}: the {field} {value!r} is not usable: {error}") from error
     return value
