@@ -2,7 +2,7 @@
 
     python benchmarks/depth_steady.py --cache FOLDER [--clip CLIP --disparity TRACK] [--frames 48]
 
-Prints tables in Markdown, of made-up clips whose disparity is exact (ray traced once, then kept in the
+Prints tables in Markdown, of synthetic clips whose disparity is exact (ray traced once, then kept in the
 cache folder) and of a clip with a track of it:
 
   cost      CPU-seconds per frame of decoding and estimating, by a network of the size of Depth Anything V2
@@ -275,7 +275,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--frames", type=int, default=48, help="of the made-up clips, and of the cost")
+    parser.add_argument("--frames", type=int, default=48, help="of the synthetic clips, and of the cost")
     parser.add_argument("--clip", type=Path)
     parser.add_argument("--disparity", type=Path)
     parser.add_argument("--focus", type=float, default=0.53)

@@ -30,8 +30,7 @@ from any2bokeh.lab.training.initial_network import SCRATCH_FACTS, make_network
 from any2bokeh.lab.training.run_folder import State
 from any2bokeh.lab.training.trained_network import TrainedNetwork
 from any2bokeh.lab.training.trainer import make_accelerator
-from any2bokeh.lab.training.training_settings import Stage as TrainingStage
-from any2bokeh.lab.training.training_settings import training_settings
+from any2bokeh.lab.training.training_settings import StageName, training_settings
 from any2bokeh.lab.training.windows import Batch
 from any2bokeh.optics.transfer import from_linear
 from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims
@@ -157,7 +156,7 @@ class Steps:
 
     def __init__(
         self,
-        stage: TrainingStage,
+        stage: StageName,
         size: str,
         device: torch.device,
         *changes: str,

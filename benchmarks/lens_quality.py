@@ -1,4 +1,4 @@
-"""How near the lens comes to a real one, measured on made-up scenes of which the truth is known.
+"""How near the lens comes to a real one, measured on synthetic scenes whose ground truth is known.
 
     python benchmarks/lens_quality.py --cache FOLDER [--crops FOLDER] [--frames 5 --samples 128]
 

@@ -1,6 +1,6 @@
-"""Made-up scenes for ``lens_quality.py``: sharp frames, their disparity, and what a lens makes of them.
+"""Synthetic scenes for ``lens_quality.py``: sharp frames, their disparity, and what a lens makes of them.
 
-Ray tracing the truth takes minutes, so it is kept in a folder.
+Ray tracing the ground truth takes minutes, so it is kept in a folder.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Take:
-    """Frames of a case: picture and truth ``T 3 H W`` in code values, disparity ``T 1 H W``."""
+    """Frames of a case: picture and ground truth ``T 3 H W`` in code values, disparity ``T 1 H W``."""
 
     case: Case
     sharp: Tensor
@@ -91,7 +91,7 @@ def load_take(case: Case, cache: Path, frames: int, samples: int) -> Take:
 
 
 def trace(case: Case, frames: int, samples: int) -> tuple[Tensor, ...]:
-    """Picture (of 8 bits, as videos are), disparity and truth of a case's frames."""
+    """Picture (of 8 bits, as videos are), disparity and ground truth of a case's frames."""
     tracer = RayTracer(case.make_stage())
     focus = Focus(focus_disparity=case.focus_disparity, blur_strength=case.blur_strength)
 

@@ -56,7 +56,7 @@ def two_planes(
     near_shape: Shape = EDGE,
     camera: Camera = CAMERA,
 ) -> Stage:
-    """A plane with an edge before another: the smallest scene in which something hides something.
+    """A plane with an edge before another: the smallest scene with an occlusion.
 
     Both face the camera at rest and take the light as their textures say. Disparity 1 is at 1 m, 0 at
     10 m. ``near_shape`` counts metres on the near plane.

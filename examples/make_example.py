@@ -3,7 +3,7 @@
     python examples/make_example.py OUT_DIR [--seconds 3] [--size 960x540]
 
 Writes OUT_DIR/example.mp4 (24 frames per second, with sound) and OUT_DIR/example.disparity.mkv, and
-prints their names. Everything is made up by this project's own scene maker: nothing is downloaded.
+prints their names. This project's own ray tracer draws everything: nothing is downloaded.
 """
 
 import argparse

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from any2bokeh.lab.training.run_folder import RunFolder
-    from any2bokeh.lab.training.training_settings import RunSettings, Size, Stage
+    from any2bokeh.lab.training.training_settings import RunSettings, SizeName, StageName
 
 
 SETTLED = ("data", "stage", "size", "start", "validation", "config")  # when a run begins
@@ -97,18 +97,18 @@ def _trainer() -> "Callable[..., Path]":
 
 
 def _new(
-    stage: "Stage",
-    size: "Size",
+    stage: "StageName",
+    size: "SizeName",
     data: Path,
     start: str | None,
     validation: Path | None,
     config: Path | None,
     changes: list[str],
 ) -> "RunSettings":
-    from any2bokeh.lab.training.training_settings import RunSettings, Stage, training_settings
+    from any2bokeh.lab.training.training_settings import RunSettings, StageName, training_settings
     from any2bokeh.settings.values import check_choice
 
-    check_choice("Stage", stage, Stage)
+    check_choice("Stage", stage, StageName)
     return RunSettings(
         stage=stage,
         size=size,

@@ -1,4 +1,4 @@
-"""What is measured of single frames: how near they are to the truth, at edges too, and how edges stay crisp.
+"""What is measured of single frames: how near to the ground truth, at edges too, and how crisp edges stay.
 
 Pictures are ``3 H W`` R'G'B' in 0..1, as they are displayed. PSNR, SSIM, RM and VEPI are those of the paper's
 table (Any-to-Bokeh).

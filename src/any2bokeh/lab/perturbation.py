@@ -25,7 +25,7 @@ KERNEL_DEVIATIONS = 4  # of the Gaussian, to each side
 
 @dataclass(frozen=True, kw_only=True)
 class PerturbSettings:
-    """How far disparity is taken from the truth; the defaults are the paper's.
+    """How far disparity is taken from the ground truth; the defaults are the paper's.
 
     ``warp_px`` and ``warp_sigma_px`` are alpha and sigma of the elastic warp (Simard et al., "Best practices
     for convolutional neural networks", 2003): white noise in -1..1, smoothed by a Gaussian and multiplied,

@@ -1,4 +1,14 @@
-"""How the learning rate changes over a run."""
+"""What training runs share: the learning rate over a run, the state that it goes on from, its journal."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from any2bokeh.errors import WeightsError
 
 
 def rate_share(step: int, steps: int, *, warmup: int, cooldown: int) -> float:
@@ -7,3 +17,29 @@ def rate_share(step: int, steps: int, *, warmup: int, cooldown: int) -> float:
     It rises over the first ``warmup`` steps, stays, and falls to 0 over the last ``cooldown``.
     """
     return min((step + 1) / max(warmup, 1), 1) * min((steps - step) / max(cooldown, 1), 1)
+
+
+def write_run_state(path: Path, step: int, tensors: Mapping[str, Tensor]) -> None:
+    """Write the tensors of a run and its step; the file appears under its name when it is complete."""
+    # One name for all: what a run that was killed left of it is written over, gigabytes for large networks.
+    partial = path.with_suffix(".partial")
+    # Tensors may share memory or lie in another order, which the format does not take.
+    contents = {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}
+    save_file(contents, partial, {"step": str(step)})
+    partial.replace(path)
+
+
+def read_run_state(path: Path) -> tuple[int, dict[str, Tensor]]:
+    """Return the step and the tensors of a run; raises ``WeightsError`` if the file is damaged."""
+    try:
+        with safe_open(path, "pt") as file:
+            step = int(file.metadata()["step"])
+        return step, load_file(path)
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"The run cannot go on from {path}: {error}") from error
+
+
+def add_to_journal(journal: Path, entry: Mapping[str, float]) -> None:
+    """Append figures of a step as a line of JSON."""
+    with journal.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(entry) + "\n")

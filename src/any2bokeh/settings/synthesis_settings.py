@@ -1,4 +1,4 @@
-"""What the user can choose of a data set of made-up clips."""
+"""What the user can choose of a data set of synthetic clips."""
 
 import re
 from dataclasses import dataclass

@@ -8,7 +8,7 @@ import pytest
 from square_clips import QUICK, RunOf, write_clips
 
 from any2bokeh.lab.training.run_folder import RunFolder
-from any2bokeh.lab.training.training_settings import RunSettings, Stage, training_settings
+from any2bokeh.lab.training.training_settings import RunSettings, StageName, training_settings
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +20,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_of(data: Path) -> RunOf:
     """The settings of a quick run of a stage."""
 
-    def make(stage: Stage, *changes: str, **fields: Any) -> RunSettings:
+    def make(stage: StageName, *changes: str, **fields: Any) -> RunSettings:
         settings = training_settings(stage, changes=[*QUICK, *changes])
         return replace(RunSettings(stage=stage, size="tiny", data=data, training=settings), **fields)
 

@@ -9,7 +9,7 @@ from torch import nn
 from any2bokeh.lab.training.initial_network import make_network
 from any2bokeh.lab.training.run_folder import RunFolder
 from any2bokeh.lab.training.trained_network import TrainedNetwork
-from any2bokeh.lab.training.training_settings import Stage, training_settings
+from any2bokeh.lab.training.training_settings import StageName, training_settings
 from any2bokeh.lab.training.windows import Batch
 from any2bokeh.render.diffusion.compose import correction_share
 from any2bokeh.render.diffusion.load import load_network
@@ -39,7 +39,7 @@ def scenes() -> list[Scene]:
 
 
 @pytest.mark.parametrize("stage", ["geometry", "correction"])
-def test_training_and_renderer_give_one_picture(stage: Stage, folder: RunFolder, tmp_path: Path) -> None:
+def test_training_and_renderer_give_one_picture(stage: StageName, folder: RunFolder, tmp_path: Path) -> None:
     network = TrainedNetwork(*make_network(stage, "tiny", None), training_settings(stage))
     with torch.no_grad():
         for name, weight in network.named_parameters():

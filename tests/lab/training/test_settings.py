@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from any2bokeh.errors import SettingsError
-from any2bokeh.lab.training.training_settings import Stage, change_settings, training_settings
+from any2bokeh.lab.training.training_settings import StageName, change_settings, training_settings
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from any2bokeh.lab.training.training_settings import Stage, change_settings, tra
     ],
 )
 def test_shipped_settings_are_the_papers(
-    stage: Stage, frames: int, learning_rate: float, epochs: float, perturbed: float, loss: str
+    stage: StageName, frames: int, learning_rate: float, epochs: float, perturbed: float, loss: str
 ) -> None:
     settings = training_settings(stage)
     assert (settings.frames, settings.learning_rate, settings.epochs) == (frames, learning_rate, epochs)

@@ -13,7 +13,7 @@ from torch import nn
 from any2bokeh.errors import SettingsError, WeightsError
 from any2bokeh.lab.training.initial_network import PIXEL_SIZES, load_start, make_network
 from any2bokeh.lab.training.trained_network import TrainedNetwork
-from any2bokeh.lab.training.training_settings import Stage, change_settings, training_settings
+from any2bokeh.lab.training.training_settings import StageName, change_settings, training_settings
 from any2bokeh.lab.training.windows import Batch
 from any2bokeh.render.diffusion.condition import ImageEncoder
 from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims
@@ -35,14 +35,14 @@ def a_batch(clips: int = 2, frames: int = 2, height: int = 64, width: int = 64) 
     )
 
 
-def network_of(stage: Stage, *changes: str) -> TrainedNetwork:
+def network_of(stage: StageName, *changes: str) -> TrainedNetwork:
     settings = change_settings(training_settings(stage), changes)
     torch.manual_seed(0)
     return TrainedNetwork(*make_network(stage, "tiny", None), settings)
 
 
 @pytest.mark.parametrize("stage", ["geometry", "correction"])
-def test_checkpointing_changes_no_gradient(stage: Stage) -> None:
+def test_checkpointing_changes_no_gradient(stage: StageName) -> None:
     gradients = []
     batch = a_batch() if stage == "correction" else replace(a_batch(), through_lens=None)
     for checkpointing in ("true", "false"):
@@ -110,7 +110,7 @@ def test_training_starts_from_stable_video_diffusion(svd: Path) -> None:
 
 
 @pytest.mark.parametrize("stage", ["geometry", "temporal", "detail"])
-def test_the_published_kind_of_network_trains_too(stage: Stage, svd: Path) -> None:
+def test_the_published_kind_of_network_trains_too(stage: StageName, svd: Path) -> None:
     unet, vae, _ = load_start(str(svd), corrects=False)
     encoder = ImageEncoder(parity.tiny_image_encoder(), normalise=True)
     network = TrainedNetwork(unet, vae, TRAINED_FACTS, training_settings(stage), encoder)

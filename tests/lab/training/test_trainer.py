@@ -12,10 +12,10 @@ from square_clips import RunOf, steps_kept
 from any2bokeh.errors import DatasetError, SettingsError
 from any2bokeh.lab.training.run_folder import RunFolder, State
 from any2bokeh.lab.training.trainer import make_state, make_windows, train
-from any2bokeh.lab.training.training_settings import RunSettings, Stage
+from any2bokeh.lab.training.training_settings import RunSettings, StageName
 from any2bokeh.weights.checkpoint import read_checkpoint
 
-STAGES: tuple[Stage, ...] = ("geometry", "temporal", "detail", "correction")
+STAGES: tuple[StageName, ...] = ("geometry", "temporal", "detail", "correction")
 
 
 def begin(run: RunSettings, folder: RunFolder) -> list[float]:
@@ -43,7 +43,7 @@ def weights_after(folder: RunFolder) -> dict[str, torch.Tensor]:
     ],
 )
 def test_each_stage_trains_what_it_names_and_leaves_the_rest_bit_for_bit(
-    stage: Stage, trained: str, frozen: str, run_of: RunOf, folder: RunFolder
+    stage: StageName, trained: str, frozen: str, run_of: RunOf, folder: RunFolder
 ) -> None:
     run = run_of(stage, "steps=2", "learning_rate=1e-3", "crop=64")
     begin(run, folder)
@@ -60,7 +60,7 @@ def test_each_stage_trains_what_it_names_and_leaves_the_rest_bit_for_bit(
 
 
 @pytest.mark.parametrize("stage", ["geometry", "correction"])
-def test_the_loss_falls(stage: Stage, run_of: RunOf, folder: RunFolder) -> None:
+def test_the_loss_falls(stage: StageName, run_of: RunOf, folder: RunFolder) -> None:
     run = run_of(
         *(stage, "steps=16", "learning_rate=2e-3", "warmup=0", "cooldown=0"),
         *("crop=64", "frames=2", "accumulate=1", "perturbed=0"),
@@ -80,7 +80,9 @@ def test_a_correction_begins_as_the_lens(run_of: RunOf, folder: RunFolder) -> No
 
 
 @pytest.mark.parametrize("stage", ["temporal", "correction"])
-def test_a_run_that_was_stopped_ends_as_one_that_was_not(stage: Stage, run_of: RunOf, tmp_path: Path) -> None:
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(
+    stage: StageName, run_of: RunOf, tmp_path: Path
+) -> None:
     run = run_of(
         stage,
         "steps=5",

@@ -1,6 +1,5 @@
 """The training run: steps, checkpoints to go on from, measurements on the way, and the file that ships."""
 
-import json
 import logging
 import time
 from collections.abc import Iterator
@@ -8,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
@@ -26,7 +24,7 @@ from any2bokeh.lab.compact.pairs import (
     render_pair,
 )
 from any2bokeh.lab.compact.scale_free_losses import depth_loss
-from any2bokeh.lab.run_state import rate_share
+from any2bokeh.lab.run_state import add_to_journal, rate_share, read_run_state, write_run_state
 from any2bokeh.weights.tensors import part_of
 
 log = logging.getLogger(__name__)
@@ -129,16 +127,11 @@ class CompactTraining:
         for name, parameter in self.network.named_parameters():
             for kind, value in self.optimizer.state[parameter].items():
                 tensors[f"optimizer.{kind}.{name}"] = value
-        tensors = {name: value.detach().contiguous().clone() for name, value in tensors.items()}
-        partial = path.with_suffix(".partial")
-        save_file(tensors, partial, {"step": str(self.step)})
-        partial.replace(path)
+        write_run_state(path, self.step, tensors)
 
     def load(self, path: Path) -> None:
-        """Go on from a checkpoint; raises ``WeightsError`` if it is of another network."""
-        with safe_open(path, "pt") as file:
-            self.step = int(file.metadata()["step"])
-        tensors = load_file(path)
+        """Go on from a checkpoint; raises ``WeightsError`` if it is damaged or of another network."""
+        self.step, tensors = read_run_state(path)
         try:
             self.network.load_state_dict(part_of(tensors, "network."))
             self.averaged.load_state_dict(part_of(tensors, "averaged."))
@@ -170,14 +163,9 @@ def train_compact(settings: CompactTrainingSettings, folder: Path) -> CompactTra
             if training.step % settings.measure_every == 0 or is_last:
                 entry |= measure_compact(training.averaged, settings)
             training.save(folder / CHECKPOINT)
-            _note(folder / JOURNAL, entry)
+            log.info("%s", entry)
+            add_to_journal(folder / JOURNAL, entry)
     return training
-
-
-def _note(journal: Path, entry: dict[str, float]) -> None:
-    log.info("%s", entry)
-    with journal.open("a") as file:
-        file.write(json.dumps(entry) + "\n")
 
 
 def measure_compact(network: nn.Module, settings: CompactTrainingSettings) -> dict[str, float]:

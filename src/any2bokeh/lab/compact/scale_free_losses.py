@@ -1,4 +1,4 @@
-"""How far a guess is from the truth when its scale and shift do not count."""
+"""How far a guess is from the ground truth when its scale and shift do not count."""
 
 from torch import Tensor
 from torch.nn.functional import avg_pool2d

@@ -91,10 +91,10 @@ class Runner:
     """
 
     def __init__(
-        self, method: Method, draw: Draw, key: str, scorer: Scorer, shots: ReportStills | None
+        self, method: Method, draw: Draw, key: str, scorer: Scorer, stills: ReportStills | None
     ) -> None:
         self.method, self.key, self.failure = method, key, ""
-        self.scorer, self.shots = scorer, shots
+        self.scorer, self.stills = scorer, stills
         self._draw_all = draw
         self._given: Iterator[CaseFrame] = iter(())
         self._frames: Iterator[Frame] | None = None
@@ -113,8 +113,8 @@ class Runner:
             self._given = self._frames = iter(())  # lets go of the frames that wait for it
             return False
         self.scorer.add(picture, seen)
-        if self.shots:
-            self.shots.add(picture, seen)
+        if self.stills:
+            self.stills.add(picture, seen)
         return True
 
     def scores(self) -> ClipScores:
@@ -217,8 +217,8 @@ class Evaluation:
     def _keep(self, runner: Runner, case: Case) -> ClipScores:
         """Write what a method got, its pictures first: a result that is there is complete."""
         name, scores = runner.method.name, runner.scores()
-        if runner.shots:
-            write_pictures(self.store.folder, case.name, name, runner.shots, self.picture_bytes)
+        if runner.stills:
+            write_pictures(self.store.folder, case.name, name, runner.stills, self.picture_bytes)
         self.store.keep(case.name, name, runner.key, scores)
         return scores
 

@@ -1,1 +1,1 @@
-"""Scenes whose truth is known: descriptions and a ray tracer."""
+"""Synthetic scenes with their ground truth: descriptions, a ray tracer, data sets."""

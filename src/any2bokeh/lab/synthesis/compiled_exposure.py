@@ -78,7 +78,7 @@ def _point(rays: PixelRays, aim: Aim, pixel: Number, corner: Number) -> None:
 
 
 @compiled
-def light_rows(planes: Planes, rays: PixelRays, room: PixelScratch, aim: Aim, picture: Floats) -> None:
+def light_rows(planes: Planes, rays: PixelRays, scratch: PixelScratch, aim: Aim, picture: Floats) -> None:
     """Add the mean light of its rays to each pixel of ``picture`` ``3 H W``."""
     height, width = picture.shape[1], picture.shape[2]
     share = ONE / np.float32(rays.clear.shape[0])
@@ -89,7 +89,7 @@ def light_rows(planes: Planes, rays: PixelRays, room: PixelScratch, aim: Aim, pi
             top = np.float32(height) * HALF - np.float32(row)
             _point(rays, aim, (column, row), (left, top))
             light[:] = ZERO
-            follow_rays(planes, rays, room, aim.blur, (column, row), light)
+            follow_rays(planes, rays, scratch, aim.blur, (column, row), light)
             clear = ZERO
             for s in range(rays.clear.shape[0]):
                 clear += rays.clear[s]
@@ -99,7 +99,7 @@ def light_rows(planes: Planes, rays: PixelRays, room: PixelScratch, aim: Aim, pi
 
 @compiled
 def light_pixels(
-    planes: Planes, rays: PixelRays, room: PixelScratch, aim: Aim, given: Given, picture: Floats
+    planes: Planes, rays: PixelRays, scratch: PixelScratch, aim: Aim, given: Given, picture: Floats
 ) -> None:
     """Add the mean light of ``given`` rays to the pixels of a box of ``picture`` ``3 H W``; no sky."""
     box, each, sent = given.box, rays.clear.shape[0], given.rays
@@ -114,6 +114,6 @@ def light_pixels(
                 rays.clear[s] = sent[4, at + s]
             at += each
             light[:] = ZERO
-            follow_rays(planes, rays, room, aim.blur, (column, row), light)
+            follow_rays(planes, rays, scratch, aim.blur, (column, row), light)
             for i in range(3):
                 picture[i, row, column] += light[i] / np.float32(each)

@@ -175,17 +175,17 @@ def _look_up(table: Floats, entry: Number, at: Number, shares: Number) -> Number
 
 
 @compiled
-def _shine_on(planes: Planes, room: PixelScratch, plane: Number, c: Number) -> None:
+def _shine_on(planes: Planes, scratch: PixelScratch, plane: Number, c: Number) -> None:
     """Find the light that falls on a plane where the rays meet it."""
-    table, tint, cells = planes.light, room.tint, room.cells
+    table, tint, cells = planes.light, scratch.tint, scratch.cells
     first, height, width = planes.lights[plane, 0], planes.lights[plane, 1], planes.lights[plane, 2]
     if height == 1 and width == 1:
         for i in range(3):
             tint[i] = table[first, i]
         return
-    _locate(room.x[c], ONE, width, cells[0], room.shares[0])
-    _locate(room.y[c], ONE, height, cells[1], room.shares[1])
-    columns, rows, across, up = cells[0], cells[1], room.shares[0], room.shares[1]
+    _locate(scratch.x[c], ONE, width, cells[0], scratch.shares[0])
+    _locate(scratch.y[c], ONE, height, cells[1], scratch.shares[1])
+    columns, rows, across, up = cells[0], cells[1], scratch.shares[0], scratch.shares[1]
     entry = first, height, width
     for s in range(len(columns)):
         light = _look_up(table, entry, (columns[s], rows[s]), (across[s], up[s]))
@@ -193,30 +193,30 @@ def _shine_on(planes: Planes, room: PixelScratch, plane: Number, c: Number) -> N
 
 
 @compiled
-def _order(room: PixelScratch, count: Number) -> None:
+def _order(scratch: PixelScratch, count: Number) -> None:
     """Sort the planes that are met by their nearest depth."""
     for i in range(count):
         j = i
-        while j > 0 and room.nearest[room.order[j - 1]] > room.nearest[i]:
-            room.order[j] = room.order[j - 1]
+        while j > 0 and scratch.nearest[scratch.order[j - 1]] > scratch.nearest[i]:
+            scratch.order[j] = scratch.order[j - 1]
             j -= 1
-        room.order[j] = i
+        scratch.order[j] = i
 
 
 @compiled
 def _lay(
-    planes: Planes, rays: PixelRays, room: PixelScratch, blur: Floats, c: Number, light: Floats
+    planes: Planes, rays: PixelRays, scratch: PixelScratch, blur: Floats, c: Number, light: Floats
 ) -> Number:
     """Add what the plane at ``c`` of the room gives, where it is its turn, to ``light``.
 
     Returns how many rays still pass light.
     """
     # Taken out of the loop, as each look into a tuple counts references.
-    table, levels, clears, turns, ready = planes.texels, planes.sizes, rays.clear, room.turn, room.level
-    depths, columns, rows = room.depth[c], room.cells[0], room.cells[1]
-    across, up, tint = room.shares[0], room.shares[1], room.tint
-    plane = room.plane[c]
-    _shine_on(planes, room, plane, c)
+    table, levels, clears, turns, ready = planes.texels, planes.sizes, rays.clear, scratch.turn, scratch.level
+    depths, columns, rows = scratch.depth[c], scratch.cells[0], scratch.cells[1]
+    across, up, tint = scratch.shares[0], scratch.shares[1], scratch.tint
+    plane = scratch.plane[c]
+    _shine_on(planes, scratch, plane, c)
     first, last = planes.levels[plane, 0], planes.levels[plane, 1] - 1
     finest, coarsest = _choose_levels(depths, planes.detail[plane], blur, last, ready)
     for s in range(len(ready)):
@@ -224,8 +224,8 @@ def _lay(
     red, green, blue = ZERO, ZERO, ZERO
     for level in range(finest, coarsest + 1):
         entry = levels[first + level, 0], levels[first + level, 1], levels[first + level, 2]
-        _locate(room.x[c], planes.patches[plane, 0], entry[2], columns, across)
-        _locate(room.y[c], planes.patches[plane, 1], entry[1], rows, up)
+        _locate(scratch.x[c], planes.patches[plane, 0], entry[2], columns, across)
+        _locate(scratch.y[c], planes.patches[plane, 1], entry[1], rows, up)
         for s in range(len(ready)):
             if ready[s] == level:
                 shown = _look_up(table, entry, (columns[s], rows[s]), (across[s], up[s]))
@@ -245,25 +245,25 @@ def _lay(
 
 
 @compiled
-def _take_turns(room: PixelScratch, first: Number, end: Number) -> Number:
+def _take_turns(scratch: PixelScratch, first: Number, end: Number) -> Number:
     """Leave out the planes whose turn it was; let the nearest others follow. How many rays meet any."""
     met = 0
-    for s in range(room.turn.shape[0]):
-        if room.turn[s] >= 0:
-            room.depth[room.turn[s], s] = MISSED
+    for s in range(scratch.turn.shape[0]):
+        if scratch.turn[s] >= 0:
+            scratch.depth[scratch.turn[s], s] = MISSED
         nearest, found = MISSED, -1
         for i in range(first, end):
-            if room.depth[room.order[i], s] < nearest:
-                found = room.order[i]
-                nearest = room.depth[found, s]
-        room.turn[s] = found
+            if scratch.depth[scratch.order[i], s] < nearest:
+                found = scratch.order[i]
+                nearest = scratch.depth[found, s]
+        scratch.turn[s] = found
         met += found >= 0
     return met
 
 
 @compiled
 def follow_rays(
-    planes: Planes, rays: PixelRays, room: PixelScratch, blur: Floats, pixel: Number, light: Floats
+    planes: Planes, rays: PixelRays, scratch: PixelScratch, blur: Floats, pixel: Number, light: Floats
 ) -> None:
     """Add to ``light`` (3) what comes along the rays of ``pixel`` (x, y); they keep what still passes."""
     count = 0
@@ -271,24 +271,24 @@ def follow_rays(
         box = planes.boxes
         if box[p, 0] <= pixel[0] < box[p, 2] and box[p, 1] <= pixel[1] < box[p, 3]:
             nearest, farthest = _meet(
-                rays, planes.equations, p, room.depth[count], room.x[count], room.y[count]
+                rays, planes.equations, p, scratch.depth[count], scratch.x[count], scratch.y[count]
             )
             if nearest < MISSED_BITS:
-                room.nearest[count], room.farthest[count], room.plane[count] = nearest, farthest, p
+                scratch.nearest[count], scratch.farthest[count], scratch.plane[count] = nearest, farthest, p
                 count += 1
-    _order(room, count)
+    _order(scratch, count)
     first, passing = 0, 1
     while first < count and passing > 0:
-        reach, end = room.farthest[room.order[first]], first + 1
-        while end < count and room.nearest[room.order[end]] < reach:
-            reach = max(reach, room.farthest[room.order[end]])
+        reach, end = scratch.farthest[scratch.order[first]], first + 1
+        while end < count and scratch.nearest[scratch.order[end]] < reach:
+            reach = max(reach, scratch.farthest[scratch.order[end]])
             end += 1
         if end == first + 1:
-            room.turn[:] = room.order[first]
-            passing = _lay(planes, rays, room, blur, room.order[first], light)
+            scratch.turn[:] = scratch.order[first]
+            passing = _lay(planes, rays, scratch, blur, scratch.order[first], light)
         else:  # which cross: the nearest of each ray, then the next of each, and so on
-            room.turn[:] = -1
-            while passing > 0 and _take_turns(room, first, end) > 0:
+            scratch.turn[:] = -1
+            while passing > 0 and _take_turns(scratch, first, end) > 0:
                 for i in range(first, end):
-                    passing = _lay(planes, rays, room, blur, room.order[i], light)
+                    passing = _lay(planes, rays, scratch, blur, scratch.order[i], light)
         first = end

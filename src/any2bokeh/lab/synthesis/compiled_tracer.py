@@ -43,8 +43,12 @@ class CompiledRayTracer(RayTracer):
             raise SettingsError("Compiled rays are traced through a disc only.")
         shining = set(range(len(self.stage.planes))) - {lamp.index for lamp in lamps}
         planes = self._planes(shot, samples, shining)
-        aim, room, rays = _aim(optics, sampling, self.stage), _room(len(shot.sights), samples), _rays(samples)
-        light_rows(planes, rays, room, aim, picture.numpy())
+        aim, scratch, rays = (
+            _aim(optics, sampling, self.stage),
+            _scratch(len(shot.sights), samples),
+            _rays(samples),
+        )
+        light_rows(planes, rays, scratch, aim, picture.numpy())
         for lamp in lamps:
             planes = self._planes(shot, samples, {lamp.index})
             for box in blocks(lamp.box, sampling):
@@ -54,7 +58,7 @@ class CompiledRayTracer(RayTracer):
                     rays=torch.cat([sent.slopes, sent.points, counts[None]]).numpy(),
                     box=np.array(box, np.int32),
                 )
-                light_pixels(planes, rays, room, aim, given, picture.numpy())
+                light_pixels(planes, rays, scratch, aim, given, picture.numpy())
 
     def _planes(self, shot: Shot, samples: int, shining: set[int]) -> Planes:
         """The planes of a shot and what they show, as arrays."""
@@ -115,7 +119,7 @@ def _aim(optics: Optics, sampling: Sampling, stage: Stage) -> Aim:
     )
 
 
-def _room(planes: int, samples: int) -> PixelScratch:
+def _scratch(planes: int, samples: int) -> PixelScratch:
     def floats(*shape: int) -> Floats:
         return np.empty(shape, np.float32)
 

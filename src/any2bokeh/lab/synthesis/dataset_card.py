@@ -40,7 +40,7 @@ def _lines(dataset: Dataset, settings: SynthesisSettings) -> Iterator[str]:
     )
     yield f"# {dataset.folder.name}"
     yield ""
-    yield "Made-up video with its truth: sharp, disparity, objects, and what a thin lens makes of it."
+    yield "Synthetic video with ground truth: sharp, disparity, objects, and pictures through a thin lens."
     yield ""
     yield "| | |"
     yield "|---|---|"

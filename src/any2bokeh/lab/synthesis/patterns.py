@@ -1,4 +1,4 @@
-"""Colours and patterns drawn at random: what made-up things are made of."""
+"""Colours and patterns drawn at random: what synthetic things are made of."""
 
 import math
 

@@ -1,7 +1,7 @@
-"""The truth about a made-up scene: its picture, its disparity, and its picture through a thin lens.
+"""Ground truth of a synthetic scene: its picture, its disparity, and its picture through a thin lens.
 
 Rays are traced through every pixel (and through every part of the aperture), meet all planes, and
-what they meet is laid over each other in linear light. What a blurred foreground hides from the
+what they meet is laid over each other in linear light. What a blurred foreground occludes from the
 middle of the lens is there. The number of rays is the only approximation: each stands for a share of
 its pixel and circle of confusion, and textures are read at that size.
 """

@@ -43,7 +43,7 @@ def lamp(name: str, place: Vec3, radius_m: float, radiance: float, colour: Rgb =
 
 
 def halo(name: str, place: Vec3, radius_m: float, radiance: float, colour: Rgb = WARM) -> Plane:
-    """The haze around a lamp: light that hides next to nothing of what is behind."""
+    """The haze around a lamp: light that occludes next to nothing."""
     cover = 0.04
     return Plane(
         name=name,

@@ -180,7 +180,7 @@ class Bricks:
 
 @dataclass(frozen=True, kw_only=True)
 class Writing:
-    """Lines of made-up letters, ``line_m`` apart, in words of uneven length."""
+    """Lines of invented letters, ``line_m`` apart, in words of uneven length."""
 
     ink: Rgb
     paper: Rgb

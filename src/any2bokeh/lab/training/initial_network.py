@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from any2bokeh.errors import SettingsError, WeightsError
-from any2bokeh.lab.training.training_settings import Size, Stage
+from any2bokeh.lab.training.training_settings import SizeName, StageName
 from any2bokeh.render.diffusion.codec import Codec, PixelCodec, PixelCodecDims, make_codec
 from any2bokeh.render.diffusion.condition import ImageEncoder, load_image_encoder
 from any2bokeh.render.diffusion.load import image_encoder_files
@@ -76,7 +76,9 @@ PIXEL_SIZES = {
 }
 
 
-def make_network(stage: Stage, size: Size, start: str | None) -> tuple[BokehUNet, Codec, CheckpointFacts]:
+def make_network(
+    stage: StageName, size: SizeName, start: str | None
+) -> tuple[BokehUNet, Codec, CheckpointFacts]:
     """Return the U-Net, the codec and the facts that a run begins with, on the CPU.
 
     Without ``start``, fresh weights; the last layer of a correction is zero, so that it begins as the lens.

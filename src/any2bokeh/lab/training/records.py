@@ -1,6 +1,5 @@
 """What a run tells of itself: its journal, TensorBoard's curves and stills, figures on whole frames."""
 
-import json
 import time
 from types import TracebackType
 from typing import Self
@@ -10,6 +9,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from any2bokeh.lab.frame_metrics import motion_error, psnr
+from any2bokeh.lab.run_state import add_to_journal
 from any2bokeh.lab.training.run_folder import JOURNAL, RunFolder
 from any2bokeh.lab.training.trained_network import TrainedNetwork
 from any2bokeh.lab.training.windows import Batch, Take, TrainingWindows
@@ -42,8 +42,7 @@ class Records:
             self._board.add_scalar(name, value, step)
         rounded = {name: float(f"{value:.6g}") for name, value in figures.items()}
         entry = {"step": step, **rounded, "seconds": round(time.monotonic() - self._started, 1)}
-        with self._journal.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+        add_to_journal(self._journal, entry)
 
     def show(self, step: int, name: str, still: Tensor) -> None:
         """Show a picture, ``3 H W`` in 0..1."""

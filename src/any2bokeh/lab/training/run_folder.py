@@ -8,12 +8,11 @@ from typing import Any
 
 import tomlkit
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from any2bokeh.errors import SettingsError, WeightsError
+from any2bokeh.lab.run_state import read_run_state, write_run_state
 from any2bokeh.lab.training.trained_network import TrainedNetwork
 from any2bokeh.lab.training.training_settings import RunSettings, TrainingSettings, make_settings, read_toml
 from any2bokeh.weights.checkpoint import CONFIG_FILE, WEIGHTS_FILE
@@ -150,20 +149,15 @@ def save_state(state: State, path: Path) -> None:
     for name, weight in state.trained.items():
         for moment, value in state.optimizer.state.get(weight, {}).items():
             tensors[f"optimizer.{moment}.{name}"] = value
-    partial = path.with_suffix(".partial")
-    contents = {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}
-    save_file(contents, partial, {"step": str(state.step)})
-    partial.replace(path)
+    write_run_state(path, state.step, tensors)
 
 
 def load_state(state: State, path: Path) -> None:
     """Go on from what ``save_state`` wrote; raises ``WeightsError`` if it does not fit or is damaged."""
+    state.step, tensors = read_run_state(path)
     try:
-        with safe_open(path, "pt") as file:
-            state.step = int(file.metadata()["step"])
-        tensors = load_file(path)
         state.network.load_state_dict(part_of(tensors, "network."))
-    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError) as error:
+    except RuntimeError as error:
         raise WeightsError(f"The run cannot go on from {path}: {error}") from error
     for name, average in state.averages.items():
         average.copy_(tensors.get(f"average.{name}", state.trained[name].detach()))

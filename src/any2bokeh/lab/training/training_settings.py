@@ -13,8 +13,8 @@ from any2bokeh.lab.perturbation import PerturbSettings
 from any2bokeh.lab.run_state import rate_share
 from any2bokeh.settings.values import check_choice
 
-Stage = Literal["geometry", "temporal", "detail", "correction"]
-Size = Literal["tiny", "small", "svd"]
+StageName = Literal["geometry", "temporal", "detail", "correction"]
+SizeName = Literal["tiny", "small", "svd"]
 Loss = Literal["latents", "pixels", "squared", "relative"]
 TextureLoss = Literal["paper", "published"]  # see ``texture_loss``
 Precision = Literal["auto", "no", "bf16", "fp16"]
@@ -118,20 +118,20 @@ class RunSettings:
     path. ``validation`` is a data set that is only looked at.
     """
 
-    stage: Stage
-    size: Size
+    stage: StageName
+    size: SizeName
     data: Path
     training: TrainingSettings
     validation: Path | None = None
     start: str | None = None
 
     def __post_init__(self) -> None:
-        check_choice("stage", self.stage, Stage)
-        check_choice("size", self.size, Size)
+        check_choice("stage", self.stage, StageName)
+        check_choice("size", self.size, SizeName)
 
 
 def training_settings(
-    stage: Stage, config: Path | None = None, changes: Iterable[str] = ()
+    stage: StageName, config: Path | None = None, changes: Iterable[str] = ()
 ) -> TrainingSettings:
     """Return the settings of a stage: the shipped ones, over them a file's, over them ``changes``.
 
