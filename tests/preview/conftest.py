@@ -3,14 +3,17 @@
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from playwright.sync_api import Browser, Page
 
 from any2bokeh.cli import main
 from any2bokeh.video.create import create_video
 from any2bokeh.video.gray import open_gray_writer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 WIDTH, HEIGHT, FRAMES = 192, 108, 12
 LEFT, RIGHT = 0.25, 0.75  # disparity of the halves
@@ -49,7 +52,7 @@ def page_file(folder: Path) -> Path:
 
 
 @pytest.fixture
-def page(browser: Browser, page_file: Path) -> Iterator[Page]:
+def page(browser: "Browser", page_file: Path) -> Iterator["Page"]:
     """The page, opened by a browser without a memory, in which nothing may go wrong or over the network."""
     with browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce") as context:
         context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -65,6 +68,6 @@ def page(browser: Browser, page_file: Path) -> Iterator[Page]:
         assert wrong == [page_file.as_uri()]
 
 
-def open_page(page: Page, file: Path) -> None:
+def open_page(page: "Page", file: Path) -> None:
     page.goto(file.as_uri())
     page.wait_for_selector("html[data-ready]")

@@ -53,7 +53,22 @@ def test_pictures_share_their_room_and_what_is_left_of_it() -> None:
     tight = Room(largest // 2, 2)
     sizes = [len(tight.first_that_fits(webps(noise))) for _ in range(2)]
     assert sum(sizes) <= largest // 2
-    assert sizes == sorted(sizes) or min(sizes) > 0
+
+
+@pytest.mark.parametrize(
+    ("size", "chosen"),
+    [
+        (200, [100, 100]),
+        (199, [60, 100]),  # a half is too little for the largest; the second gets what the first leaves over
+        (119, [10, 100]),
+        (60, [10, 10]),
+        (0, [10, 10]),  # the last one, where none fits
+    ],
+)
+def test_a_half_is_never_exceeded_where_something_smaller_fits(size: int, chosen: list[int]) -> None:
+    room = Room(size, 2)
+    candidates = [bytes(length) for length in (100, 60, 10)]
+    assert [len(room.first_that_fits(iter(candidates))) for _ in range(2)] == chosen
 
 
 def test_nothing_in_the_data_can_end_its_place_in_the_page() -> None:

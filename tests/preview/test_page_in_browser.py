@@ -4,35 +4,38 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, Page
 
 from any2bokeh.cli import main
 
 from .conftest import HEIGHT, LEFT, NAME, RIGHT, WIDTH, open_page
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
 pytestmark = pytest.mark.browser
 
 
-def click(page: Page, x: float, y: float) -> None:
+def click(page: "Page", x: float, y: float) -> None:
     """Click on the picture, at shares of its size."""
     box = page.locator("#picture").bounding_box()
     assert box
     page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
 
 
-def command(page: Page) -> str:
+def command(page: "Page") -> str:
     return page.locator("#command").inner_text()
 
 
-def go_to(page: Page, still: int) -> None:
+def go_to(page: "Page", still: int) -> None:
     page.locator("#scrub").fill(str(still))
 
 
-def choose(page: Page, value: str) -> None:
+def choose(page: "Page", value: str) -> None:
     """Choose one of a few by its name."""
     page.locator(f"label:has(input[value={value}])").click()
 
@@ -46,7 +49,7 @@ READ_PICTURE = """() => {
 }"""
 
 
-def shown(page: Page) -> NDArray[np.uint8]:
+def shown(page: "Page") -> NDArray[np.uint8]:
     """The picture as it is drawn, ``H W 3``, once it is settled."""
     page.wait_for_selector("#picture[data-settled=yes]")
     values = page.evaluate(READ_PICTURE).split(",")
@@ -70,14 +73,14 @@ def contrast(picture: NDArray[np.uint8]) -> float:
     return float(picture.mean(axis=2).std(axis=1).mean())
 
 
-def test_the_page_needs_nothing_but_itself_and_shows_names_as_they_are(page: Page) -> None:
+def test_the_page_needs_nothing_but_itself_and_shows_names_as_they_are(page: "Page") -> None:
     assert page.locator("#name").inner_text() == Path(NAME).name
     assert page.title().startswith(Path(NAME).name)
     assert page.locator("img, iframe, object, link").count() == 0
     assert page.locator("#facts").inner_text().startswith(f"{WIDTH} \u00d7 {HEIGHT} \u00b7 0.5 s")
 
 
-def test_a_click_reads_the_disparity_there_and_focuses_on_it(page: Page) -> None:
+def test_a_click_reads_the_disparity_there_and_focuses_on_it(page: "Page") -> None:
     for x, disparity in ((0.25, LEFT), (0.75, RIGHT)):
         click(page, x, 0.5)
         assert page.locator("#bubble").inner_text() == f"{disparity:.3f}"
@@ -87,7 +90,7 @@ def test_a_click_reads_the_disparity_there_and_focuses_on_it(page: Page) -> None
     assert_point(point, 0.75, "0.166s")
 
 
-def test_sliders_move_the_zone_that_is_in_focus(page: Page) -> None:
+def test_sliders_move_the_zone_that_is_in_focus(page: "Page") -> None:
     choose(page, "zone")
     page.locator("#strength").fill("32")
 
@@ -103,7 +106,7 @@ def test_sliders_move_the_zone_that_is_in_focus(page: Page) -> None:
     assert " --k 0 " in command(page)
 
 
-def test_the_picture_is_the_lenss_own_where_it_was_rendered_and_between(page: Page) -> None:
+def test_the_picture_is_the_lenss_own_where_it_was_rendered_and_between(page: "Page") -> None:
     choose(page, "original")
     original = shown(page)
     choose(page, "refocused")
@@ -123,14 +126,14 @@ def test_the_picture_is_the_lenss_own_where_it_was_rendered_and_between(page: Pa
     np.testing.assert_array_equal(shown(page), original)
 
 
-def test_disparity_is_shown_in_its_colours(page: Page) -> None:
+def test_disparity_is_shown_in_its_colours(page: "Page") -> None:
     choose(page, "disparity")
     far, near = (half.mean(axis=(0, 1)) for half in halves(shown(page)))
     np.testing.assert_allclose(far, [88, 16, 110], atol=8)  # inferno at 0.25 and 0.75
     np.testing.assert_allclose(near, [249, 142, 9], atol=8)
 
 
-def test_a_pull_is_set_by_clicks_at_two_moments_and_its_keys_can_be_removed(page: Page) -> None:
+def test_a_pull_is_set_by_clicks_at_two_moments_and_its_keys_can_be_removed(page: "Page") -> None:
     choose(page, "pull")
     go_to(page, 0)
     click(page, 0.25, 0.5)
@@ -146,7 +149,7 @@ def test_a_pull_is_set_by_clicks_at_two_moments_and_its_keys_can_be_removed(page
     assert page.locator("#keys li").count() == 1
 
 
-def test_what_is_clicked_can_be_followed(page: Page) -> None:
+def test_what_is_clicked_can_be_followed(page: "Page") -> None:
     go_to(page, 2)
     click(page, 0.25, 0.5)
     choose(page, "follow")
@@ -155,7 +158,7 @@ def test_what_is_clicked_can_be_followed(page: Page) -> None:
     assert "--focus" not in words
 
 
-def test_long_names_are_broken_rather_than_cut(page: Page) -> None:
+def test_long_names_are_broken_rather_than_cut(page: "Page") -> None:
     for name in ("hint", "name"):
         page.evaluate(f"document.getElementById('{name}').textContent = 'a'.repeat(300)")
         widths = page.evaluate(f"(e => [e.scrollWidth, e.clientWidth])(document.getElementById('{name}'))")
@@ -163,7 +166,7 @@ def test_long_names_are_broken_rather_than_cut(page: Page) -> None:
 
 
 def test_a_focus_that_was_asked_for_is_shown_until_another_is_chosen(
-    browser: Browser, folder: Path, monkeypatch: pytest.MonkeyPatch
+    browser: "Browser", folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)
     pull = ["--disparity", "track.mkv", "--focus", "0s:@0.25,0.5, 0.4s:0.75"]
@@ -181,7 +184,7 @@ def test_a_focus_that_was_asked_for_is_shown_until_another_is_chosen(
     page.close()
 
 
-def test_the_command_is_copied_and_a_shell_hands_it_to_the_program(page: Page, folder: Path) -> None:
+def test_the_command_is_copied_and_a_shell_hands_it_to_the_program(page: "Page", folder: Path) -> None:
     choose(page, "pull")
     for still, x in ((0, 0.25), (3, 0.75)):
         go_to(page, still)
@@ -199,7 +202,7 @@ def test_the_command_is_copied_and_a_shell_hands_it_to_the_program(page: Page, f
 
 @pytest.mark.parametrize("mode", ["hold", "follow"])
 def test_other_commands_are_accepted_too(
-    mode: str, page: Page, folder: Path, monkeypatch: pytest.MonkeyPatch
+    mode: str, page: "Page", folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     click(page, 0.75, 0.5)
     choose(page, mode)
@@ -209,7 +212,7 @@ def test_other_commands_are_accepted_too(
     assert main([*words[1:], "--dry-run", "-q"]) == 0
 
 
-def test_everything_can_be_done_with_the_keyboard(page: Page) -> None:
+def test_everything_can_be_done_with_the_keyboard(page: "Page") -> None:
     page.locator("#picture").focus()
     for _ in range(10):
         page.keyboard.press("ArrowRight")
@@ -235,7 +238,7 @@ def test_everything_can_be_done_with_the_keyboard(page: Page) -> None:
     assert page.locator("#moment").inner_text() == "0.46 s"
 
 
-def test_everything_has_a_name_for_those_who_do_not_see_it(page: Page) -> None:
+def test_everything_has_a_name_for_those_who_do_not_see_it(page: "Page") -> None:
     for role, name in (
         ("application", Path(NAME).name),
         ("slider", "Moment"),
@@ -249,7 +252,7 @@ def test_everything_has_a_name_for_those_who_do_not_see_it(page: Page) -> None:
 
 
 @pytest.mark.parametrize("width", [320, 360, 820, 1280, 2560])
-def test_nothing_is_wider_than_the_window(width: int, page: Page) -> None:
+def test_nothing_is_wider_than_the_window(width: int, page: "Page") -> None:
     page.set_viewport_size({"width": width, "height": 740})
     choose(page, "pull")
     for still in range(4):
@@ -262,7 +265,7 @@ def test_nothing_is_wider_than_the_window(width: int, page: Page) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_is_readable_in_light_and_in_dark(scheme: str, page: Page) -> None:
+def test_text_is_readable_in_light_and_in_dark(scheme: str, page: "Page") -> None:
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     ground = luminance(page, "body", "backgroundColor", "html")
     assert (ground > 0.5) == (scheme == "light")
@@ -279,7 +282,7 @@ def test_text_is_readable_in_light_and_in_dark(scheme: str, page: Page) -> None:
         assert (max(ink, paper) + 0.05) / (min(ink, paper) + 0.05) >= 4.5, text  # WCAG AA
 
 
-def luminance(page: Page, selector: str, prop: str, other: str = "") -> float:
+def luminance(page: "Page", selector: str, prop: str, other: str = "") -> float:
     """The relative luminance of a colour as WCAG defines it."""
     color = page.evaluate(
         "([s, p]) => getComputedStyle(document.querySelector(s))[p]", [other or selector, prop]
@@ -289,14 +292,14 @@ def luminance(page: Page, selector: str, prop: str, other: str = "") -> float:
     return float(linear @ [0.2126, 0.7152, 0.0722])
 
 
-def test_nothing_moves_by_itself_where_motion_is_not_wanted(page: Page) -> None:
+def test_nothing_moves_by_itself_where_motion_is_not_wanted(page: "Page") -> None:
     durations = "[...document.querySelectorAll('*')].map((e) => getComputedStyle(e).transitionDuration)"
     assert set(page.evaluate(durations)) == {"0s"}
     page.emulate_media(reduced_motion="no-preference")
     assert set(page.evaluate(durations)) == {"0s", "0.15s"}
 
 
-def test_without_scripts_the_page_says_that_it_needs_them(browser: Browser, page_file: Path) -> None:
+def test_without_scripts_the_page_says_that_it_needs_them(browser: "Browser", page_file: Path) -> None:
     with browser.new_context(java_script_enabled=False) as context:
         page = context.new_page()
         page.goto(page_file.as_uri())

@@ -1,12 +1,11 @@
 """The page computes what the package computes: its functions against ours, in a browser."""
 
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Browser
 
 from any2bokeh.focus.depth_of_field import reshape
 from any2bokeh.focus.focus_track import Curve, Focus
@@ -17,6 +16,9 @@ from any2bokeh.preview.page import SCRIPTS
 from any2bokeh.preview.pictures import IN_FOCUS_PX
 from any2bokeh.settings.focus_settings import DepthOfFieldSettings, Easing
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 pytestmark = pytest.mark.browser
 
 LONGER_SIDE_PX = 1920
@@ -25,7 +27,7 @@ LONGER_SIDE_PX = 1920
 class Script:
     """The functions of the page's scripts, all but those that touch the page."""
 
-    def __init__(self, browser: Browser) -> None:
+    def __init__(self, browser: "Browser") -> None:
         folder = files("any2bokeh.preview") / "web"
         self._source = "\n".join((folder / name).read_text("utf-8") for name in SCRIPTS[:3])
         self._page = browser.new_page()
@@ -38,7 +40,7 @@ class Script:
 
 
 @pytest.fixture(scope="module")
-def script(browser: Browser) -> Script:
+def script(browser: "Browser") -> Script:
     return Script(browser)
 
 

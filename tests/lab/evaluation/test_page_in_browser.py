@@ -1,18 +1,21 @@
 """The page of an evaluation, opened in a real browser."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser
 
 from any2bokeh.cli import main
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.browser
 ALL_DRAWN = "() => [...document.images].every(image => image.complete && image.naturalWidth > 0)"
 
 
 def test_the_page_needs_nothing_but_itself_and_draws_all_it_has(
-    browser: Browser, lens_dataset: Path, tmp_path: Path
+    browser: "Browser", lens_dataset: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "<b>&out"
     options = ("--methods", "gather,lens", "--shown", "2", "-q")
