@@ -1,5 +1,7 @@
 """What can go wrong in a way that a user can act on."""
 
+import re
+
 
 class RefocusError(Exception):
     """A failure whose message is one sentence for the user.
@@ -39,3 +41,21 @@ class FocusError(RefocusError):
 
 class DatasetError(RefocusError):
     """A data set lacks a file, holds something else than it says, or cannot be written."""
+
+
+def install_hint(extra: str) -> str:
+    """Return the command that installs what the extra called ``extra`` holds.
+
+    It names the packages themselves, as this one is on no index: that works beside a wheel and in a checkout.
+    """
+    from importlib import metadata  # here, because it takes a while to load and few messages need it
+
+    try:
+        lines = metadata.requires("any2bokeh") or []
+    except metadata.PackageNotFoundError:  # run from its source folder, without being installed
+        lines = []
+    of_extra = re.compile(rf"\bextra\s*==\s*['\"]{re.escape(extra)}['\"]")
+    needs = [line.partition(";")[0].strip() for line in lines if of_extra.search(line)]
+    if not needs:
+        return f"The extra {extra} in any2bokeh's pyproject.toml lists the packages."
+    return " ".join(["pip install", *(f'"{need}"' for need in needs)])

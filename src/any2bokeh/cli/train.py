@@ -10,7 +10,7 @@ from any2bokeh.cli.options import DEVICE
 from any2bokeh.cli.progress_bar import show_progress
 from any2bokeh.cli.results import print_result
 from any2bokeh.cli.spread import is_given
-from any2bokeh.errors import SettingsError
+from any2bokeh.errors import SettingsError, install_hint
 from any2bokeh.settings.device_settings import DeviceName
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _trainer() -> "Callable[..., Path]":
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in ("accelerate", "tensorboard"):
             raise
-        raise SettingsError(f"Training needs {error.name}.", hint='pip install "any2bokeh[train]"') from error
+        raise SettingsError(f"Training needs {error.name}.", hint=install_hint("train")) from error
     return train
 
 

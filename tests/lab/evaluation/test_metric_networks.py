@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from any2bokeh.errors import install_hint
 from any2bokeh.lab.evaluation.frechet import FeatureWindows, frechet_distance
 from any2bokeh.lab.evaluation.metric_networks import (
     find_networks,
@@ -23,7 +24,7 @@ def test_what_is_missing_is_left_out_and_said_with_the_way_to_it() -> None:
     assert set(networks.missing) == {"LPIPS", "RAFT", "VideoMAE", "R3D-18"}
     assert "bokeh download-weights videomae-base" in networks.missing["VideoMAE"]
     others = [line for name, line in networks.missing.items() if name != "VideoMAE"]
-    assert all("any2bokeh[evaluate]" in line or "W.DEFAULT" in line for line in others)
+    assert all(install_hint("evaluate") in line or "W.DEFAULT" in line for line in others)
 
 
 def test_videomae_looks_at_windows_of_its_length(videomae: Path) -> None:

@@ -13,6 +13,7 @@ from square_clips import QUICK, steps_kept
 from torch import Tensor
 
 from any2bokeh.cli import main
+from any2bokeh.errors import install_hint
 from any2bokeh.lab.synthesis.dataset import open_dataset
 from any2bokeh.video.lossless import read_codes
 
@@ -121,7 +122,7 @@ def test_what_is_not_installed_is_named(
     monkeypatch.delitem(sys.modules, "any2bokeh.lab.training.trainer", raising=False)
     assert main(["train", str(tmp_path / "run"), "--data", str(data), "--device", "cpu"]) == 2
     message = " ".join(capsys.readouterr().err.split())
-    assert message == 'Error: Training needs accelerate. pip install "any2bokeh[train]"'
+    assert message == f"Error: Training needs accelerate. {install_hint('train')}"
 
 
 def test_a_run_is_not_begun_twice(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

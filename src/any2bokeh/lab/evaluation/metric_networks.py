@@ -14,12 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 
-from any2bokeh.errors import WeightsError
+from any2bokeh.errors import WeightsError, install_hint
 from any2bokeh.weights.catalog import VIDEOMAE, find_model, load_catalog
 from any2bokeh.weights.download import find_folder
 
 PERCEPTUAL, OPTICAL_FLOW, VIDEO, ACTIONS = "LPIPS", "RAFT", "VideoMAE", "R3D-18"
-EXTRA = "pip install 'any2bokeh[evaluate]'"
 RAFT_LEAST_PX, RAFT_MULTIPLE = 128, 8  # of a side
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 KINETICS_MEAN, KINETICS_DEVIATION = (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)
@@ -167,7 +166,9 @@ def _check_packages(*names: str) -> None:
         for name in names:
             importlib.import_module(name)
     except ImportError as error:
-        raise WeightsError(f"The package {error.name} is not installed.", hint=EXTRA) from error
+        raise WeightsError(
+            f"The package {error.name} is not installed.", hint=install_hint("evaluate")
+        ) from error
     except RuntimeError as error:  # its operators are of another build of torch
         raise WeightsError(
             f"{name} does not go with torch {torch.__version__}.", hint="Install the build that does."
