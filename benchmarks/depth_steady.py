@@ -32,11 +32,11 @@ from torch.nn.functional import interpolate
 from any2bokeh.arrays import Floats
 from any2bokeh.depth.depth_anything import DisparityEstimator, in_precision
 from any2bokeh.depth.source import working_size
-from any2bokeh.depth.stabilization import Steadier
+from any2bokeh.depth.stabilization import Stabilizer
 from any2bokeh.depth.stream import Pace, raw_disparity
 from any2bokeh.depth.upsample import upsample_disparity
-from any2bokeh.motion.flow import make_view
-from any2bokeh.motion.propagation import choose_keys, follow
+from any2bokeh.motion.flow import prepare_picture
+from any2bokeh.motion.propagation import choose_keyframes, link_by_flow
 from any2bokeh.motion.shots import ReducedFrame, mark_shots
 from any2bokeh.render.base import make_renderer
 from any2bokeh.scene import PictureFormat, Scene
@@ -71,16 +71,16 @@ class Known:
 
 
 def estimated(known: Known, raw: Floats, every: int | None, *, steady: bool) -> tuple[Floats, list[int]]:
-    """Disparity ``T h w`` of all frames, where ``raw`` is what the estimator says, and the key frames."""
-    steadier = Steadier() if steady else None
+    """Disparity ``T h w`` of all frames, where ``raw`` is what the estimator says, and the keyframes."""
+    stabilizer = Stabilizer() if steady else None
     result, keys, last = np.empty_like(raw), list[int](), raw[0]
-    for span in choose_keys(follow(mark_shots(known.reduced)), every):
-        number = span.key.pts
+    for interval in choose_keyframes(link_by_flow(mark_shots(known.reduced)), every):
+        number = interval.keyframe.pts
         here = raw[number]
-        if steadier:
-            here = steadier.steady(here, span.key.view, span.back, span.length)
-        for between in span.between:
-            result[between.frame.pts] = between.carry(last, here)
+        if stabilizer:
+            here = stabilizer.stabilize(here, interval.keyframe.prepared, interval.back, interval.length)
+        for between in interval.between:
+            result[between.frame.pts] = between.propagate(last, here)
         result[number] = last = here
         keys.append(number)
     return result, keys
@@ -266,7 +266,7 @@ def filmed(path: Path, track: Path, focus_disparity: float, blur_strength: float
 
 def reduce(picture: Tensor, number: int) -> ReducedFrame:
     """A frame as the flow sees it."""
-    return ReducedFrame(pts=number, picture=picture, view=make_view(picture))
+    return ReducedFrame(pts=number, picture=picture, prepared=prepare_picture(picture))
 
 
 def main() -> None:

@@ -26,6 +26,7 @@ from any2bokeh.focus.focus_track import smooth
 from any2bokeh.focus.follow import follow
 from any2bokeh.focus.mask import disparity_in_mask
 from any2bokeh.focus.pull import pull_focus
+from any2bokeh.motion.flow import FlowPreset, dense_flow, landing_places
 from any2bokeh.render.base import make_renderer
 from any2bokeh.run import scenes
 from any2bokeh.settings.focus_settings import FocusSettings, Key, Point
@@ -155,15 +156,10 @@ def still_part(mask: NDArray[np.bool_], picture: NDArray[np.uint8]) -> NDArray[n
 
 def change(made: list[NDArray[np.uint8]], sharp: list[NDArray[np.uint8]], still: Masks) -> float:
     """Mean change along the motion, which is measured on the sharp clip, in code values."""
-    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    height, width = sharp[0].shape
-    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     changes = []
     for i in range(1, len(made)):
-        back = flow.calc(sharp[i], sharp[i - 1], None)
-        before = cv2.remap(
-            made[i - 1].astype(np.float32), x + back[..., 0], y + back[..., 1], cv2.INTER_CUBIC
-        )
+        x, y = landing_places(dense_flow(sharp[i], sharp[i - 1], FlowPreset.MEDIUM))
+        before = cv2.remap(made[i - 1].astype(np.float32), x, y, cv2.INTER_CUBIC)
         changes.append(abs(made[i] - before)[still[i] & still[i - 1]].mean())
     return float(np.mean(changes))
 

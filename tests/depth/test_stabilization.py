@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from any2bokeh.depth.stabilization import Steadier
-from any2bokeh.motion.flow import flow_between, make_view
+from any2bokeh.depth.stabilization import Stabilizer
+from any2bokeh.motion.flow import flow_between, prepare_picture
 
 HEIGHT, WIDTH, OBJECT = 84, 140, 28
 SCALE, SHIFT = 20.0, 3.0  # what the network's numbers look like
@@ -51,11 +51,11 @@ def estimates(film, count, wobble=0.1, noise=0.01, grain=0.01):
 
 def steadied(frames):
     """The disparity of frames that all are estimated."""
-    steadier, before, steady = Steadier(), None, []
+    stabilizer, before, steady = Stabilizer(), None, []
     for picture, _, raw in frames:
-        view = make_view(picture)
+        view = prepare_picture(picture)
         back = flow_between(view.gray, before.gray)[0] if before else None
-        steady.append(torch.from_numpy(steadier.steady(raw[0].numpy(), view, back))[None])
+        steady.append(torch.from_numpy(stabilizer.stabilize(raw[0].numpy(), view, back))[None])
         before = view
     return torch.stack(steady)
 
@@ -100,7 +100,7 @@ def test_a_moving_camera_keeps_its_scale(pan_px):
 @pytest.mark.parametrize("speed_px", [0.25, 1, 3])
 def test_nothing_is_dragged_behind_a_moving_object(speed_px):
     film = Film(speed_px=speed_px)
-    frames = list(estimates(film, 30, wobble=0, noise=0))  # what is left of the error is the steadier's own
+    frames = list(estimates(film, 30, wobble=0, noise=0))  # what is left of the error is the stabilizer's own
     exact = columns(frames)[1]
     error = errors(steadied(frames), exact)
     for number in range(1, 30):
@@ -142,9 +142,9 @@ def test_the_scale_does_not_drift_over_a_long_clip():
 
 
 def test_without_a_way_back_it_starts_anew():
-    steadier = Steadier()
+    stabilizer = Stabilizer()
     for picture, _, raw in estimates(Film(), 3):
-        assert (steadier.steady(raw[0].numpy(), make_view(picture), None) == raw[0].numpy()).all()
+        assert (stabilizer.stabilize(raw[0].numpy(), prepare_picture(picture), None) == raw[0].numpy()).all()
 
 
 @pytest.mark.parametrize("pan_px", [0, 2])

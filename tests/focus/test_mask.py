@@ -96,6 +96,18 @@ def test_masks_that_cannot_be_used_are_one_sentence(film: Film, tmp_path: Path) 
         focus_of(clip, folder)
 
 
+def test_a_frame_of_something_else_is_no_cut(film: Film, tmp_path: Path) -> None:
+    def flash(number: int) -> list[tuple[float, float, float, float]]:
+        # One frame, as by lightning, shows nothing that the others show.
+        others = [(x, y, 16, 0.25) for x in range(5, 200, 23) for y in range(5, 120, 29)]
+        return [*(others if number == 10 else []), (60 + number, 40, 20, 0.3 + 0.01 * number)]
+
+    clip = film(flash, 24)
+    measured, starts = disparity_in_mask(tmp_path / "mask.mkv", clip, lambda done: None)
+    assert starts == []
+    np.testing.assert_allclose(measured, disparities(flash, 24), atol=1e-4)
+
+
 def test_focus_jumps_at_a_cut_and_nowhere_else(film: Film, tmp_path: Path) -> None:
     def cut(number: int) -> list[tuple[float, float, float, float]]:
         # The second shot shows discs all over the picture, so that nothing of the first is found again.

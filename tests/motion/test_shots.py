@@ -1,10 +1,12 @@
 """Where shots start."""
 
+import weakref
+
 import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from any2bokeh.motion.flow import make_view
+from any2bokeh.motion.flow import prepare_picture
 from any2bokeh.motion.shots import ReducedFrame, mark_shots, see_nearby
 
 HEIGHT, WIDTH = 96, 160
@@ -29,7 +31,7 @@ def shot(seed, count, step_px=1, brightness=0.5):
 
 def starts(pictures, **options):
     frames = (
-        ReducedFrame(pts=number, picture=picture, view=make_view(picture))
+        ReducedFrame(pts=number, picture=picture, prepared=prepare_picture(picture))
         for number, picture in enumerate(pictures)
     )
     marked = list(mark_shots(frames, **options))
@@ -83,10 +85,26 @@ def test_frames_are_not_held_for_long():
     def source():
         for number, picture in enumerate(shot(0, 20)):
             taken.append(number)
-            yield ReducedFrame(pts=number, picture=picture, view=make_view(picture))
+            yield ReducedFrame(pts=number, picture=picture, prepared=prepare_picture(picture))
 
     for frame in mark_shots(source()):
         assert len(taken) <= frame.pts + 3
+
+
+@pytest.mark.parametrize("single_shot", [False, True])
+def test_frames_that_were_yielded_are_let_go(single_shot):
+    alive = weakref.WeakSet()
+
+    def source():
+        for number in range(70):
+            picture = torch.full((3, 40, 64), number / 70)
+            alive.add(picture)
+            yield ReducedFrame(pts=number, picture=picture, prepared=prepare_picture(picture))
+
+    most = 0
+    for _ in mark_shots(source(), single_shot=single_shot):
+        most = max(most, len(alive))
+    assert most <= 4  # the one that was yielded, two held back, and the one that the source is at
 
 
 @pytest.mark.parametrize(
@@ -103,7 +121,9 @@ def test_each_frame_sees_another_of_its_shot(lengths, gap, expected):
     pictures = [torch.full((3, 4, 4), float(number)) for number in range(sum(lengths))]
     first = {sum(lengths[:number]) for number in range(len(lengths))}
     frames = [
-        ReducedFrame(pts=number, picture=picture, view=make_view(picture), starts_shot=number in first)
+        ReducedFrame(
+            pts=number, picture=picture, prepared=prepare_picture(picture), starts_shot=number in first
+        )
         for number, picture in enumerate(pictures)
     ]
     seen = list(see_nearby(frames, gap))
@@ -117,7 +137,9 @@ def test_no_more_frames_are_held_than_the_gap_needs():
     def frames():
         for number, picture in enumerate(shot(0, 12)):
             taken.append(number)
-            yield ReducedFrame(pts=number, picture=picture, view=make_view(picture), starts_shot=number == 0)
+            yield ReducedFrame(
+                pts=number, picture=picture, prepared=prepare_picture(picture), starts_shot=number == 0
+            )
 
     for frame in see_nearby(frames(), 3):
         assert len(taken) <= frame.pts + 4

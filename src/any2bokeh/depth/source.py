@@ -15,7 +15,7 @@ from any2bokeh.depth.cache import cache_key, find_track, keep_track
 from any2bokeh.depth.match import Times, nearest_in_time
 from any2bokeh.depth.networks import DepthNetwork, find_network
 from any2bokeh.depth.normalize import RawTrack
-from any2bokeh.depth.steadied import SteadiedTrack
+from any2bokeh.depth.steadied import StabilizedTrack
 from any2bokeh.depth.stream import Pace, RawFrame, raw_disparity
 from any2bokeh.depth.track import DisparityTrack, open_track
 from any2bokeh.device import choose_depth_dtype
@@ -90,7 +90,7 @@ def disparity_source(
     if settings.track is not None:
         log.info("The disparity of %s is the track %s.", info.path, settings.track)
         with open_track(settings.track, settings.kind, info, times) as track:
-            yield SteadiedTrack(track, single_shot=settings.single_shot) if settings.steady else track
+            yield StabilizedTrack(track, single_shot=settings.single_shot) if settings.steady else track
         return
     estimate = plan_estimate(info, settings, time_range, device, dtype)
     with _estimated(estimate, on_progress) as path:

@@ -1,7 +1,7 @@
-"""Disparity without flicker: each estimate brought to the scale of those before it, then filtered in time.
+"""Temporal stabilization: each disparity is fitted to the scale of those before it, then filtered in time.
 
-A point of the scene is followed along the optical flow, so that what moves is filtered as well as what
-stands still.
+The filter follows each point of the scene along the optical flow, so moving things are filtered as well as
+still ones.
 """
 
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from any2bokeh.arrays import Floats
-from any2bokeh.motion.flow import Flow, View, difference, falling
+from any2bokeh.motion.flow import Flow, PreparedPicture, difference, falloff
 
 # How fast what is known of a point grows old, in variances of the noise of one estimate per frame. If every
 # frame is estimated, each then enters by 0.15: noise is forgotten in about 6 frames.
 _AGING = 0.0265
-# Of a point that moved, a share of at least this: carried again and again, edges would wear off.
+# Of a point that moved, a share of at least this: warped again and again, edges would wear off.
 _MOVED_SHARE, _MOVED_PX = 0.3, (0.25, 1.0)
 _SAME, _OTHER = (
     4 / 255,
@@ -43,14 +43,14 @@ class _Past:
 
     disparity: Floats
     variance: Floats
-    view: View
+    picture: PreparedPicture
 
 
-class Steadier:
-    """Steadies the disparity of frames that come one after the other.
+class Stabilizer:
+    """Stabilizes the disparity of frames that come one after the other.
 
     Monocular networks are right only up to a scale and a shift, anew in every frame. Both are fitted to the
-    running estimate, brought along the flow, with what does not agree as outliers. Then only a share of the
+    running estimate, warped along the flow, with what does not agree as outliers. Then only a share of the
     new estimate enters the running one (a Kalman filter per point); where the flow, the picture or the
     disparity itself tells that the point is another one, the new estimate replaces it, so nothing is dragged
     behind what moves.
@@ -60,30 +60,32 @@ class Steadier:
         self._past: _Past | None = None
         self._lasting = (0.0, 0.0)  # of scale and shift
 
-    def steady(self, disparity: Floats, view: View, back: Flow | None, frames: int = 1) -> Floats:
-        """Return the steadied disparity, ``h w`` like ``disparity``, which is in any scale.
+    def stabilize(
+        self, disparity: Floats, picture: PreparedPicture, back: Flow | None, frames: int = 1
+    ) -> Floats:
+        """Return the stabilized disparity, ``h w`` like ``disparity``, which is in any scale.
 
-        ``back`` leads from the picture ``view`` to the one of the call before, ``frames`` frames earlier;
+        ``back`` leads from ``picture`` to the one of the call before, ``frames`` frames earlier;
         ``None`` starts anew.
         """
         past = self._past
         if past is None or back is None or past.disparity.shape != disparity.shape:
-            self._past, self._lasting = _Past(disparity, np.ones_like(disparity), view), (0.0, 0.0)
+            self._past, self._lasting = _Past(disparity, np.ones_like(disparity), picture), (0.0, 0.0)
             return disparity
-        known, variance = back.bring(past.disparity), back.bring(past.variance) + np.float32(_AGING * frames)
-        trust = back.trust * falling(difference(view, past.view, back), _SAME, _OTHER)
-        scale, shift, noise = fit(disparity, known, variance, trust)
+        known, variance = back.warp(past.disparity), back.warp(past.variance) + np.float32(_AGING * frames)
+        trust = back.trust * falloff(difference(picture, past.picture, back), _SAME, _OTHER)
+        scale, shift, noise = fit_robustly(disparity, known, variance, trust)
         scale, shift = self._let_go(scale, shift, frames)
         rough = disparity * np.float32(scale) + np.float32(shift)
         change = rough - known
         if noise > 0:
             deviation = np.abs(change) / (np.sqrt(1 + variance) * np.float32(noise))
-            trust = trust * falling(deviation, _FAR, _FARTHEST)
+            trust = trust * falloff(deviation, _FAR, _FARTHEST)
         least: Floats = np.maximum(variance / (variance + 1), _least_share(back))
         share = 1 - (1 - least) * trust
-        steadied: Floats = known + share * change
-        self._past = _Past(steadied, (1 - share) ** 2 * variance + share**2, view)
-        return steadied
+        stabilized: Floats = known + share * change
+        self._past = _Past(stabilized, (1 - share) ** 2 * variance + share**2, picture)
+        return stabilized
 
     def _let_go(self, scale: float, shift: float, frames: int) -> tuple[float, float]:
         """The scale and the shift, let go a little way towards those of the network, 1 and 0."""
@@ -95,8 +97,10 @@ class Steadier:
         return scale + leak * (1 - scale) + more_scale, shift - leak * shift + more_shift
 
 
-def fit(disparity: Floats, target: Floats, variance: Floats, trust: Floats) -> tuple[float, float, float]:
-    """Return the scale and the shift that bring ``disparity`` closest to ``target``, and the noise left.
+def fit_robustly(
+    disparity: Floats, target: Floats, variance: Floats, trust: Floats
+) -> tuple[float, float, float]:
+    """Return the scale and the shift that take ``disparity`` closest to ``target``, and the noise left.
 
     ``variance`` is that of the target's noise over that of the disparity's; ``trust`` weighs the pixels; all
     are ``h w``. Pixels that fit badly lose their weight over the rounds. The noise is the standard deviation
@@ -134,7 +138,7 @@ def fit(disparity: Floats, target: Floats, variance: Floats, trust: Floats) -> t
 def _least_share(back: Flow) -> Floats:
     """The share of a new estimate that enters in any case, ``h w``: more where the point moved."""
     length_px = np.sqrt((back.shift * back.shift).sum(axis=2))
-    share: Floats = np.float32(_MOVED_SHARE) * (1 - falling(length_px, *_MOVED_PX))
+    share: Floats = np.float32(_MOVED_SHARE) * (1 - falloff(length_px, *_MOVED_PX))
     return share
 
 

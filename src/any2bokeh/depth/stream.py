@@ -1,6 +1,6 @@
 """From the frames of a clip to their disparity, while they pass by.
 
-frames -> reduced -> shots -> flow -> key frames -> estimated -> steadied -> carried to those between
+frames -> reduced -> shots -> flow -> keyframes -> estimated -> stabilized -> propagated to those between
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -13,14 +13,14 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from any2bokeh.arrays import Floats
-from any2bokeh.depth.stabilization import Steadier
-from any2bokeh.motion.flow import make_view
-from any2bokeh.motion.propagation import SPACINGS, Span, choose_keys, follow
+from any2bokeh.depth.stabilization import Stabilizer
+from any2bokeh.motion.flow import prepare_picture
+from any2bokeh.motion.propagation import SPACINGS, KeyframeInterval, choose_keyframes, link_by_flow
 from any2bokeh.motion.shots import ReducedFrame, mark_shots, see_nearby
 from any2bokeh.scene import Frame
 from any2bokeh.video.prefetch import prefetch
 
-SPANS_AHEAD = 2  # found while the network is busy
+INTERVALS_AHEAD = 2  # found while the network is busy
 
 Item = TypeVar("Item")
 Estimate = Callable[[Tensor, Sequence[Tensor | None]], Tensor]
@@ -30,7 +30,7 @@ Estimate = Callable[[Tensor, Sequence[Tensor | None]], Tensor]
 class Pace:
     """Which frames are estimated, and what is taken over from one to the next.
 
-    ``every`` is the distance of key frames, ``None`` lets the picture choose it; ``batch`` is how many are
+    ``every`` is the distance of keyframes, ``None`` lets the picture choose it; ``batch`` is how many are
     estimated at once. Each is shown to the network with the frame ``gap`` frames away.
     """
 
@@ -70,35 +70,39 @@ def raw_disparity(
     ``estimate`` makes ``T 1 h w`` of pictures ``T 3 h w`` of ``size`` (height, width) and, for each, another
     one of its shot or ``None``. Frames are read, followed and chosen in a thread of their own meanwhile.
     """
-    steadier = Steadier() if pace.steady else None
-    with prefetch(_spans(frames, size, pace), SPANS_AHEAD) as spans:
+    stabilizer = Stabilizer() if pace.steady else None
+    with prefetch(_intervals(frames, size, pace), INTERVALS_AHEAD) as intervals:
         before: Floats | None = None
-        for span, estimated in _with_estimates(spans, estimate, pace.batch):
-            if steadier:
-                estimated = steadier.steady(estimated, span.key.view, span.back, span.length)
-            for between in span.between:
+        for interval, estimated in _with_estimates(intervals, estimate, pace.batch):
+            if stabilizer:
+                keyframe = interval.keyframe.prepared
+                estimated = stabilizer.stabilize(estimated, keyframe, interval.back, interval.length)
+            for between in interval.between:
                 assert before is not None
-                yield _raw(between.frame, between.carry(before, estimated), is_estimated=False)
-            yield _raw(span.key, estimated)
+                yield _raw(between.frame, between.propagate(before, estimated), is_estimated=False)
+            yield _raw(interval.keyframe, estimated)
             before = estimated
 
 
-def _spans(frames: Iterable[Frame], size: tuple[int, int], pace: Pace) -> Iterator[Span]:
+def _intervals(frames: Iterable[Frame], size: tuple[int, int], pace: Pace) -> Iterator[KeyframeInterval]:
     shots = mark_shots((_reduce(frame, size) for frame in frames), single_shot=pace.single_shot)
     shots = see_nearby(shots, pace.gap)
-    yield from choose_keys(follow(shots, with_flow=pace.steady or pace.every != 1), pace.every)
+    yield from choose_keyframes(link_by_flow(shots, with_flow=pace.steady or pace.every != 1), pace.every)
 
 
 def _reduce(frame: Frame, size: tuple[int, int]) -> ReducedFrame:
     picture = interpolate(frame.picture[None], size, mode="bicubic", antialias=True)[0].clamp(0, 1)
-    return ReducedFrame(pts=frame.pts, picture=picture, view=make_view(picture))
+    return ReducedFrame(pts=frame.pts, picture=picture, prepared=prepare_picture(picture))
 
 
-def _with_estimates(spans: Iterable[Span], estimate: Estimate, batch: int) -> Iterator[tuple[Span, Floats]]:
-    """Yield each span with the estimate of its key frame, ``h w``."""
-    for some in _batches(spans, batch):
-        pictures = torch.stack([span.key.picture for span in some])
-        disparity = estimate(pictures, [span.key.nearby for span in some]).cpu().numpy()
+def _with_estimates(
+    intervals: Iterable[KeyframeInterval], estimate: Estimate, batch: int
+) -> Iterator[tuple[KeyframeInterval, Floats]]:
+    """Yield each interval with the estimate of its keyframe, ``h w``."""
+    for some in _batches(intervals, batch):
+        keyframes = [interval.keyframe for interval in some]
+        pictures = torch.stack([keyframe.picture for keyframe in keyframes])
+        disparity = estimate(pictures, [keyframe.nearby for keyframe in keyframes]).cpu().numpy()
         yield from zip(some, disparity[:, 0], strict=True)
 
 

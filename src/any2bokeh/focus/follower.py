@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from any2bokeh.arrays import Bytes, Floats
+from any2bokeh.motion.flow import FlowPreset, dense_flow, landing_places
 from any2bokeh.scene import Frame
 
 WORK_SIDE_PX = 384  # longer side of the pictures that are worked on: a person of a tenth of it is found again
@@ -147,9 +148,7 @@ class Follower:
         if self._hidden:
             around = cv2.dilate(self._region, _disc(min(2 * self._hidden, REACH_PX)))
             return around, np.stack([x, y], axis=2)
-        flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        back = flow.calc(look.gray, self._look.gray, None)
-        x, y = x + back[..., 0], y + back[..., 1]
+        x, y = landing_places(dense_flow(look.gray, self._look.gray, FlowPreset.MEDIUM))
         moved = cv2.remap(self._region.astype(np.float32), x, y, cv2.INTER_LINEAR)
         return (moved > 0.5).astype(np.uint8), np.stack([x, y], axis=2)
 

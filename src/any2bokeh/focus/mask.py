@@ -1,6 +1,7 @@
 """The disparity of what a mask shows, in each frame."""
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import interpolate
 
+from any2bokeh.arrays import Bytes
 from any2bokeh.depth.track import open_mask
 from any2bokeh.errors import DisparityError, FocusError
 from any2bokeh.focus.clip import Clip, OnFrames
-from any2bokeh.focus.shot_starts import Shots
+from any2bokeh.motion.shots import find_shots, shot_thumbnail
+from any2bokeh.video.lossless import packed_codes
 
 INSIDE = 0.5  # what is brighter is inside the mask
 MOST, SPREAD = (0.1, 0.9), 0.25  # disparity of most of a subject, and how far apart it may lie
@@ -29,12 +32,12 @@ def disparity_in_mask(path: Path, clip: Clip, on_frames: OnFrames) -> tuple[NDAr
     used or is empty in all frames.
     """
     middles, spreads = np.full(len(clip.times), np.nan), []
-    shots = Shots()
     place = {pts: number for number, pts in enumerate(clip.times)}
-    try:
+
+    def measured() -> Iterator[tuple[int, Bytes]]:
+        """The number of each frame and its thumbnail; the frame itself is let go."""
         with open_mask(path, clip.info, clip.times) as masks, clip.frames(clip.time_range) as frames:
             for done, (frame, disparity) in enumerate(frames, start=1):
-                shots.look(place[frame.pts], frame)
                 mask = masks.values_at(frame.pts)
                 # Edges of a mask are sharper than those of disparity: disparity takes the mask's size.
                 fitted = interpolate(disparity[None].cpu(), size=mask.shape[1:], mode="nearest")[0]
@@ -43,6 +46,11 @@ def disparity_in_mask(path: Path, clip: Clip, on_frames: OnFrames) -> tuple[NDAr
                     middles[place[frame.pts]] = torch.median(inside)
                     spreads.append(np.quantile(inside.numpy(), MOST))
                 on_frames(done)
+                yield place[frame.pts], shot_thumbnail(packed_codes(frame.picture))
+
+    try:
+        shots = find_shots(measured(), lambda frame: frame[1])
+        starts = [number for (number, _), starts_shot in shots if starts_shot]
     except DisparityError as error:
         raise FocusError(f"The mask cannot be used: {error.message}") from error
     if np.isnan(middles).all():
@@ -57,4 +65,4 @@ def disparity_in_mask(path: Path, clip: Clip, on_frames: OnFrames) -> tuple[NDAr
             farthest,
             nearest,
         )
-    return middles, shots.starts
+    return middles, starts[1:]  # the first frame begins no new shot

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from any2bokeh.arrays import Doubles
-from any2bokeh.motion.flow import gray_of
+from any2bokeh.motion.flow import to_gray
 from any2bokeh.video.lossless import picture_codes
 
 LEAST_ERROR = 1e-10  # a squared error of codes that is none: 100 dB
@@ -91,7 +91,7 @@ def edge_strength(picture: Tensor) -> Doubles:
 
     Bytes of 8 bits, OpenCV's gray (luma of BT.601), kernel 3, its default border.
     """
-    gray = gray_of(picture)
+    gray = to_gray(picture)
     across, down = (cv2.Sobel(gray, cv2.CV_64F, *axis, ksize=3) for axis in ((1, 0), (0, 1)))
     strength: Doubles = np.sqrt(across**2 + down**2)
     return strength

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from any2bokeh.arrays import Bytes, Floats
+from any2bokeh.motion.flow import FlowPreset, dense_flow, landing_places, warp
 
 Places = TypeVar("Places", Tensor, NDArray[Any])
 
@@ -38,7 +39,7 @@ class Thumbnail:
 
 
 @dataclass(frozen=True, eq=False)
-class Motion:
+class CameraMotion:
     """Where the points of one frame are in the next.
 
     ``affine`` (6), rotation out of the picture plane (2) and parallax (3: x, y, along the axis), in
@@ -85,7 +86,7 @@ def make_thumbnail(sharp: Tensor, disparity: Tensor) -> Thumbnail:
     return Thumbnail(small.round().clip(0, 255).astype(np.uint8), near, gray.shape[1] / size[0])
 
 
-def fit_motion(first: Thumbnail, second: Thumbnail, size: tuple[int, int]) -> Motion | None:
+def fit_motion(first: Thumbnail, second: Thumbnail, size: tuple[int, int]) -> CameraMotion | None:
     """The motion from ``first`` to ``second`` in pixels of frames of ``size``; None where none explains both.
 
     A search over shift and parallax on a small picture comes first; then optical flow is measured
@@ -109,13 +110,13 @@ def fit_motion(first: Thumbnail, second: Thumbnail, size: tuple[int, int]) -> Mo
     parameters, inliers = _fit(basis, flow[:, rows, columns].ravel())
     if inliers < MIN_INLIERS:
         return None
-    return Motion(parameters * np.float32(first.scale), size)
+    return CameraMotion(parameters * np.float32(first.scale), size)
 
 
 def _shift(parameters: Floats, disparity: Floats) -> Floats:
     """The motion of every pixel, ``2 h w`` (x, y)."""
     height, width = disparity.shape
-    motion = Motion(parameters, (height, width))
+    motion = CameraMotion(parameters, (height, width))
     y, x = torch.meshgrid(torch.arange(height).float(), torch.arange(width).float(), indexing="ij")
     there_x, there_y = motion.forward(x, y, torch.from_numpy(disparity))
     return torch.stack([there_x - x, there_y - y]).numpy()
@@ -124,10 +125,9 @@ def _shift(parameters: Floats, disparity: Floats) -> Floats:
 def _flow(first: Bytes, second: Bytes, shift: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     """Optical flow ``2 h w`` (x, y) measured from ``shift`` on, and where that leads into the picture."""
     height, width = first.shape
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    x, y = x + shift[0], y + shift[1]
-    moved = cv2.remap(second, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    rest = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(first, moved, None)
+    vectors = np.dstack(list(shift))  # h w 2
+    x, y = landing_places(vectors)
+    rest = dense_flow(first, warp(second, vectors), FlowPreset.MEDIUM)
     inside = (x > 0) & (x < width - 1) & (y > 0) & (y < height - 1)
     return shift + rest.transpose(2, 0, 1).astype(np.float32), inside
 

@@ -1,9 +1,12 @@
-"""Optical flow: where the points of one picture are in another, and how far that is to be trusted.
+"""Optical flow: where the points of one picture are in another, and how far to trust that.
 
-All is NumPy on the CPU, where OpenCV's flow runs.
+All of it is NumPy on the CPU, where OpenCV's flow runs. Whoever needs a flow takes it from here:
+``dense_flow`` for the plain field, ``flow_between`` for both directions with their trust.
 """
 
 from dataclasses import dataclass
+from enum import Enum
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -24,9 +27,25 @@ _SMALLEST_PX = 32  # a side below this holds too little for a flow
 _EVERY = 8  # rows and columns that tell how much the light has changed
 
 
+Kind = TypeVar("Kind", bound=np.generic)
+
+
+class FlowPreset(Enum):
+    """How DIS flow searches: patch stride [px], gradient descent steps, variational refinement steps.
+
+    DIS is T. Kroeger et al., "Fast Optical Flow using Dense Inverse Search", ECCV 2016. Both presets work at
+    half the picture's size with patches of 8 pixels, as OpenCV's preset MEDIUM does.
+    """
+
+    MEDIUM = (3, 25, 5)  # OpenCV's preset of this name
+    # Without the smoothing of the whole field: three times as quick as MEDIUM, and disparity that is warped
+    # along it many times is as good (OpenCV's preset FAST: a fifth to a third worse).
+    UNREFINED = (4, 8, 0)
+
+
 @dataclass(frozen=True, eq=False)
-class View:
-    """A picture as it is followed: codes ``h w 3``, gray ``h w``, and its slope in values (0..1) / px."""
+class PreparedPicture:
+    """A picture ready for flow and comparison: codes ``h w 3``, gray ``h w``, slope in values (0..1) / px."""
 
     color: Bytes
     gray: Bytes
@@ -46,34 +65,48 @@ class Flow:
 
     def then(self, following: "Flow") -> "Flow":
         """Return where the points are in a third picture, to which ``following`` leads from the second."""
-        shift = self.shift + self.bring(following.shift)
-        return Flow(shift, np.minimum(self.trust, self.bring(following.trust)))
+        shift = self.shift + self.warp(following.shift)
+        return Flow(shift, np.minimum(self.trust, self.warp(following.trust)))
 
-    def bring(self, values: NDArray[np.generic]) -> Floats:
-        """Return ``values`` of the other picture, ``h w`` or ``h w C``, where the points are in this one."""
-        return bring(values, self.shift)
+    def warp(self, values: NDArray[Kind]) -> NDArray[Kind]:
+        """Return ``values`` of the other picture, ``h w`` or ``h w C``, warped to this one."""
+        return warp(values, self.shift)
 
 
-def bring(values: NDArray[np.generic], shift: Floats) -> Floats:
+def warp(values: NDArray[Kind], shift: Floats) -> NDArray[Kind]:
     """Return ``values``, ``h w`` or ``h w C``, from where ``shift``, ``h w 2`` (x, y), leads."""
-    x, y = _places(shift)
-    brought: Floats = cv2.remap(values, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return brought
+    x, y = landing_places(shift)
+    warped: NDArray[Kind] = cv2.remap(values, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return warped
 
 
-def make_view(picture: Tensor) -> View:
-    """Return how ``picture``, ``3 h w`` R'G'B' in 0..1 on any device, is followed."""
+def prepare_picture(picture: Tensor) -> PreparedPicture:
+    """Return ``picture``, ``3 h w`` R'G'B' in 0..1 on any device, ready for flow and comparison."""
     color = packed_codes(picture)
     gray = cv2.cvtColor(color, cv2.COLOR_RGB2GRAY)
     along_x, along_y = (cv2.Sobel(gray, cv2.CV_32F, *axis, scale=1 / 8) for axis in ((1, 0), (0, 1)))
     steepness = cv2.blur(cv2.magnitude(along_x, along_y), (_WINDOW_PX, _WINDOW_PX))
-    return View(color, gray, steepness / 255)
+    return PreparedPicture(color, gray, steepness / 255)
 
 
-def gray_of(picture: Tensor) -> Bytes:
-    """Return the gray codes ``h w`` of ``picture``: those of its ``View``, where the rest is not needed."""
+def to_gray(picture: Tensor) -> Bytes:
+    """Return the gray codes ``h w`` of ``picture``, those of its ``PreparedPicture`` without the rest."""
     gray: Bytes = cv2.cvtColor(packed_codes(picture), cv2.COLOR_RGB2GRAY)
     return gray
+
+
+def dense_flow(first: Bytes, second: Bytes, preset: FlowPreset) -> Floats:
+    """Return where each pixel of gray picture ``first`` is in ``second``: the shift ``h w 2`` (x, y) [px].
+
+    Both pictures are ``h w``; OpenCV raises ``cv2.error`` for sides of a few pixels.
+    """
+    method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    patch_stride_px, descent_steps, refinement_steps = preset.value
+    method.setPatchStride(patch_stride_px)
+    method.setGradientDescentIterations(descent_steps)
+    method.setVariationalRefinementIterations(refinement_steps)
+    shift: Floats = method.calc(first, second, None)
+    return shift
 
 
 def flow_between(first: Bytes, second: Bytes) -> tuple[Flow, Flow]:
@@ -81,42 +114,36 @@ def flow_between(first: Bytes, second: Bytes) -> tuple[Flow, Flow]:
     if min(first.shape) < _SMALLEST_PX:
         none = Flow(np.zeros((*first.shape, 2), np.float32), np.ones(first.shape, np.float32))
         return none, none
-    # Half a pixel's worth of detail, without the smoothing of the whole field: three times as quick as the
-    # preset MEDIUM, and disparity that was carried along it is as good (FAST: a fifth to a third worse).
-    method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    method.setPatchStride(4)
-    method.setGradientDescentIterations(8)
-    method.setVariationalRefinementIterations(0)
-    there = method.calc(first, second, None)
-    back = method.calc(second, first, None)
+    there = dense_flow(first, second, FlowPreset.UNREFINED)
+    back = dense_flow(second, first, FlowPreset.UNREFINED)
     same = cv2.blur(cv2.absdiff(first, second), (_WINDOW_PX, _WINDOW_PX)) <= _STILL * 255
     there, back = _hold_still(there, same), _hold_still(back, same)
     return Flow(there, _returns(there, back)), Flow(back, _returns(back, there))
 
 
-def difference(first: View, second: View, flow: Flow) -> Floats:
-    """Return how far ``second``, brought to ``first``, differs from it: ``h w`` in code values, 0..1.
+def difference(first: PreparedPicture, second: PreparedPicture, flow: Flow) -> Floats:
+    """Return how far ``second``, warped to ``first``, differs from it: ``h w`` in code values, 0..1.
 
     It is the mean of a neighbourhood, less what a small error of ``flow`` explains, and less a change of
     light all over the picture.
     """
-    brought = flow.bring(second.color)
-    light = np.median(first.color[::_EVERY, ::_EVERY].astype(np.int16) - brought[::_EVERY, ::_EVERY], (0, 1))
-    change = cv2.absdiff(first.color, cv2.add(brought, tuple(light)) if light.any() else brought)
+    warped = flow.warp(second.color)
+    light = np.median(first.color[::_EVERY, ::_EVERY].astype(np.int16) - warped[::_EVERY, ::_EVERY], (0, 1))
+    change = cv2.absdiff(first.color, cv2.add(warped, tuple(light)) if light.any() else warped)
     gray = cv2.transform(change, np.full((1, 3), 1 / 3))
     window = (_WINDOW_PX, _WINDOW_PX)
     changed: Floats = cv2.boxFilter(gray, cv2.CV_32F, window) / np.float32(255)
     return np.maximum(changed - np.float32(_MISPLACED_PX) * first.steepness, 0)
 
 
-def falling(values: Floats, start: float, end: float) -> Floats:
+def falloff(values: Floats, start: float, end: float) -> Floats:
     """Return 1 for values up to ``start``, 0 from ``end`` on, and a smooth fall between."""
     fall = np.clip((np.float32(end) - values) / np.float32(end - start), 0, 1)
     return smoothstep(fall)
 
 
 def _hold_still(shift: Floats, same: NDArray[np.bool_]) -> Floats:
-    """The shift, 0 where nothing moved: what is carried many times from frame to frame stays sharp there."""
+    """The shift, 0 where nothing moved: what is warped from frame to frame many times stays sharp there."""
     is_short = (shift * shift).sum(axis=2) < _STILL_PX**2
     held: Floats = np.where((same & is_short)[..., None], np.float32(0), shift)
     return held
@@ -124,17 +151,17 @@ def _hold_still(shift: Floats, same: NDArray[np.bool_]) -> Floats:
 
 def _returns(there: Floats, back: Floats) -> Floats:
     """How surely there and back again leads to the start, ``h w`` in 0..1; 0 where it leads outside."""
-    x, y = _places(there)
-    error = there + cv2.remap(back, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    x, y = landing_places(there)
+    error = there + warp(back, there)
     length_px, missed_px = (cv2.magnitude(*cv2.split(vectors)) for vectors in (there, error))
     height, width = there.shape[:2]
     inside = (x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5)
     missed_px -= np.float32(_LONG_WAY) * length_px
-    return np.where(inside, falling(missed_px, _NEAR_PX, _FAR_PX), np.float32(0))
+    return np.where(inside, falloff(missed_px, _NEAR_PX, _FAR_PX), np.float32(0))
 
 
-def _places(shift: Floats) -> tuple[Floats, Floats]:
-    """Where each pixel lands (x, y), ``h w`` each."""
+def landing_places(shift: Floats) -> tuple[Floats, Floats]:
+    """Return where ``shift``, ``h w 2`` (x, y), leads each pixel: x and y, ``h w`` each."""
     height, width = shift.shape[:2]
     x = np.arange(width, dtype=np.float32) + shift[..., 0]
     y = np.arange(height, dtype=np.float32)[:, None] + shift[..., 1]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from any2bokeh.arrays import Floats
-from any2bokeh.motion.flow import Flow, bring, flow_between, gray_of
+from any2bokeh.motion.flow import Flow, flow_between, to_gray, warp
 
 CHANNELS = 5  # flow (x, y), flow against the largest part (x, y), trust
 CELL = 4  # pixels to a side of a cell of the result
@@ -36,7 +36,7 @@ def motion_between(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     Pictures are ``3 h w`` R'G'B' in 0..1, sides multiples of ``CELL``; the results ``CHANNELS h/4 w/4``.
     Where the trust is 0 the flow is not known; all zeros stand for a picture of which no other is known.
     """
-    there, back = flow_between(gray_of(first), gray_of(second))
+    there, back = flow_between(to_gray(first), to_gray(second))
     return _channels(*_seen(there)), _channels(*_seen(back))
 
 
@@ -47,7 +47,7 @@ def moving_parts(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     would say of pictures half as large, ``CHANNELS h/8 w/8``; how fast is ``1 h/2 w/2`` in 0..1, less where
     the largest part's motion explains the second picture as well as the flow does.
     """
-    flow, _ = flow_between(gray_of(first), gray_of(second))
+    flow, _ = flow_between(to_gray(first), to_gray(second))
     shift, largest, trust = _seen(flow)
     halves = _sized(shift * _HALF, 0.5), _sized(largest * _HALF, 0.5), _sized(trust, 0.5)
     along = _sized(flow.shift, 0.5)
@@ -84,8 +84,8 @@ def _packed(picture: Tensor) -> Floats:
 
 
 def _error(first: Floats, second: Floats, shift: Floats) -> Floats:
-    """How far ``second``, brought along ``shift`` ``h w 2``, differs from ``first``: ``h w`` code values."""
-    difference = cv2.absdiff(bring(second, shift), first)
+    """How far ``second``, warped along ``shift`` ``h w 2``, differs from ``first``: ``h w`` code values."""
+    difference = cv2.absdiff(warp(second, shift), first)
     error: Floats = cv2.blur(cv2.transform(difference, np.full((1, 3), 1 / 3)), (3, 3))
     return error
 

@@ -1,15 +1,16 @@
-"""Where one shot ends and the next begins, found while the frames pass by."""
+"""Where one shot ends and the next begins, found while the frames pass by: one detection for everybody."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import chain, islice, repeat, tee
+from itertools import chain, islice
+from typing import TypeVar
 
 import cv2
 from torch import Tensor
 
 from any2bokeh.arrays import Bytes
-from any2bokeh.motion.flow import Flow, View, flow_between
+from any2bokeh.motion.flow import Flow, PreparedPicture, flow_between
 
 _AROUND = 2  # frames before and after, with which a frame is compared; a flash may last so long
 # PySceneDetect proposes frames that change more than those around. So low a ratio finds nearly every cut,
@@ -17,6 +18,8 @@ _AROUND = 2  # frames before and after, with which a frame is compared; a flash 
 _RATIO, _LEAST_CHANGE = 1.5, 8.0
 _LOST_SHARE = 0.7  # of the picture: 0.76 and more across 120 cuts between shots of five scenes
 _SIDE_PX = 256  # the longer side of what is compared
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -29,7 +32,7 @@ class ReducedFrame:
 
     pts: int
     picture: Tensor
-    view: View
+    prepared: PreparedPicture
     starts_shot: bool = False
     nearby: Tensor | None = None
 
@@ -39,10 +42,39 @@ def mark_shots(frames: Iterable[ReducedFrame], *, single_shot: bool = False) -> 
 
     At a flash, and where a lamp is switched on, no shot starts. ``_AROUND`` frames are held back.
     """
-    marked, looked_at = tee(frames)
-    starts = chain([True], repeat(False)) if single_shot else _starts(frame.view for frame in looked_at)
-    for starts_shot, frame in zip(starts, marked, strict=False):
+    if single_shot:
+        for number, frame in enumerate(frames):
+            yield replace(frame, starts_shot=number == 0)
+        return
+    for frame, starts_shot in find_shots(frames, lambda frame: shot_thumbnail(frame.prepared.color)):
         yield replace(frame, starts_shot=starts_shot)
+
+
+def find_shots(items: Iterable[Item], thumbnail_of: Callable[[Item], Bytes]) -> Iterator[tuple[Item, bool]]:
+    """Yield what stands for the frames of a clip, in order, and whether a shot starts with it.
+
+    ``thumbnail_of`` gives the frame's ``shot_thumbnail``. At a flash, and where a lamp is switched on, no
+    shot starts. ``_AROUND`` items are held back, and no others are held.
+    """
+    # Not itertools.tee: it keeps what it has handed out in blocks of 57.
+    waiting = deque[Item]()
+
+    def thumbnails() -> Iterator[Bytes]:
+        for item in items:
+            waiting.append(item)
+            yield thumbnail_of(item)
+
+    for starts_shot in _starts(thumbnails()):
+        yield waiting.popleft(), starts_shot
+
+
+def shot_thumbnail(codes: Bytes) -> Bytes:
+    """Return a picture of codes ``H W 3`` (R, G, B), made small: ``h w 3`` in the order B, G, R."""
+    height, width = codes.shape[:2]
+    scale = min(1.0, _SIDE_PX / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small: Bytes = cv2.cvtColor(cv2.resize(codes, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2BGR)
+    return small
 
 
 def see_nearby(frames: Iterable[ReducedFrame], gap: int) -> Iterator[ReducedFrame]:
@@ -81,8 +113,8 @@ def is_lost(flow: Flow) -> bool:
     return float((flow.trust < 0.5).mean()) > _LOST_SHARE
 
 
-def _starts(views: Iterable[View]) -> Iterator[bool]:
-    """Say of each frame whether a shot starts with it, ``_AROUND`` frames later."""
+def _starts(thumbnails: Iterator[Bytes]) -> Iterator[bool]:
+    """Say of each picture whether a shot starts with it, ``_AROUND`` frames later."""
     # Here, because they take a quarter of a second to import.
     from scenedetect import FrameTimecode
     from scenedetect.detectors import AdaptiveDetector
@@ -91,7 +123,7 @@ def _starts(views: Iterable[View]) -> Iterator[bool]:
         adaptive_threshold=_RATIO, min_scene_len=1, window_width=_AROUND, min_content_val=_LEAST_CHANGE
     )
     window = deque[tuple[Bytes, bool]](maxlen=2 * _AROUND + 1)
-    for number, (thumbnail, is_own) in enumerate(_mirrored(_thumbnail(view) for view in views)):
+    for number, (thumbnail, is_own) in enumerate(_mirrored(thumbnails)):
         window.append((thumbnail, is_own))
         is_proposed = detector.process_frame(FrameTimecode(number, 1.0), thumbnail)
         if len(window) == window.maxlen:  # its middle is the frame in question
@@ -114,15 +146,6 @@ def _mirrored(thumbnails: Iterator[Bytes]) -> Iterator[tuple[Bytes, bool]]:
         last.append(thumbnail)
     for distance in range(1, _AROUND + 1):
         yield last[-1 - min(distance, len(last) - 1)], False
-
-
-def _thumbnail(view: View) -> Bytes:
-    """The picture, made small, ``h w 3`` in the order B, G, R."""
-    height, width = view.gray.shape
-    scale = min(1.0, _SIDE_PX / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small: Bytes = cv2.cvtColor(cv2.resize(view.color, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2BGR)
-    return small
 
 
 def _is_cut(window: list[tuple[Bytes, bool]]) -> bool:

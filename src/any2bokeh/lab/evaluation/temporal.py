@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from any2bokeh.motion.flow import Flow, flow_between, gray_of
+from any2bokeh.motion.flow import Flow, FlowPreset, dense_flow, flow_between, to_gray
 
-TRUSTED = 0.5  # of a flow that is to bring one frame to the other
+TRUSTED = 0.5  # of a flow that warps one frame to the other
 STILL = 3 / 255  # a change of code values that is noise
 
 
@@ -26,22 +25,22 @@ class SharpMotion:
 
 def sharp_motion(before: Tensor, sharp: Tensor) -> SharpMotion:
     """Return the motion between two pictures ``3 H W`` in 0..1."""
-    _, back = flow_between(gray_of(before), gray_of(sharp))
+    _, back = flow_between(to_gray(before), to_gray(sharp))
     return SharpMotion(back, (sharp - before).abs().amax(dim=0) <= STILL)
 
 
 def warp_error(before: Tensor, picture: Tensor, motion: SharpMotion) -> float | None:
-    """Mean ``|out[t] - out[t-1] brought along|``: what changes in a result though the scene only moved.
+    """Mean ``|out[t] - out[t-1] warped|``: what changes in a result though the scene only moved.
 
-    The frame before is brought along the motion of the sharp picture (DIS flow), where going there and back
+    The frame before is warped along the motion of the sharp picture (DIS flow), where going there and back
     again agrees; the rest, what only one frame shows, does not count (``None`` where that is all). It needs
     no truth. A blurred picture has less of it than a sharp one, so compare like with like.
     """
     trusted = motion.back.trust >= TRUSTED
     if not trusted.any():
         return None
-    brought = motion.back.bring(before.permute(1, 2, 0).contiguous().numpy())
-    change = np.abs(brought - picture.permute(1, 2, 0).numpy()).mean(axis=2)
+    warped = motion.back.warp(before.permute(1, 2, 0).contiguous().numpy())
+    change = np.abs(warped - picture.permute(1, 2, 0).numpy()).mean(axis=2)
     return float(change[trusted].mean())
 
 
@@ -57,6 +56,5 @@ def still_flicker(before: Tensor, picture: Tensor, motion: SharpMotion) -> float
 
 def dis_flow(before: Tensor, picture: Tensor) -> Tensor:
     """Return the flow between two pictures ``3 H W`` by OpenCV's DIS, preset MEDIUM: ``2 H W`` in pixels."""
-    method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    flow = method.calc(gray_of(before), gray_of(picture), None)
+    flow = dense_flow(to_gray(before), to_gray(picture), FlowPreset.MEDIUM)
     return torch.from_numpy(np.ascontiguousarray(flow.transpose(2, 0, 1)))

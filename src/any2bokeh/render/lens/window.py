@@ -6,7 +6,7 @@ from functools import partial
 
 from torch import Tensor
 
-from any2bokeh.motion.camera import Motion, Thumbnail, fit_motion, make_thumbnail
+from any2bokeh.motion.camera import CameraMotion, Thumbnail, fit_motion, make_thumbnail
 from any2bokeh.optics.coc import CocScale
 from any2bokeh.render.lens.neighbours import Neighbour, Places
 from any2bokeh.scene import Scene
@@ -32,7 +32,7 @@ def with_neighbours(views: Iterable[View]) -> Iterator[tuple[View, list[Neighbou
     At most ``2 REACH + 1`` views are held, and ``REACH`` are read ahead.
     """
     window: list[View] = []
-    motions: list[Motion | None] = []  # from each view of the window to the next
+    motions: list[CameraMotion | None] = []  # from each view of the window to the next
     last: Thumbnail | None = None
     here = 0
     for view in views:
@@ -51,7 +51,7 @@ def with_neighbours(views: Iterable[View]) -> Iterator[tuple[View, list[Neighbou
         yield window[place], _neighbours(window, motions, place)
 
 
-def _neighbours(window: list[View], motions: list[Motion | None], here: int) -> list[Neighbour]:
+def _neighbours(window: list[View], motions: list[CameraMotion | None], here: int) -> list[Neighbour]:
     found = []
     for place in range(max(0, here - REACH), min(len(window), here + REACH + 1)):
         path = motions[min(place, here) : max(place, here)]
@@ -64,13 +64,13 @@ def _neighbours(window: list[View], motions: list[Motion | None], here: int) -> 
     return found
 
 
-def _follow(path: list[Motion], x: Tensor, y: Tensor, disparity: Tensor) -> Places:
+def _follow(path: list[CameraMotion], x: Tensor, y: Tensor, disparity: Tensor) -> Places:
     for motion in path:
         x, y = motion.forward(x, y, disparity)
     return x, y
 
 
-def _follow_back(path: list[Motion], x: Tensor, y: Tensor, disparity: Tensor) -> Places:
+def _follow_back(path: list[CameraMotion], x: Tensor, y: Tensor, disparity: Tensor) -> Places:
     for motion in reversed(path):
         x, y = motion.backward(x, y, disparity)
     return x, y
