@@ -1,29 +1,64 @@
-"""Files that appear under their name only when they are complete."""
+"""Files that appear under their name only when they are complete, and never in the place of another."""
 
+import ctypes
+import errno
 import os
-from collections.abc import Iterator
+import re
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 from any2bokeh.errors import VideoError
 
+KEPT_MARK = ".refocus"  # stands before the number in the name of a result whose own name was taken
+_KEPT = re.compile(rf".*{re.escape(KEPT_MARK)}-[0-9]+")
+
+_LINUX_HERE, _LINUX_NO_REPLACE = -100, 1  # AT_FDCWD and RENAME_NOREPLACE of renameat2(2)
+_MACOS_EXCLUSIVE = 4  # RENAME_EXCL of renamex_np(2)
+# What the systems answer where a file system does not know the call: ext3, NFS, FAT, FUSE and others.
+_UNSUPPORTED = {
+    errno.EINVAL,
+    errno.ENOSYS,
+    errno.EPERM,
+    errno.EACCES,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+    errno.EMLINK,
+    errno.EXDEV,
+}
+
 
 @contextmanager
 def partial_file(target: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Give a temporary path beside ``target``; rename it to ``target`` when the block ends well.
+    """Give a temporary file beside ``target``; rename it to ``target`` when the block ends well.
 
     On any exception, Ctrl-C included, the temporary file is removed and ``target`` stays as it was.
     Raises ``VideoError`` if ``target`` exists and may not be overwritten, or its folder cannot be written.
+    If a file called ``target`` appeared during the block, that one stays, the finished result is kept under
+    the name of ``kept_beside``, and the ``VideoError`` names it.
     """
     check_target(target, overwrite=overwrite)
     # The suffix stays at the end: FFmpeg chooses the container by it.
     partial = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
     try:
+        with _sentence(target):
+            _create(partial)
         yield partial
-        try:
-            os.replace(partial, target)
-        except OSError as error:
-            raise VideoError(f"{target} cannot be written: {error.strerror}.") from error
+        with _sentence(target):
+            if overwrite:
+                os.replace(partial, target)
+                return
+            try:
+                rename_to_new(partial, target)
+            except FileExistsError:
+                kept = _keep_beside(partial, target)
+                raise VideoError(
+                    f"{target} appeared while its result was made, and is not replaced:"
+                    f" the result is {kept}.",
+                    hint="--overwrite replaces it.",
+                ) from None
     finally:
         partial.unlink(missing_ok=True)
 
@@ -32,9 +67,116 @@ def check_target(target: Path, *, overwrite: bool) -> None:
     """Raise ``VideoError`` if a file called ``target`` may not be written."""
     if target.is_dir():
         raise VideoError(f"{target} is a folder, not a file to write.")
-    if target.exists() and not overwrite:
+    if os.path.lexists(target) and not overwrite:
         raise VideoError(f"{target} exists already.", hint="--overwrite replaces it.")
     if not target.parent.is_dir():
         raise VideoError(f"{target} cannot be written: the folder {target.parent} does not exist.")
     if not os.access(target.parent, os.W_OK):
         raise VideoError(f"{target} cannot be written: the folder {target.parent} is read-only.")
+
+
+def kept_beside(target: Path) -> Iterator[Path]:
+    """Yield the names for a result whose own is taken: ``clip.refocus-2.mp4``, ``clip.refocus-3.mp4``, ..."""
+    stem = target.stem.removesuffix(KEPT_MARK)
+    return (target.with_name(f"{stem}{KEPT_MARK}-{number}{target.suffix}") for number in count(2))
+
+
+def is_kept_beside(path: Path) -> bool:
+    """Whether a file bears a name of ``kept_beside``."""
+    return bool(_KEPT.fullmatch(path.stem))
+
+
+def rename_to_new(source: Path, target: Path) -> None:
+    """Rename a file, and never replace another; raises ``FileExistsError`` if ``target`` exists.
+
+    Each system has a call for that, which not every file system knows. Where it does not, a hard link takes
+    the name, or, where there are none, an empty file that only one program can create.
+    """
+    for way in (_rename_exclusively, _link_and_unlink):
+        try:
+            way(source, target)
+            return
+        except FileExistsError:
+            raise
+        except OSError as error:
+            if error.errno not in _UNSUPPORTED:
+                raise
+    _replace_own_placeholder(source, target)
+
+
+@contextmanager
+def sole_user(folder: Path, busy: Exception, name: str = ".lock") -> Iterator[None]:
+    """Hold the lock of ``folder``, a file called ``name`` in it, which a process loses however it ends.
+
+    Raises ``busy`` at once if another process holds it.
+    """
+    from filelock import FileLock, Timeout  # here: it loads asyncio, and most runs lock nothing
+
+    try:
+        with FileLock(folder / name, timeout=0):
+            yield
+    except Timeout as error:
+        raise busy from error
+
+
+def _create(partial: Path) -> None:
+    """Make an empty file of ours; what bore its name, a link perhaps, goes and is not followed."""
+    partial.unlink(missing_ok=True)
+    os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+
+
+def _keep_beside(partial: Path, target: Path) -> Path:
+    for path in kept_beside(target):
+        try:
+            rename_to_new(partial, path)
+        except FileExistsError:
+            continue
+        return path
+    raise AssertionError  # the numbers do not end
+
+
+def _rename_exclusively(source: Path, target: Path) -> None:
+    if sys.platform == "win32":
+        os.rename(source, target)  # it never replaces there
+        return
+    call = _exclusive_call()
+    if call(os.fsencode(source), os.fsencode(target)):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(source), None, str(target))
+
+
+def _exclusive_call() -> Callable[[bytes, bytes], int]:
+    """The C library's rename that does not replace; raises ``OSError`` where it has none."""
+    try:
+        library = ctypes.CDLL(None, use_errno=True)
+        if sys.platform == "darwin":
+            rename = library.renamex_np
+            return lambda source, target: int(rename(source, target, _MACOS_EXCLUSIVE))
+        renameat2 = library.renameat2
+    except (AttributeError, OSError, TypeError) as error:
+        raise OSError(errno.ENOSYS, "there is no exclusive rename") from error
+    return lambda source, target: int(renameat2(_LINUX_HERE, source, _LINUX_HERE, target, _LINUX_NO_REPLACE))
+
+
+def _link_and_unlink(source: Path, target: Path) -> None:
+    if not hasattr(os, "link"):
+        raise OSError(errno.ENOSYS, "there are no hard links")
+    os.link(source, target)
+    source.unlink()
+
+
+def _replace_own_placeholder(source: Path, target: Path) -> None:
+    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    try:
+        os.replace(source, target)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _sentence(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise VideoError(f"{target} cannot be written: {error.strerror}.") from error

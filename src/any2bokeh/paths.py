@@ -23,6 +23,18 @@ def cache_root() -> Path:
     return platformdirs.user_cache_path("any2bokeh")
 
 
+def private_folder(folder: Path) -> Path:
+    """Return ``folder`` after making it, and those above it, if need be; what is new is for its user alone.
+
+    Raises ``OSError`` if it cannot be made.
+    """
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        path.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(exist_ok=True)  # raises where a file bears the name
+    return folder
+
+
 def checked_name(name: object, what: str) -> str:
     """Return ``name`` if a file or folder can bear it on every platform, inside the folder it is put into.
 

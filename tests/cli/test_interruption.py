@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from any2bokeh.video.decode import frame_times
+
 FRAMES = 200
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -80,6 +82,33 @@ def test_killed_run_leaves_no_file_under_the_final_name_and_can_be_repeated(
     again = start_refocus("--end", "f2")
     out, err = again.communicate(timeout=60)
     assert (again.returncode, out) == (0, f"{source.with_name('clip.refocus.mp4')}\n"), err
+
+
+@pytest.mark.parametrize(
+    ("options", "kept", "code"),
+    [((), "clip.refocus-2.mp4", 1), (("--overwrite",), "clip.refocus.mp4", 0)],
+)
+def test_file_that_appears_while_a_clip_is_rendered_stays_unless_it_may_be_replaced(
+    source: Path, start_refocus: Start, options: tuple[str, ...], kept: str, code: int
+) -> None:
+    process = start_refocus("--end", "f40", *options)
+    assert process.stderr
+    assert process.stderr.readline() == "clip.mp4: rendering, 1 of 40 frames\n"
+    target = source.with_name("clip.refocus.mp4")
+    assert not target.exists()
+    target.write_bytes(b"another program's")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == code, err
+    result = source.with_name(kept)
+    assert len(frame_times(result)) == 40
+    if code:
+        assert out == ""
+        assert f"Error: {target} appeared" in err
+        assert str(result) in err
+        assert target.read_bytes() == b"another program's"
+    else:
+        assert out == f"{target}\n"
+    assert set(source.parent.iterdir()) == {source, target, result}
 
 
 def test_full_disk_is_named_and_leaves_nothing(source: Path, start_refocus: Start) -> None:

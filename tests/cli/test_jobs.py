@@ -73,7 +73,7 @@ def test_several_inputs_cannot_become_one_file(output: str) -> None:
 
 def test_folder_stands_for_its_videos_sorted_without_results_of_ours() -> None:
     touch("in/b.MP4", "in/a.mkv", "in/a.refocus.mkv", "in/a.disparity.mkv", "in/.b.1.part.mp4", "in/note.txt")
-    touch("in/deeper/c.mp4")
+    touch("in/deeper/c.mp4", "in/a.refocus-2.mkv", "in/a.disparity.refocus-3.mkv")
     assert targets(["in"]) == ["in/a.refocus.mkv", "in/b.refocus.MP4"]
 
 
@@ -127,13 +127,14 @@ def test_pattern_that_takes_in_results_of_an_earlier_run_leaves_them_out(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     names = touch("a.disparity.mkv", "a.mask.mkv", "a.mp4", "a.refocus.mp4", "a.refocus.refocus.mp4")
-    names += touch("b.refocus.mp4", "c.mask.mp4")
+    names += touch("a.refocus-2.mp4", "b.refocus.mp4", "c.mask.mp4")
     assert targets(names) == ["a.refocus.mp4", "b.refocus.refocus.mp4", "c.mask.refocus.mp4"]
     assert capsys.readouterr().err.splitlines() == [
         "a.disparity.mkv is left out: it is a result of a.mp4.",
         "a.mask.mkv is left out: it is the mask of a.mp4.",
         "a.refocus.mp4 is left out: it is a result of a.mp4.",
         "a.refocus.refocus.mp4 is left out: it is a result of a.refocus.mp4.",
+        "a.refocus-2.mp4 is left out: it is a result of a.mp4.",
     ]
 
 

@@ -1,15 +1,18 @@
 """Signals become exceptions in the main thread, at a moment when nothing swallows them."""
 
+import ctypes
 import importlib
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from any2bokeh.cli.signals import Stopped, signals_as_exceptions
+from any2bokeh.cli.signals import CONSOLE_ENDS, Stopped, signals_as_exceptions
 
 GREEDY = """
 import os, signal
@@ -75,3 +78,64 @@ def test_handlers_are_as_before_when_the_program_has_ended() -> None:
     with pytest.raises(Stopped), signals_as_exceptions():
         signal.raise_signal(signal.SIGINT)
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+class FakeConsole:
+    """As ``ctypes.windll``: keeps the handlers that a program has the console call."""
+
+    def __init__(self) -> None:
+        self.handlers: list[Callable[[int], int]] = []
+        self.kernel32 = self
+
+    def SetConsoleCtrlHandler(self, handler: Callable[[int], int], add: bool) -> int:
+        (self.handlers.append if add else self.handlers.remove)(handler)
+        return 1
+
+
+@pytest.fixture
+def windows(monkeypatch: pytest.MonkeyPatch) -> FakeConsole:
+    """This process as on Windows: SIGBREAK instead of SIGHUP, and a console that calls back."""
+    console = FakeConsole()
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.delattr(signal, "SIGHUP")
+    monkeypatch.setattr(signal, "SIGBREAK", signal.SIGUSR1, raising=False)
+    monkeypatch.setattr(ctypes, "WINFUNCTYPE", ctypes.CFUNCTYPE, raising=False)
+    monkeypatch.setattr(ctypes, "windll", console, raising=False)
+    return console
+
+
+@pytest.mark.usefixtures("windows")
+def test_ctrl_break_stops_the_program_on_windows() -> None:
+    before = signal.getsignal(signal.SIGUSR1)
+    with pytest.raises(Stopped) as stopped, signals_as_exceptions():
+        signal.raise_signal(signal.SIGUSR1)
+    assert stopped.value.exit_code == 128 + signal.SIGUSR1
+    assert signal.getsignal(signal.SIGUSR1) == before
+
+
+@pytest.mark.parametrize("event", CONSOLE_ENDS)
+def test_console_that_is_closed_waits_until_files_are_cleaned(windows: FakeConsole, event: int) -> None:
+    happened = []
+
+    def close_console() -> None:
+        happened.append(bool(windows.handlers[0](event)))
+
+    system = threading.Thread(target=close_console)
+    with pytest.raises(Stopped) as stopped, signals_as_exceptions():
+        try:
+            system.start()
+            until = time.monotonic() + 30
+            while time.monotonic() < until:
+                time.sleep(0.01)
+        finally:
+            time.sleep(0.2)  # cleaning takes a while
+            assert happened == []
+    system.join(30)
+    assert happened == [True]
+    assert stopped.value.exit_code == 143
+    assert windows.handlers == []
+
+
+def test_other_events_of_the_console_are_left_to_the_system(windows: FakeConsole) -> None:
+    with signals_as_exceptions():
+        assert not windows.handlers[0](0)  # CTRL_C_EVENT

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from any2bokeh.atomic import check_target
+from any2bokeh.atomic import check_target, is_kept_beside
 from any2bokeh.cli.exit_codes import UsageError
 from any2bokeh.cli.talk import is_quiet, say
 from any2bokeh.cli.tracks import check_folders_of_tracks, with_own_tracks, with_tracks_of_its_own
@@ -152,6 +152,7 @@ def _videos_of(path: Path) -> list[Path]:
         if video.suffix.lower() in VIDEO_SUFFIXES
         and not video.name.startswith(".")
         and not video.stem.endswith(tuple(BESIDE))
+        and not is_kept_beside(video)
         and video.is_file()
     )
     return videos or [path]
@@ -163,11 +164,12 @@ def _without_results(sources: list[Path]) -> list[Path]:
     kept = []
     for source in sources:
         what = Path(source.stem).suffix
+        is_what = "a result" if is_kept_beside(source) else BESIDE.get(what)
         origin = origins.get(source.parent / source.stem.removesuffix(what))
-        if what not in BESIDE or origin is None:
+        if is_what is None or origin is None:
             kept.append(source)
         elif not is_quiet():
-            say(f"{source} is left out: it is {BESIDE[what]} of {origin}.")
+            say(f"{source} is left out: it is {is_what} of {origin}.")
     return kept
 
 

@@ -1,13 +1,19 @@
-"""Ctrl-C and its like as exceptions."""
+"""Ctrl-C and its like as exceptions, on every platform."""
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Timer
+from threading import Event, Timer
 from types import FrameType
 
 IMPORT_SYSTEM = ("importlib._bootstrap", "_frozen_importlib")  # the latter until importlib is imported
-SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # the last is unknown to Windows
+# No system has all of them: the third is POSIX's word for a terminal that is closed, the last is Ctrl-Break
+# on Windows.
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+
+CONSOLE_ENDS = (2, 5, 6)  # CTRL_CLOSE_EVENT, CTRL_LOGOFF_EVENT, CTRL_SHUTDOWN_EVENT
+CONSOLE_PATIENCE_S = 4.5  # Windows ends the process 5 s after it said so
 
 
 class Stopped(BaseException):
@@ -38,7 +44,8 @@ def signals_as_exceptions() -> Iterator[None]:
     for number in before:
         signal.signal(number, stop)
     try:
-        yield
+        with _console_end_as_signal():
+            yield
     finally:
         for _, timer in delayed:
             timer.cancel()
@@ -46,6 +53,38 @@ def signals_as_exceptions() -> Iterator[None]:
             signal.signal(number, handler)
     if delayed:  # and the work was done before it came again
         raise Stopped(delayed[0][0])
+
+
+@contextmanager
+def _console_end_as_signal() -> Iterator[None]:
+    """On Windows, let the end of the console (its window is closed, the user logs off) count as SIGTERM.
+
+    Windows tells of it in a thread of its own, and ends the process as soon as that thread returns: it waits
+    until the block has ended and its files are cleaned.
+    """
+    if sys.platform != "win32":
+        yield
+        return
+    import ctypes
+    from _thread import interrupt_main
+
+    cleaned = Event()
+
+    def told(event: int) -> bool:
+        if event not in CONSOLE_ENDS:
+            return False  # Ctrl-C and Ctrl-Break are signals already
+        interrupt_main(signal.SIGTERM)
+        cleaned.wait(CONSOLE_PATIENCE_S)
+        return True
+
+    handler = ctypes.WINFUNCTYPE(ctypes.c_int, ctypes.c_uint)(told)
+    kernel = ctypes.windll.kernel32
+    kernel.SetConsoleCtrlHandler(handler, True)
+    try:
+        yield
+    finally:
+        cleaned.set()
+        kernel.SetConsoleCtrlHandler(handler, False)
 
 
 def _is_importing(frame: FrameType | None) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from any2bokeh.atomic import is_kept_beside
 from any2bokeh.cli.exit_codes import UsageError
 from any2bokeh.errors import DisparityError
 from any2bokeh.settings.depth_settings import DepthSettings
@@ -99,6 +100,7 @@ def _named_like(source: Path, tracks: Path) -> list[Path]:
         for path in tracks.iterdir()
         if (path.name == source.stem or path.name.startswith(f"{source.stem}."))
         and not path.stem.endswith(NO_TRACKS)
+        and not is_kept_beside(path)
         and path.suffix.lower() != ".html"  # a page of ours
         and path.resolve() != source.resolve()
     )

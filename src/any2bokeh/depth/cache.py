@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from any2bokeh.paths import cache_root
+from any2bokeh.paths import cache_root, private_folder
 
 MAX_BYTES = 5_000_000_000
 
@@ -76,7 +76,7 @@ def keep_track(key: str, write: Callable[[Path], None], max_bytes: int = MAX_BYT
     folder = cache_folder()
     partial = folder / f"{_PARTIAL}{key}.{os.getpid()}{_SUFFIX}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         partial.touch()
     except OSError as error:
         _log.warning(
