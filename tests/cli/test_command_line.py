@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from any2bokeh.cli.command_line import as_options, focus_options, quoted
-from any2bokeh.cli.option import number_or_keys, parse_point
+from any2bokeh.cli.option_types import number_or_keys, parse_point
 from any2bokeh.settings.depth_settings import DepthSettings
 from any2bokeh.settings.focus_settings import (
     FOCUS_DISPARITY,

@@ -5,11 +5,19 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
+from any2bokeh.jit import cache_folder
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 def use_own_folders(root: Path, catalog: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the program keep all it keeps below ``root``, and know the networks of ``catalog`` alone."""
+    """Let the program keep all it keeps below ``root``, and know the networks of ``catalog`` alone.
+
+    Compiled code stays where it is: it takes minutes to make, and is the same for all.
+    """
+    if (compiled := cache_folder()) and not (root / "cache").exists():
+        (root / "cache").mkdir()
+        (root / "cache" / "compiled").symlink_to(compiled.parent)
     models = root / "models.toml"
     models.write_text(catalog)
     monkeypatch.setenv("ANY2BOKEH_MODELS", str(models))

@@ -12,9 +12,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     try:
         with signals_as_exceptions():
-            from any2bokeh.cli.program import run
+            from any2bokeh.cli.program import run_command_line
 
-            return run(arguments)
+            return run_command_line(arguments)
     except Stopped as stop:
         sys.stderr.write(f"Stopped: {stop}\n")
         return stop.exit_code

@@ -10,12 +10,12 @@ from any2bokeh.cli.exit_codes import UsageError
 from any2bokeh.cli.jobs import check_targets, result_path
 from any2bokeh.cli.options import Json, Overwrite
 from any2bokeh.cli.progress_bar import show_frames
-from any2bokeh.cli.results import print_json, print_result
+from any2bokeh.cli.talk import print_json, print_result
 from any2bokeh.cli.tracks import with_own_track
 from any2bokeh.settings.depth_settings import TrackSettings
 
 
-def depth(
+def depth_command(
     *,
     source: Annotated[Path, typer.Argument(metavar="IN", help="A video.")],
     output: Annotated[

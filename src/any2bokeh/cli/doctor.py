@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from any2bokeh.cli.option import option
+from any2bokeh.cli.option_types import option
 from any2bokeh.cli.options import Json
-from any2bokeh.cli.results import print_json, print_result
+from any2bokeh.cli.talk import print_json, print_result
 
 if TYPE_CHECKING:
     from any2bokeh.weights.catalog import Model
@@ -25,7 +25,7 @@ PACKAGES = (
 COMMAND = "bokeh"
 
 
-def doctor(
+def doctor_command(
     *,
     verify: Annotated[
         bool, option("--verify", help="Read all weights and compare them with their hashes.")

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from any2bokeh.cli.exit_codes import Failure, UsageError, attempt, exit_code_of
-from any2bokeh.cli.option import option
+from any2bokeh.cli.option_types import option
 from any2bokeh.cli.options import Json
 from any2bokeh.cli.progress_bar import MEGABYTE, show_megabytes
-from any2bokeh.cli.results import print_json, print_result
-from any2bokeh.cli.talk import is_quiet, say
+from any2bokeh.cli.talk import is_quiet, print_json, print_result, say
 from any2bokeh.settings.weights_settings import ImportSettings
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 Answer = tuple[dict[str, object], str]  # of one model: for --json, and as text
 
 
-def download_weights(
+def download_weights_command(
     *,
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME...]", help="Networks to fetch; without one, --list.")

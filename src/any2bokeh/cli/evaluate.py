@@ -10,8 +10,7 @@ from any2bokeh.cli.exit_codes import FAILED, SOME_FAILED, UsageError
 from any2bokeh.cli.jobs import make_folder
 from any2bokeh.cli.options import Json
 from any2bokeh.cli.progress_bar import show_progress
-from any2bokeh.cli.results import print_json, print_result
-from any2bokeh.cli.talk import is_quiet, say
+from any2bokeh.cli.talk import is_quiet, print_json, print_result, say
 from any2bokeh.cli.tracks import check_folders_of_tracks, with_own_tracks, with_tracks_of_its_own
 from any2bokeh.settings.evaluation_settings import EvaluationSettings
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from any2bokeh.lab.evaluation.report import Report
 
 
-def evaluate(
+def evaluate_command(
     *,
     inputs: Annotated[
         list[Path],
@@ -51,7 +50,7 @@ def evaluate(
     missing = next((path for path in inputs if not path.exists()), None)
     if missing:
         raise UsageError(f"{missing} does not exist.")
-    from any2bokeh.lab.evaluation.evaluation import evaluate as run
+    from any2bokeh.lab.evaluation.evaluation import evaluate
     from any2bokeh.lab.evaluation.store import Store
 
     videos = _videos(inputs)
@@ -64,7 +63,7 @@ def evaluate(
         def on_progress(progress: "CaseProgress") -> None:
             report(progress.stage, progress.done, progress.total)
 
-        found = run(sources, settings, Store(output, fresh), command, on_progress)
+        found = evaluate(sources, settings, Store(output, fresh), command, on_progress)
     if not is_quiet():
         if videos:
             say(f"Videos are refocused with {quoted(focus)}.")

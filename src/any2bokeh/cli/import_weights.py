@@ -8,15 +8,14 @@ import typer
 
 from any2bokeh.cli.options import Json, Overwrite
 from any2bokeh.cli.progress_bar import show_megabytes
-from any2bokeh.cli.results import print_json, print_result
-from any2bokeh.cli.talk import is_quiet, say
+from any2bokeh.cli.talk import is_quiet, print_json, print_result, say
 from any2bokeh.settings.weights_settings import ImportSettings
 
 if TYPE_CHECKING:
     from any2bokeh.weights.importer import ImportedCheckpoint, Networks
 
 
-def import_weights(
+def import_weights_command(
     *,
     source: Annotated[
         Path,

@@ -6,9 +6,8 @@ Types, defaults and ranges are those of the settings; nothing of them is said ag
 from typing import Annotated, Any
 
 from any2bokeh.cli.batch import BatchOptions
-from any2bokeh.cli.evaluation_options import EVALUATION
-from any2bokeh.cli.option import auto_option, keys_option, option, point_option, time_option
-from any2bokeh.cli.synthesis_options import SYNTHESIS_OPTIONS
+from any2bokeh.cli.lab_options import EVALUATION_OPTIONS, SYNTHESIS_OPTIONS
+from any2bokeh.cli.option_types import auto_option, keys_option, option, point_option, time_option
 from any2bokeh.cli.talk import Verbosity
 from any2bokeh.settings import (
     depth_settings,
@@ -269,5 +268,5 @@ OPTIONS: dict[object, dict[str, Any]] = {
     },
 }
 
-OPTIONS[EvaluationSettings] = EVALUATION | {"device": DEVICE, "dtype": DTYPE}
+OPTIONS[EvaluationSettings] = EVALUATION_OPTIONS | {"device": DEVICE, "dtype": DTYPE}
 OPTIONS[focus_settings.PreviewFocusSettings] = OPTIONS[focus_settings.FocusSettings]

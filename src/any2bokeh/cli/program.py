@@ -19,23 +19,23 @@ from any2bokeh.cli import (
     synthesize,
     train,
 )
+from any2bokeh.cli.command_line import with_settings
 from any2bokeh.cli.exit_codes import Failure, attempt
-from any2bokeh.cli.spread import with_settings
 from any2bokeh.cli.talk import messages_on_stderr
 
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of glibc's malloc.h
 
 # Plain help: the drawn boxes alone would double the time that --help takes.
 app = typer.Typer(rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
-app.command("refocus")(with_settings(refocus.refocus))
-app.command("depth")(with_settings(depth.depth))
-app.command("preview")(with_settings(preview.preview))
-app.command("evaluate")(with_settings(evaluate.evaluate))
-app.command("download-weights")(with_settings(download_weights.download_weights))
-app.command("import-weights")(with_settings(import_weights.import_weights))
-app.command("synthesize")(with_settings(synthesize.synthesize))
-app.command("train")(with_settings(train.train))
-app.command("doctor")(with_settings(doctor.doctor))
+app.command("refocus")(with_settings(refocus.refocus_command))
+app.command("depth")(with_settings(depth.depth_command))
+app.command("preview")(with_settings(preview.preview_command))
+app.command("evaluate")(with_settings(evaluate.evaluate_command))
+app.command("download-weights")(with_settings(download_weights.download_weights_command))
+app.command("import-weights")(with_settings(import_weights.import_weights_command))
+app.command("synthesize")(with_settings(synthesize.synthesize_command))
+app.command("train")(with_settings(train.train_command))
+app.command("doctor")(with_settings(doctor.doctor_command))
 
 
 def _show_version(wanted: bool) -> None:
@@ -73,7 +73,7 @@ def _prepare_process() -> None:
         libc.mallopt(M_MMAP_THRESHOLD, 4 << 20)
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
+def run_command_line(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (by default the process's own) and return its exit code."""
     _prepare_process()
     with messages_on_stderr():

@@ -8,7 +8,7 @@ from any2bokeh.cli.batch import BatchOptions, Outcome, run_jobs, sum_up
 from any2bokeh.cli.jobs import Job, check_output, make_folder, make_jobs
 from any2bokeh.cli.options import Json
 from any2bokeh.cli.progress_bar import show_frames
-from any2bokeh.cli.results import print_json, print_result
+from any2bokeh.cli.talk import print_json, print_result
 from any2bokeh.settings.run_settings import Settings
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from any2bokeh.run import Result
 
 
-def refocus(
+def refocus_command(
     *,
     inputs: Annotated[
         list[str],
@@ -49,7 +49,7 @@ def refocus(
     jobs = make_jobs(inputs, output, settings)
 
     def render(job: Job) -> "Result":
-        from any2bokeh.run import refocus as run
+        from any2bokeh.run import refocus
 
         job.check()
         if job.folder:
@@ -57,7 +57,7 @@ def refocus(
         if settings.save_focus_track and not settings.save_focus_track.suffix:
             make_folder(settings.save_focus_track)
         with show_frames(job.source.name) as on_progress:
-            return run(job.source, job.target, job.settings, on_progress, overwrite=batch.overwrite)
+            return refocus(job.source, job.target, job.settings, on_progress, overwrite=batch.overwrite)
 
     def plan(job: Job) -> "Plan":
         from any2bokeh.plan import make_plan

@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from any2bokeh.cli.option import option
+from any2bokeh.cli.option_types import option
 from any2bokeh.cli.options import Json
 from any2bokeh.cli.progress_bar import show_progress
-from any2bokeh.cli.results import print_json, print_result
+from any2bokeh.cli.talk import print_json, print_result
 from any2bokeh.settings.synthesis_settings import JOBS, SynthesisSettings
 
 
-def synthesize(
+def synthesize_command(
     *,
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the data set; made if missing.")],
     settings: SynthesisSettings,
@@ -28,10 +28,10 @@ def synthesize(
     Each clip is drawn at random, or of your own pictures, and traced through a thin lens: sharp pictures,
     disparity, objects, and refocused versions. A run that was stopped goes on with the same command.
     """
-    from any2bokeh.lab.synthesis.dataset_maker import synthesize as make
+    from any2bokeh.lab.synthesis.dataset_maker import synthesize
 
     with show_progress(folder.name, "clips") as report:
-        made = make(
+        made = synthesize(
             folder, settings, jobs or os.cpu_count() or 1, lambda done, total: report("making", done, total)
         )
     if as_json:

@@ -1,12 +1,15 @@
-"""What the program says besides its results: warnings and notes of the library, on stderr."""
+"""What the program says: results on stdout (a line each, or one JSON document), everything else on stderr."""
 
+import json
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 LIBRARY = logging.getLogger("any2bokeh")
+NEWS = logging.getLogger("any2bokeh.news")  # what is no warning, but shown unless the user asks for silence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +22,7 @@ class Verbosity:
 
     def apply(self) -> None:
         """Let the library's messages from the level asked for on pass."""
-        LIBRARY.setLevel(self._level())
+        _set_levels(self._level())
 
     def _level(self) -> int:
         if self.debug:
@@ -40,18 +43,39 @@ def say(line: str) -> None:
     sys.stderr.flush()
 
 
+def print_result(line: object) -> None:
+    """Write a line of result; a reader that has gone away is no reason to stop working."""
+    try:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still buffered would fail again when the process ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def print_json(document: object) -> None:
+    """Write the one JSON document of a command; paths become strings."""
+    print_result(json.dumps(document, indent=2, default=str))
+
+
 @contextmanager
 def messages_on_stderr() -> Iterator[None]:
     """Show the library's messages as ``Warning: ...`` lines while the program runs."""
     handler = _StderrHandler()
-    level = LIBRARY.level
+    levels = LIBRARY.level, NEWS.level
     LIBRARY.addHandler(handler)
-    LIBRARY.setLevel(logging.WARNING)
+    _set_levels(logging.WARNING)
     try:
         yield
     finally:
-        LIBRARY.setLevel(level)
+        LIBRARY.setLevel(levels[0])
+        NEWS.setLevel(levels[1])
         LIBRARY.removeHandler(handler)
+
+
+def _set_levels(level: int) -> None:
+    LIBRARY.setLevel(level)
+    NEWS.setLevel(level if level > logging.WARNING else logging.INFO)
 
 
 class _StderrHandler(logging.Handler):
@@ -65,7 +89,8 @@ class _StderrHandler(logging.Handler):
         self._given: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        line = f"{record.levelname.capitalize()}: {record.getMessage()}"
+        kind = "Note" if record.name == NEWS.name else record.levelname.capitalize()
+        line = f"{kind}: {record.getMessage()}"
         if record.levelno == logging.WARNING and line in self._given:
             return
         self._given.add(line)

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from any2bokeh.cli.option import option
+from any2bokeh.cli.command_line import is_given
+from any2bokeh.cli.option_types import option
 from any2bokeh.cli.options import DEVICE
 from any2bokeh.cli.progress_bar import show_progress
-from any2bokeh.cli.results import print_result
-from any2bokeh.cli.spread import is_given
+from any2bokeh.cli.talk import print_result
 from any2bokeh.errors import SettingsError, install_hint
 from any2bokeh.settings.device_settings import DeviceName
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SETTLED = ("data", "stage", "size", "start", "validation", "config")  # when a run begins
 
 
-def train(
+def train_command(
     *,
     context: typer.Context,
     run: Annotated[
