@@ -31,7 +31,7 @@ from any2bokeh.settings.depth_settings import DepthModel, DepthSettings
 from any2bokeh.settings.render_settings import RenderSettings
 from any2bokeh.settings.video_settings import TimeRange
 from any2bokeh.video.decode import frame_times, open_video, probe_video
-from any2bokeh.video.still import write_png
+from any2bokeh.video.png import write_png
 
 CPU = torch.device("cpu")
 STRIDE = 3  # every third pixel of both directions is compared

@@ -31,10 +31,9 @@ from any2bokeh.render.base import make_renderer
 from any2bokeh.run import scenes
 from any2bokeh.settings.focus_settings import FocusSettings, Key, Point
 from any2bokeh.settings.render_settings import RenderSettings
-from any2bokeh.settings.values import TimePoint
+from any2bokeh.settings.values import TimePoint, parse_time
 from any2bokeh.settings.video_settings import TimeRange
 from any2bokeh.video.decode import frame_times, open_video, probe_video
-from any2bokeh.video.time import parse_time
 
 NEAR = 0.03  # in disparity: what counts as in focus
 K = 16.0

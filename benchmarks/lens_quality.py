@@ -36,7 +36,7 @@ from any2bokeh.optics.transfer import from_linear, to_linear
 from any2bokeh.render.base import make_renderer
 from any2bokeh.scene import PictureFormat, Scene
 from any2bokeh.settings.render_settings import LensSettings, RenderSettings
-from any2bokeh.video.still import write_png
+from any2bokeh.video.png import write_png
 
 GAP_PX = 4
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from any2bokeh.settings.values import parse_time
 from any2bokeh.settings.video_settings import TimeRange
 from any2bokeh.video.decode import open_video
-from any2bokeh.video.still import write_png
-from any2bokeh.video.time import parse_time
+from any2bokeh.video.png import write_png
 
 GAP_PX = 8
 

@@ -12,7 +12,7 @@ import torch
 from before_after import frame_at
 from torch.nn.functional import interpolate, pad
 
-from any2bokeh.video.still import write_png
+from any2bokeh.video.png import write_png
 
 GAP_PX = 6
 

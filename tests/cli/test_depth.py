@@ -11,7 +11,7 @@ import torch
 
 from any2bokeh.depth.colormap import colorize
 from any2bokeh.video.gray import open_gray
-from any2bokeh.video.still import read_png
+from any2bokeh.video.png import read_png
 
 Bokeh = Callable[..., Any]
 

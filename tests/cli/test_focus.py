@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from any2bokeh.video.decode import open_video
-from any2bokeh.video.still import write_png
+from any2bokeh.video.png import write_png
 
 Bokeh = Callable[..., Any]
 LAST = 63  # the last of 64 columns

@@ -14,7 +14,7 @@ from any2bokeh.preview.sheet import STRIP, letters_px
 from any2bokeh.settings.values import TimePoint
 from any2bokeh.settings.video_settings import TimeRange
 from any2bokeh.video.decode import open_video
-from any2bokeh.video.still import read_png
+from any2bokeh.video.png import read_png
 
 Bokeh = Callable[..., Any]
 

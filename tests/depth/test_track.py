@@ -15,7 +15,7 @@ from any2bokeh.scene import Frame
 from any2bokeh.settings.depth_settings import DisparityKind
 from any2bokeh.video.decode import frame_times, probe_video
 from any2bokeh.video.gray import GrayReader, open_gray_writer
-from any2bokeh.video.still import write_png
+from any2bokeh.video.png import write_png
 
 MakeVideo = Callable[..., Path]
 

@@ -10,7 +10,7 @@ from any2bokeh.lab.synthesis.ray_tracer import RayTracer
 from any2bokeh.lab.synthesis.stage import FrameView
 from any2bokeh.video.decode import frame_times, open_video, probe_video
 from any2bokeh.video.gray import open_gray
-from any2bokeh.video.still import read_png
+from any2bokeh.video.png import read_png
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

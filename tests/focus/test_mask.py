@@ -14,7 +14,7 @@ from any2bokeh.focus.clip import Clip
 from any2bokeh.focus.mask import disparity_in_mask
 from any2bokeh.focus.pull import pull_focus
 from any2bokeh.settings.focus_settings import FocusSettings
-from any2bokeh.video.still import write_png
+from any2bokeh.video.png import write_png
 
 from .conftest import counted, disparities
 

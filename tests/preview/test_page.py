@@ -11,7 +11,7 @@ import torch
 
 from any2bokeh.preview.pack import LARGEST_CODE, Room, pack, webps
 from any2bokeh.preview.page import blur_values, fill, moment
-from any2bokeh.video.time import parse_time
+from any2bokeh.settings.values import parse_time
 
 
 @pytest.mark.parametrize(

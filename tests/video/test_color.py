@@ -10,7 +10,7 @@ from any2bokeh.video.color import (
     plane_codes,
     written_tags,
 )
-from any2bokeh.video.orientation import Orientation
+from any2bokeh.video.metadata import Orientation
 
 UPRIGHT = Orientation()
 PLANAR = [

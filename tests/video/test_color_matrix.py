@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from any2bokeh.video.color import ColorTags, FrameMaker, PictureReader, pixel_layout, plane_codes
-from any2bokeh.video.orientation import Orientation
+from any2bokeh.video.metadata import Orientation
 
 UPRIGHT = Orientation()
 # H.273's numbers -> weights of red and blue in luma

@@ -12,7 +12,7 @@ from any2bokeh.settings.values import TimePoint
 from any2bokeh.settings.video_settings import EncodeSettings, TimeRange
 from any2bokeh.video.decode import open_video, probe_video
 from any2bokeh.video.encode import open_writer
-from any2bokeh.video.output import Output
+from any2bokeh.video.mux import Muxer
 from any2bokeh.video.span import Span
 
 MILLISECOND = Fraction(1, 1000)
@@ -296,7 +296,7 @@ def test_hevc_of_few_frames_is_decoded_when_it_is_shown(clips, tmp_path, count):
         frames = list(video)
     for attempt in range(8):  # what x265 tells of so few depends on what its memory held before
         target = tmp_path / f"{attempt}.mkv"
-        output = Output(target, target, info, EncodeSettings(codec="libx265"), Span(None, None))
+        output = Muxer(target, target, info, EncodeSettings(codec="libx265"), Span(None, None))
         packets = [packet for frame in [*frames, None] for packet in output.encoded(frame)]
         output.close()
         assert len(packets) == count

@@ -59,7 +59,7 @@ def auto_option(name: str, help: str, accepted: Range) -> Any:
 
 def parse_time_option(text: str) -> TimePoint:
     """Read TIME; the parser is loaded when it is needed."""
-    from any2bokeh.video.time import parse_time
+    from any2bokeh.settings.values import parse_time
 
     return parse_time(text)
 

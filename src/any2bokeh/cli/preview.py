@@ -60,7 +60,7 @@ def preview_command(
         _write_page(source, target, settings, overwrite)
     else:
         from any2bokeh.preview import pictures
-        from any2bokeh.video.still import write_png
+        from any2bokeh.video.png import write_png
 
         make = pictures.contact_sheet if contact else pictures.sweep if sweep else pictures.preview
         with show_frames(source.name) as on_progress:

@@ -18,7 +18,7 @@ from any2bokeh.video.color import ColorTags
 from any2bokeh.video.decode import VideoInfo, frame_times, open_video, probe_video
 from any2bokeh.video.encode import open_writer
 from any2bokeh.video.gray import open_gray_writer
-from any2bokeh.video.still import write_png
+from any2bokeh.video.png import write_png
 
 OnProgress = Callable[[Progress], None]
 
@@ -79,7 +79,7 @@ def write_colors(
     like = replace(info, color=ColorTags(), hdr10=None)
     encode = EncodeSettings(audio=False)
     with (
-        open_writer(target, like, encode, settings.time_range, overwrite) as writer,
+        open_writer(target, like, encode, settings.time_range, overwrite=overwrite) as writer,
         closing(_frames(info, settings, on_progress)) as frames,
     ):
         for frame, disparity in frames:

@@ -14,7 +14,7 @@ from any2bokeh.depth.track import open_mask
 from any2bokeh.errors import DisparityError, FocusError
 from any2bokeh.focus.clip import Clip, OnFrames
 from any2bokeh.motion.shots import find_shots, shot_thumbnail
-from any2bokeh.video.lossless import packed_codes
+from any2bokeh.video.lossless import to_uint8_rgb
 
 INSIDE = 0.5  # what is brighter is inside the mask
 MOST, SPREAD = (0.1, 0.9), 0.25  # disparity of most of a subject, and how far apart it may lie
@@ -46,7 +46,7 @@ def disparity_in_mask(path: Path, clip: Clip, on_frames: OnFrames) -> tuple[NDAr
                     middles[place[frame.pts]] = torch.median(inside)
                     spreads.append(np.quantile(inside.numpy(), MOST))
                 on_frames(done)
-                yield place[frame.pts], shot_thumbnail(packed_codes(frame.picture))
+                yield place[frame.pts], shot_thumbnail(to_uint8_rgb(frame.picture))
 
     try:
         shots = find_shots(measured(), lambda frame: frame[1])

@@ -15,8 +15,7 @@ from any2bokeh.atomic import partial_file
 from any2bokeh.errors import FocusError, RefocusError
 from any2bokeh.focus.focus_track import FocusTrack
 from any2bokeh.settings.focus_settings import BLUR_STRENGTH, FOCUS_DISPARITY, Key, Keys
-from any2bokeh.settings.values import Range, TimePoint
-from any2bokeh.video.time import parse_time
+from any2bokeh.settings.values import Range, TimePoint, parse_time
 
 _COLUMNS = ("time", "frame", "focus", "k")
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from any2bokeh.arrays import Doubles
 from any2bokeh.motion.flow import to_gray
-from any2bokeh.video.lossless import picture_codes
+from any2bokeh.video.lossless import to_uint8
 
 LEAST_ERROR = 1e-10  # a squared error of codes that is none: 100 dB
 STEP, NEAR_STEP_PX = 0.1, 12
@@ -99,7 +99,7 @@ def edge_strength(picture: Tensor) -> Doubles:
 
 def focus_region(mask: Tensor, height: int, width: int) -> NDArray[np.bool_]:
     """Where VEPI looks (``H W``): a mask ``1 h w`` in 0..1 at the size of the picture, larger by 2 pixels."""
-    fitted = cv2.resize(picture_codes(mask[0].float()), (width, height), interpolation=cv2.INTER_LINEAR)
+    fitted = cv2.resize(to_uint8(mask[0].float()), (width, height), interpolation=cv2.INTER_LINEAR)
     region: NDArray[np.bool_] = cv2.dilate(fitted, np.ones((5, 5), np.uint8)) > 127
     return region
 

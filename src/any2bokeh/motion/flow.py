@@ -15,7 +15,7 @@ from torch import Tensor
 
 from any2bokeh.arrays import Bytes, Floats
 from any2bokeh.optics.smoothstep import smoothstep
-from any2bokeh.video.lossless import packed_codes
+from any2bokeh.video.lossless import to_uint8_rgb
 
 _NEAR_PX, _FAR_PX = 0.5, 1.5  # there and back again must end this near to the start
 _LONG_WAY = 0.05  # longer ways may err by this share of their length
@@ -82,7 +82,7 @@ def warp(values: NDArray[Kind], shift: Floats) -> NDArray[Kind]:
 
 def prepare_picture(picture: Tensor) -> PreparedPicture:
     """Return ``picture``, ``3 h w`` R'G'B' in 0..1 on any device, ready for flow and comparison."""
-    color = packed_codes(picture)
+    color = to_uint8_rgb(picture)
     gray = cv2.cvtColor(color, cv2.COLOR_RGB2GRAY)
     along_x, along_y = (cv2.Sobel(gray, cv2.CV_32F, *axis, scale=1 / 8) for axis in ((1, 0), (0, 1)))
     steepness = cv2.blur(cv2.magnitude(along_x, along_y), (_WINDOW_PX, _WINDOW_PX))
@@ -91,7 +91,7 @@ def prepare_picture(picture: Tensor) -> PreparedPicture:
 
 def to_gray(picture: Tensor) -> Bytes:
     """Return the gray codes ``h w`` of ``picture``, those of its ``PreparedPicture`` without the rest."""
-    gray: Bytes = cv2.cvtColor(packed_codes(picture), cv2.COLOR_RGB2GRAY)
+    gray: Bytes = cv2.cvtColor(to_uint8_rgb(picture), cv2.COLOR_RGB2GRAY)
     return gray
 
 

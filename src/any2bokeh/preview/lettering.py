@@ -7,7 +7,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from any2bokeh.video.lossless import packed_codes
+from any2bokeh.video.lossless import to_uint8_rgb
 
 LIGHT, DIM, DARK = (238, 238, 236), (150, 150, 148), (16, 16, 16)
 
@@ -52,4 +52,4 @@ def lettered(picture: Tensor, words: list[Words]) -> Tensor:
 
 def to_image(picture: Tensor) -> Image.Image:
     """Return R'G'B' ``3 H W`` in 0..1 as a picture of 8 bits; others are clamped."""
-    return Image.fromarray(packed_codes(picture))
+    return Image.fromarray(to_uint8_rgb(picture))

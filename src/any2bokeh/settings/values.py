@@ -1,11 +1,16 @@
-"""What settings are made of: numbers that have a range, choices, moments of a video."""
+"""What settings are made of: numbers in a range, choices, and moments of a video as people write them."""
 
 import math
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import get_args
 
 from any2bokeh.errors import SettingsError
+
+_FRAME = re.compile(r"f(\d+)", re.ASCII)
+_SECONDS = re.compile(r"(\d+(?:\.\d*)?|\.\d+)s?", re.ASCII)
+_CLOCK = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{1,2}(?:\.\d*)?)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,32 @@ class TimePoint:
         return None
 
 
+def parse_time(text: str) -> TimePoint:
+    """Return the moment that ``text`` names: ``2.5``, ``2.5s``, ``1:02.5``, ``00:01:02.5`` or ``f120``.
+
+    Raises ``SettingsError`` for anything else.
+    """
+    text = text.strip()
+    if frame := _FRAME.fullmatch(text):
+        return TimePoint(frame=int(frame[1]))
+    if seconds := _SECONDS.fullmatch(text):
+        return TimePoint(seconds=_fraction(seconds[1]))
+    if clock := _CLOCK.fullmatch(text):
+        hours, minutes, rest = int(clock[1] or 0), int(clock[2]), _fraction(clock[3])
+        # Minutes may pass 59 only where no hours stand before them.
+        if rest < 60 and (minutes < 60 or clock[1] is None):
+            return TimePoint(seconds=3600 * hours + 60 * minutes + rest)
+    raise SettingsError(
+        f"{text!r} is not a time.",
+        hint="Write seconds (2.5 or 2.5s), a clock time (00:01:02.5) or a frame (f120).",
+    )
+
+
 def check_choice(name: str, value: str, choices: object) -> None:
     """Raise ``SettingsError`` unless ``value`` is one of a ``Literal``'s."""
     if value not in get_args(choices):
         raise SettingsError(f"{name} must be one of {', '.join(get_args(choices))}, got {value!r}.")
+
+
+def _fraction(digits: str) -> Fraction:
+    return Fraction(digits.rstrip(".")) if not digits.startswith(".") else Fraction("0" + digits)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from any2bokeh.arrays import Integers32
 from any2bokeh.jit import compiled
-from any2bokeh.video.planes import with_padding
+from any2bokeh.video.matrix import with_padding
 
 Codes = NDArray[np.uint8] | NDArray[np.uint16]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from any2bokeh.video.chroma import downsample, upsample
 from any2bokeh.video.matrix import LUMA_SHARES, Coding, from_rgb, to_rgb
-from any2bokeh.video.orientation import Orientation
+from any2bokeh.video.metadata import Orientation
 
 UNSPECIFIED = 2  # as matrix, primaries or transfer; an unspecified range is 0
 LIMITED, FULL = 1, 2  # ranges
@@ -186,6 +186,23 @@ def plane_codes(plane: Any, depth: int) -> NDArray[Any]:
     dtype = np.uint8 if depth <= 8 else np.float32 if depth == 32 else np.dtype("<u2")
     rows = np.frombuffer(plane, dtype).reshape(plane.height, -1)
     return rows[:: 1 if plane.line_size > 0 else -1, : plane.width]
+
+
+def frame_planes(frame: av.VideoFrame) -> tuple[list[NDArray[Any]], float]:
+    """Return a frame's samples plane by plane (gray; Y, U, V; or G, B, R), and the largest that there is.
+
+    A frame of floats has 1 for its largest.
+    """
+    layout = pixel_layout(frame.format.name)
+    if not layout.is_planar:
+        # With equal ranges the codes stay what they are. Alpha in a plane of its own is left out below, not
+        # by this, which would garble planes of 10 and more bits.
+        frame = VideoReformatter().reformat(
+            frame, format=layout.planar, src_color_range=FULL, dst_color_range=FULL
+        )
+    depth = max(layout.depth, 8)
+    largest = 1.0 if depth == 32 else 2.0**depth - 1
+    return [plane_codes(plane, depth) for plane in frame.planes[: 1 if layout.kind == "gray" else 3]], largest
 
 
 def _coding(tags: ColorTags, layout: PixelLayout, frame: av.VideoFrame) -> Coding:

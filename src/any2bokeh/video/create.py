@@ -14,7 +14,7 @@ from any2bokeh.atomic import partial_file
 from any2bokeh.errors import ShapeError, VideoError
 from any2bokeh.video.color import BT709, LIMITED, ColorTags, FrameMaker
 from any2bokeh.video.containers import container_of
-from any2bokeh.video.orientation import Orientation
+from any2bokeh.video.metadata import Orientation
 
 COLOR = ColorTags(matrix=BT709, range=LIMITED, primaries=BT709, transfer=BT709)
 CRF = "16"

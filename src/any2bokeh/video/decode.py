@@ -24,8 +24,14 @@ from any2bokeh.video.demux import (
     stored_packets,
     video_stream,
 )
-from any2bokeh.video.hdr import Hdr10, read_hdr10
-from any2bokeh.video.orientation import DisplayMatrix, Orientation, display_matrix, orientation_of
+from any2bokeh.video.metadata import (
+    DisplayMatrix,
+    Hdr10,
+    Orientation,
+    display_matrix,
+    orientation_of,
+    read_hdr10,
+)
 from any2bokeh.video.prefetch import Prefetch, prefetch
 from any2bokeh.video.span import WHOLE_VIDEO, Span, find_span
 

@@ -11,7 +11,7 @@ from any2bokeh.scene import Frame
 from any2bokeh.settings.video_settings import EncodeSettings, TimeRange
 from any2bokeh.video.containers import container_of
 from any2bokeh.video.decode import VideoInfo
-from any2bokeh.video.output import Output, StoppedError
+from any2bokeh.video.mux import Muxer, StoppedError
 from any2bokeh.video.prefetch import Channel
 from any2bokeh.video.span import WHOLE_VIDEO, find_span
 
@@ -21,8 +21,8 @@ FRAMES_WAITING = 1  # for the encoder: 25 MB each at 1080p
 class VideoWriter:
     """Takes frames and encodes them in a thread; ``open_writer`` makes and ends it."""
 
-    def __init__(self, output: Output, info: VideoInfo) -> None:
-        self._output = output
+    def __init__(self, muxer: Muxer, info: VideoInfo) -> None:
+        self._muxer = muxer
         self._shape = (3, info.height, info.width)
         self._frames: Channel[Frame] = Channel(FRAMES_WAITING)
         self._error: Exception | None = None
@@ -49,7 +49,7 @@ class VideoWriter:
 
     def abort(self) -> None:
         """Stop as soon as possible and leave the file incomplete."""
-        self._output.stopped.set()
+        self._muxer.stopped.set()
         self._frames.finish(StoppedError())
         self._frames.close()
         self._thread.join()
@@ -62,15 +62,15 @@ class VideoWriter:
     def _encode(self) -> None:
         try:
             for frame in self._frames:
-                self._output.encode(frame)
-            self._output.finish()
+                self._muxer.encode(frame)
+            self._muxer.finish()
         except StoppedError:
             pass
         except Exception as error:  # noqa: BLE001 - it is raised where frames are handed over
             self._error = error
         finally:
             self._frames.close()
-            self._output.close()
+            self._muxer.close()
 
 
 @contextmanager
@@ -79,6 +79,7 @@ def open_writer(
     like: VideoInfo,
     settings: EncodeSettings,
     time_range: TimeRange = WHOLE_VIDEO,
+    *,
     overwrite: bool = False,
 ) -> Iterator[VideoWriter]:
     """Write a video like ``like``, or like a part of it, with its sound, subtitles, chapters and tags.
@@ -91,7 +92,7 @@ def open_writer(
     if target.exists() and target.samefile(like.path):
         raise VideoError(f"{target} is the source itself: choose another name.")
     with partial_file(target, overwrite=overwrite) as partial:
-        writer = VideoWriter(Output(partial, target, like, settings, find_span(like.path, time_range)), like)
+        writer = VideoWriter(Muxer(partial, target, like, settings, find_span(like.path, time_range)), like)
         try:
             yield writer
             writer.finish()

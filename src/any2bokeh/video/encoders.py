@@ -13,7 +13,7 @@ from any2bokeh.settings.video_settings import EncodeSettings
 from any2bokeh.video.color import PixelLayout, pixel_layout
 from any2bokeh.video.containers import Container
 from any2bokeh.video.decode import VideoInfo
-from any2bokeh.video.hdr import Hdr10
+from any2bokeh.video.metadata import Hdr10
 from any2bokeh.video.priority import usual_priority
 
 # What people say -> what FFmpeg calls the encoder; its own names are taken as well.
@@ -59,7 +59,7 @@ LOSSY_DEPTH = 10  # deeper sources are written with 10 bits, which players can s
 
 
 @dataclass(frozen=True)
-class Encoder:
+class EncoderSpec:
     """An encoder by FFmpeg's name, with all that it is told."""
 
     name: str
@@ -77,7 +77,7 @@ class Encoder:
         return self.name in HDR10_WRITERS and pixel_layout(self.pixel_format).depth > 8
 
 
-def choose_encoder(info: VideoInfo, settings: EncodeSettings, container: Container) -> Encoder:
+def choose_encoder(info: VideoInfo, settings: EncodeSettings, container: Container) -> EncoderSpec:
     """Return the encoder for a video like ``info``: the one asked for, or the one that suits it.
 
     Raises ``VideoError`` where the encoder does not exist, cannot write such pictures or has no such option.
@@ -85,7 +85,7 @@ def choose_encoder(info: VideoInfo, settings: EncodeSettings, container: Contain
     name = _name(info, settings, container)
     codec = _find(name)
     pixel_format = _pixel_format(codec, info, settings)
-    encoder = Encoder(name, pixel_format, _options(codec, settings))
+    encoder = EncoderSpec(name, pixel_format, _options(codec, settings))
     hdr10 = info.hdr10 if encoder.writes_hdr10 else None
     return _with_params(encoder, hdr10, is_tiny=min(info.width, info.height) < 64)
 
@@ -104,7 +104,7 @@ def _opens(name: str) -> bool:
     context = av.CodecContext.create(name, "w")
     context.width, context.height, context.time_base = 640, 360, Fraction(1, 25)
     context.pix_fmt = context.codec.video_formats[0].name
-    context.options = _with_params(Encoder(name, context.pix_fmt, {}), None, is_tiny=False).options
+    context.options = _with_params(EncoderSpec(name, context.pix_fmt, {}), None, is_tiny=False).options
     try:
         with usual_priority():
             context.open()
@@ -218,7 +218,7 @@ def _check_preset(encoder: str, option: Any, preset: str) -> None:
     raise VideoError(f"The encoder {encoder} has no preset {preset}.", hint=f"It has {accepted}.")
 
 
-def _with_params(encoder: Encoder, hdr10: Hdr10 | None, *, is_tiny: bool) -> Encoder:
+def _with_params(encoder: EncoderSpec, hdr10: Hdr10 | None, *, is_tiny: bool) -> EncoderSpec:
     """The encoder, quiet, and told of HDR10: what x265 and SVT-AV1 only take in a language of their own."""
     if encoder.name == "libx265":
         params = ["log-level=error", *(hdr10.x265_params() if hdr10 else [])]

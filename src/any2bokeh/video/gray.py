@@ -19,16 +19,18 @@ from torch import Tensor
 
 from any2bokeh.atomic import partial_file
 from any2bokeh.errors import DisparityError, VideoError
-from any2bokeh.video.checksum import checksums_hold
-from any2bokeh.video.codes import gray_values
-from any2bokeh.video.color import FULL
+from any2bokeh.video.color import FULL, ColorTags, frame_planes, pixel_layout
 from any2bokeh.video.demux import Damage, decoded_frames, open_source, seek, stored_packets, video_stream
-from any2bokeh.video.lossless import GRAY16, CodeWriter
+from any2bokeh.video.lossless import GRAY16, LosslessWriter, checksums_hold
+from any2bokeh.video.metadata import display_matrix, orientation_of
 from any2bokeh.video.npy import ArrayFile
-from any2bokeh.video.orientation import display_matrix, orientation_of
-from any2bokeh.video.still import read_png_frame
+from any2bokeh.video.png import read_png_frame
 
 LARGEST_CODE = 65535  # of our own tracks, gray16le
+# Compression leaves gray within a few codes of 255; false colours are far from it almost everywhere.
+COLOURED = 0.08
+COLOURED_SHARE = 0.02
+SAMPLED = 4  # every so many rows and columns are enough to see that
 
 
 class GrayReader(ABC):
@@ -153,7 +155,7 @@ class GrayArray(GrayReader):
             yield number, _checked(values, self, number)
 
 
-class GrayWriter(CodeWriter):
+class GrayWriter(LosslessWriter):
     """Writes a track as FFV1 ``gray16le`` in Matroska; a context manager."""
 
     def __init__(
@@ -163,10 +165,10 @@ class GrayWriter(CodeWriter):
 
     def write(self, disparity: Tensor, pts: int) -> None:
         """Append ``1 h w`` in 0..1 at ``pts``, in units of the time base; raises ``VideoError``."""
-        self.write_codes(track_codes(disparity), pts)
+        self.write_integers(to_uint16(disparity), pts)
 
 
-def track_codes(disparity: Tensor) -> NDArray[np.uint16]:
+def to_uint16(disparity: Tensor) -> NDArray[np.uint16]:
     """Codes of one of our own tracks, of values in 0..1 (others are clamped) of any shape."""
     codes = (disparity.clamp(0, 1) * LARGEST_CODE).round().to(torch.int32)
     return codes.cpu().numpy().astype(np.uint16)
@@ -188,6 +190,33 @@ def open_gray_writer(
         GrayWriter(partial, width, height, time_base, frame_rate) as writer,
     ):
         yield writer
+
+
+def gray_values(frame: av.VideoFrame, stated_range: int, name: str) -> NDArray[np.float32]:
+    """Return ``h w`` as stored (not turned): 0..1, unless the frame holds floats, which stay as they are.
+
+    ``stated_range`` is what the container says of YUV (0: nothing, 1: limited, 2: full); ``name`` is the
+    frame's, for messages. Gray and RGB formats are full range, whatever their tags say; YUV is full range
+    only where the file says so. RGB and YUV must be gray in fact: false colours, made for looking, cannot be
+    read back as numbers. Raises ``DisparityError`` if the frame is in colour.
+    """
+    layout = pixel_layout(frame.format.name)
+    (first, *others), largest = frame_planes(frame)
+    gray: NDArray[np.float32] = first.astype(np.float32)
+    if layout.kind == "gray":
+        return gray / np.float32(largest)
+    reference = gray[::SAMPLED, ::SAMPLED] if layout.kind == "rgb" else (largest + 1) / 2
+    for other in others:
+        if (abs(other[::SAMPLED, ::SAMPLED] - reference) > COLOURED * largest).mean() > COLOURED_SHARE:
+            raise DisparityError(
+                f"{name} is in colour, and must be gray.",
+                hint="A track in false colours is made for looking; give the track that it was made from.",
+            )
+    if layout.is_full_range(ColorTags(range=stated_range or frame.color_range)):
+        return gray / np.float32(largest)
+    step = (largest + 1) / 256
+    expanded: NDArray[np.float32] = (gray - np.float32(16 * step)) / np.float32(219 * step)
+    return expanded.clip(0, 1)
 
 
 def _times(path: Path) -> list[int]:

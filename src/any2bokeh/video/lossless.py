@@ -1,5 +1,6 @@
 """Pictures as whole numbers, kept code by code: FFV1 in Matroska, of one rate, read from any frame on."""
 
+import zlib
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -14,31 +15,36 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from any2bokeh.errors import VideoError
-from any2bokeh.video.checksum import checksums_hold
-from any2bokeh.video.codes import codes
-from any2bokeh.video.color import FULL
+from any2bokeh.video.color import FULL, frame_planes
 from any2bokeh.video.demux import stored_packets
 
 RGB, GRAY, GRAY16 = "bgr0", "gray", "gray16le"  # FFV1 keeps 8-bit RGB in one packed plane
 
+# Checksums of FFV1 (RFC 9043, 4.9). After each slice: 3 bytes of its size, 1 of its state, 4 of checksum.
+TRAILER_BYTES = 8
+SIZE_BYTES = 3
 
-def picture_codes(picture: Tensor) -> NDArray[np.uint8]:
+# The checksum runs over the bits from the highest down, zlib's from the lowest up.
+REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+
+def to_uint8(picture: Tensor) -> NDArray[np.uint8]:
     """Return the codes of 8 bits of a picture in 0..1 (others are clamped) of any shape, on any device."""
     codes: NDArray[np.uint8] = (picture.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
     return codes
 
 
-def packed_codes(picture: Tensor) -> NDArray[np.uint8]:
+def to_uint8_rgb(picture: Tensor) -> NDArray[np.uint8]:
     """Return the codes of ``C H W`` as ``H W C``, the order of most libraries for pictures."""
-    return np.ascontiguousarray(picture_codes(picture).transpose(1, 2, 0))
+    return np.ascontiguousarray(to_uint8(picture).transpose(1, 2, 0))
 
 
-def code_values(codes: NDArray[Any]) -> Tensor:
+def to_float(codes: NDArray[Any]) -> Tensor:
     """Return what codes of 8 or 16 bits stand for: float32 in 0..1."""
     return torch.from_numpy(codes.astype(np.float32) / np.float32(np.iinfo(codes.dtype).max))
 
 
-class CodeWriter:
+class LosslessWriter:
     """Writes pictures of one kind, full range, each of them a keyframe; a context manager.
 
     Matroska keeps times to 1 ms.
@@ -68,7 +74,7 @@ class CodeWriter:
         self._stream.codec_context.color_range = FULL
         self._stream.time_base = self._stream.codec_context.time_base = time_base
 
-    def write_codes(self, values: NDArray[Any], pts: int) -> None:
+    def write_integers(self, values: NDArray[Any], pts: int) -> None:
         """Append ``C H W`` codes at ``pts``, in units of the time base; raises ``VideoError``."""
         if len(values) == 1:
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(values[0]), format=self._format)
@@ -104,7 +110,7 @@ class CodeWriter:
             raise VideoError(f"{self._path} cannot be written: {error.strerror}.") from error
 
 
-def read_codes(path: Path, rate: Fraction, first: int = 0) -> Iterator[NDArray[Any]]:
+def read_lossless(path: Path, rate: Fraction, first: int = 0) -> Iterator[NDArray[Any]]:
     """Yield the codes ``C H W`` (R G B, or gray; uint8 or uint16) of each frame from number ``first`` on.
 
     ``rate`` frames are shown per second. Raises ``VideoError`` if the file cannot be read, and at a frame
@@ -126,9 +132,29 @@ def read_codes(path: Path, rate: Fraction, first: int = 0) -> Iterator[NDArray[A
         except av.FFmpegError as error:
             raise VideoError(f"Frame {number} of {path} is damaged.") from error
         for frame in frames:
-            planes, _ = codes(frame)
+            planes, _ = frame_planes(frame)
             yield np.stack([planes[i] for i in ((2, 0, 1) if len(planes) == 3 else (0,))])
         expected += 1
+
+
+def checksums_hold(packet: bytes) -> bool:
+    """Return whether the checksum of each slice in an FFV1 packet holds; ``False`` if it has none.
+
+    FFmpeg conceals damage in it without a word.
+    """
+    end = len(packet)
+    while end > 0:
+        size_at = end - TRAILER_BYTES
+        start = size_at - int.from_bytes(packet[max(size_at, 0) : size_at + SIZE_BYTES])
+        if start < 0 or not _checksum_holds(packet[start:end]):
+            return False
+        end = start
+    return True
+
+
+def _checksum_holds(piece: bytes) -> bool:
+    """CRC-32 starting from 0 over data and checksum gives 0; zlib inverts at the start and at the end."""
+    return zlib.crc32(piece.translate(REVERSED_BITS), 0xFFFFFFFF) == 0xFFFFFFFF
 
 
 def _packets(path: Path, start_pts: int | None) -> Iterator[tuple[int, av.Packet]]:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from any2bokeh.arrays import Floats
 from any2bokeh.jit import compiled
-from any2bokeh.video.planes import with_padding
 
 Planes = Sequence[NDArray[Any]]
 
@@ -115,6 +114,14 @@ def from_rgb(picture: Floats, coding: Coding, out: Planes) -> None:
                 plane[:, : values.shape[1]] = values
             else:
                 _fill_codes(values, scale, luma_up, top, plane)
+
+
+def with_padding(plane: NDArray[Any]) -> NDArray[Any]:
+    """The plane with the padding of its lines, which makes it contiguous: compiled loops are faster then."""
+    pitch = plane.strides[0] // plane.itemsize
+    if pitch < plane.shape[1]:  # stored upside down
+        return np.ascontiguousarray(plane)
+    return np.lib.stride_tricks.as_strided(plane, (len(plane), pitch), (plane.strides[0], plane.itemsize))
 
 
 def _blocks(height: int) -> Iterator[tuple[slice, int]]:

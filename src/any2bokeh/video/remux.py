@@ -30,7 +30,7 @@ Convert = Callable[[Any], Any]  # a packet to the packet that is written, or Non
 
 
 @dataclass(frozen=True)
-class Cut:
+class CopiedRange:
     """The seconds of a file that are copied; ``start_s`` becomes 0, ``None`` leaves times as they are."""
 
     start_s: Fraction | None = None
@@ -49,7 +49,9 @@ class StreamCopy:
     cannot hold.
     """
 
-    def __init__(self, source: Path, output: Any, target: Container, cut: Cut, *, audio: bool) -> None:
+    def __init__(
+        self, source: Path, output: Any, target: Container, cut: CopiedRange, *, audio: bool
+    ) -> None:
         self.not_kept: list[str] = []
         self._path, self._output, self._target, self._cut = source, output, target, cut
         self._input = open_source(source)

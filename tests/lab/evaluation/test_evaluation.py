@@ -25,7 +25,7 @@ from any2bokeh.lab.synthesis.dataset import open_dataset
 from any2bokeh.progress import ignore
 from any2bokeh.scene import Frame, PictureFormat, Scene
 from any2bokeh.settings.evaluation_settings import EvaluationSettings, NamedFolder
-from any2bokeh.video.lossless import RGB, CodeWriter
+from any2bokeh.video.lossless import RGB, LosslessWriter
 
 CPU = torch.device("cpu")
 Change = Callable[[CaseFrame, int], Tensor]
@@ -278,9 +278,9 @@ def _frames(case: Case) -> list[CaseFrame]:
 def write_prediction(path: Path, pictures: list[Tensor]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     _, height, width = pictures[0].shape
-    with CodeWriter(path, (width, height), RGB, Fraction(1, 24), Fraction(24)) as writer:
+    with LosslessWriter(path, (width, height), RGB, Fraction(1, 24), Fraction(24)) as writer:
         for number, picture in enumerate(pictures):
-            writer.write_codes((picture * 255).round().to(torch.uint8).numpy(), number)
+            writer.write_integers((picture * 255).round().to(torch.uint8).numpy(), number)
 
 
 def prediction_scores(dataset: Path, folder: Path, tmp_path: Path) -> CaseResult:

@@ -15,7 +15,7 @@ from torch import Tensor
 from any2bokeh.cli import main
 from any2bokeh.errors import install_hint
 from any2bokeh.lab.synthesis.dataset import open_dataset
-from any2bokeh.video.lossless import read_codes
+from any2bokeh.video.lossless import read_lossless
 
 SETTINGS = [part for change in QUICK for part in ("--set", change)]
 FOCUS = ("--focus", "0.8", "--k", "60", "--device", "cpu")
@@ -29,7 +29,7 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def pictures(path: Path) -> Tensor:
     from fractions import Fraction
 
-    return torch.stack([torch.from_numpy(codes) for codes in read_codes(path, Fraction(25), 0)])
+    return torch.stack([torch.from_numpy(codes) for codes in read_lossless(path, Fraction(25), 0)])
 
 
 def refocus(data: Path, target: Path, *options: str) -> Tensor:

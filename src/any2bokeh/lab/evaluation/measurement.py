@@ -23,7 +23,7 @@ from any2bokeh.lab.perturbation import Perturbation, PerturbSettings
 from any2bokeh.progress import Progress, ignore
 from any2bokeh.scene import Frame
 from any2bokeh.settings.evaluation_settings import TRUTH
-from any2bokeh.video.lossless import code_values, picture_codes
+from any2bokeh.video.lossless import to_float, to_uint8
 
 Item = TypeVar("Item")
 
@@ -138,7 +138,7 @@ class Runner:
 
 def as_stored(picture: Tensor) -> Tensor:
     """Return a picture in steps of 1/255, as a file of 8 bits holds it and as the truth is."""
-    return code_values(picture_codes(picture))
+    return to_float(to_uint8(picture))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -30,8 +30,8 @@ from any2bokeh.lab.synthesis.dataset_clip import (
     refocused_file,
     write_description,
 )
-from any2bokeh.video.gray import track_codes
-from any2bokeh.video.lossless import GRAY, GRAY16, RGB, CodeWriter, picture_codes
+from any2bokeh.video.gray import to_uint16
+from any2bokeh.video.lossless import GRAY, GRAY16, RGB, LosslessWriter, to_uint8
 
 FORMAT_VERSION = 1
 DATASET_FILE, CLIPS = "dataset.json", "clips"
@@ -109,7 +109,7 @@ class ClipWriter:
         size, rate = (description.width, description.height), description.rate
         formats = dict.fromkeys(description.files, RGB) | {DISPARITY_FILE: GRAY16, OBJECTS_FILE: GRAY}
         self._files = {
-            name: files.enter_context(CodeWriter(folder / name, size, pixel_format, 1 / rate, rate))
+            name: files.enter_context(LosslessWriter(folder / name, size, pixel_format, 1 / rate, rate))
             for name, pixel_format in formats.items()
         }
 
@@ -135,7 +135,7 @@ class ClipWriter:
             expected = (channels, self._description.height, self._description.width)
             if tuple(picture.shape) != expected:
                 raise ShapeError(f"{name} must be {expected}, got {tuple(picture.shape)}.")
-            self._files[name].write_codes(_codes_of(name, picture), self._written)
+            self._files[name].write_integers(_codes_of(name, picture), self._written)
         self._written += 1
 
 
@@ -165,7 +165,7 @@ def write_clip(folder: Path, description: ClipDescription) -> Iterator[ClipWrite
 
 def _codes_of(name: str, picture: Tensor) -> NDArray[Any]:
     if name == DISPARITY_FILE:
-        return track_codes(picture)
+        return to_uint16(picture)
     if name == OBJECTS_FILE:
         return picture.cpu().numpy()
-    return picture_codes(picture)
+    return to_uint8(picture)

@@ -17,7 +17,7 @@ from any2bokeh.errors import DatasetError, SettingsError, VideoError
 from any2bokeh.focus.focus_track import Focus
 from any2bokeh.settings.synthesis_settings import Split
 from any2bokeh.settings.values import check_choice
-from any2bokeh.video.lossless import code_values, read_codes
+from any2bokeh.video.lossless import read_lossless, to_float
 
 SettingKind = Literal["fixed", "blur-ramp", "focus-ramp"]
 
@@ -236,11 +236,11 @@ class DatasetClip:
 
     def iter_sharp(self, first: int = 0, count: int | None = None) -> Iterator[Tensor]:
         """As ``sharp``, one ``3 H W`` after the other."""
-        return (code_values(codes) for codes in self._codes(SHARP_FILE, first, count))
+        return (to_float(codes) for codes in self._codes(SHARP_FILE, first, count))
 
     def iter_disparity(self, first: int = 0, count: int | None = None) -> Iterator[Tensor]:
         """As ``disparity``, one ``1 H W`` after the other."""
-        return (code_values(codes) for codes in self._codes(DISPARITY_FILE, first, count))
+        return (to_float(codes) for codes in self._codes(DISPARITY_FILE, first, count))
 
     def iter_objects_map(self, first: int = 0, count: int | None = None) -> Iterator[Tensor]:
         """As ``objects_map``, one ``1 H W`` after the other."""
@@ -251,7 +251,7 @@ class DatasetClip:
     ) -> Iterator[Tensor]:
         """As ``refocused``, one ``3 H W`` after the other."""
         file = refocused_file(setting.name)
-        return (code_values(codes) for codes in self._codes(file, first, count))
+        return (to_float(codes) for codes in self._codes(file, first, count))
 
     def iter_frames(self, first: int = 0, count: int | None = None) -> Iterator[ClipFrame]:
         """Sharp, disparity and objects, frame by frame."""
@@ -269,7 +269,7 @@ class DatasetClip:
         if wanted == 0:
             return
         try:
-            for codes in islice(read_codes(path, self.description.rate, first), wanted):
+            for codes in islice(read_lossless(path, self.description.rate, first), wanted):
                 if codes.shape[1:] != (self.height, self.width):
                     size = f"{codes.shape[2]}x{codes.shape[1]}"
                     raise DatasetError(f"{path} is {size}, and its clip {self.width}x{self.height}.")

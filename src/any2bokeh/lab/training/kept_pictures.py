@@ -21,8 +21,8 @@ from any2bokeh.render.lens.make import make_lens
 from any2bokeh.render.lens.reference import LensRenderer
 from any2bokeh.scene import PictureFormat, Scene
 from any2bokeh.settings.render_settings import LensSettings
-from any2bokeh.video.gray import track_codes
-from any2bokeh.video.lossless import code_values, picture_codes
+from any2bokeh.video.gray import to_uint16
+from any2bokeh.video.lossless import to_float, to_uint8
 
 Codes = NDArray[Any]  # of 8 bits; disparity of 16
 
@@ -49,8 +49,8 @@ class KeptPictures:
             "through_lens": self._path(clip, f"{perturbed}.lens"),
         }
         makers: dict[str, Callable[[], Codes]] = {
-            "sharp": lambda: picture_codes(clip.sharp()),
-            "target": lambda: picture_codes(clip.refocused(setting)),
+            "sharp": lambda: to_uint8(clip.sharp()),
+            "target": lambda: to_uint8(clip.refocused(setting)),
             "disparity": lambda: self._disparity(clip, setting, variant),
             "through_lens": lambda: self._through_lens(
                 clip, setting, np.load(paths["sharp"]), np.load(paths["disparity"])
@@ -76,21 +76,21 @@ class KeptPictures:
             disparity = perturbed_disparity(clip, setting, self._perturbation, seed)
         else:
             disparity = clip.disparity()
-        return track_codes(disparity)
+        return to_uint16(disparity)
 
     def _through_lens(self, clip: DatasetClip, setting: ClipSetting, sharp: Codes, disparity: Codes) -> Codes:
         lens = self._lens(clip)
         pictures = []
         for number in range(clip.frames):
             scene = Scene(
-                sharp=code_values(sharp[number]),
-                disparity=code_values(disparity[number]),
+                sharp=to_float(sharp[number]),
+                disparity=to_float(disparity[number]),
                 focus_disparity=setting.focus[number],
                 blur_strength=setting.blur_strength[number],
                 pts=number,
             )
             pictures.append(lens.refocus(scene))
-        return picture_codes(torch.stack(pictures))
+        return to_uint8(torch.stack(pictures))
 
     def _lens(self, clip: DatasetClip) -> LensRenderer:
         size = (clip.height, clip.width)

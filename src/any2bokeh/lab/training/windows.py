@@ -17,7 +17,7 @@ from any2bokeh.lab.synthesis.dataset_clip import ClipSetting, DatasetClip
 from any2bokeh.lab.training.kept_pictures import Codes, KeptPictures, perturbed_disparity
 from any2bokeh.lab.training.training_settings import TrainingSettings
 from any2bokeh.optics.coc import REFERENCE_SIDE_PX
-from any2bokeh.video.lossless import code_values
+from any2bokeh.video.lossless import to_float
 
 Images = Mapping[str, Tensor | Codes]
 
@@ -187,7 +187,7 @@ def window_batches(windows: TrainingWindows, numbers: Sequence[list[int]], worke
 
 
 def _values(image: Tensor | Codes) -> Tensor:
-    return image if isinstance(image, Tensor) else code_values(image)
+    return image if isinstance(image, Tensor) else to_float(image)
 
 
 def _leave_interrupts(worker: int) -> None:

@@ -1,4 +1,4 @@
-"""One video file while it is written: the encoder and the copied streams, taking turns."""
+"""One video file while it is written: the encoded video and the copied streams, interleaved."""
 
 import errno
 import logging
@@ -19,9 +19,9 @@ from any2bokeh.settings.video_settings import EncodeSettings
 from any2bokeh.video.color import LIMITED, FrameMaker, is_hd, pixel_layout, written_tags
 from any2bokeh.video.containers import Container, container_of, where_to_write
 from any2bokeh.video.decode import VideoInfo
-from any2bokeh.video.encoders import Encoder, choose_encoder
+from any2bokeh.video.encoders import EncoderSpec, choose_encoder
 from any2bokeh.video.priority import usual_priority
-from any2bokeh.video.remux import Cut, StreamCopy
+from any2bokeh.video.remux import CopiedRange, StreamCopy
 from any2bokeh.video.span import Span
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class StoppedError(Exception):
     """Writing was stopped from outside."""
 
 
-class Output:
+class Muxer:
     """A file that takes frames; used by one thread at a time.
 
     Creating it writes the header, so whatever the encoder or the container cannot take is known before
@@ -130,7 +130,7 @@ class Output:
             ) from error
 
 
-def _add_video(file: Any, info: VideoInfo, encoder: Encoder, kind: Container) -> Any:
+def _add_video(file: Any, info: VideoInfo, encoder: EncoderSpec, kind: Container) -> Any:
     try:
         stream = file.add_stream(encoder.name, rate=info.frame_rate, options=encoder.options)
     except ValueError as error:
@@ -143,12 +143,12 @@ def _add_video(file: Any, info: VideoInfo, encoder: Encoder, kind: Container) ->
     return stream
 
 
-def _add_small_video(file: Any, encoder: Encoder) -> None:
+def _add_small_video(file: Any, encoder: EncoderSpec) -> None:
     stream = file.add_stream(encoder.name)
     stream.width, stream.height, stream.pix_fmt = 128, 128, encoder.pixel_format
 
 
-def _open_encoder(stream: Any, info: VideoInfo, encoder: Encoder) -> FrameMaker:
+def _open_encoder(stream: Any, info: VideoInfo, encoder: EncoderSpec) -> FrameMaker:
     """Start the encoder, and return what makes its frames."""
     context = stream.codec_context
     context.width, context.height = info.orientation.size(info.width, info.height)
@@ -187,14 +187,14 @@ def _mov_clock(info: VideoInfo) -> dict[str, str]:
     return {"movie_timescale": str(next((rate for rate in (finest, unit) if rate <= MOV_CLOCK_MAX), 1000))}
 
 
-def _cut(start: int | None, span: Span, info: VideoInfo) -> Cut:
-    return Cut(
+def _cut(start: int | None, span: Span, info: VideoInfo) -> CopiedRange:
+    return CopiedRange(
         None if start is None else start * info.time_base,
         None if span.end is None else span.end * info.time_base,
     )
 
 
-def _not_written(info: VideoInfo, encoder: Encoder, kind: Container) -> Iterator[str]:
+def _not_written(info: VideoInfo, encoder: EncoderSpec, kind: Container) -> Iterator[str]:
     if info.hdr10 and not encoder.writes_hdr10:
         yield "HDR10 metadata"
     if info.pixel_aspect != 1 and kind.family == "matroska" and encoder.codec not in CODECS_WITH_PIXEL_ASPECT:

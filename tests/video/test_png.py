@@ -10,7 +10,7 @@ from av.codec.context import CodecContext
 
 from any2bokeh.errors import ShapeError, VideoError
 from any2bokeh.video.gray import open_gray
-from any2bokeh.video.still import read_png, write_png
+from any2bokeh.video.png import read_png, write_png
 
 
 @pytest.mark.parametrize("name", ["picture.png", "take %02d: 1.png"])

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from any2bokeh.atomic import partial_file
 from any2bokeh.errors import ShapeError, VideoError
-from any2bokeh.video.codes import codes
-from any2bokeh.video.lossless import packed_codes
+from any2bokeh.video.color import frame_planes
+from any2bokeh.video.lossless import to_uint8_rgb
 
 
 def write_png(target: Path, image: Tensor, *, overwrite: bool = False) -> None:
@@ -20,7 +20,11 @@ def write_png(target: Path, image: Tensor, *, overwrite: bool = False) -> None:
     """
     if image.ndim != 3 or image.shape[0] not in (1, 3):
         raise ShapeError(f"image must be 3 H W or 1 H W, got {tuple(image.shape)}")
-    frame = _colour_frame(image) if image.shape[0] == 3 else _gray_frame(image)
+    frame = (
+        av.VideoFrame.from_ndarray(to_uint8_rgb(image), format="rgb24")
+        if image.shape[0] == 3
+        else _gray_frame(image)
+    )
     encoder = av.CodecContext.create("png", "w")
     encoder.width, encoder.height, encoder.pix_fmt = frame.width, frame.height, frame.format.name
     encoder.time_base = 1
@@ -34,7 +38,7 @@ def write_png(target: Path, image: Tensor, *, overwrite: bool = False) -> None:
 
 def read_png(path: Path) -> Tensor:
     """Return a PNG's R'G'B' (``3 H W`` in 0..1), without its alpha; raises ``VideoError``."""
-    planes, largest = codes(read_png_frame(path))
+    planes, largest = frame_planes(read_png_frame(path))
     green, blue, red = planes if len(planes) == 3 else 3 * planes
     return torch.from_numpy(np.stack([red, green, blue]).astype(np.float32) / np.float32(largest))
 
@@ -47,10 +51,6 @@ def read_png_frame(path: Path) -> av.VideoFrame:
             return next(container.decode(video=0))
     except (av.FFmpegError, OSError, StopIteration) as error:
         raise VideoError(f"{path} cannot be read as a PNG.") from error
-
-
-def _colour_frame(picture: Tensor) -> av.VideoFrame:
-    return av.VideoFrame.from_ndarray(packed_codes(picture), format="rgb24")
 
 
 def _gray_frame(values: Tensor) -> av.VideoFrame:

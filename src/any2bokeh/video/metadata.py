@@ -1,32 +1,84 @@
-"""HDR10: what a file says of its mastering display and of its brightest light."""
+"""What a file says of its pictures beside them: how they are turned to be shown, and HDR10."""
 
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypeVar
 
 import av
+import numpy as np
+from numpy.typing import NDArray
 
-Point = tuple[Fraction, Fraction]
+DisplayMatrix = tuple[int, ...]
+
+Chromaticity = tuple[Fraction, Fraction]  # CIE x and y
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 # Units in which x265 counts: 0.00002 of CIE x and y, 0.0001 cd/m2 (SMPTE ST 2086).
 CHROMATICITY_STEPS, LUMINANCE_STEPS = 50_000, 10_000
 
 
 @dataclass(frozen=True)
+class Orientation:
+    """One of the eight ways to lay a rectangle: first ``transposed``, then mirrored."""
+
+    transposed: bool = False
+    mirrored_across: bool = False
+    mirrored_down: bool = False
+
+    def displayed(self, coded: NDArray[Scalar]) -> NDArray[Scalar]:
+        """Return a view, in displayed orientation, of pictures as they are stored (``... H W``)."""
+        return self._mirrored(coded.swapaxes(-1, -2) if self.transposed else coded)
+
+    def coded(self, displayed: NDArray[Scalar]) -> NDArray[Scalar]:
+        """Return a view, as they are stored, of pictures in displayed orientation (``... H W``)."""
+        unmirrored = self._mirrored(displayed)
+        return unmirrored.swapaxes(-1, -2) if self.transposed else unmirrored
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """Return width and height after turning; the same going there and back."""
+        return (height, width) if self.transposed else (width, height)
+
+    def _mirrored(self, pictures: NDArray[Scalar]) -> NDArray[Scalar]:
+        across = -1 if self.mirrored_across else 1
+        return pictures[..., :: -1 if self.mirrored_down else 1, ::across]
+
+
+def display_matrix(frame: av.VideoFrame) -> DisplayMatrix | None:
+    """Return the display matrix that a frame, or the file that it is from, states."""
+    for data in frame.side_data:
+        if data.type.name == "DISPLAYMATRIX":
+            return struct.unpack("9i", bytes(data)[:36])
+    return None
+
+
+def orientation_of(matrix: DisplayMatrix | None) -> Orientation:
+    """Return what FFmpeg's display matrix (nine numbers) asks for, to the nearest quarter turn."""
+    if matrix is None:
+        return Orientation()
+    # A player shows the pixel (x, y) at (a x + c y, b x + d y).
+    a, b, _, c, d = matrix[:5]
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return Orientation(False, a < 0, d < 0)
+    return Orientation(True, c < 0, b < 0)
+
+
+@dataclass(frozen=True)
 class Mastering:
     """The display that a film was graded on: CIE x, y of its colours, its black and white in cd/m2."""
 
-    red: Point
-    green: Point
-    blue: Point
-    white: Point
+    red: Chromaticity
+    green: Chromaticity
+    blue: Chromaticity
+    white: Chromaticity
     darkest: Fraction
     brightest: Fraction
 
 
 @dataclass(frozen=True)
 class Hdr10:
-    """Static HDR metadata; ``light`` is MaxCLL and MaxFALL in cd/m2."""
+    """Static HDR metadata of HDR10; ``light`` is MaxCLL and MaxFALL in cd/m2."""
 
     mastering: Mastering | None
     light: tuple[int, int] | None

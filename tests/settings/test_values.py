@@ -3,8 +3,7 @@ from fractions import Fraction
 import pytest
 
 from any2bokeh.errors import SettingsError
-from any2bokeh.settings.values import TimePoint
-from any2bokeh.video.time import parse_time
+from any2bokeh.settings.values import TimePoint, parse_time
 
 
 @pytest.mark.parametrize(
