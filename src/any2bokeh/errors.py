@@ -2,17 +2,27 @@
 
 import re
 
+ARGUMENT = re.compile(
+    r"`([a-z_][a-z_0-9.]*)(?:=([^`]+))?`"
+)  # how a message names one: `name` or `name=value`
+
 
 class RefocusError(Exception):
-    """A failure whose message is one sentence for the user.
+    """A failure whose message is one sentence for the user; ``hint`` says what to do about it.
 
-    ``hint`` says what to do about it, in the words of the command line.
+    Arguments stand in both between backticks, alone or with a value: `device=auto`. The command line says the
+    options in their place.
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The names of the arguments that the message is about, in its order."""
+        return tuple(found[1] for found in ARGUMENT.finditer(self.message))
 
 
 class SettingsError(RefocusError):

@@ -1,6 +1,7 @@
-"""Both ways between a command line and settings: fields become options, options' values become settings.
+"""Both ways between a command line and settings, which are the arguments of the library.
 
-And settings become the options that would ask for them.
+Fields become options, and the options' values become settings; settings become the options that would ask for
+them, and arguments that a message names become the options that stand for them.
 """
 
 import inspect
@@ -9,18 +10,22 @@ import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields
 from fractions import Fraction
-from functools import wraps
+from functools import cache, wraps
 from typing import Annotated, Any, TypeGuard, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
 
 from any2bokeh.cli.options import OPTIONS
 from any2bokeh.cli.talk import Verbosity
-from any2bokeh.errors import SettingsError
+from any2bokeh.errors import ARGUMENT, SettingsError
 from any2bokeh.settings.focus_settings import MIDDLE, FocusSettings, Point
 from any2bokeh.settings.values import TimePoint
 
 Group = TypeVar("Group")
+
+# Arguments that are no field of the settings in OPTIONS, and the options that stand for them.
+OTHER_ARGUMENTS = {"target": "-o", "resume": "--resume", "jobs": "--jobs"}
+TRAINING = "training."  # how the name of a setting of training begins
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -132,7 +137,7 @@ def as_options(group: Any, *, filled: bool = False) -> list[str]:
         if field.name not in OPTIONS[type(group)]:
             options += as_options(value, filled=filled)
         elif value is not None and value != (field.default if filled else getattr(plain, field.name)):
-            options += _option(_name(type(group), field.name), value)
+            options += _option(_long_name(OPTIONS[type(group)][field.name]), value)
     return options
 
 
@@ -147,17 +152,42 @@ def focus_options(focus: FocusSettings) -> list[str]:
     ways = ("focus_disparity", "focus_at", "follow", "focus_mask", "easing", "smoothing_s")
     plain = {field.name: field.default for field in fields(focus)}
     said = [name for name in ways if getattr(focus, name) != plain[name]]
-    return [word for name in said for word in _option(_name(FocusSettings, name), getattr(focus, name))]
+    return [
+        word
+        for name in said
+        for word in _option(_long_name(OPTIONS[FocusSettings][name]), getattr(focus, name))
+    ]
+
+
+def with_options(message: str) -> str:
+    """Return a message of the library with options in the place of arguments that it names."""
+    return ARGUMENT.sub(lambda found: _argument_as_option(found[1], found[2]) or found[0], message)
+
+
+def _argument_as_option(name: str, value: str | None) -> str:
+    """The option for an argument and its value, if it has one; empty where there is no such option."""
+    if name.startswith(TRAINING):
+        return f"--set {name.removeprefix(TRAINING)}" + (f"={value}" if value else "")
+    option = _options_by_argument().get(name, "")
+    if value in ("True", "False"):  # of a switch: --mpi/--no-mpi
+        return option.split("/")[0 if value == "True" else -1]
+    return f"{option} {value}" if option and value else option
+
+
+@cache
+def _options_by_argument() -> dict[str, str]:
+    names = {name: made for group in OPTIONS.values() for name, made in group.items()}
+    return {name: _long_name(made) for name, made in names.items()} | OTHER_ARGUMENTS
+
+
+def _long_name(made: Any) -> str:
+    # An option that stands in an annotation keeps its first name as its "default".
+    return next(str(name) for name in (made.default, *made.param_decls) if str(name).startswith("--"))
 
 
 def quoted(words: list[str]) -> str:
     """Return words as a shell takes them; what cannot be typed is written as bash and zsh understand it."""
     return " ".join(shlex.quote(word) if word.isprintable() else _escaped(word) for word in words)
-
-
-def _name(group: type[Any], field_name: str) -> str:
-    # An option that stands in an annotation keeps its first name as its "default".
-    return str(OPTIONS[group][field_name].default)
 
 
 def _option(name: str, value: Any) -> list[str]:

@@ -48,10 +48,11 @@ def attempt(action: Callable[[], T]) -> T | Failure:
 
 
 def _failure(error: Exception) -> Failure:
-    if isinstance(error, SettingsError):
-        return Failure(error.message, error.hint, USAGE)
     if isinstance(error, RefocusError):
-        return Failure(error.message, error.hint, FAILED)
+        from any2bokeh.cli.command_line import with_options  # here, because it knows all commands' options
+
+        code = USAGE if isinstance(error, SettingsError) else FAILED
+        return Failure(with_options(error.message), with_options(error.hint), code)
     if isinstance(error, TyperException):
         context = getattr(error, "ctx", None)
         hint = f"{context.command_path} --help lists what is accepted." if context else ""

@@ -1,5 +1,6 @@
 """The options of the laboratory's commands that no other has, by the field of their settings."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,15 @@ import typer
 from any2bokeh.cli.option_types import option
 from any2bokeh.errors import SettingsError
 from any2bokeh.settings.evaluation_settings import LIMIT, METHODS, SHOWN, NamedFolder
+from any2bokeh.settings.focus_settings import BLUR_STRENGTH
 from any2bokeh.settings.synthesis_settings import (
     CLIPS,
     FRAMES,
     SAMPLES,
     SEED,
+    SIDE,
     VERSIONS,
-    parse_blur_strengths,
-    parse_size,
+    PictureSize,
 )
 
 
@@ -32,6 +34,30 @@ def parse_named_folder(text: str) -> NamedFolder:
     if not Path(folder).is_dir():
         raise SettingsError(f"The folder {folder} of {name} does not exist.")
     return NamedFolder(name, Path(folder))
+
+
+def parse_size(text: object) -> PictureSize:
+    """Read ``1024x576``, or what was read already; raises ``SettingsError``."""
+    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", str(text).strip())
+    if not found:
+        raise SettingsError(f"--size must be WIDTHxHEIGHT, such as 1024x576, got {text!r}.")
+    width, height = int(found[1]), int(found[2])
+    for side in (width, height):
+        SIDE.check(side, called="Size")
+    return PictureSize(width, height)
+
+
+def parse_blur_strengths(text: str) -> tuple[float, ...]:
+    """Read ``12,16,20``; raises ``SettingsError``."""
+    try:
+        strengths = tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise SettingsError(
+            f"--k must be numbers with commas between, such as 12,16,20, got {text!r}."
+        ) from error
+    for strength in strengths:
+        BLUR_STRENGTH.check(strength, called="K")
+    return strengths
 
 
 EVALUATION_OPTIONS: dict[str, Any] = {

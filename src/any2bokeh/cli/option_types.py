@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, TypeVar
 
 import typer
@@ -27,7 +26,7 @@ def number(option_name: str, accepted: Range, kind: type[Number]) -> Callable[[s
             value = kind(text)
         except ValueError as error:
             raise SettingsError(f"{option_name} must be {accepted}, got {text!r}.") from error
-        replace(accepted, name=option_name).check(value)
+        accepted.check(value, called=option_name)
         return value
 
     return parse
@@ -113,7 +112,7 @@ def number_or_keys(option_name: str, accepted: Range) -> Callable[[str], float |
             place = Point(float(x), float(y)) if x else parse_number(value)
             keys.append(Key(parse_time_option(moment), place))
             rest = rest[found.end() :]
-        check_values(tuple(keys), replace(accepted, name=option_name))
+        check_values(tuple(keys), accepted)
         return tuple(keys)
 
     return parse

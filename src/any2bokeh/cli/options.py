@@ -65,10 +65,10 @@ OPTIONS: dict[object, dict[str, Any]] = {
         "near_strength": option(
             "--near-strength",
             help="Times the blur of what is nearer than the focal plane.",
-            accepted=focus_settings.STRENGTH,
+            accepted=focus_settings.NEAR_STRENGTH,
         ),
         "far_strength": option(
-            "--far-strength", help="Times the blur of what is farther.", accepted=focus_settings.STRENGTH
+            "--far-strength", help="Times the blur of what is farther.", accepted=focus_settings.FAR_STRENGTH
         ),
     },
     focus_settings.CameraSettings: {
@@ -80,8 +80,8 @@ OPTIONS: dict[object, dict[str, Any]] = {
         "focal_length_mm": option(
             "--focal-length", help="Of that lens.", accepted=focus_settings.FOCAL_LENGTH_MM
         ),
-        "near_m": option("--near-m", help="How far away disparity 1 is.", accepted=focus_settings.DISTANCE_M),
-        "far_m": option("--far-m", help="How far away disparity 0 is.", accepted=focus_settings.DISTANCE_M),
+        "near_m": option("--near-m", help="How far away disparity 1 is.", accepted=focus_settings.NEAR_M),
+        "far_m": option("--far-m", help="How far away disparity 0 is.", accepted=focus_settings.FAR_M),
     },
     depth_settings.DepthSettings: {
         "track": option(

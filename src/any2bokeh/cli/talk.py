@@ -89,8 +89,10 @@ class _StderrHandler(logging.Handler):
         self._given: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
+        from any2bokeh.cli.command_line import with_options  # here, because it knows all commands' options
+
         kind = "Note" if record.name == NEWS.name else record.levelname.capitalize()
-        line = f"{kind}: {record.getMessage()}"
+        line = f"{kind}: {with_options(record.getMessage())}"
         if record.levelno == logging.WARNING and line in self._given:
             return
         self._given.add(line)

@@ -123,7 +123,7 @@ def _number(row: Mapping[str, Any], name: str, accepted: Range) -> float:
         value = float(text)  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be {accepted}, got {text!r}.") from error
-    accepted.check(value)
+    accepted.check(value, called=name.capitalize())
     return value
 
 

@@ -11,8 +11,8 @@ from any2bokeh.settings.video_settings import TimeRange
 DisparityKind = Literal["disparity", "inverted", "depth"]
 DepthModel = Literal["auto", "compact", "small", "base", "large"]
 
-DEPTH_SIZE = Range("Depth size", "a number of pixels", 56, 2048)
-DEPTH_EVERY = Range("Depth every", "a number of frames", 1, 48)
+DEPTH_SIZE = Range("size", "a number of pixels", 56, 2048)
+DEPTH_EVERY = Range("every", "a number of frames", 1, 48)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +35,8 @@ class DepthSettings:
     use_cache: bool = True
 
     def __post_init__(self) -> None:
-        check_choice("Disparity kind", self.kind, DisparityKind)
-        check_choice("Depth", self.model, DepthModel)
+        check_choice("`kind`", self.kind, DisparityKind)
+        check_choice("`model`", self.model, DepthModel)
         if self.size is not None:
             DEPTH_SIZE.check(self.size)
         if self.every is not None:
@@ -53,5 +53,5 @@ class TrackSettings:
     dtype: DtypeName = "auto"
 
     def __post_init__(self) -> None:
-        check_choice("Device", self.device, DeviceName)
-        check_choice("Dtype", self.dtype, DtypeName)
+        check_choice("`device`", self.device, DeviceName)
+        check_choice("`dtype`", self.dtype, DtypeName)

@@ -18,8 +18,8 @@ METHODS: tuple[MethodName, ...] = get_args(MethodName)
 PERTURBED = "-perturbed"  # how the name of a method ends that is given perturbed disparity
 TRUTH = "truth"
 
-LIMIT = Range("Limit", "a number of cases", 1, 1_000_000)
-SHOWN = Range("Shown", "a number of cases", 0, 24)
+LIMIT = Range("limit", "a number of cases", 1, 1_000_000)
+SHOWN = Range("shown", "a number of cases", 0, 24)
 
 
 @dataclass(frozen=True)
@@ -62,17 +62,17 @@ class EvaluationSettings:
     def __post_init__(self) -> None:
         for method in self.methods or ():
             check_choice("Method", method, MethodName)
-        check_choice("Device", self.device, DeviceName)
-        check_choice("Dtype", self.dtype, DtypeName)
+        check_choice("`device`", self.device, DeviceName)
+        check_choice("`dtype`", self.dtype, DtypeName)
         named = [*self.predictions, *self.checkpoints]
         if self.methods == () and not named:
             raise SettingsError(
-                "There is no method to evaluate.", hint="--methods or --predictions names some."
+                "There is no method to evaluate.", hint="`methods` or `predictions` names some."
             )
         names = [*METHODS, TRUTH, *(one.name for one in named)]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
-            raise SettingsError(f"Two methods would be called {twice}: give --predictions another name.")
+            raise SettingsError(f"Two methods would be called {twice}: give `predictions` another name.")
         if self.limit is not None:
             LIMIT.check(self.limit)
         SHOWN.check(self.shown)

@@ -12,23 +12,19 @@ from any2bokeh.settings.values import Range, TimePoint, check_choice
 Easing = Literal["smooth", "linear", "hold"]
 
 FOCUS_TRACK_SUFFIXES = (".csv", ".json")
-FOCUS_DISPARITY = Range("Focus", "a disparity", 0, 1)
-BLUR_STRENGTH = Range("K", "a radius in pixels", 0, 128)
-DOF_RANGE = Range("Depth of field", "a disparity", 0, 1)
-STRENGTH = Range("Strength", "a factor", 0, 4)
-F_STOP = Range("F-stop", "an f-number", 0.5, 64)
-FOCAL_LENGTH_MM = Range("Focal length", "millimetres on full frame", 4, 2000)
-SMOOTHING_S = Range("Focus smoothing", "seconds", 0, 5)
-DISTANCE_M = Range("Distance", "metres", 0.01, 1e6)
+FOCUS_DISPARITY = Range("focus_disparity", "a disparity", 0, 1)
+BLUR_STRENGTH = Range("blur_strength", "a radius in pixels", 0, 128)
+DOF_RANGE = Range("dof_range", "a disparity", 0, 1)
+NEAR_STRENGTH = Range("near_strength", "a factor", 0, 4)
+FAR_STRENGTH = Range("far_strength", "a factor", 0, 4)
+F_STOP = Range("f_stop", "an f-number", 0.5, 64)
+FOCAL_LENGTH_MM = Range("focal_length_mm", "millimetres on full frame", 4, 2000)
+SMOOTHING_S = Range("smoothing_s", "seconds", 0, 5)
+NEAR_M = Range("near_m", "metres", 0.01, 1e6)
+FAR_M = Range("far_m", "metres", 0.01, 1e6)
 
-# How each way of saying the focus is called on the command line.
-_WAYS = {
-    "focus_disparity": "--focus",
-    "focus_at": "--focus-at",
-    "follow": "--follow",
-    "focus_mask": "--focus-mask",
-    "focus_track": "--focus-track",
-}
+# The ways of saying where the focus is.
+_WAYS = ("focus_disparity", "focus_at", "follow", "focus_mask", "focus_track")
 
 
 @dataclass(frozen=True)
@@ -79,8 +75,8 @@ class DepthOfFieldSettings:
 
     def __post_init__(self) -> None:
         DOF_RANGE.check(self.dof_range)
-        STRENGTH.check(self.near_strength)
-        STRENGTH.check(self.far_strength)
+        NEAR_STRENGTH.check(self.near_strength)
+        FAR_STRENGTH.check(self.far_strength)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,20 +95,20 @@ class CameraSettings:
         FOCAL_LENGTH_MM.check(self.focal_length_mm)
         if self.f_stop is None:
             if self.near_m is not None or self.far_m is not None:
-                raise SettingsError("--near-m and --far-m belong to --f-stop, which is missing.")
+                raise SettingsError("`near_m` and `far_m` belong to `f_stop`, which is missing.")
             return
         F_STOP.check(self.f_stop)
         if self.near_m is None or self.far_m is None:
             raise SettingsError(
-                "--f-stop needs the distances that disparity 1 and 0 stand for: --near-m and --far-m."
+                "`f_stop` needs the distances that disparity 1 and 0 stand for: `near_m` and `far_m`."
             )
-        DISTANCE_M.check(self.near_m)
-        DISTANCE_M.check(self.far_m)
+        NEAR_M.check(self.near_m)
+        FAR_M.check(self.far_m)
         if self.far_m <= self.near_m:
-            raise SettingsError(f"--far-m, {self.far_m:g}, must be more than --near-m, {self.near_m:g}.")
+            raise SettingsError(f"`far_m`, {self.far_m:g}, must be more than `near_m`, {self.near_m:g}.")
         if self.near_m * 1000 <= self.focal_length_mm:
             raise SettingsError(
-                f"A lens of {self.focal_length_mm:g} mm cannot be focused at --near-m, {self.near_m:g} m."
+                f"A lens of {self.focal_length_mm:g} mm cannot be focused at `near_m`, {self.near_m:g} m."
             )
 
 
@@ -139,15 +135,14 @@ class FocusSettings:
     camera: CameraSettings = field(default_factory=CameraSettings)
 
     def __post_init__(self) -> None:
-        check_choice("Easing", self.easing, Easing)
+        check_choice("`easing`", self.easing, Easing)
         SMOOTHING_S.check(self.smoothing_s)
-        ways = [option for name, option in _WAYS.items() if getattr(self, name) is not None]
+        ways = [f"`{name}`" for name in _WAYS if getattr(self, name) is not None]
         if len(ways) > 1:
             raise SettingsError(f"The focus is said in {len(ways)} ways: {' and '.join(ways)}.")
         if not ways:
-            raise SettingsError(
-                "Nothing says where the focus is.", hint=f"Give one of {', '.join(_WAYS.values())}."
-            )
+            names = ", ".join(f"`{name}`" for name in _WAYS)
+            raise SettingsError("Nothing says where the focus is.", hint=f"Give one of {names}.")
         if self.focus_disparity is not None:
             check_values(self.focus_disparity, FOCUS_DISPARITY)
         self._check_strength()
@@ -162,10 +157,12 @@ class FocusSettings:
     def _check_strength(self) -> None:
         if self.blur_strength is None:
             if self.camera.f_stop is None and self.focus_track is None:
-                raise SettingsError("Nothing says how strong the blur is.", hint="Give --k, or --f-stop.")
+                raise SettingsError(
+                    "Nothing says how strong the blur is.", hint="Give `blur_strength`, or `f_stop`."
+                )
             return
         if self.camera.f_stop is not None:
-            raise SettingsError("The blur is said in 2 ways: --k and --f-stop.")
+            raise SettingsError("The blur is said in 2 ways: `blur_strength` and `f_stop`.")
         check_values(self.blur_strength, BLUR_STRENGTH)
         if isinstance(self.blur_strength, tuple) and any(
             isinstance(key.value, Point) for key in self.blur_strength
@@ -191,12 +188,12 @@ def check_values(value: float | Keys, accepted: Range) -> None:
         accepted.check(value)
         return
     if not value:
-        raise SettingsError(f"{accepted.name} has no key.")
+        raise SettingsError(f"`{accepted.name}` has no key.")
     for key in value:
         if not isinstance(key.value, Point):
             accepted.check(key.value)
     for before, after in pairwise(value):
         if after.at.is_after(before.at) is False:
             raise SettingsError(
-                f"The keys of {accepted.name} are out of order: {after.at} comes after {before.at}."
+                f"The keys of `{accepted.name}` are out of order: {after.at} comes after {before.at}."
             )

@@ -8,9 +8,9 @@ from any2bokeh.settings.render_settings import RenderSettings
 from any2bokeh.settings.values import Range, TimePoint
 from any2bokeh.settings.video_settings import TimeRange
 
-STILLS = Range("Stills", "a number of moments", 1, 48)
-FOCUS_VALUES = Range("Focus values", "a number of focal planes", 1, 25)
-BLUR_VALUES = Range("K values", "a number of blur strengths", 1, 5)
+STILLS = Range("stills", "a number of moments", 1, 48)
+FOCUS_VALUES = Range("focus_values", "a number of focal planes", 1, 25)
+BLUR_VALUES = Range("blur_values", "a number of blur strengths", 1, 5)
 
 
 @dataclass(frozen=True, kw_only=True)

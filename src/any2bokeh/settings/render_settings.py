@@ -11,16 +11,16 @@ RendererName = Literal["auto", "lens", "small", "diffusion"]
 ApertureShape = Literal["disc", "polygon"]
 LensQuality = Literal["standard", "best"]
 
-BLADES = Range("Blades", "a number of sides", 3, 16)
-ROUNDNESS = Range("Roundness", "a share", 0, 1)
-ROTATION_DEG = Range("Rotation", "an angle in degrees", -360, 360)
-CATS_EYE = Range("Cat's eye", "a share of the radius", 0, 1)
-ANAMORPHIC = Range("Anamorphic", "a ratio of height to width", 1, 3)
-HIGHLIGHTS = Range("Highlights", "a multiple of white", 0, 20)
-HIGHLIGHT_THRESHOLD = Range("Highlight threshold", "a code value", 0, 1)
-WORK_SIZE = Range("Work size", "a number of pixels", 128, 4096)
-CHUNK_LENGTH = Range("Chunk", "a number of frames", 1, 64)
-OVERLAP = Range("Overlap", "a number of frames", 0, 32)
+BLADES = Range("blades", "a number of sides", 3, 16)
+ROUNDNESS = Range("roundness", "a share", 0, 1)
+ROTATION_DEG = Range("rotation_deg", "an angle in degrees", -360, 360)
+CATS_EYE = Range("cats_eye", "a share of the radius", 0, 1)
+ANAMORPHIC = Range("anamorphic", "a ratio of height to width", 1, 3)
+HIGHLIGHTS = Range("highlights", "a multiple of white", 0, 20)
+HIGHLIGHT_THRESHOLD = Range("highlight_threshold", "a code value", 0, 1)
+WORK_SIZE = Range("work_size", "a number of pixels", 128, 4096)
+CHUNK_LENGTH = Range("chunk", "a number of frames", 1, 64)
+OVERLAP = Range("overlap", "a number of frames", 0, 32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +46,8 @@ class LensSettings:
     quality: LensQuality = "standard"
 
     def __post_init__(self) -> None:
-        check_choice("Aperture", self.aperture, ApertureShape)
-        check_choice("Quality", self.quality, LensQuality)
+        check_choice("`aperture`", self.aperture, ApertureShape)
+        check_choice("`quality`", self.quality, LensQuality)
         BLADES.check(self.blades)
         ROUNDNESS.check(self.roundness)
         ROTATION_DEG.check(self.rotation_deg)
@@ -75,12 +75,12 @@ class ChunkSettings:
         CHUNK_LENGTH.check(self.length)
         if not 0 <= self.overlap <= self.length // 2:
             raise SettingsError(
-                f"Overlap must be a number of frames from 0 to half of the chunk's {self.length},"
+                f"`overlap` must be a number of frames from 0 to half of the chunk's {self.length},"
                 f" got {self.overlap}."
             )
         if not 0 <= self.context <= self.overlap // 2:
             raise SettingsError(
-                f"Context must be a number of frames from 0 to half of the overlap's {self.overlap},"
+                f"`context` must be a number of frames from 0 to half of the overlap's {self.overlap},"
                 f" got {self.context}."
             )
 
@@ -125,6 +125,6 @@ class RenderSettings:
     diffusion: DiffusionSettings = field(default_factory=DiffusionSettings)
 
     def __post_init__(self) -> None:
-        check_choice("Renderer", self.renderer, RendererName)
-        check_choice("Device", self.device, DeviceName)
-        check_choice("Dtype", self.dtype, DtypeName)
+        check_choice("`renderer`", self.renderer, RendererName)
+        check_choice("`device`", self.device, DeviceName)
+        check_choice("`dtype`", self.dtype, DtypeName)

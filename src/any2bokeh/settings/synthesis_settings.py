@@ -1,6 +1,5 @@
 """What the user can choose of a data set of synthetic clips."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,13 +13,13 @@ Split = Literal["train", "test"]
 Scenes = Literal["paper", "rich", "mixed"]
 MotionBlur = Literal["off", "on", "mixed"]
 
-CLIPS = Range("Clips", "a number of clips", 1, 1_000_000)
-FRAMES = Range("Frames", "a number of frames", 1, 1000)
-SAMPLES = Range("Samples", "rays per pixel", 4, 65536)
-VERSIONS = Range("Versions", "a number of refocused versions", 1, 32)
-SEED = Range("Seed", "a whole number", 0, 2**31 - 1)
-SIDE = Range("Size", "pixels", 16, 8192)
-JOBS = Range("Jobs", "a number of processes", 1, 256)
+CLIPS = Range("clips", "a number of clips", 1, 1_000_000)
+FRAMES = Range("frames", "a number of frames", 1, 1000)
+SAMPLES = Range("samples", "rays per pixel", 4, 65536)
+VERSIONS = Range("versions", "a number of refocused versions", 1, 32)
+SEED = Range("seed", "a whole number", 0, 2**31 - 1)
+SIDE = Range("size", "pixels", 16, 8192)
+JOBS = Range("jobs", "a number of processes", 1, 256)
 
 # The paper's.
 BLUR_STRENGTHS: dict[str, tuple[float, ...]] = {"train": (12, 16, 20, 24, 28), "test": (4, 8, 16, 32)}
@@ -34,29 +33,11 @@ class PictureSize:
     height: int
 
     def __post_init__(self) -> None:
-        SIDE.check(self.width)
-        SIDE.check(self.height)
+        SIDE.check(self.width, called="`width`")
+        SIDE.check(self.height, called="`height`")
 
     def __str__(self) -> str:
         return f"{self.width}x{self.height}"
-
-
-def parse_size(text: object) -> PictureSize:
-    """Read ``1024x576``, or what was read already; raises ``SettingsError``."""
-    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", str(text).strip())
-    if not found:
-        raise SettingsError(f"--size must be WIDTHxHEIGHT, such as 1024x576, got {text!r}.")
-    return PictureSize(int(found[1]), int(found[2]))
-
-
-def parse_blur_strengths(text: str) -> tuple[float, ...]:
-    """Read ``12,16,20``; raises ``SettingsError``."""
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError as error:
-        raise SettingsError(
-            f"--k must be numbers with commas between, such as 12,16,20, got {text!r}."
-        ) from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +65,7 @@ class SynthesisSettings:
 
     def __post_init__(self) -> None:
         for name, choices in (("split", Split), ("scenes", Scenes), ("motion_blur", MotionBlur)):
-            check_choice(name, getattr(self, name), choices)
+            check_choice(f"`{name}`", getattr(self, name), choices)
         for accepted, value in (
             (CLIPS, self.clips),
             (FRAMES, self.frames),
@@ -94,9 +75,9 @@ class SynthesisSettings:
         ):
             accepted.check(value)
         if self.blur_strengths is not None and not self.blur_strengths:
-            raise SettingsError("--k needs at least one number.")
+            raise SettingsError("`blur_strengths` needs at least one number.")
         for strength in self.blur_strengths or ():
-            BLUR_STRENGTH.check(strength)
+            BLUR_STRENGTH.check(strength, called="`blur_strengths`")
 
     @property
     def drawn_from(self) -> tuple[float, ...]:

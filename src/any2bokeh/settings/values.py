@@ -4,6 +4,7 @@ import math
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Real
 from typing import get_args
 
 from any2bokeh.errors import SettingsError
@@ -15,7 +16,7 @@ _CLOCK = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{1,2}(?:\.\d*)?)", re.ASCII)
 
 @dataclass(frozen=True)
 class Range:
-    """The numbers that a setting accepts, both ends included; ``unit`` says what they count."""
+    """The numbers that the setting ``name`` accepts, both ends included; ``unit`` says what they count."""
 
     name: str
     unit: str
@@ -25,10 +26,15 @@ class Range:
     def __str__(self) -> str:
         return f"{self.unit} from {self.low:g} to {self.high:g}"
 
-    def check(self, value: float) -> None:
-        """Raise ``SettingsError`` for a value outside the range, or that is no number."""
-        if not (math.isfinite(value) and self.low <= value <= self.high):
-            raise SettingsError(f"{self.name} must be {self}, got {value:g}.")
+    def check(self, value: float, called: str = "") -> None:
+        """Raise ``SettingsError`` for a value outside the range, or that is no number.
+
+        The message calls it by its name, unless it is ``called`` otherwise where it was given.
+        """
+        is_number = isinstance(value, Real) and not isinstance(value, bool)
+        if not (is_number and math.isfinite(value) and self.low <= value <= self.high):
+            got = f"{value:g}" if is_number else repr(value)
+            raise SettingsError(f"{called or f'`{self.name}`'} must be {self}, got {got}.")
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,7 @@ def parse_time(text: str) -> TimePoint:
 
 
 def check_choice(name: str, value: str, choices: object) -> None:
-    """Raise ``SettingsError`` unless ``value`` is one of a ``Literal``'s."""
+    """Raise ``SettingsError`` unless ``value``, which the message calls ``name``, is one of a ``Literal``'s."""
     if value not in get_args(choices):
         raise SettingsError(f"{name} must be one of {', '.join(get_args(choices))}, got {value!r}.")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from any2bokeh.errors import SettingsError
 from any2bokeh.settings.values import Range, TimePoint
 
-CRF = Range("CRF", "an encoder quality", 0, 63)
+CRF = Range("crf", "an encoder quality", 0, 63)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,4 +30,4 @@ class ImportSettings:
             raise SettingsError(f"A name has letters, digits, '.', '-' and '_' alone, got {self.name!r}.")
         checked_name(self.name, "The name of a checkpoint")
         if self.mask_mode is not None:
-            check_choice("Mask mode", self.mask_mode, MaskMode)
+            check_choice("`mask_mode`", self.mask_mode, MaskMode)
