@@ -57,7 +57,7 @@ def partial_file(target: Path, *, overwrite: bool) -> Iterator[Path]:
                 raise VideoError(
                     f"{target} appeared while its result was made, and is not replaced:"
                     f" the result is {kept}.",
-                    hint="--overwrite replaces it.",
+                    hint="`overwrite=True` replaces it.",
                 ) from None
     finally:
         partial.unlink(missing_ok=True)
@@ -68,7 +68,7 @@ def check_target(target: Path, *, overwrite: bool) -> None:
     if target.is_dir():
         raise VideoError(f"{target} is a folder, not a file to write.")
     if os.path.lexists(target) and not overwrite:
-        raise VideoError(f"{target} exists already.", hint="--overwrite replaces it.")
+        raise VideoError(f"{target} exists already.", hint="`overwrite=True` replaces it.")
     if not target.parent.is_dir():
         raise VideoError(f"{target} cannot be written: the folder {target.parent} does not exist.")
     if not os.access(target.parent, os.W_OK):

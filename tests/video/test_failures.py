@@ -73,7 +73,7 @@ class TestTargets:
         target = clips.folder / "out.mp4"
         target.write_text("mine")
         refusal = refuse(clips, target, "exists already")
-        assert "--overwrite" in refusal.hint
+        assert "`overwrite=True`" in refusal.hint
         assert target.read_text() == "mine"
 
     def test_an_existing_file_is_replaced_when_asked(self, clips, source):
@@ -116,7 +116,7 @@ class TestTargets:
     @pytest.mark.parametrize("name", ["out", "out.avi", "out.gif", "out.jpg"])
     def test_kinds_of_file_that_are_not_written(self, clips, name):
         refusal = refuse(clips, clips.folder / name, r"must end in one of \.mp4, \.mkv, \.mov")
-        assert refusal.hint == "-o out.mkv"
+        assert refusal.hint == "`target=out.mkv`"
 
 
 class TestInterruption:

@@ -64,7 +64,7 @@ def test_sound_that_a_container_cannot_hold_names_one_that_can(clips):
         open_writer(clips.folder / "out.webm", probe_video(source), EncodeSettings()),
     ):
         pytest.fail("the block must not start")
-    assert refusal.value.hint == "Write to a .mp4 or .mkv or .mov or .m4v file. --no-audio leaves it out."
+    assert refusal.value.hint == "Write to a .mp4 or .mkv or .mov or .m4v file. `audio=False` leaves it out."
     assert [path.name for path in clips.folder.iterdir()] == ["clip.mov"]
 
 

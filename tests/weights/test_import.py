@@ -274,7 +274,7 @@ def test_an_existing_checkpoint_is_replaced_only_when_told(publish, states):
     written_ns = before.stat().st_mtime_ns
     with pytest.raises(WeightsError, match="exists already") as raised:
         run(source)
-    assert raised.value.hint == "--overwrite replaces it, --name gives another"
+    assert raised.value.hint == "`overwrite=True` replaces it, `name` gives another"
     assert before.stat().st_mtime_ns == written_ns
     assert run(source, overwrite=True, mask_mode="paper").checkpoint.facts.mask_mode == "paper"
     assert [path.name for path in checkpoints_folder().iterdir()] == ["any-to-bokeh"]

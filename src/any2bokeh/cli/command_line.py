@@ -169,9 +169,10 @@ def _argument_as_option(name: str, value: str | None) -> str:
     if name.startswith(TRAINING):
         return f"--set {name.removeprefix(TRAINING)}" + (f"={value}" if value else "")
     option = _options_by_argument().get(name, "")
-    if value in ("True", "False"):  # of a switch: --mpi/--no-mpi
-        return option.split("/")[0 if value == "True" else -1]
-    return f"{option} {value}" if option and value else option
+    on, _, off = option.partition("/")  # of a switch: --mpi/--no-mpi
+    if value in (None, "True", "False"):
+        return off if value == "False" else on
+    return option and f"{option} {value}"
 
 
 @cache

@@ -68,16 +68,16 @@ def _strengths(clip: Clip, settings: FocusSettings, saved: FocusKeys | None) -> 
     """What K is at each time stamp, given the focal plane there."""
     if settings.camera.f_stop is not None:
         if saved and saved.strength:
-            raise _said_twice(settings, "--f-stop")
+            raise _said_twice(settings, "f_stop")
         return lambda pts, plane: blur_strength(settings.camera, plane)
     value = settings.blur_strength
     if saved and saved.strength:
         if value is not None:
-            raise _said_twice(settings, "--k")
+            raise _said_twice(settings, "blur_strength")
         value = saved.strength
     if value is None:
         raise SettingsError(
-            f"The focus track {settings.focus_track} holds no K.", hint="Give --k, or --f-stop."
+            f"The focus track {settings.focus_track} holds no K.", hint="Give `blur_strength`, or `f_stop`."
         )
     values = _values(clip, value, settings)
     return lambda pts, plane: values(pts)
@@ -97,5 +97,7 @@ def _values(clip: Clip, value: float | Keys, settings: FocusSettings) -> Values:
     return lambda pts: curve.at(clip.clock.seconds(pts))
 
 
-def _said_twice(settings: FocusSettings, option: str) -> SettingsError:
-    return SettingsError(f"The blur is said in 2 ways: {option} and the column k of {settings.focus_track}.")
+def _said_twice(settings: FocusSettings, argument: str) -> SettingsError:
+    return SettingsError(
+        f"The blur is said in 2 ways: `{argument}` and the column k of {settings.focus_track}."
+    )

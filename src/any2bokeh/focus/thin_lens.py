@@ -37,6 +37,6 @@ def blur_strength(camera: CameraSettings, focus_disparity: float) -> float:
         raise SettingsError(
             f"A lens of {camera.focal_length_mm:g} mm at f/{camera.f_stop:g} focused at {focus_m:.2g} m has"
             f" K = {strength:.0f}, more than {BLUR_STRENGTH.high:g}.",
-            hint="A higher --f-stop or a shorter --focal-length gives less blur.",
+            hint="A higher `f_stop` or a shorter `focal_length_mm` gives less blur.",
         )
     return strength

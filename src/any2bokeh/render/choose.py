@@ -27,15 +27,15 @@ def choose_renderer(
     if settings.renderer in ("diffusion", "small") and settings.lens != LensSettings():
         raise SettingsError(
             f"The network draws its own aperture: only the lens takes {_asked_of_lens(settings.lens)}.",
-            hint="--renderer lens",
+            hint="`renderer=lens`",
         )
     if settings.renderer == "small" and settings.diffusion.weights is not None:
         raise SettingsError(
-            "The renderer small has its own weights: --weights are for diffusion.",
-            hint="--renderer diffusion",
+            "The renderer small has its own weights: `weights` are for diffusion.",
+            hint="`renderer=diffusion`",
         )
     if settings.renderer == "lens" and settings.diffusion.weights is not None:
-        raise SettingsError("The lens needs no weights.", hint="--renderer diffusion takes --weights")
+        raise SettingsError("The lens needs no weights.", hint="`renderer=diffusion` takes `weights`")
     if settings.renderer != "auto":
         return settings.renderer
     reason = _why_lens(settings, device, pictures, blur_strength)
@@ -43,7 +43,7 @@ def choose_renderer(
         if settings.diffusion.weights is None:
             log.info("The lens renders, not the network: %s.", reason)
         else:
-            log.warning("The lens renders, without --weights: %s. --renderer diffusion uses them.", reason)
+            log.warning("The lens renders, without `weights`: %s. `renderer=diffusion` uses them.", reason)
         return "lens"
     log.info("The network renders: its weights are here, and %s can run it.", device)
     return "diffusion"

@@ -82,7 +82,7 @@ def parse_time(text: str) -> TimePoint:
 
 
 def check_choice(name: str, value: str, choices: object) -> None:
-    """Raise ``SettingsError`` unless ``value``, which the message calls ``name``, is one of a ``Literal``'s."""
+    """Raise ``SettingsError`` unless ``value`` is one of a ``Literal``'s; the message calls it ``name``."""
     if value not in get_args(choices):
         raise SettingsError(f"{name} must be one of {', '.join(get_args(choices))}, got {value!r}.")
 

@@ -48,7 +48,7 @@ def container_of(target: Path) -> Container:
     if container is None:
         raise VideoError(
             f"{target} cannot be written: the name must end in one of {', '.join(CONTAINERS)}.",
-            hint=f"-o {target.with_suffix('.mkv').name}",
+            hint=f"`target={target.with_suffix('.mkv').name}`",
         )
     return container
 

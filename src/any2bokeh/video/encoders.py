@@ -134,7 +134,7 @@ def _find(name: str) -> Any:
         codec = None
     if codec is None or codec.type != "video":
         raise VideoError(
-            f"There is no video encoder called {name!r}.", hint="--codec h264, hevc, av1 or prores"
+            f"There is no video encoder called {name!r}.", hint="`codec=h264`, hevc, av1 or prores"
         )
     return codec
 
@@ -152,7 +152,7 @@ def _pixel_format(codec: Any, info: VideoInfo, settings: EncodeSettings) -> str:
         if not _fits(codec.name, pixel_layout(name), size):
             raise VideoError(
                 f"The encoder {codec.name} writes {name} in even sizes only, not {size[0]}x{size[1]}.",
-                hint="--pix-fmt yuv444p",
+                hint="`pixel_format=yuv444p`",
             )
         return name
     kinds = (info.layout.kind,) if settings.lossless else ("yuv", "rgb")
@@ -163,7 +163,7 @@ def _pixel_format(codec: Any, info: VideoInfo, settings: EncodeSettings) -> str:
     ]
     if not layouts:
         raise VideoError(
-            f"The encoder {codec.name} has no pixel format for {info.path}.", hint="Choose another --codec."
+            f"The encoder {codec.name} has no pixel format for {info.path}.", hint="Choose another `codec`."
         )
     depth = info.bit_depth if settings.lossless else min(info.bit_depth, LOSSY_DEPTH)
     return min(layouts, key=lambda layout: _loss(layout, info.layout, depth)).name
@@ -193,8 +193,8 @@ def _options(codec: Any, settings: EncodeSettings) -> dict[str, str]:
     known = {option.name: option for option in private}
     options = dict(OPTIONS.get(codec.name, {}))
     for what, value, names in (
-        ("quality scale (--crf)", settings.crf, QUALITY_OPTIONS),
-        ("presets (--preset)", settings.preset, PRESET_OPTIONS),
+        ("quality scale (`crf`)", settings.crf, QUALITY_OPTIONS),
+        ("presets (`preset`)", settings.preset, PRESET_OPTIONS),
     ):
         if value is None:
             continue

@@ -102,7 +102,7 @@ class StreamCopy:
         if not can_hold(self._target, add):
             raise VideoError(
                 f"A {self._target.suffix} file cannot hold the {_codec(stream)} sound of {self._path}.",
-                hint=f"{where_to_write(add)} --no-audio leaves it out.".strip(),
+                hint=f"{where_to_write(add)} `audio=False` leaves it out.".strip(),
             )
         self._add_copy(stream, _as_is)
 

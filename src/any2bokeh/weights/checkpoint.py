@@ -267,5 +267,5 @@ def _cast(tensor: torch.Tensor, dtype: torch.dtype | None, name: str) -> torch.T
         return tensor
     cast = tensor.to(dtype)
     if dtype == torch.float16 and tensor.dtype != dtype and not bool(cast.isfinite().all()):
-        raise WeightsError(f"{name} cannot be float16: it has values beyond 65504.", hint="--dtype float32")
+        raise WeightsError(f"{name} cannot be float16: it has values beyond 65504.", hint="`dtype=float32`")
     return cast

@@ -68,7 +68,7 @@ def _explain_answer(error: HTTPError, model: Model, file: ModelFile) -> tuple[st
             reason = _one_line(error)
             sentence = f"{constants.ENDPOINT} cannot be reached to fetch {model.name}: {reason}"
             estimates_disparity = model.name.startswith("depth-")
-            elsewhere = "Without a network, --disparity takes a track that was made elsewhere."
+            elsewhere = "Without a network, `track` takes a track that was made elsewhere."
             return sentence, elsewhere if estimates_disparity else ""
 
 

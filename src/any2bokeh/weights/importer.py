@@ -94,7 +94,9 @@ def new_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
     ``WeightsError`` if ``target`` exists and may not be overwritten.
     """
     if target.exists() and not overwrite:
-        raise WeightsError(f"{target} exists already.", hint="--overwrite replaces it, --name gives another")
+        raise WeightsError(
+            f"{target} exists already.", hint="`overwrite=True` replaces it, `name` gives another"
+        )
     _remove_stale(target)
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     partial.mkdir(parents=True)
@@ -209,7 +211,7 @@ def _write_part(
     for key in sorted(written.kept_in_single):
         _log.warning(
             "%s of the %s has values beyond 65504, which float16 cannot hold: it stays float32,"
-            " and the network cannot run with --dtype float16.",
+            " and the network cannot run with `dtype=float16`.",
             key,
             part,
         )

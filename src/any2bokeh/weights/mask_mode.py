@@ -173,7 +173,7 @@ def _compare_conv_in(unet: TensorFile, svd_unet: Path) -> ConvEvidence:
     except (OSError, SafetensorError) as error:
         raise WeightsError(
             f"{svd_unet} is not the U-Net of Stable Video Diffusion: {error}",
-            hint="--svd takes unet/diffusion_pytorch_model.safetensors of its repository",
+            hint="`svd` takes unet/diffusion_pytorch_model.safetensors of its repository",
         ) from error
     if original.shape != copy.shape:
         raise WeightsError(

@@ -47,7 +47,7 @@ def test_a_file_and_single_values_go_over_what_ships(tmp_path: Path) -> None:
         ("frames=1.5", "The setting frames must be a whole number, got 1.5.", ""),
         ("steps=-1", "steps must be 0 or more, got -1.", ""),
         ("loss=other", "must be latents | pixels | squared | relative, got 'other'", ""),
-        ("frames", "'frames' is not key=value.", "--set"),
+        ("frames", "'frames' is not key=value.", "`training.learning_rate=1e-4`"),
         ("frames=0", "frames must be 1 or more, got 0.", ""),
         ("perturbed=2", "perturbed must be a share from 0 to 1, got 2.0.", ""),
     ],

@@ -96,5 +96,5 @@ def test_fusing_the_published_chunks_gives_the_published_latents() -> None:
 
 @pytest.mark.parametrize(("length", "overlap"), [(8, 5), (8, -1), (1, 1)])
 def test_an_overlap_beyond_half_a_chunk_is_refused(length: int, overlap: int) -> None:
-    with pytest.raises(SettingsError, match="Overlap must be"):
+    with pytest.raises(SettingsError, match="`overlap` must be"):
         ChunkSettings(length=length, overlap=overlap)

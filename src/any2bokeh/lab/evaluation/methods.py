@@ -165,7 +165,7 @@ def _check_weights(weights: str | None, settings: EvaluationSettings, device: to
 
     find_parts(weights)
     if device.type == "cpu" and settings.methods is None and weights is None:
-        raise RefocusError("A CPU takes minutes for a frame.", hint="--methods diffusion runs it.")
+        raise RefocusError("A CPU takes minutes for a frame.", hint="`methods=diffusion` runs it.")
 
 
 def drawn_by(render: Callable[[Iterator[Scene]], Iterator[Frame]]) -> Draw:

@@ -181,7 +181,7 @@ def _next_answer(answers: Any, workers: Sequence[BaseProcess]) -> int | str:
             if ended:
                 raise DatasetError(
                     f"A process that made clips was ended (code {ended[0]}).",
-                    hint="The same command goes on; with less memory, take fewer --jobs.",
+                    hint="The same command goes on; with less memory, take fewer `jobs`.",
                 ) from None
 
 

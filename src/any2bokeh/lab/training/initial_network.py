@@ -86,11 +86,11 @@ def make_network(
     """
     corrects = stage == "correction"
     if size == "svd" and corrects:
-        raise SettingsError("The correction has no size svd.", hint="--size tiny|small")
+        raise SettingsError("The correction has no size svd.", hint="`size=tiny|small`")
     if size == "svd" and start is None:
         raise SettingsError(
             "The size svd is not trained from nothing.",
-            hint="--start FOLDER of Stable Video Diffusion's unet/ and vae/, or --size tiny|small",
+            hint="`start=FOLDER` of Stable Video Diffusion's unet/ and vae/, or `size=tiny|small`",
         )
     if start is not None:
         return load_start(start, corrects=corrects)
@@ -135,7 +135,7 @@ def find_start(start: str) -> Path:
     if folder.is_dir():
         return folder
     if start != "svd":
-        raise WeightsError(f"There are no weights {start!r} to start from.", hint="--start FOLDER")
+        raise WeightsError(f"There are no weights {start!r} to start from.", hint="`start=FOLDER`")
     folders = [model_folder(find_model(name, load_catalog())) for name in SVD_MODELS]
     return folders[0]  # of one repository, so it holds both
 

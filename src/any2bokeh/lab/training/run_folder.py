@@ -54,7 +54,7 @@ class RunFolder:
         if self.path.is_file():
             raise SettingsError(f"{self.path} is a file, not a folder for a run.")
         if self.state.exists() or self.checkpoint.exists():
-            raise SettingsError(f"There is a run in {self.path}.", hint="--resume, or another folder")
+            raise SettingsError(f"There is a run in {self.path}.", hint="`resume`, or another folder")
 
     def write_settings(self, run: RunSettings) -> None:
         """Write the settings of the run, all of them; makes the folder."""

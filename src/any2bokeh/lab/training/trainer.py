@@ -45,7 +45,7 @@ def train(
     elif folder.checkpoint.exists():
         raise SettingsError(
             f"{folder.state} is missing: the run cannot go on.",
-            hint=f"A new run can begin with --start {folder.checkpoint}",
+            hint=f"A new run can begin with `start={folder.checkpoint}`",
         )
     windows = make_windows(run.data, run.training, state.network, folder)
     steps = count_steps(run.training, windows, accelerator.num_processes)
@@ -86,7 +86,7 @@ def make_accelerator(settings: TrainingSettings, device: DeviceName) -> Accelera
         has_it = has_bfloat16() if chosen.type == "cpu" else torch.cuda.is_bf16_supported()
         precision = "bf16" if has_it else "no" if chosen.type == "cpu" else "fp16"
     if precision == "fp16" and chosen.type == "cpu":
-        raise SettingsError("fp16 is for GPUs.", hint="--set precision=auto")
+        raise SettingsError("fp16 is for GPUs.", hint="`training.precision=auto`")
     if chosen.type == "cuda":
         torch.backends.cudnn.benchmark = True  # windows are of one size: the fastest ways are found once
     AcceleratorState._reset_state()  # it outlives a run, and a run before may have had another precision
@@ -103,7 +103,7 @@ def make_state(run: RunSettings, device: torch.device) -> State:
     """Return the networks as they begin, on ``device``, and their optimizer."""
     if run.training.loss == "relative" and run.stage != "correction":
         raise SettingsError(
-            "The loss relative to the lens is the correction's alone.", hint="--set loss=pixels"
+            "The loss relative to the lens is the correction's alone.", hint="`training.loss=pixels`"
         )
     torch.manual_seed(run.training.seed)
     unet, vae, facts = make_network(run.stage, run.size, run.start)
@@ -195,7 +195,7 @@ def _kept_when_stopped(state: State, folder: RunFolder, accelerator: Accelerator
     except BaseException:
         if accelerator.is_main_process and state.is_whole and state.step > before:
             save_state(state, folder.state)
-            log.warning("The run is kept up to step %d: --resume goes on from there.", state.step)
+            log.warning("The run is kept up to step %d: `resume` goes on from there.", state.step)
         raise
 
 

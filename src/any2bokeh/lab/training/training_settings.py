@@ -215,7 +215,7 @@ def _parse_change(change: str) -> dict[str, Any]:
     """The table that ``key=value`` stands for; a text needs no quotes."""
     key, equals, value = change.partition("=")
     if not equals or not key.strip():
-        raise SettingsError(f"{change!r} is not key=value.", hint="--set learning_rate=1e-4")
+        raise SettingsError(f"{change!r} is not key=value.", hint="`training.learning_rate=1e-4`")
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

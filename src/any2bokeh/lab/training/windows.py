@@ -157,7 +157,7 @@ class TrainingWindows(Dataset[dict[str, Tensor]]):
             if clip.frames < self._settings.frames:
                 raise DatasetError(
                     f"{clip.folder} has {clip.frames} frames, and windows have {self._settings.frames}.",
-                    hint="--set frames=N",
+                    hint="`training.frames=N`",
                 )
             shortest = min(clip.height, clip.width, self._settings.crop or clip.height)
             if shortest < self._multiple:

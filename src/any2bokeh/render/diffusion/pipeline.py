@@ -88,7 +88,7 @@ class DiffusionRenderer:
         except torch.OutOfMemoryError as error:
             raise SettingsError(
                 f"{self._network.device} has not enough memory for the network.",
-                hint="--low-memory, or a smaller --work-size",
+                hint="`low_memory=True`, or a smaller `work_size`",
             ) from error
 
     def _encode(self, scenes: Iterator[Scene]) -> Iterator[_CodedScene]:
@@ -102,7 +102,7 @@ class DiffusionRenderer:
 
     def _compose(self, shown: _CodedScene, picture: Tensor) -> Tensor:
         if not bool(picture.isfinite().all()):
-            raise WeightsError("The network draws values that are not numbers.", hint="--dtype float32")
+            raise WeightsError("The network draws values that are not numbers.", hint="`dtype=float32`")
         if shown.through_lens is None:
             return compose(shown.scene, picture, self._frame)
         weight = self._network.facts.correction_weight
