@@ -123,6 +123,8 @@ def test_a_clip_without_truth_gets_edges_and_motion(bokeh: Bokeh, tmp_path: Path
         (("--predictions", "peer"), "'peer' is not NAME=FOLDER"),
         (("--predictions", "peer=absent"), "The folder absent of peer does not exist"),
         (("--predictions", "lens=."), "Two methods would be called lens"),
+        (("--predictions", "con=."), "it names a device on Windows"),
+        (("--checkpoint", "end.=."), "cannot begin or end with a dot"),
         (("--limit", "0"), "--limit must be a number of cases from 1"),
     ],
 )
@@ -133,6 +135,33 @@ def test_usage_is_checked_before_anything_runs(
     assert run.code == 2
     assert message in run.err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["../../../evil", "..", "evil/../../../../evil"])
+def test_a_clip_whose_name_leads_elsewhere_writes_nothing(
+    bokeh: Bokeh, data: Path, tmp_path: Path, name: str
+) -> None:
+    rename_clip(shutil.copytree(data, tmp_path / "data" / "set"), name)
+    before = sorted(tmp_path.rglob("*"))
+    run = bokeh("evaluate", tmp_path / "data" / "set", "-o", tmp_path / "out", "--methods", "none")
+    assert run.code != 0
+    assert f"The name of a clip cannot be '{name}'" in run.err
+    assert [path for path in sorted(tmp_path.rglob("*")) if "out" not in path.parts] == before
+    assert not list((tmp_path / "out").rglob("*.json"))
+
+
+def rename_clip(folder: Path, name: str) -> None:
+    """Let the first clip of a data set say that it has another name."""
+    scene = folder / "clips" / "000000" / "scene.json"
+    scene.write_text(json.dumps(json.loads(scene.read_text()) | {"name": name}))
+
+
+def test_a_video_whose_name_leads_elsewhere_writes_nothing(bokeh: Bokeh, tmp_path: Path) -> None:
+    video = write_clip(tmp_path / "...mp4")  # whose stem is ".."
+    run = bokeh("evaluate", video, "-o", tmp_path / "out", "--methods", "none", "--focus", "0.5")
+    assert run.code != 0
+    assert "The name of a case cannot be '..'" in run.err
+    assert [path.name for path in tmp_path.rglob("*.json")] == []
 
 
 def test_a_folder_that_is_no_data_set_and_methods_that_cannot_run(

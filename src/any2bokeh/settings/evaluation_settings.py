@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from any2bokeh.errors import SettingsError
+from any2bokeh.paths import checked_name
 from any2bokeh.settings.depth_settings import DepthSettings
 from any2bokeh.settings.device_settings import DeviceName, DtypeName
 from any2bokeh.settings.focus_settings import PreviewFocusSettings
@@ -30,6 +31,7 @@ class NamedFolder:
     folder: Path
 
     def __post_init__(self) -> None:
+        checked_name(self.name, "The name of a method")
         if not re.fullmatch(r"\w[\w.+-]*", self.name) or self.name.endswith(PERTURBED):
             raise SettingsError(f"A method's name has letters, digits and -+._ alone, got {self.name!r}.")
 

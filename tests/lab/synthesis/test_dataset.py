@@ -171,6 +171,11 @@ def edited(**changes: Any) -> Callable[[Path], None]:
         (lambda clip: (clip / "scene.json").write_text("{"), r"scene\.json is no JSON"),
         (lambda clip: (clip / "scene.json").write_text("{}"), r"scene\.json lacks 'objects'"),
         (edited(frames=4), r"scene\.json cannot be used: .* has 5 of 4 frames"),
+        (edited(name="../../evil"), r"scene\.json cannot be used: The name of a clip cannot be '../../evil'"),
+        (edited(name=".."), r"scene\.json cannot be used: The name of a clip cannot be '..'"),
+        (edited(name="con"), "it names a device on Windows"),
+        (edited(name="x" * 201), "it takes 201 bytes"),
+        (edited(name=7), "it is not text"),
         (edited(rate="fast"), r"scene\.json does not describe a clip"),
         (edited(colour="red"), r"scene\.json does not describe a clip"),
     ],
@@ -219,6 +224,8 @@ def test_pictures_of_another_size_or_setting_are_refused(tmp_path: Path) -> None
         ({"objects": DESCRIPTION.objects[1:]}, "numbered from 1"),
         ({"width": 0}, "not above 0"),
         ({"split": "validation"}, "split must be one of train, test"),
+        ({"name": "/tmp/evil"}, "cannot contain '/'"),
+        ({"name": ""}, "it is empty"),
     ],
 )
 def test_a_description_that_contradicts_itself_is_refused(changes: dict[str, Any], message: str) -> None:
@@ -227,7 +234,11 @@ def test_a_description_that_contradicts_itself_is_refused(changes: dict[str, Any
 
 
 @pytest.mark.parametrize(
-    "changes", [{"name": "Near K"}, {"focus": (0.5,) * 4}, {"blur_strength": (200.0,) * 5}, {"kind": "pull"}]
+    "changes",
+    [
+        *({"name": name} for name in ("Near K", "../up", "con", "k4.", "x" * 201, None)),
+        *({"focus": (0.5,) * 4}, {"blur_strength": (200.0,) * 5}, {"kind": "pull"}),
+    ],
 )
 def test_a_setting_checks_itself(changes: dict[str, Any]) -> None:
     with pytest.raises(SettingsError):

@@ -1,6 +1,8 @@
 """`bokeh train`, from a data set to a clip that its checkpoint refocuses."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -104,6 +106,19 @@ def test_what_is_missing_or_wrong_is_said(
     assert main(["train", str(tmp_path / "run"), *given, "--device", "cpu"]) in (1, 2)
     assert not (tmp_path / "run").exists()
     assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_clip_whose_name_leads_elsewhere_writes_nothing(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evil = shutil.copytree(data, tmp_path / "set")
+    scene = next((evil / "clips").iterdir()) / "scene.json"
+    scene.write_text(json.dumps(json.loads(scene.read_text()) | {"name": "../../evil"}))
+    before = sorted(tmp_path.rglob("*"))
+    given = ["--data", str(evil), "--stage", "correction", "--size", "tiny", "--device", "cpu", *SETTINGS]
+    assert main(["train", str(tmp_path / "run"), *given, "--set", "steps=1"]) != 0
+    assert "The name of a clip cannot be '../../evil'" in " ".join(capsys.readouterr().err.split())
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_file_in_the_place_of_a_run_is_named(

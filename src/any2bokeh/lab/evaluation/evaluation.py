@@ -18,6 +18,7 @@ from any2bokeh.lab.evaluation.report_files import markdown, page, picture_bytes
 from any2bokeh.lab.evaluation.scores import flow_of
 from any2bokeh.lab.evaluation.store import Store
 from any2bokeh.lab.synthesis.dataset import DATASET_FILE, open_dataset
+from any2bokeh.paths import checked_name
 from any2bokeh.progress import Progress
 from any2bokeh.settings.evaluation_settings import EvaluationSettings
 
@@ -103,7 +104,8 @@ def evaluate(
 def find_cases(sources: list[Source]) -> list[Case]:
     """Return the cases of data sets and videos; of several inputs, each name begins with its input's.
 
-    Raises ``RefocusError`` for an input that is neither, and where two cases would have one name.
+    Raises ``RefocusError`` for an input that is neither, and for a name that two cases would have, or that no
+    file can have.
     """
     cases: list[Case] = []
     for source in sources:
@@ -114,6 +116,9 @@ def find_cases(sources: list[Source]) -> list[Case]:
             cases.append(FilmedCase(source.path, source.settings, source.path.stem))
     if not cases:
         raise VideoError("There is no complete clip to evaluate.")
+    for case in cases:
+        for part in case.name.split("/"):  # what an input is called, and a clip in it
+            checked_name(part, "The name of a case")
     names = [case.name for case in cases]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:

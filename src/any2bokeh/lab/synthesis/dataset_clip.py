@@ -15,6 +15,7 @@ from torch import Tensor
 
 from any2bokeh.errors import DatasetError, SettingsError, VideoError
 from any2bokeh.focus.focus_track import Focus
+from any2bokeh.paths import checked_name
 from any2bokeh.settings.synthesis_settings import Split
 from any2bokeh.settings.values import check_choice
 from any2bokeh.video.lossless import read_lossless, to_float
@@ -53,6 +54,7 @@ class ClipSetting:
     object: int | None = None
 
     def __post_init__(self) -> None:
+        checked_name(self.name, "The name of a setting")
         if not _NAME.fullmatch(self.name):
             raise SettingsError(f"A setting's name is made of a-z, 0-9, - and ., got {self.name!r}.")
         check_choice("kind", self.kind, SettingKind)
@@ -87,6 +89,7 @@ class ClipDescription:
     made_by: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        checked_name(self.name, "The name of a clip")
         check_choice("split", self.split, Split)
         if min(self.width, self.height, self.frames) < 1 or self.rate <= 0:
             raise SettingsError(f"{self.name} has a width, height, frame count or rate that is not above 0.")

@@ -17,6 +17,7 @@ from torch import Tensor
 from any2bokeh.lab.perturbation import perturb
 from any2bokeh.lab.synthesis.dataset_clip import ClipSetting, DatasetClip
 from any2bokeh.lab.training.training_settings import TrainingPerturbSettings
+from any2bokeh.paths import checked_name
 from any2bokeh.render.lens.make import make_lens
 from any2bokeh.render.lens.reference import LensRenderer
 from any2bokeh.scene import PictureFormat, Scene
@@ -68,7 +69,8 @@ class KeptPictures:
 
     def _path(self, clip: DatasetClip, what: str) -> Path:
         """A name that the same clip of another data set does not have."""
-        return self._folder / f"{clip.name}.{what}.{zlib.crc32(str(clip.folder.resolve()).encode()):08x}.npy"
+        name = f"{clip.name}.{what}.{zlib.crc32(str(clip.folder.resolve()).encode()):08x}.npy"
+        return self._folder / checked_name(name, "The name of kept pictures")
 
     def _disparity(self, clip: DatasetClip, setting: ClipSetting, variant: int) -> Codes:
         if variant:
