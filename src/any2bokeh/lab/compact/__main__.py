@@ -11,7 +11,7 @@ from any2bokeh.lab.compact.depth_trainer import CompactTrainingSettings, train_c
 from any2bokeh.lab.compact.pairs import DataSettings
 
 
-def main(
+def train_from_command_line(
     folder: Annotated[
         Path, typer.Argument(help="Where the checkpoint and the journal are; a run in it goes on.")
     ],
@@ -44,4 +44,4 @@ def parse_scales(text: str) -> tuple[tuple[float, int], ...]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    typer.run(train_from_command_line)
