@@ -20,7 +20,7 @@ from any2bokeh.lab.evaluation.methods import Method, choose_methods
 from any2bokeh.lab.evaluation.metric_networks import Networks, find_networks
 from any2bokeh.lab.evaluation.scores import ReferenceFrame
 from any2bokeh.lab.evaluation.store import Store
-from any2bokeh.lab.evaluation.temporal import dis_flow
+from any2bokeh.lab.frame_metrics import dis_flow
 from any2bokeh.lab.synthesis.dataset import open_dataset
 from any2bokeh.progress import ignore
 from any2bokeh.scene import Frame, PictureFormat, Scene

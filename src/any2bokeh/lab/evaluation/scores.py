@@ -13,16 +13,20 @@ from torch.nn.functional import interpolate
 from any2bokeh.lab.evaluation.cases import CaseFrame
 from any2bokeh.lab.evaluation.frechet import FeatureWindows
 from any2bokeh.lab.evaluation.metric_networks import Networks
-from any2bokeh.lab.evaluation.temporal import SharpMotion, dis_flow, sharp_motion, still_flicker, warp_error
 from any2bokeh.lab.frame_metrics import (
+    SharpMotion,
+    dis_flow,
     edge_preservation,
     edge_strength,
     focus_region,
     motion_error,
     near_steps,
     psnr,
+    sharp_motion,
     smoothness,
     ssim,
+    still_flicker,
+    warp_error,
 )
 
 FlowBetween = Callable[[Tensor, Tensor], Tensor]

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from any2bokeh.lab.evaluation.temporal import dis_flow, sharp_motion, still_flicker, warp_error
+from any2bokeh.lab.frame_metrics import dis_flow, sharp_motion, still_flicker, warp_error
 
 
 def cloth(seed: int = 0) -> Tensor:
