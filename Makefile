@@ -7,7 +7,7 @@ OUT ?= out
 DEMO_FOCUS := 0.41
 DEMO_K := 30
 
-.PHONY: demo test lint pictures clean
+.PHONY: demo quick test lint map wheel pictures clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "any2bokeh needs Python 3.11 or newer")'
@@ -25,17 +25,29 @@ demo: $(READY)  ## make the example clip, refocus it, make its page, and show wh
 	$(BIN)/python examples/before_after.py $(OUT)/example.mp4 $(OUT)/example.refocus.mp4 $(OUT)/before_after.png
 
 # Threads that spin while they wait take minutes for seconds where others work as well.
+export OMP_WAIT_POLICY := PASSIVE
+
+quick: $(READY)  ## run what a change most likely breaks: all tests that are not slow
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest -q -m "not slow and not browser and not weights"
+
 test: lint  ## run everything that checks the project
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest
+	$(BIN)/python -m pytest
 
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+map: $(READY)  ## draw the rooms, what each imports, and the figures of their sizes
+	$(BIN)/python tests/support/rooms.py
+
+wheel:  ## build the sdist and the wheel into dist/, and use the wheel in an empty environment
+	PYTHON=$(PYTHON) .ci/wheel.sh dist
+
 pictures: demo  ## take the pictures of the README anew; needs Chromium
 	cp $(OUT)/before_after.png docs/before_after.png
 	$(BIN)/python examples/page_picture.py $(OUT)/example.html docs/look.png --size 1120x700 --dark
 
 clean:
-	rm -rf $(VENV) $(OUT)
+	rm -rf $(VENV) $(OUT) dist

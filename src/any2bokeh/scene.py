@@ -1,12 +1,14 @@
 """One frame, and what is known of it when it is rendered."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from any2bokeh.errors import ShapeError
-from any2bokeh.optics.transfer import Light
+
+Light = Literal["srgb", "pq", "hlg"]  # how code values encode light: see any2bokeh.optics.transfer
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

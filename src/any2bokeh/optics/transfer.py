@@ -1,11 +1,9 @@
 """Light from code values and back: a lens blurs light, not code values."""
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
-Light = Literal["srgb", "pq", "hlg"]
+from any2bokeh.scene import Light as Light
 
 # SMPTE ST 2084, section 5: the perceptual quantiser.
 PQ_M1, PQ_M2 = 2610 / 16384, 2523 / 4096 * 128

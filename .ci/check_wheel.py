@@ -1,0 +1,97 @@
+"""Uses an installed wheel as its users do: python check_wheel.py CHECKOUT, in an empty folder.
+
+Makes a clip, and refocuses it with the compact depth network, by the lens and by the small network. Fails
+where anything comes from CHECKOUT, or is missing in the wheel.
+"""
+
+import shutil
+import subprocess
+import sys
+from fractions import Fraction
+from importlib import metadata
+from importlib.resources import files
+from pathlib import Path
+
+import av
+import numpy as np
+
+FRAMES, WIDTH, HEIGHT = 3, 160, 96
+CLIP = Path("clip.mp4")
+
+
+def main() -> None:
+    """Check what is installed, then use it."""
+    check_place(Path(sys.argv[1]).resolve())
+    check_files()
+    write_clip()
+    assert "depth-small" in run("download-weights", "--list"), "the package's own models.toml is not read"
+    results = [refocus("lens"), refocus("small")]
+    assert not np.array_equal(*results), "small gives what the lens gives"
+
+
+def check_place(checkout: Path) -> None:
+    """The package and its commands are those of this environment, and no path leads to the checkout."""
+    import any2bokeh
+
+    for place in (any2bokeh.__file__, shutil.which("bokeh"), shutil.which("any2bokeh"), *sys.path[1:]):
+        assert place and not Path(place).resolve().is_relative_to(checkout), f"{place} is in the checkout"
+        assert not place.startswith("/usr/bin") or "python" in place, place
+    assert Path(any2bokeh.__file__).is_relative_to(sys.prefix), any2bokeh.__file__
+    assert any2bokeh.__version__ == metadata.version("any2bokeh")
+
+
+def check_files() -> None:
+    """What is no Python but belongs to the package lies in the wheel, and what is none of it does not."""
+    package = files("any2bokeh")
+    listed = {str(path) for path in metadata.files("any2bokeh") or []}
+    for name in ("models.toml", "py.typed"):
+        assert package.joinpath(name).is_file(), f"{name} is missing"
+    assert any(name.endswith("LICENSE") for name in listed), "the licence is missing"
+    tops = {name.split("/")[0] for name in listed if not name.startswith("..")}
+    assert tops == {"any2bokeh", f"any2bokeh-{metadata.version('any2bokeh')}.dist-info"}, tops
+
+
+def write_clip() -> None:
+    """A bright square that moves over a ramp, 3 frames at 24 frames/s."""
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    with av.open(str(CLIP), "w") as file:
+        stream = file.add_stream("libx264", rate=Fraction(24), options={"crf": "12"})
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for number in range(FRAMES):
+            picture = np.stack([rows * 2, columns, 255 - rows], axis=2).astype(np.uint8)
+            picture[40:60, 30 + 4 * number : 60 + 4 * number] = 255
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        file.mux(stream.encode(None))
+
+
+def refocus(renderer: str) -> np.ndarray:
+    """Refocus the clip; return the pictures of the result, ``T H W 3``."""
+    target = Path(f"{renderer}.mkv")
+    said = run(
+        *("refocus", CLIP, "--focus", "0.9", "--k", "24", "--depth", "compact", "--renderer", renderer),
+        *("--device", "cpu", "--lossless", "-o", target),
+    )
+    assert said.strip() == str(target), said
+    source, result = read(CLIP), read(target)
+    assert result.shape == source.shape, (result.shape, source.shape)
+    assert np.abs(result.astype(int) - source).mean() > 1, "nothing was blurred"
+    return result
+
+
+def read(path: Path) -> np.ndarray:
+    """Return the pictures of a video, ``T H W 3``."""
+    with av.open(str(path)) as file:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)])
+
+
+def run(*arguments: object) -> str:
+    """Run a command line of the wheel; return what it prints, and fail with its errors if it fails."""
+    command = [shutil.which("bokeh") or "bokeh", *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, f"{command}\n{result.stderr}"
+    assert "Traceback" not in result.stderr, result.stderr
+    return result.stdout
+
+
+if __name__ == "__main__":
+    main()
