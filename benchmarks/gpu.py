@@ -35,7 +35,7 @@ from any2bokeh.lab.training.windows import Batch
 from any2bokeh.optics.transfer import from_linear
 from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims
 from any2bokeh.render.diffusion.vae import BokehVAE, VAEDims
-from any2bokeh.render.lens.make import make_lens
+from any2bokeh.render.lens.renderer import make_lens
 from any2bokeh.scene import PictureFormat, Scene
 from any2bokeh.settings.render_settings import LensSettings
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from any2bokeh.errors import ShapeError
 
-Light = Literal["srgb", "pq", "hlg"]  # how code values encode light: see any2bokeh.optics.transfer
+TransferFunction = Literal["srgb", "pq", "hlg"]  # how code values encode light: any2bokeh.optics.transfer
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,13 +30,13 @@ class Frame:
 class PictureFormat:
     """What is the same for all pictures of a clip.
 
-    ``height`` and ``width`` are in pixels; ``light`` says how code values encode light; ``pixel_aspect`` is
-    the displayed width of a pixel over its height.
+    ``height`` and ``width`` are in pixels; ``transfer`` is how code values encode light;
+    ``pixel_aspect`` is the displayed width of a pixel over its height.
     """
 
     height: int
     width: int
-    light: Light = "srgb"
+    transfer: TransferFunction = "srgb"
     pixel_aspect: float = 1.0
 
 

@@ -1,19 +1,20 @@
-"""Light curves against points of their standards, and back again."""
+"""Transfer functions against points of their standards, and back again."""
 
 import pytest
 import torch
 
-from any2bokeh.optics.transfer import Light, from_linear, to_linear
+from any2bokeh.optics.transfer import from_linear, to_linear
+from any2bokeh.scene import TransferFunction
 
 
-@pytest.mark.parametrize("light", ["srgb", "pq", "hlg"])
-def test_code_values_come_back(light: Light) -> None:
+@pytest.mark.parametrize("transfer", ["srgb", "pq", "hlg"])
+def test_code_values_come_back(transfer: TransferFunction) -> None:
     code = torch.arange(4096) / 4095
-    torch.testing.assert_close(from_linear(to_linear(code, light), light), code, atol=2e-5, rtol=0)
+    torch.testing.assert_close(from_linear(to_linear(code, transfer), transfer), code, atol=2e-5, rtol=0)
 
 
 @pytest.mark.parametrize(
-    ("light", "code", "level"),
+    ("transfer", "code", "level"),
     [
         ("srgb", 0.5, 0.21404114),
         ("srgb", 0.02, 0.02 / 12.92),
@@ -23,8 +24,8 @@ def test_code_values_come_back(light: Light) -> None:
         ("hlg", 0.75, 0.26496256),  # BT.2408: reference white is 75 % HLG
     ],
 )
-def test_points_of_the_standards(light: Light, code: float, level: float) -> None:
-    assert to_linear(torch.tensor(code), light).item() == pytest.approx(level, rel=2e-4)
+def test_points_of_the_standards(transfer: TransferFunction, code: float, level: float) -> None:
+    assert to_linear(torch.tensor(code), transfer).item() == pytest.approx(level, rel=2e-4)
 
 
 def test_srgb_keeps_values_beyond_white_and_black() -> None:

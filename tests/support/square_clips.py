@@ -11,7 +11,7 @@ from torch.nn.functional import interpolate
 from any2bokeh.lab.synthesis.dataset import write_clip, write_made_by
 from any2bokeh.lab.synthesis.dataset_clip import ClipDescription, ClipFrame, ClipObject, ClipSetting
 from any2bokeh.lab.training.training_settings import RunSettings
-from any2bokeh.render.lens.make import make_lens
+from any2bokeh.render.lens.renderer import make_lens
 from any2bokeh.scene import PictureFormat, Scene
 from any2bokeh.settings.render_settings import LensSettings
 

@@ -1,9 +1,9 @@
-"""Light from code values and back: a lens blurs light, not code values."""
+"""Transfer functions: linear light from code values and back. A lens blurs light, not code values."""
 
 import torch
 from torch import Tensor
 
-from any2bokeh.scene import Light as Light
+from any2bokeh.scene import TransferFunction
 
 # SMPTE ST 2084, section 5: the perceptual quantiser.
 PQ_M1, PQ_M2 = 2610 / 16384, 2523 / 4096 * 128
@@ -12,31 +12,31 @@ PQ_C1, PQ_C2, PQ_C3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
 HLG_A, HLG_B, HLG_C = 0.17883277, 0.28466892, 0.55991073
 
 
-def to_linear(picture: Tensor, light: Light) -> Tensor:
+def to_linear(picture: Tensor, transfer: TransferFunction) -> Tensor:
     """Linear light of display-referred code values 0..1 (any shape).
 
     ``srgb``: IEC 61966-2-1, 1 is white. ``pq``: ST 2084, 1 is 10000 cd/m2. ``hlg``: BT.2100 scene
     light, 1 is the peak. Values outside 0..1 are clamped for PQ and HLG and mirrored in sign for sRGB.
     """
-    if light == "srgb":
+    if transfer == "srgb":
         size = picture.abs()
         return torch.where(size <= 0.04045, size / 12.92, ((size + 0.055) / 1.055) ** 2.4).copysign(picture)
     code = picture.clamp(0, 1)
-    if light == "pq":
+    if transfer == "pq":
         root = code ** (1 / PQ_M2)
         return ((root - PQ_C1).clamp(min=0) / (PQ_C2 - PQ_C3 * root)) ** (1 / PQ_M1)
     return torch.where(code <= 0.5, code**2 / 3, (torch.exp((code - HLG_C) / HLG_A) + HLG_B) / 12)
 
 
-def from_linear(linear: Tensor, light: Light) -> Tensor:
+def from_linear(linear: Tensor, transfer: TransferFunction) -> Tensor:
     """Code values of linear light: the inverse of ``to_linear``, not clamped at white for sRGB."""
-    if light == "srgb":
+    if transfer == "srgb":
         size = linear.abs()
         return torch.where(size <= 0.0031308, size * 12.92, 1.055 * size ** (1 / 2.4) - 0.055).copysign(
             linear
         )
     level = linear.clamp(0, 1)
-    if light == "pq":
+    if transfer == "pq":
         power = level**PQ_M1
         return ((PQ_C1 + PQ_C2 * power) / (1 + PQ_C3 * power)) ** PQ_M2
     return torch.where(

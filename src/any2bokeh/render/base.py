@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 
 from any2bokeh.render.choose import choose_renderer
-from any2bokeh.render.lens.make import make_lens
+from any2bokeh.render.lens.renderer import make_lens
 from any2bokeh.scene import Frame, PictureFormat, Scene
 from any2bokeh.settings.render_settings import RenderSettings
 

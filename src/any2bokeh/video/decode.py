@@ -77,7 +77,7 @@ class VideoInfo:
         return PictureFormat(
             height=self.height,
             width=self.width,
-            light=self.color.light,
+            transfer=self.color.light,
             pixel_aspect=float(self.pixel_aspect),
         )
 

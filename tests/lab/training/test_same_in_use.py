@@ -16,7 +16,7 @@ from any2bokeh.render.diffusion.load import load_network
 from any2bokeh.render.diffusion.parts import Parts
 from any2bokeh.render.diffusion.pipeline import network_inputs
 from any2bokeh.render.diffusion.working import WorkingFrame
-from any2bokeh.render.lens.make import make_lens
+from any2bokeh.render.lens.renderer import make_lens
 from any2bokeh.scene import PictureFormat, Scene
 from any2bokeh.settings.render_settings import DiffusionSettings, LensSettings
 from any2bokeh.weights.checkpoint import read_checkpoint

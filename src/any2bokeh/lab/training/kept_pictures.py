@@ -18,8 +18,7 @@ from any2bokeh.lab.perturbation import perturb
 from any2bokeh.lab.synthesis.dataset_clip import ClipSetting, DatasetClip
 from any2bokeh.lab.training.training_settings import TrainingPerturbSettings
 from any2bokeh.paths import checked_name
-from any2bokeh.render.lens.make import make_lens
-from any2bokeh.render.lens.reference import LensRenderer
+from any2bokeh.render.lens.renderer import LensRenderer, make_lens
 from any2bokeh.scene import PictureFormat, Scene
 from any2bokeh.settings.render_settings import LensSettings
 from any2bokeh.video.gray import to_uint16

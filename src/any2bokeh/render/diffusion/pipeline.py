@@ -17,8 +17,7 @@ from any2bokeh.render.diffusion.condition import correction_geometry, difference
 from any2bokeh.render.diffusion.memory import device_memory, plan_windows
 from any2bokeh.render.diffusion.network import BokehNetwork, FrameCode, NetworkInputs
 from any2bokeh.render.diffusion.working import WorkingFrame
-from any2bokeh.render.lens.make import make_lens
-from any2bokeh.render.lens.reference import LensRenderer
+from any2bokeh.render.lens.renderer import LensRenderer, make_lens
 from any2bokeh.scene import Frame, PictureFormat, Scene
 from any2bokeh.settings.focus_settings import BLUR_STRENGTH
 from any2bokeh.settings.render_settings import DiffusionSettings, LensSettings

@@ -1,20 +1,26 @@
-"""The aperture's image: what a point of light becomes when it is out of focus.
+"""The aperture's image: what a point of light becomes when it is out of focus, anywhere in the frame.
 
 An aperture is what several circles have in common: one for a disc, one for each blade of an iris, and one
-for the rim of the lens where that cuts the aperture off. So every line across it is one piece.
+for the rim of the lens where that cuts the aperture off. So every line across it is one piece. Towards the
+corners the rim cuts off more of it: the frame is divided into zones in which the aperture is seen alike.
 """
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from any2bokeh.render.lens.layers import Layer
+from any2bokeh.render.lens.model import NARROW_CELLS
 from any2bokeh.settings.render_settings import LensSettings
 
-NARROW = 5  # pixels: a narrower image keeps its exact ends
 SUBROWS = 32  # lines across each row of pixels: coverage is right to about 1/1000
 STRAIGHT = 1e-4  # roundness of a blade that is drawn as a straight one: off by 1/10,000 of the radius
+ZONE_STEP = 0.5  # cells by which an outline may jump from one zone to the next
+FEWEST_ZONES = 4  # zones along half of the frame's diagonal
 
 Circle = tuple[float, float, float]  # centre to the right and down, and radius, in radii of the disc
 Offset = tuple[float, float]  # to the right and down, in radii of the disc
@@ -48,7 +54,7 @@ def aperture_kernels(
     left = torch.arange(-half_x, half_x + 1, dtype=torch.float64) - 0.5
     covered = torch.minimum(high[..., None], left + 1) - torch.maximum(low[..., None], left)
     coverage = covered.clamp(0, 1).reshape(len(offsets), -1, SUBROWS, len(left)).mean(2).float()  # Z kh kw
-    if coverage.shape[2] > NARROW:
+    if coverage.shape[2] > NARROW_CELLS:
         coverage = _with_short_ends(_with_short_ends(coverage).flip(2)).flip(2)
     return coverage / coverage.sum((1, 2), keepdim=True)
 
@@ -115,3 +121,52 @@ def _with_short_ends(coverage: Tensor) -> Tensor:
     total = torch.where(is_short, outer + inner, inner)
     result = coverage.scatter(2, first + 1, total.clamp(max=1))
     return result.scatter(2, first, torch.where(is_short, (total - 1).clamp(min=0), outer))
+
+
+@dataclass(frozen=True)
+class DrawnExtent:
+    """What is drawn: the frame and ``margin_px`` around it, ``height`` x ``width`` pixels in all."""
+
+    height: int
+    width: int
+    margin_px: int
+    pixel_aspect: float
+
+    @property
+    def half_diagonal(self) -> float:
+        """From the frame's centre to its corner, in pixel heights."""
+        frame_width, frame_height = self.width - 2 * self.margin_px, self.height - 2 * self.margin_px
+        return math.hypot(frame_width * self.pixel_aspect, frame_height) / 2
+
+
+class Zones(NamedTuple):
+    """Squares of ``side_px``, ``down`` x ``across``, and the aperture's image in each, ``Z kh kw``."""
+
+    side_px: int
+    down: int
+    across: int
+    kernels: Tensor
+
+
+@lru_cache(maxsize=256)
+def zone_kernels(layer: Layer, extent: DrawnExtent, settings: LensSettings) -> Zones:
+    """The aperture's images for a layer, in its cells. Sides are powers of two and hold whole cells.
+
+    The farther from the lens's axis, the more its rim is seen displaced towards the axis, in the corner of
+    the frame by ``cats_eye`` radii. Images are centred and sum to 1: nothing moves, nothing darkens.
+    Behind the focal plane the aperture is upright, before it it is upside down.
+    """
+    offsets: tuple[Offset, ...] = ((0.0, 0.0),)
+    side = 1 << max(extent.height, extent.width).bit_length()
+    down = across = 1
+    if settings.cats_eye > 0 and layer.radius_px != 0:
+        jumps = settings.cats_eye * abs(layer.radius_px) / layer.cell_px / ZONE_STEP
+        side = 1 << int(math.log2(max(extent.half_diagonal / max(jumps, FEWEST_ZONES), layer.cell_px)))
+        down, across = -(-extent.height // side), -(-extent.width // side)
+        scale = settings.cats_eye / extent.half_diagonal
+        rows = [scale * (extent.height / 2 - (zone + 0.5) * side) for zone in range(down)]
+        columns = [scale * (extent.width / 2 - (zone + 0.5) * side) for zone in range(across)]
+        offsets = tuple((x * extent.pixel_aspect, y) for y in rows for x in columns)
+    radius = layer.aperture_radius_px / layer.cell_px
+    kernels = aperture_kernels(round(radius / extent.pixel_aspect, 4), round(radius, 4), settings, offsets)
+    return Zones(side, down, across, kernels if layer.radius_px >= 0 else kernels.flip(1, 2))

@@ -1,15 +1,18 @@
-"""What neighbouring frames saw of things that are hidden, or outside the picture, in this one."""
+"""What neighbouring frames saw of things that are occluded, or outside the picture, in this one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from any2bokeh.motion.camera import CameraMotion, Thumbnail, fit_motion, make_thumbnail
 from any2bokeh.optics.coc import CocScale
-from any2bokeh.render.lens.edges import EDGE_STEP_PX
-from any2bokeh.render.lens.layers import Surface
+from any2bokeh.render.lens.model import EDGE_STEP_PX
+from any2bokeh.scene import Scene
 
+REACH = 3  # frames to each side: the third adds 0.03 dB
 AGREE_PX = 0.7  # circles of confusion of one surface, seen in two frames
 SETTLING_ROUNDS = 4  # of looking up the disparity at the place that the disparity itself decides
 
@@ -18,41 +21,97 @@ Places = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Neighbour:
-    """Another frame: its light ``3 H W``, the same with edges un-mixed, its disparity ``H W``.
+    """Another frame: its light ``3 H W``, the same with edges matted, its disparity ``H W``.
 
     ``move`` takes positions x, y [px] and disparities of points in this frame to positions in the
     other; ``distance`` counts the frames between them.
     """
 
     linear: Tensor
-    unmixed: Tensor
+    matted: Tensor
     disparity: Tensor
     distance: int
     move: Callable[[Tensor, Tensor, Tensor], Places]
 
 
-def recall_hidden(hidden: Surface, neighbours: list[Neighbour], scale: CocScale, margin: int) -> Surface:
-    """``hidden`` with the colours that neighbouring frames saw of it, where they did.
+@dataclass(frozen=True, eq=False)
+class PreparedFrame:
+    """One frame for the lens: ``linear`` light ``3 H W``, CoC [px] and disparity ``H W``.
 
-    ``margin`` is how far ``hidden`` extends beyond the frame on each side [px].
+    ``matted`` is the light without what nearer surfaces mix into edge pixels. ``coc`` has steps where the
+    estimated disparity had ramps, and ``disparity`` is that of ``coc``.
     """
-    rows, columns = (hidden.coverage > 0).nonzero(as_tuple=True)
-    linear, coc = hidden.linear.clone(), hidden.coc.clone()
-    linear[:, rows, columns], coc[rows, columns] = recall_points(
-        columns - margin, rows - margin, linear[:, rows, columns], coc[rows, columns], neighbours, scale
-    )
-    return Surface(linear, hidden.coverage, coc)
+
+    scene: Scene
+    scale: CocScale
+    linear: Tensor
+    matted: Tensor
+    coc: Tensor
+    disparity: Tensor
+
+
+def with_neighbours(frames: Iterable[PreparedFrame]) -> Iterator[tuple[PreparedFrame, list[Neighbour]]]:
+    """Yield each frame, in order, with up to ``REACH`` frames of its shot before it and after it.
+
+    At most ``2 REACH + 1`` frames are held, and ``REACH`` are read ahead.
+    """
+    window: list[PreparedFrame] = []
+    motions: list[CameraMotion | None] = []  # from each frame of the window to the next
+    last: Thumbnail | None = None
+    here = 0
+    for frame in frames:
+        thumbnail = make_thumbnail(frame.scene.sharp, frame.scene.disparity)
+        if last is not None:
+            motions.append(fit_motion(last, thumbnail, (frame.coc.shape[0], frame.coc.shape[1])))
+        window.append(frame)
+        last = thumbnail
+        if len(window) - here > REACH:
+            yield window[here], _neighbours(window, motions, here)
+            here += 1
+        if here > REACH:
+            del window[0], motions[0]
+            here -= 1
+    for place in range(here, len(window)):
+        yield window[place], _neighbours(window, motions, place)
+
+
+def _neighbours(
+    window: list[PreparedFrame], motions: list[CameraMotion | None], here: int
+) -> list[Neighbour]:
+    """The other frames of the window whose motion from frame ``here`` is known."""
+    found = []
+    for place in range(max(0, here - REACH), min(len(window), here + REACH + 1)):
+        path = motions[min(place, here) : max(place, here)]
+        if place == here or None in path:
+            continue
+        known = [motion for motion in path if motion is not None]
+        move = partial(_follow, known) if place > here else partial(_follow_back, known)
+        other = window[place]
+        found.append(Neighbour(other.linear, other.matted, other.disparity, abs(place - here), move))
+    return found
+
+
+def _follow(path: list[CameraMotion], x: Tensor, y: Tensor, disparity: Tensor) -> Places:
+    for motion in path:
+        x, y = motion.forward(x, y, disparity)
+    return x, y
+
+
+def _follow_back(path: list[CameraMotion], x: Tensor, y: Tensor, disparity: Tensor) -> Places:
+    for motion in reversed(path):
+        x, y = motion.backward(x, y, disparity)
+    return x, y
 
 
 def recall_points(
     x: Tensor, y: Tensor, linear: Tensor, coc: Tensor, neighbours: list[Neighbour], scale: CocScale
 ) -> tuple[Tensor, Tensor]:
-    """Light ``3 P`` and CoC [px] of P points hidden in a frame, as frames around saw them, else as given.
+    """Light ``3 P`` and CoC [px] of P points that a frame occludes, as frames around saw them, else as given.
 
     Each point (``x``, ``y`` in pixels of the frame) is looked up where its surface has moved to. Its colour
     there is taken if the disparity is that of the surface; frames count by the inverse square of their
     distance. Where all of them saw something at least ``EDGE_STEP_PX`` farther instead, that is what is
-    hidden.
+    occluded.
     """
     disparity = scale.disparity(coc)
     x, y = x.to(disparity.dtype), y.to(disparity.dtype)
@@ -61,19 +120,19 @@ def recall_points(
     seen = torch.zeros_like(x, dtype=torch.bool)
     for other in neighbours:
         seen |= (
-            _sample(other.unmixed, other.disparity, other.move(x, y, disparity), disparity, tolerance)[0] > 0
+            _sample(other.matted, other.disparity, other.move(x, y, disparity), disparity, tolerance)[0] > 0
         )
     for other in neighbours:
         settled = _settle(other, x, y, disparity)
         there = other.move(x, y, settled)
-        agreement = _sample(other.unmixed, other.disparity, there, settled, tolerance)[0]
+        agreement = _sample(other.matted, other.disparity, there, settled, tolerance)[0]
         farther = (agreement > 0) & ((disparity - settled) * scale.px >= EDGE_STEP_PX) & ~seen
         disparity = torch.where(farther, settled, disparity)
         seen |= farther
     total, weights = torch.zeros_like(linear), torch.zeros_like(x)
     for other in neighbours:
         there = other.move(x, y, disparity)
-        agreement, colour = _sample(other.unmixed, other.disparity, there, disparity, tolerance)
+        agreement, colour = _sample(other.matted, other.disparity, there, disparity, tolerance)
         weight = agreement / other.distance**2
         total += colour * weight
         weights += weight

@@ -1,0 +1,1 @@
+"""The lens compiled for a CPU."""

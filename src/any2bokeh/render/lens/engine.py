@@ -1,0 +1,77 @@
+"""What draws a lens: the steps that a compiled and a plain implementation of the model both have."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from any2bokeh.optics.coc import CocScale
+from any2bokeh.render.lens.aperture import DrawnExtent, widest_reach
+from any2bokeh.render.lens.neighbours import Neighbour, PreparedFrame
+from any2bokeh.render.lens.surroundings import Surroundings
+from any2bokeh.scene import PictureFormat, Scene, TransferFunction
+from any2bokeh.settings.render_settings import LensSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lens:
+    """A lens before the pictures of one clip.
+
+    ``transfer`` is how code values encode light; ``pixel_aspect`` is the displayed width of a pixel over its
+    height.
+    """
+
+    settings: LensSettings
+    transfer: TransferFunction = "srgb"
+    pixel_aspect: float = 1.0
+
+    @property
+    def reach(self) -> float:
+        """How far the aperture's image reaches, in circles of confusion."""
+        return widest_reach(self.settings)
+
+    def coc_scale(self, scene: Scene) -> CocScale:
+        """The scale of circles of confusion in a scene's picture."""
+        height, width = scene.sharp.shape[1:]
+        longer_side_px = max(width * self.pixel_aspect, height)
+        return CocScale.of(scene.focus_disparity, scene.blur_strength, longer_side_px)
+
+    def extent(self, coc: Tensor, margin_px: int = 0) -> DrawnExtent:
+        """What is drawn: all of ``coc H W``, of which ``margin_px`` on each side lie outside the frame."""
+        return DrawnExtent(coc.shape[0], coc.shape[1], margin_px, self.pixel_aspect)
+
+
+class LensEngine(Protocol):
+    """One implementation of the lens model, for one frame after another; not for several threads at once.
+
+    Scenes are on the CPU, and so are refocused pictures; what is in between is on the engine's device.
+    """
+
+    @property
+    def lens(self) -> Lens:
+        """The lens that it draws."""
+        ...
+
+    def coc(self, scene: Scene) -> Tensor:
+        """Signed CoC ``H W`` [px], ramps of disparity made steps; the next call may overwrite it."""
+        ...
+
+    def matte(self, scene: Scene, coc: Tensor) -> tuple[Tensor, Tensor]:
+        """Linear light ``3 H W``, and the same without what nearer surfaces mix into edge pixels."""
+        ...
+
+    def draw(self, scene: Scene, coc: Tensor) -> Tensor:
+        """The refocused picture ``3 H W`` in code values; pixels that no blur touches are the scene's own."""
+        ...
+
+    def draw_among(self, frame: PreparedFrame, around: Surroundings, neighbours: list[Neighbour]) -> Tensor:
+        """As ``draw``, with what the frames around show of occluded things and of the surroundings."""
+        ...
+
+    def peak_bytes(self, pictures: PictureFormat) -> int | None:
+        """What a run on such pictures takes at its peak; ``None`` where nobody has measured it."""
+        ...
+
+    def close(self) -> None:
+        """End its threads; it draws no more."""
+        ...

@@ -1,0 +1,67 @@
+"""The lens model's constants: both implementations draw by these numbers, and so draw the same picture.
+
+Radii and circles of confusion (CoC) are in pixels of the frame unless a name says otherwise.
+"""
+
+# --- In focus -----------------------------------------------------------------------------------------------
+
+IN_FOCUS_PX = 0.5  # a pixel blurred by less than its own half is not blurred at all
+FADE_PX = 0.1  # blur sets in over this much, so that nothing pops as focus moves
+NEGLIGIBLE_COVERAGE = 1 / 1024  # a quarter of an 8-bit code: a sharp pixel covered by less stays untouched
+
+# --- Layers of equal blur -----------------------------------------------------------------------------------
+
+FULL_SIZE_RADIUS_PX = 6  # up to here layers are blurred at full size, where cells would show
+LARGEST_RADIUS_CELLS = 8  # of an aperture before its cells double: none is wider than 17 cells
+FULL_SPACING_END_PX = 2.0 * LARGEST_RADIUS_CELLS  # layers are 1 px apart up to here, where cells become 4 px,
+EVEN_SPACING_END_PX = 4 * FULL_SPACING_END_PX  # 2 px apart up to here, and a quarter of a cell beyond
+ROUNDING = 1e-4  # a share below this is rounding of the CoC and must not reach for another layer
+BOX_VARIANCE = 1 / 12  # of a pixel's own area, in px^2 along one axis; a disc of radius r has r^2 / 4
+NARROW_CELLS = 5  # wide: a narrower aperture is drawn exactly, a wider one as the ends of a running sum
+
+# --- Composition --------------------------------------------------------------------------------------------
+
+# A slanted surface lies on several neighbouring layers: those within so many spacings add up, as one surface;
+# layers farther apart occlude each other.
+ONE_SURFACE_SPACINGS = 2.5
+REMEMBERED_LAYERS = 6  # in front, that can still belong to the surface of the layer laid now
+LEAST_COVERAGE = 1e-6  # light is divided by at least this
+
+# --- Depth edges --------------------------------------------------------------------------------------------
+
+EDGE_STEP_PX = 2.0  # two surfaces: their circles of confusion differ by at least this
+SAME_SURFACE_PX = 1.5  # one surface: neighbouring pixels differ by less than this
+
+# Ramps: an estimated disparity map passes from near to far over several pixels.
+RAMP_WINDOW_PX = 3  # a ramp's ends are looked for up to this far: Gaussian blur of up to sigma 2 px
+STEADY = 0.15  # each of a ramp's steps is at least this share of its largest
+LEAST_RISE = 0.4  # three steps of a ramp rise by at least this share of the range around
+BEYOND_PX = 7  # how far along its axis a ramp has to have ended; else it is a slanted surface
+RAMP_AXES = ((0, 1), (1, 0), (1, 1), (1, -1))  # down, across
+
+# Matting: an edge pixel mixes the colours of two surfaces. Contrasts are squared distances in linear light.
+TRUSTED_CONTRAST = 4.0  # a colour tells its mixture where contrast is well above this x variance
+PLAUSIBLE_MIXTURE = 4.0  # how fast trust falls with a colour's distance from the mixing line
+LARGEST_SHARE = 0.75  # of the nearer surface in a pixel whose centre shows the farther one
+NO_CONTRAST = 1e-9  # keeps 0 / 0 out where both surfaces have one colour
+FAINT_CONTRAST = 1e-6  # colours nearer than this are alike: no distance from their line counts
+CLIPPED = 0.98  # linear light from which the brightest channel does not tell how bright a light is
+CLIPPED_CONTRAST = 0.05  # at which a clipped thing stands out as a light
+RIM_GAIN = 2.5  # a pixel whose centre a light misses is at most half its own: white there is more than white
+BLURRED_PX = 1.0  # lights in focus are drawn as they were clipped
+
+# --- Disocclusion: what stands behind blurred edges ---------------------------------------------------------
+
+SEARCH_SIDE_PX = 540  # the search runs on a frame whose shorter side is about this
+SEARCH_DIRECTIONS = ((0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1))  # down, across
+OCCLUDED_REACH = 1.1  # how far behind an edge light can come from, in largest radii
+
+# --- Highlights ---------------------------------------------------------------------------------------------
+
+HIGHLIGHT_FROM_PX, HIGHLIGHT_FULL_PX = 1.0, 4.0  # blur from which lights are raised, and fully
+LEAST_HEADROOM = 1e-3  # between the threshold and white, in code values
+
+
+def search_stride(height: int, width: int) -> int:
+    """Every how many pixels of a frame the search behind edges begins."""
+    return max(1, round(min(height, width) / SEARCH_SIDE_PX))

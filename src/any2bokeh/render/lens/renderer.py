@@ -1,0 +1,105 @@
+"""The lens renderer: one flow for each quality, drawn by the engine that suits the device."""
+
+import logging
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from any2bokeh.optics.transfer import to_linear
+from any2bokeh.render.lens.engine import Lens, LensEngine
+from any2bokeh.render.lens.model import IN_FOCUS_PX
+from any2bokeh.render.lens.neighbours import Neighbour, PreparedFrame, with_neighbours
+from any2bokeh.render.lens.surroundings import look_around
+from any2bokeh.scene import Frame, PictureFormat, Scene
+from any2bokeh.settings.render_settings import LensSettings
+
+log = logging.getLogger(__name__)
+
+
+def make_lens(settings: LensSettings, device: torch.device, pictures: PictureFormat) -> "LensRenderer":
+    """Return the lens for ``device``, ready to render: in plain torch on CUDA, else compiled, on the CPU."""
+    lens = Lens(settings=settings, transfer=pictures.transfer, pixel_aspect=pictures.pixel_aspect)
+    # Imported here: plain torch does not need the compiler, whose import takes a second.
+    if device.type == "cuda":
+        from any2bokeh.render.lens.torch.torch_engine import TorchEngine
+
+        return LensRenderer(TorchEngine(lens, device))
+    from any2bokeh.render.lens.cpu.compiled_engine import CompiledEngine
+
+    if device.type != "cpu":
+        log.info("The lens renders on the CPU: nobody has measured it on %s yet.", device)
+    renderer = LensRenderer(CompiledEngine(lens))
+    renderer.warm_up()
+    return renderer
+
+
+class LensRenderer:
+    """Blurs each frame as a lens would: by depth, in linear light, near over far."""
+
+    name = "lens"
+    cost_is_even = True
+
+    def __init__(self, engine: LensEngine) -> None:
+        self.engine, self._lens = engine, engine.lens
+
+    def render(self, scenes: Iterator[Scene]) -> Iterator[Frame]:
+        """Yield each scene's refocused frame, on the CPU.
+
+        Scenes do not depend on one another, but for quality "best": there three scenes are read ahead.
+        """
+        if self._lens.settings.quality == "standard":
+            for scene in scenes:
+                yield Frame(picture=self.refocus(scene), pts=scene.pts)
+            return
+        for frame, neighbours in with_neighbours(self._prepare(scene) for scene in scenes):
+            yield Frame(picture=self._refocus_among(frame, neighbours), pts=frame.scene.pts)
+
+    def refocus(self, scene: Scene) -> Tensor:
+        """The refocused picture ``3 H W`` of one scene; pixels that no blur touches are the scene's own.
+
+        Not for several threads at once: frames share memory.
+        """
+        coc = self.engine.coc(scene)
+        return scene.sharp if _is_in_focus(coc) else self.engine.draw(scene, coc)
+
+    @torch.inference_mode()
+    def _prepare(self, scene: Scene) -> PreparedFrame:
+        """The frame as it and its neighbours need it."""
+        scale, coc = self._lens.coc_scale(scene), self.engine.coc(scene).clone()
+        if _is_in_focus(coc):  # no edges to take apart; without blur, a CoC does not tell its disparity
+            linear = to_linear(scene.sharp.to(coc.device), self._lens.transfer)
+            disparity = scale.disparity(coc) if scale.px > 0 else scene.disparity[0].to(coc.device)
+            return PreparedFrame(scene, scale, linear, linear, coc, disparity)
+        linear, matted = self.engine.matte(scene, coc)
+        return PreparedFrame(scene, scale, linear, matted, coc, scale.disparity(coc))
+
+    @torch.inference_mode()
+    def _refocus_among(self, frame: PreparedFrame, neighbours: list[Neighbour]) -> Tensor:
+        """As ``refocus``, with what the frames around show of occluded things and of the surroundings."""
+        if _is_in_focus(frame.coc):
+            return frame.scene.sharp
+        around = look_around(frame, neighbours, self._lens.reach)
+        return self.engine.draw_among(frame, around, neighbours)
+
+    def warm_up(self) -> None:
+        """Render a frame with an edge, so that a clip does not wait for what that compiles."""
+        columns = torch.arange(32) / 32
+        disparity = (columns >= 0.5).float().expand(1, 16, 32).contiguous()
+        picture = columns.expand(3, 16, 32).contiguous()
+        scene = Scene(sharp=picture, disparity=disparity, focus_disparity=0.5, blur_strength=1000.0, pts=0)
+        self.refocus(scene)
+
+    def peak_bytes(self, pictures: PictureFormat) -> int | None:
+        """Return the peak memory of a whole run on such pictures; ``None`` where nobody has measured it."""
+        return self.engine.peak_bytes(pictures)
+
+    def close(self) -> None:
+        """End the threads; nothing is rendered after that. Closing twice is harmless."""
+        self.engine.close()
+
+
+def _is_in_focus(coc: Tensor) -> bool:
+    """Whether nothing of a frame is blurred; ``coc`` is ``H W`` [px]."""
+    nearest, farthest = coc.aminmax()
+    return bool(max(-float(nearest), float(farthest)) < IN_FOCUS_PX)

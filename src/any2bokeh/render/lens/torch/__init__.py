@@ -1,0 +1,1 @@
+"""The lens in plain torch, for CUDA and as the reference of the compiled one."""

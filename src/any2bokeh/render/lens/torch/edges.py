@@ -1,0 +1,183 @@
+"""Depth edges: ramps of disparity made steps, and the colours that edge pixels mix taken apart."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import max_pool2d, pad
+
+from any2bokeh.render.lens.model import (
+    BEYOND_PX,
+    BLURRED_PX,
+    CLIPPED,
+    CLIPPED_CONTRAST,
+    EDGE_STEP_PX,
+    FAINT_CONTRAST,
+    LARGEST_SHARE,
+    LEAST_RISE,
+    NO_CONTRAST,
+    PLAUSIBLE_MIXTURE,
+    RAMP_AXES,
+    RAMP_WINDOW_PX,
+    RIM_GAIN,
+    STEADY,
+    TRUSTED_CONTRAST,
+)
+from any2bokeh.render.lens.torch.surfaces import Surface
+
+AROUND = [(dy, dx) for dy in range(-2, 3) for dx in range(-2, 3) if dy or dx]
+
+
+def snap_ramps(coc: Tensor) -> Tensor:
+    """Signed CoC ``H W`` [px] in which the pixels of ramps have moved to the ramp's nearer or farther end.
+
+    A ramp is three steady steps in a row along one of four axes, in a surrounding that spans at least
+    ``EDGE_STEP_PX``; a slope that goes on beyond is a slanted surface. Pixels on ramps and beside them
+    take the smallest or the largest value of the window around them, whichever is closer. Sharp edges,
+    slanted surfaces and thin things stay as they are.
+    """
+    size = 2 * RAMP_WINDOW_PX + 1
+    farthest = max_pool2d(coc[None, None], size, 1, RAMP_WINDOW_PX)[0, 0]
+    nearest = -max_pool2d(-coc[None, None], size, 1, RAMP_WINDOW_PX)[0, 0]
+    candidates = farthest - nearest >= EDGE_STEP_PX
+    on_ramp = torch.zeros_like(coc)
+    rows, columns = candidates.nonzero(as_tuple=True)
+    least_rise = LEAST_RISE * (farthest - nearest)[rows, columns]
+    on_ramp[rows, columns] = _on_ramp(coc, rows, columns, least_rise).to(coc.dtype)
+    beside_ramp = max_pool2d(on_ramp[None, None], 3, 1, 1)[0, 0] > 0
+    end = torch.where(coc - nearest <= farthest - coc, nearest, farthest)
+    return torch.where(candidates & beside_ramp, end, coc)
+
+
+def _on_ramp(coc: Tensor, rows: Tensor, columns: Tensor, least_rise: Tensor) -> Tensor:
+    """Whether each of P pixels lies within three steady steps that rise enough, and no farther than that."""
+    around = pad(coc[None, None], (BEYOND_PX,) * 4, mode="replicate")[0, 0]
+    width = around.shape[1]
+    flat, start = around.flatten(), (rows + BEYOND_PX) * width + columns + BEYOND_PX
+    found = torch.zeros_like(start, dtype=torch.bool)
+    for dy, dx in RAMP_AXES:
+        stride = dy * width + dx
+        before, after = flat[start - BEYOND_PX * stride], flat[start + BEYOND_PX * stride]
+        values = torch.stack([flat[start + place * stride] for place in range(-2, 3)])
+        for first in (0, 1):  # the pixel is the third or the second of the four
+            steps = values[first : first + 4].diff(dim=0)
+            sizes = steps.abs()
+            one_way = (steps > 0).all(0) | (steps < 0).all(0)
+            steady = one_way & (sizes.amin(0) >= STEADY * sizes.amax(0))
+            rise = steps.sum(0)
+            goes_on = torch.maximum((values[0] - before) * rise.sign(), (after - values[4]) * rise.sign())
+            found |= steady & (rise.abs() >= torch.maximum(goes_on, least_rise))
+    return found
+
+
+def matte_edges(linear: Tensor, coc: Tensor) -> tuple[Tensor, Surface]:
+    """Separate the two colours that pixels at depth edges mix.
+
+    A pixel of the farther surface that touches a nearer one holds some of its colour (the picture is
+    averaged over pixels, disparity is not). Returns the picture ``3 H W`` with that colour taken out,
+    and what was taken out: the nearer surface's fringe. Without this a sharp foreground leaves a halo
+    in the blur behind it. ``coc`` is ``H W`` in pixels.
+    """
+    nearest = -max_pool2d(-coc[None, None], 3, 1, 1)[0, 0]
+    farthest = max_pool2d(coc[None, None], 3, 1, 1)[0, 0]
+    touches_nearer, touches_farther = coc - nearest >= EDGE_STEP_PX, farthest - coc >= EDGE_STEP_PX
+    rows, columns = touches_nearer.nonzero(as_tuple=True)
+    mixed, own, near = linear[:, rows, columns], coc[rows, columns], nearest[rows, columns]
+
+    behind, behind_further = _MeanColour(mixed), _MeanColour(mixed)
+    front, any_front = _MeanColour(mixed), _MeanColour(mixed)
+    label_share = torch.zeros_like(own)
+    for dy, dx in AROUND:
+        y, x = (rows + dy).clamp(0, coc.shape[0] - 1), (columns + dx).clamp(0, coc.shape[1] - 1)
+        beside, colour = coc[y, x], linear[:, y, x]
+        is_behind = ((beside - own).abs() < EDGE_STEP_PX) & ~touches_nearer[y, x]
+        if max(abs(dy), abs(dx)) == 1:
+            is_front = ((beside - near).abs() < EDGE_STEP_PX) & (beside < own - EDGE_STEP_PX / 2)
+            behind.add(colour, is_behind)
+            front.add(colour, is_front & ~touches_farther[y, x])
+            any_front.add(colour, is_front)
+            label_share += is_front * ((2 - abs(dy)) * (2 - abs(dx)) / 16)  # 3x3 binomial
+        else:  # a corner of the background has none nearer by
+            behind_further.add(colour, is_behind)
+
+    behind.fill(behind_further)
+    front_colour = torch.where(front.count > 0, front.colour, any_front.colour)
+    share = _front_share(mixed, front_colour, behind, front.variance + behind.variance, label_share)
+    background = (mixed - share * front_colour) / (1 - share)
+    light = _is_light(front_colour, behind)
+    of_light = torch.maximum(share, _place_on_line(mixed, front_colour, behind.colour))
+    share = torch.where(light, of_light, share)
+    background = torch.where(light, mixed - share * (front_colour - behind.colour), background).clamp(min=0)
+    rim = light & (mixed.amax(0) >= CLIPPED) & (near.abs() >= BLURRED_PX)
+    front_colour = torch.where(rim, RIM_GAIN * front_colour, front_colour)
+
+    matted = linear.clone()
+    matted[:, rows, columns] = background
+    fringe = Surface(torch.zeros_like(linear), torch.zeros_like(coc), torch.zeros_like(coc))
+    fringe.linear[:, rows, columns] = front_colour
+    fringe.coverage[rows, columns] = share
+    fringe.coc[rows, columns] = near
+    return matted, fringe
+
+
+class _MeanColour:
+    """Running mean and variance of chosen neighbours' colours, for P pixels at once (``3 P``)."""
+
+    def __init__(self, like: Tensor) -> None:
+        self.total = torch.zeros_like(like)
+        self.squares = torch.zeros_like(like[0])
+        self.count = torch.zeros_like(like[0])
+
+    def add(self, colour: Tensor, chosen: Tensor) -> None:
+        self.total += colour * chosen
+        self.squares += colour.square().sum(0) * chosen
+        self.count += chosen
+
+    def fill(self, other: "_MeanColour") -> None:
+        """Take over ``other`` where nothing was chosen."""
+        none = self.count == 0
+        self.total = torch.where(none, other.total, self.total)
+        self.squares = torch.where(none, other.squares, self.squares)
+        self.count = torch.where(none, other.count, self.count)
+
+    @property
+    def colour(self) -> Tensor:
+        return self.total / self.count.clamp(min=1)
+
+    @property
+    def variance(self) -> Tensor:
+        """Summed over the channels; 0 where nothing was chosen."""
+        return (self.squares / self.count.clamp(min=1) - self.colour.square().sum(0)).clamp(min=0)
+
+
+def _front_share(
+    mixed: Tensor, front_colour: Tensor, behind: _MeanColour, variance: Tensor, label_share: Tensor
+) -> Tensor:
+    """How much of each edge pixel (``P``) is the nearer surface, 0 to at most its share of labels around it.
+
+    Read off the line from the farther to the nearer colour where their contrast stands out from the
+    surfaces' own variation, else taken from the disparity around; 0 where the farther colour is not known.
+    """
+    line = front_colour - behind.colour
+    contrast = line.square().sum(0)
+    projected = _place_on_line(mixed, front_colour, behind.colour)
+    off_line = (mixed - behind.colour - projected * line).square().sum(0)
+    trust = contrast / (contrast + TRUSTED_CONTRAST * variance + NO_CONTRAST)
+    share = torch.minimum(trust * projected + (1 - trust) * label_share, label_share)
+    share = share * torch.exp(-PLAUSIBLE_MIXTURE * off_line / (contrast + FAINT_CONTRAST))
+    return torch.where(behind.count > 0, share.clamp(0, LARGEST_SHARE), torch.zeros_like(share))
+
+
+def _place_on_line(mixed: Tensor, front: Tensor, behind: Tensor) -> Tensor:
+    """Where ``mixed`` lies between two colours: 0 at ``behind``, 1 at ``front``."""
+    line = front - behind
+    place = ((mixed - behind) * line).sum(0) / line.square().sum(0).clamp(min=NO_CONTRAST)
+    return place.clamp(0, 1)
+
+
+def _is_light(front_colour: Tensor, behind: _MeanColour) -> Tensor:
+    """Whether the nearer surface is a light too bright for the picture: its pixels do not mix linearly.
+
+    What it covers by a third may be white already, so the pixel's colour alone tells its share.
+    """
+    contrast = (front_colour - behind.colour).square().sum(0)
+    clipped = (front_colour.amax(0) >= CLIPPED) & (contrast >= CLIPPED_CONTRAST)
+    return clipped & (behind.count > 0)

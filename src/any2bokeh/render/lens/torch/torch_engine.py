@@ -1,0 +1,105 @@
+"""The lens model in plain torch: on a GPU, and the reference that the compiled one is held against."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from torch import Tensor
+
+from any2bokeh.optics.smoothstep import smoothstep
+from any2bokeh.optics.transfer import from_linear, to_linear
+from any2bokeh.render.lens.engine import Lens
+from any2bokeh.render.lens.model import (
+    HIGHLIGHT_FROM_PX,
+    HIGHLIGHT_FULL_PX,
+    LEAST_HEADROOM,
+    OCCLUDED_REACH,
+)
+from any2bokeh.render.lens.neighbours import Neighbour, PreparedFrame
+from any2bokeh.render.lens.surroundings import Surroundings
+from any2bokeh.render.lens.torch.compositing import draw_surfaces
+from any2bokeh.render.lens.torch.disocclusion import find_occluded, recall_occluded
+from any2bokeh.render.lens.torch.edges import matte_edges, snap_ramps
+from any2bokeh.render.lens.torch.surfaces import Surface
+from any2bokeh.scene import PictureFormat, Scene
+from any2bokeh.settings.render_settings import LensSettings
+
+
+class TorchEngine:
+    """The lens in plain torch, on any device."""
+
+    def __init__(self, lens: Lens, device: torch.device) -> None:
+        self.lens, self.device = lens, device
+        # A thread for each strip, and one thread for each of its many small steps: several threads for
+        # each step leave cores idle. A GPU takes the frame as one strip.
+        workers = torch.get_num_threads() if device.type == "cpu" else 1
+        self._pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
+
+    @torch.inference_mode()
+    def coc(self, scene: Scene) -> Tensor:
+        """Signed CoC ``H W`` [px], ramps of disparity made steps."""
+        return snap_ramps(self.lens.coc_scale(scene).coc(scene.disparity[0].to(self.device)))
+
+    @torch.inference_mode()
+    def matte(self, scene: Scene, coc: Tensor) -> tuple[Tensor, Tensor]:
+        """Linear light ``3 H W``, and the same without what nearer surfaces mix into edge pixels."""
+        linear = self._linearize(scene, coc)
+        return linear, matte_edges(linear, coc)[0]
+
+    @torch.inference_mode()
+    def draw(self, scene: Scene, coc: Tensor) -> Tensor:
+        """The refocused picture ``3 H W`` in code values; pixels that no blur touches are the scene's own."""
+        surfaces = find_surfaces(self._linearize(scene, coc), coc, self.lens.reach)
+        extent = self.lens.extent(coc)
+        return self._encode(scene, *draw_surfaces(surfaces, self.lens.settings, extent, self._pool))
+
+    @torch.inference_mode()
+    def draw_among(self, frame: PreparedFrame, around: Surroundings, neighbours: list[Neighbour]) -> Tensor:
+        """As ``draw``, with what the frames around show of occluded things and of the surroundings."""
+        linear, coc, margin = around
+        nearest, fringe, occluded = find_surfaces(linear, coc, self.lens.reach)
+        occluded = recall_occluded(occluded, neighbours, frame.scale, margin)
+        surfaces, extent = [nearest, fringe, occluded], self.lens.extent(coc, margin)
+        blurred, touched = draw_surfaces(surfaces, self.lens.settings, extent, self._pool)
+        inner = (..., slice(margin, -margin), slice(margin, -margin))
+        return self._encode(frame.scene, blurred[inner], touched[inner])
+
+    def peak_bytes(self, pictures: PictureFormat) -> int | None:
+        """``None``: what torch takes of a device is not counted."""
+        return None
+
+    def close(self) -> None:
+        """End its threads."""
+        self._pool.shutdown()
+
+    def _linearize(self, scene: Scene, coc: Tensor) -> Tensor:
+        sharp = scene.sharp.to(self.device)
+        linear, settings = to_linear(sharp, self.lens.transfer), self.lens.settings
+        return raise_highlights(sharp, linear, coc, settings) if settings.highlights else linear
+
+    def _encode(self, scene: Scene, blurred: Tensor, touched: Tensor) -> Tensor:
+        picture = from_linear(blurred.clamp(0, 1), self.lens.transfer)
+        return torch.where(touched, picture, scene.sharp.to(self.device)).cpu()
+
+
+def raise_highlights(sharp: Tensor, linear: Tensor, coc: Tensor, settings: LensSettings) -> Tensor:
+    """Linear light with clipped lights made up to ``1 + highlights`` times brighter.
+
+    The gain rises smoothly from the threshold to white, so that nothing pops as a light moves, and
+    with the circle of confusion: a light in focus was clipped as it should be.
+    """
+    brightest = sharp.amax(dim=0)
+    headroom = max(1 - settings.highlight_threshold, LEAST_HEADROOM)
+    excess = ((brightest - settings.highlight_threshold) / headroom).clamp(0, 1)
+    defocus = ((coc.abs() - HIGHLIGHT_FROM_PX) / (HIGHLIGHT_FULL_PX - HIGHLIGHT_FROM_PX)).clamp(0, 1)
+    return linear * (1 + settings.highlights * defocus * smoothstep(excess))
+
+
+def find_surfaces(linear: Tensor, coc: Tensor, reach: float) -> list[Surface]:
+    """What gives light: the picture without what nearer things mixed into it, that, and what is occluded.
+
+    ``linear`` is ``3 H W``, ``coc`` the signed circle of confusion ``H W`` in pixels, ``reach`` how far the
+    aperture's image reaches, in circles of confusion.
+    """
+    matted, fringe = matte_edges(linear, coc)
+    occluded = find_occluded(matted, coc, OCCLUDED_REACH * reach * float(coc.abs().max()))
+    return [Surface(matted, torch.ones_like(coc), coc), fringe, occluded]
