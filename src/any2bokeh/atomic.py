@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-from any2bokeh.errors import VideoError
+from any2bokeh.errors import RefocusError, VideoError
 
 KEPT_MARK = ".refocus"  # stands before the number in the name of a result whose own name was taken
 _KEPT = re.compile(rf".*{re.escape(KEPT_MARK)}-[0-9]+")
@@ -31,22 +31,24 @@ _UNSUPPORTED = {
 
 
 @contextmanager
-def partial_file(target: Path, *, overwrite: bool) -> Iterator[Path]:
+def partial_file(
+    target: Path, *, overwrite: bool, error_class: type[RefocusError] = VideoError
+) -> Iterator[Path]:
     """Give a temporary file beside ``target``; rename it to ``target`` when the block ends well.
 
     On any exception, Ctrl-C included, the temporary file is removed and ``target`` stays as it was.
-    Raises ``VideoError`` if ``target`` exists and may not be overwritten, or its folder cannot be written.
+    Raises ``error_class`` if ``target`` exists and may not be overwritten, or its folder cannot be written.
     If a file called ``target`` appeared during the block, that one stays, the finished result is kept under
-    the name of ``kept_beside``, and the ``VideoError`` names it.
+    the name of ``kept_beside``, and the error names it.
     """
-    check_target(target, overwrite=overwrite)
+    check_target(target, overwrite=overwrite, error_class=error_class)
     # The suffix stays at the end: FFmpeg chooses the container by it.
     partial = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
     try:
-        with _sentence(target):
+        with _sentence(target, error_class):
             _create(partial)
         yield partial
-        with _sentence(target):
+        with _sentence(target, error_class):
             if overwrite:
                 os.replace(partial, target)
                 return
@@ -54,7 +56,7 @@ def partial_file(target: Path, *, overwrite: bool) -> Iterator[Path]:
                 rename_to_new(partial, target)
             except FileExistsError:
                 kept = _keep_beside(partial, target)
-                raise VideoError(
+                raise error_class(
                     f"{target} appeared while its result was made, and is not replaced:"
                     f" the result is {kept}.",
                     hint="`overwrite=True` replaces it.",
@@ -63,16 +65,16 @@ def partial_file(target: Path, *, overwrite: bool) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def check_target(target: Path, *, overwrite: bool) -> None:
-    """Raise ``VideoError`` if a file called ``target`` may not be written."""
+def check_target(target: Path, *, overwrite: bool, error_class: type[RefocusError] = VideoError) -> None:
+    """Raise ``error_class`` if a file called ``target`` may not be written."""
     if target.is_dir():
-        raise VideoError(f"{target} is a folder, not a file to write.")
+        raise error_class(f"{target} is a folder, not a file to write.")
     if os.path.lexists(target) and not overwrite:
-        raise VideoError(f"{target} exists already.", hint="`overwrite=True` replaces it.")
+        raise error_class(f"{target} exists already.", hint="`overwrite=True` replaces it.")
     if not target.parent.is_dir():
-        raise VideoError(f"{target} cannot be written: the folder {target.parent} does not exist.")
+        raise error_class(f"{target} cannot be written: the folder {target.parent} does not exist.")
     if not os.access(target.parent, os.W_OK):
-        raise VideoError(f"{target} cannot be written: the folder {target.parent} is read-only.")
+        raise error_class(f"{target} cannot be written: the folder {target.parent} is read-only.")
 
 
 def kept_beside(target: Path) -> Iterator[Path]:
@@ -175,8 +177,8 @@ def _replace_own_placeholder(source: Path, target: Path) -> None:
 
 
 @contextmanager
-def _sentence(target: Path) -> Iterator[None]:
+def _sentence(target: Path, error_class: type[RefocusError]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise VideoError(f"{target} cannot be written: {error.strerror}.") from error
+        raise error_class(f"{target} cannot be written: {error.strerror}.") from error

@@ -55,11 +55,11 @@ def make_jobs(inputs: list[str], output: str | None, settings: Settings) -> list
     paths = [Path(name) for name in inputs]
     sources = _without_results([source for path in paths for source in _videos_of(path)])
     several = len(paths) > 1 or paths[0].is_dir()
-    folder = _output_folder(output, several)
+    folder = _output_folder(output, several=several)
     if several and not all(source.is_dir() for source in sources):
         check_folders_of_tracks(settings)
     own_tracks = with_tracks_of_its_own if several else with_own_tracks
-    save = _focus_target(settings.save_focus_track, several)
+    save = _focus_target(settings.save_focus_track, several=several)
 
     def make(source: Path) -> Job:
         target = (
@@ -90,7 +90,7 @@ def _read_for(job: Job) -> list[Path | None]:
     return [job.source, job.settings.depth.track, focus.focus_mask, focus.focus_track]
 
 
-def _focus_target(wanted: Path | None, several: bool) -> Callable[[Path], Path | None]:
+def _focus_target(wanted: Path | None, *, several: bool) -> Callable[[Path], Path | None]:
     """Where the focus of each input is saved: the file asked for, or <stem>.focus.csv in a folder."""
     if wanted is None:
         return lambda source: None
@@ -177,7 +177,7 @@ def _no_video(folder: Path) -> VideoError:
     return VideoError(f"{folder} holds no video.", hint=f"Looked for {' '.join(VIDEO_SUFFIXES)}.")
 
 
-def _output_folder(output: str | None, several: bool) -> Path | None:
+def _output_folder(output: str | None, *, several: bool) -> Path | None:
     """The folder that ``-o`` names, or ``None`` where it names a file or is not given."""
     if not output:
         return None

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 from square_clips import RunOf, steps_kept
 
+from any2bokeh.atomic import sole_user
 from any2bokeh.errors import DatasetError, SettingsError
 from any2bokeh.lab.training.run_folder import RunFolder, State
 from any2bokeh.lab.training.trainer import make_state, make_windows, train
@@ -107,6 +108,14 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(
     assert stopped.read_settings() == run
     for path in ("state.safetensors", "checkpoint/unet/diffusion_pytorch_model.safetensors"):
         assert (whole.path / path).read_bytes() == (stopped.path / path).read_bytes()
+
+
+def test_a_folder_that_another_run_writes_to_is_left_alone(run_of: RunOf, folder: RunFolder) -> None:
+    folder.path.mkdir()
+    with sole_user(folder.path, AssertionError()):
+        with pytest.raises(SettingsError, match="Another run writes to"):
+            train(run_of("geometry", "steps=5", "crop=64", "frames=2"), folder, "cpu")
+        assert [path.name for path in folder.path.iterdir()] == [".lock"]
 
 
 def test_a_step_that_was_cut_short_is_not_kept(

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from any2bokeh.atomic import partial_file
 from any2bokeh.depth.agreement import fitted_error, rank_correlation
 from any2bokeh.depth.compact import CompactDims, CompactNetwork
 from any2bokeh.device import has_bfloat16
@@ -212,4 +213,5 @@ def fold(network: CompactNetwork, dims: CompactDims) -> CompactNetwork:
 def write_weights(network: CompactNetwork, dims: CompactDims, path: Path) -> None:
     """Write the folded weights in half precision, as ``any2bokeh.depth.compact`` loads them."""
     state = fold(network, dims).state_dict()
-    save_file({key: value.to(torch.float16) for key, value in state.items()}, path)
+    with partial_file(path, overwrite=True, error_class=WeightsError) as partial:
+        save_file({key: value.to(torch.float16) for key, value in state.items()}, partial)

@@ -8,6 +8,7 @@ from string import Template
 
 import torch
 
+from any2bokeh.atomic import partial_file
 from any2bokeh.depth.colormap import colorize
 from any2bokeh.lab.evaluation.measurement import CaseResult
 from any2bokeh.lab.evaluation.plots import draw_plot
@@ -151,7 +152,8 @@ def _markdown_lines(report: Report, folder: Path) -> Iterator[str]:
     for number, plot in enumerate(plots(report)):
         path = folder / "pictures" / f"plot-{number}.svg"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(draw_plot(plot), encoding="utf-8")
+        with partial_file(path, overwrite=True) as partial:
+            partial.write_text(draw_plot(plot), encoding="utf-8")
         yield from ("", f"![{plot.title}]({path.relative_to(folder).as_posix()})")
     for result in report.results:
         if result.case.name in report.shown:

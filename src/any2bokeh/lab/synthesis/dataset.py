@@ -17,6 +17,7 @@ from typing import Any
 from numpy.typing import NDArray
 from torch import Tensor
 
+from any2bokeh.atomic import partial_file
 from any2bokeh.errors import DatasetError, ShapeError
 from any2bokeh.lab.synthesis.dataset_clip import (
     DISPARITY_FILE,
@@ -78,11 +79,10 @@ def read_made_by(folder: Path) -> dict[str, Any]:
 def write_made_by(folder: Path, made_by: Mapping[str, Any]) -> None:
     """Write ``dataset.json``, as a whole or not at all; makes the folder. Raises ``DatasetError``."""
     content = json.dumps({"format_version": FORMAT_VERSION, **made_by}, indent=1) + "\n"
-    partial = folder / f".{DATASET_FILE}.{os.getpid()}{PARTIAL}"
     try:
         (folder / CLIPS).mkdir(parents=True, exist_ok=True)
-        partial.write_text(content, encoding="utf-8")
-        partial.replace(folder / DATASET_FILE)
+        with partial_file(folder / DATASET_FILE, overwrite=True, error_class=DatasetError) as partial:
+            partial.write_text(content, encoding="utf-8")
     except OSError as error:
         raise DatasetError(f"{folder} cannot be written: {error.strerror}.") from error
 

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 
+from any2bokeh.atomic import partial_file
+from any2bokeh.errors import DatasetError
 from any2bokeh.lab.synthesis.dataset import Dataset
 from any2bokeh.lab.synthesis.dataset_clip import DatasetClip
 from any2bokeh.settings.synthesis_settings import SynthesisSettings
@@ -15,7 +17,8 @@ OPTION_NAMES = {"blur_strengths": "--k"}
 def write_card(dataset: Dataset, settings: SynthesisSettings) -> None:
     """Write the card of a data set into its folder."""
     text = "\n".join(_lines(dataset, settings)) + "\n"
-    (dataset.folder / CARD_FILE).write_text(text, encoding="utf-8")
+    with partial_file(dataset.folder / CARD_FILE, overwrite=True, error_class=DatasetError) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def command_line(settings: SynthesisSettings, folder: str) -> str:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 
+from any2bokeh.atomic import sole_user
 from any2bokeh.errors import DatasetError, RefocusError
 from any2bokeh.lab.synthesis.clip_maker import clip_format, clip_name, make_clip
 from any2bokeh.lab.synthesis.dataset import (
@@ -85,10 +85,8 @@ def _alone_in(folder: Path) -> Iterator[None]:
             raise DatasetError(f"{folder} holds something else than a data set.", hint="Choose a new folder.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / LOCK_FILE, timeout=0):
+        with sole_user(folder, DatasetError(f"Another run writes to {folder}."), LOCK_FILE):
             yield
-    except Timeout as error:
-        raise DatasetError(f"Another run writes to {folder}.") from error
     except (FileExistsError, NotADirectoryError) as error:
         raise DatasetError(f"{folder} is a file, not a folder for a data set.") from error
     except PermissionError as error:

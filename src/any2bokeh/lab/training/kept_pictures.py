@@ -3,7 +3,6 @@
 Decoding a window takes longer than a GPU takes to learn from it, and so does the lens: both are done once.
 """
 
-import os
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from any2bokeh.atomic import partial_file
 from any2bokeh.lab.perturbation import perturb
 from any2bokeh.lab.synthesis.dataset_clip import ClipSetting, DatasetClip
 from any2bokeh.lab.training.training_settings import TrainingPerturbSettings
@@ -60,9 +60,8 @@ class KeptPictures:
         for name, path in paths.items():
             if not path.is_file():
                 self._folder.mkdir(parents=True, exist_ok=True)
-                partial = path.with_suffix(f".{os.getpid()}.partial.npy")
-                np.save(partial, makers[name]())
-                partial.replace(path)
+                with partial_file(path, overwrite=True) as partial:
+                    np.save(partial, makers[name]())
             read[name] = np.load(path, mmap_mode="r")[frames]
         return read
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from any2bokeh.atomic import partial_file
 from any2bokeh.errors import SettingsError, WeightsError
 from any2bokeh.lab.run_state import read_run_state, write_run_state
 from any2bokeh.lab.training.trained_network import TrainedNetwork
@@ -59,9 +60,8 @@ class RunFolder:
     def write_settings(self, run: RunSettings) -> None:
         """Write the settings of the run, all of them; makes the folder."""
         self.path.mkdir(parents=True, exist_ok=True)
-        partial = self.path / f"{SETTINGS}.partial"
-        partial.write_text(tomlkit.dumps(_plain(asdict(run))), encoding="utf-8")
-        partial.replace(self.path / SETTINGS)
+        with partial_file(self.path / SETTINGS, overwrite=True) as partial:
+            partial.write_text(tomlkit.dumps(_plain(asdict(run))), encoding="utf-8")
 
     def read_settings(self) -> RunSettings:
         """Return the settings of the run; raises ``SettingsError`` if there is none."""

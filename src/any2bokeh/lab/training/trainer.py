@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor
 
+from any2bokeh.atomic import sole_user
 from any2bokeh.device import choose_device, has_bfloat16
 from any2bokeh.errors import SettingsError
 from any2bokeh.lab.training.initial_network import find_image_encoder, make_network, side_multiple
@@ -50,10 +51,9 @@ def train(
     windows = make_windows(run.data, run.training, state.network, folder)
     steps = count_steps(run.training, windows, accelerator.num_processes)
     log.info("%d steps on %s, %d trained weights.", steps, accelerator.device, state.trained_count)
-    if accelerator.is_main_process:  # now that all fits
-        folder.write_settings(run)
     network, optimizer = accelerator.prepare(state.network, state.optimizer)
     with (
+        _begun(run, folder) if accelerator.is_main_process else nullcontext(),  # now that all fits
         Records(folder, is_main=accelerator.is_main_process) as records,
         _kept_when_stopped(state, folder, accelerator),
     ):
@@ -76,6 +76,15 @@ def train(
                 look()
     accelerator.wait_for_everyone()
     return folder.checkpoint
+
+
+@contextmanager
+def _begun(run: RunSettings, folder: RunFolder) -> Iterator[None]:
+    """Keep other runs out of ``folder``, which is made if there is none, and write the settings into it."""
+    folder.path.mkdir(parents=True, exist_ok=True)
+    with sole_user(folder.path, SettingsError(f"Another run writes to {folder.path}.")):
+        folder.write_settings(run)
+        yield
 
 
 def make_accelerator(settings: TrainingSettings, device: DeviceName) -> Accelerator:
