@@ -3,12 +3,16 @@
 from dataclasses import dataclass
 
 import torch
-from diffusers.models.attention import FeedForward
-from diffusers.models.embeddings import TimestepEmbedding, Timesteps
 from torch import Tensor, nn
-from torch.nn.functional import linear, scaled_dot_product_attention
+from torch.nn.functional import scaled_dot_product_attention
 
-from any2bokeh.render.diffusion.blocks import NORM_GROUPS, TimeMixer
+from any2bokeh.render.diffusion.blocks import (
+    NORM_GROUPS,
+    FeedForward,
+    NumberEmbedding,
+    TimeMixer,
+    embed_number,
+)
 from any2bokeh.settings.weights_settings import KPrecision
 
 BLUR_FREQUENCIES = 16
@@ -104,8 +108,8 @@ class MPIAttention(nn.Module):
         self.linear = nn.Linear(plane_channels, channels)
         self.k_encoder = nn.Linear(2 * BLUR_FREQUENCIES, channels)
         self.mpi_attn = Attention(channels, heads)
-        self.ff = FeedForward(channels, activation_fn="geglu")
-        self.ff_k = FeedForward(channels, activation_fn="geglu")
+        self.ff = FeedForward(channels)
+        self.ff_k = FeedForward(channels)
         self.norm1, self.norm2, self.norm_k = (nn.LayerNorm(channels) for _ in range(3))
         self.alpha_attn = nn.Parameter(torch.tensor(0.0))
         self.alpha_dense = nn.Parameter(torch.tensor(0.0))
@@ -123,13 +127,7 @@ class MPIAttention(nn.Module):
             keys = torch.cat([own, self.norm1(self.linear(planes.tokens))], dim=1)
         attention = self.mpi_attn(own, keys, planes.attended if planes else None)
         tokens = tokens + self.alpha_attn.tanh() * attention
-        return tokens + self.alpha_dense.tanh() * self._dense(tokens)
-
-    def _dense(self, tokens: Tensor) -> Tensor:
-        """``ff(norm2(x)) + ff(norm_k(x))``; the last layer is linear, so it is run once, on the sum."""
-        activation, last = self.ff.net[0], self.ff.net[2]
-        hidden = activation(self.norm2(tokens)) + activation(self.norm_k(tokens))
-        return linear(hidden, last.weight, 2 * last.bias)
+        return tokens + self.alpha_dense.tanh() * self.ff.of_two(self.norm2(tokens), self.norm_k(tokens))
 
 
 class SpatialBlock(nn.Module):
@@ -144,7 +142,7 @@ class SpatialBlock(nn.Module):
         self.attn1 = Attention(channels, heads)
         self.fuser = MPIAttention(channels, heads, plane_channels)
         self.attn2 = SingleKeyAttention(channels, heads, context_channels)
-        self.ff = FeedForward(channels, activation_fn="geglu")
+        self.ff = FeedForward(channels)
 
     def forward(self, tokens: Tensor, told: Conditioning, level: int) -> Tensor:
         """Return ``BT N C`` for ``tokens`` of that shape."""
@@ -162,10 +160,10 @@ class TemporalBlock(nn.Module):
     def __init__(self, channels: int, heads: int, context_channels: int) -> None:
         super().__init__()
         self.norm_in, self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(channels) for _ in range(4))
-        self.ff_in = FeedForward(channels, activation_fn="geglu")
+        self.ff_in = FeedForward(channels)
         self.attn1 = Attention(channels, heads)
         self.attn2 = SingleKeyAttention(channels, heads, context_channels)
-        self.ff = FeedForward(channels, activation_fn="geglu")
+        self.ff = FeedForward(channels)
 
     def forward(self, tokens: Tensor, told: Conditioning) -> Tensor:
         """Return ``BT N C`` for ``tokens`` of that shape."""
@@ -206,8 +204,7 @@ class SpatioTemporalTransformer(nn.Module):
             [SpatialBlock(channels, heads, context_channels, plane_channels)]
         )
         self.temporal_transformer_blocks = nn.ModuleList([TemporalBlock(channels, heads, context_channels)])
-        self.time_proj = Timesteps(channels, flip_sin_to_cos=True, downscale_freq_shift=0)
-        self.time_pos_embed = TimestepEmbedding(channels, 4 * channels, out_dim=channels)
+        self.time_pos_embed = NumberEmbedding(channels, 4 * channels, channels)
         self.time_mixer = TimeMixer()
         self.proj_out = nn.Linear(channels, channels)
 
@@ -216,7 +213,8 @@ class SpatioTemporalTransformer(nn.Module):
         height = features.shape[2]
         tokens = self.proj_in(self.norm(features).flatten(2).transpose(1, 2))  # BT N C
         spatial = self.transformer_blocks[0](tokens, told, level)
-        position = self.time_proj(torch.arange(told.frames, device=tokens.device)).to(tokens.dtype)
+        numbers = torch.arange(told.frames, device=tokens.device)
+        position = embed_number(numbers, tokens.shape[-1]).to(tokens.dtype)
         position = self.time_pos_embed(position).repeat(len(tokens) // told.frames, 1)  # BT C
         temporal = self.temporal_transformer_blocks[0](spatial + position[:, None], told)
         tokens = self.proj_out(self.time_mixer(spatial, temporal))

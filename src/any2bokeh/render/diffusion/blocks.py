@@ -1,12 +1,159 @@
-"""Convolutions within frames and along time: the block that U-Net and decoder are built of."""
+"""The layers that U-Net and autoencoder are built of, under the key names of the published weights.
 
+``spatial_res_block.conv1``, ``net.0.proj`` and the like are the names that diffusers gives these layers, and
+so those of every checkpoint. They are written out here because its modules take seconds to import; a test
+holds each of them to the class that it stands for.
+"""
+
+import math
 from typing import Literal
 
 import torch
-from diffusers.models.resnet import ResnetBlock2D, TemporalResnetBlock
 from torch import Tensor, nn
+from torch.nn.functional import gelu, interpolate, linear, pad, silu
 
 NORM_GROUPS = 32  # that channels are normalised in, in the published network
+WIDENING = 4  # the hidden layer of a feed-forward, in channels of its tokens
+LONGEST_PERIOD = 10_000  # of the waves that embed a number, times 2 pi
+
+
+def embed_number(numbers: Tensor, channels: int) -> Tensor:
+    """Cosines, then sines of each number at falling frequencies: ``N -> N channels``, float32.
+
+    As in Transformers: angular frequencies from 1 down towards 1/10000, evenly spaced by their logarithms.
+    """
+    half = channels // 2
+    logarithms = -math.log(LONGEST_PERIOD) * torch.arange(half, dtype=torch.float32, device=numbers.device)
+    phases = numbers[:, None].float() * torch.exp(logarithms / half)
+    return torch.cat([phases.cos(), phases.sin()], dim=-1)
+
+
+class NumberEmbedding(nn.Module):
+    """Two layers that make a vector for the network of an embedded number."""
+
+    def __init__(self, in_channels: int, hidden_channels: int, out_channels: int | None = None) -> None:
+        super().__init__()
+        self.linear_1 = nn.Linear(in_channels, hidden_channels)
+        self.linear_2 = nn.Linear(hidden_channels, out_channels or hidden_channels)
+
+    def forward(self, embedded: Tensor) -> Tensor:
+        """Return ``N C'`` for ``N C``."""
+        return self.linear_2(silu(self.linear_1(embedded)))
+
+
+class GatedLinear(nn.Module):
+    """One projection to twice the channels, of which the second half gates the first (GEGLU)."""
+
+    def __init__(self, channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.proj = nn.Linear(channels, 2 * out_channels)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return ``... C'`` for ``... C``."""
+        values, gates = self.proj(tokens).chunk(2, dim=-1)
+        return values * gelu(gates)
+
+
+class FeedForward(nn.Module):
+    """A gated hidden layer and a linear one, the same for each token."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        hidden = WIDENING * channels
+        # The published "1" is a dropout, which has no weights and does nothing.
+        self.net = nn.ModuleDict({"0": GatedLinear(channels, hidden), "2": nn.Linear(hidden, channels)})
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return ``... C`` for ``tokens`` of that shape."""
+        return self.net["2"](self.net["0"](tokens))
+
+    def of_two(self, one: Tensor, other: Tensor) -> Tensor:
+        """``self(one) + self(other)``; the last layer is linear, so it is run once, on the sum."""
+        last = self.net["2"]
+        return linear(self.net["0"](one) + self.net["0"](other), last.weight, 2 * last.bias)
+
+
+class Downsample(nn.Module):
+    """Half the size, by a convolution with stride 2.
+
+    ``pads`` "around": by a pixel on all sides, as in the U-Net; "after": below and on the right only, as in
+    the autoencoder.
+    """
+
+    def __init__(self, channels: int, pads: Literal["around", "after"] = "around") -> None:
+        super().__init__()
+        self._pads_after = pads == "after"
+        self.conv = nn.Conv2d(channels, channels, 3, stride=2, padding=0 if self._pads_after else 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return ``T C h/2 w/2`` for ``T C h w``."""
+        return self.conv(pad(features, (0, 1, 0, 1)) if self._pads_after else features)
+
+
+class Upsample(nn.Module):
+    """Twice the size: each pixel repeated, then a convolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return ``T C 2h 2w`` for ``T C h w``."""
+        return self.conv(interpolate(features, scale_factor=2.0, mode="nearest"))
+
+
+class SpatialResBlock(nn.Module):
+    """Two convolutions within each frame, around a residual; the time embedding is added between them."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        time_channels: int | None,
+        eps: float,
+        groups: int = NORM_GROUPS,
+    ) -> None:
+        super().__init__()
+        self.norm1 = nn.GroupNorm(groups, in_channels, eps)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        if time_channels is not None:
+            self.time_emb_proj = nn.Linear(time_channels, out_channels)
+        self.norm2 = nn.GroupNorm(groups, out_channels, eps)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        if in_channels != out_channels:
+            self.conv_shortcut = nn.Conv2d(in_channels, out_channels, 1)
+
+    def forward(self, features: Tensor, time: Tensor | None = None) -> Tensor:
+        """Return ``BT C' h w`` for ``BT C h w`` and the time embedding ``BT E``, for blocks that take one."""
+        found = self.conv1(silu(self.norm1(features)))
+        if time is not None:
+            found = found + self.time_emb_proj(silu(time))[..., None, None]
+        found = self.conv2(silu(self.norm2(found)))
+        kept = self.conv_shortcut(features) if hasattr(self, "conv_shortcut") else features
+        return kept + found
+
+
+class TemporalResBlock(nn.Module):
+    """Two convolutions of each place over three frames, around a residual, as ``SpatialResBlock``."""
+
+    def __init__(
+        self, channels: int, *, time_channels: int | None, eps: float, groups: int = NORM_GROUPS
+    ) -> None:
+        super().__init__()
+        self.norm1 = nn.GroupNorm(groups, channels, eps)
+        self.conv1 = nn.Conv3d(channels, channels, (3, 1, 1), padding=(1, 0, 0))
+        if time_channels is not None:
+            self.time_emb_proj = nn.Linear(time_channels, channels)
+        self.norm2 = nn.GroupNorm(groups, channels, eps)
+        self.conv2 = nn.Conv3d(channels, channels, (3, 1, 1), padding=(1, 0, 0))
+
+    def forward(self, features: Tensor, time: Tensor | None = None) -> Tensor:
+        """Return ``B C T h w`` for ``features`` of that shape; ``time`` is ``B T E``."""
+        found = self.conv1(silu(self.norm1(features)))
+        if time is not None:
+            found = found + self.time_emb_proj(silu(time)).transpose(1, 2)[..., None, None]
+        return features + self.conv2(silu(self.norm2(found)))
 
 
 class TimeMixer(nn.Module):
@@ -43,20 +190,12 @@ class ResBlock(nn.Module):
         groups: int = NORM_GROUPS,
     ) -> None:
         super().__init__()
-        self.spatial_res_block = ResnetBlock2D(
-            in_channels=in_channels,
-            out_channels=out_channels,
-            temb_channels=time_channels,
-            eps=eps,
-            groups=groups,
+        self.spatial_res_block = SpatialResBlock(
+            in_channels, out_channels, time_channels=time_channels, eps=eps, groups=groups
         )
-        self.temporal_res_block = TemporalResnetBlock(
-            out_channels, out_channels, temb_channels=time_channels, eps=temporal_eps or eps
+        self.temporal_res_block = TemporalResBlock(
+            out_channels, time_channels=time_channels, eps=temporal_eps or eps, groups=groups
         )
-        if groups != NORM_GROUPS:  # which diffusers does not ask about here
-            for norm in ("norm1", "norm2"):
-                other = nn.GroupNorm(groups, out_channels, eps=temporal_eps or eps)
-                self.temporal_res_block.set_submodule(norm, other)
         self.time_mixer = TimeMixer(share_of)
 
     def forward(self, features: Tensor, frames: int, time: Tensor | None = None, at_once: int = 0) -> Tensor:
@@ -66,7 +205,7 @@ class ResBlock(nn.Module):
         the same, the memory is not.
         """
         if at_once:
-            parts = [self.spatial_res_block(part, None) for part in features.split(at_once)]
+            parts = [self.spatial_res_block(part) for part in features.split(at_once)]
             spatial = torch.cat(parts)
             del parts
         else:

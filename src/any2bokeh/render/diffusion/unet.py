@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
-from diffusers.models.downsampling import Downsample2D
-from diffusers.models.embeddings import TimestepEmbedding, Timesteps
-from diffusers.models.upsampling import Upsample2D
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, silu
 from torch.utils.checkpoint import checkpoint
@@ -24,7 +21,14 @@ from any2bokeh.render.diffusion.attention import (
     embed_blur,
     plane_attendance,
 )
-from any2bokeh.render.diffusion.blocks import NORM_GROUPS, ResBlock
+from any2bokeh.render.diffusion.blocks import (
+    NORM_GROUPS,
+    Downsample,
+    NumberEmbedding,
+    ResBlock,
+    Upsample,
+    embed_number,
+)
 from any2bokeh.settings.weights_settings import KPrecision, MaskMode
 
 LATENT_MULTIPLE = 8  # three halvings, each of which must divide
@@ -152,7 +156,7 @@ class DownBlock(nn.Module):
         if dims.attends[level]:
             self.attentions = make_transformers(dims, level, dims.layers_per_block)
         if not is_coarsest:
-            self.downsamplers = nn.ModuleList([Downsample2D(channels, use_conv=True, name="op")])
+            self.downsamplers = nn.ModuleList([Downsample(channels)])
 
     def forward(self, features: Tensor, told: Conditioning) -> tuple[Tensor, list[Tensor]]:
         """Return the features for the next level, and those that skip to the way up."""
@@ -211,7 +215,7 @@ class UpBlock(nn.Module):
         if dims.attends[level]:
             self.attentions = make_transformers(dims, level, layers)
         if level > 0:
-            self.upsamplers = nn.ModuleList([Upsample2D(channels, use_conv=True)])
+            self.upsamplers = nn.ModuleList([Upsample(channels)])
 
     def forward(self, features: Tensor, skips: list[Tensor], told: Conditioning) -> Tensor:
         """Return the features for the next level; ``skips`` are what skipped to this one, the last first."""
@@ -233,10 +237,8 @@ class BokehUNet(nn.Module):
         first, levels = dims.channels[0], len(dims.channels)
         self.conv_in = nn.Conv2d(dims.in_channels, first, 3, padding=1)
         self.conv_in_mpi = nn.Conv2d(dims.shown_channels, first, 3, padding=1)
-        self.time_proj = Timesteps(first, flip_sin_to_cos=True, downscale_freq_shift=0)
-        self.time_embedding = TimestepEmbedding(first, dims.time_channels)
-        self.add_time_proj = Timesteps(dims.time_id_channels, flip_sin_to_cos=True, downscale_freq_shift=0)
-        self.add_embedding = TimestepEmbedding(3 * dims.time_id_channels, dims.time_channels)
+        self.time_embedding = NumberEmbedding(first, dims.time_channels)
+        self.add_embedding = NumberEmbedding(3 * dims.time_id_channels, dims.time_channels)
         self.down_blocks = nn.ModuleList(DownBlock(dims, level) for level in range(levels))
         self.mid_block = MidBlock(dims)
         self.up_blocks = nn.ModuleList(UpBlock(dims, level) for level in reversed(range(levels)))
@@ -298,8 +300,10 @@ class BokehUNet(nn.Module):
     def _embed_time(self, inputs: UNetInputs) -> Tensor:
         """The embedding of the only time step, 1, and of the time ids: ``B E``."""
         dtype, time_ids = inputs.latents.dtype, inputs.time_ids
-        step = self.time_proj(torch.ones(len(time_ids), device=time_ids.device)).to(dtype)
-        ids = self.add_time_proj(time_ids.flatten()).unflatten(0, (len(time_ids), -1)).flatten(1).to(dtype)
+        one = torch.ones(len(time_ids), device=time_ids.device)
+        step = embed_number(one, self.dims.channels[0]).to(dtype)
+        of_each = embed_number(time_ids.flatten(), self.dims.time_id_channels)
+        ids = of_each.unflatten(0, (len(time_ids), -1)).flatten(1).to(dtype)
         return self.time_embedding(step) + self.add_embedding(ids)
 
     def _planes(self, inputs: UNetInputs) -> tuple[PlaneTokens, ...]:

@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
-from diffusers.models.attention_processor import Attention
-from diffusers.models.unets.unet_2d_blocks import DownEncoderBlock2D, UNetMidBlock2D
-from diffusers.models.upsampling import Upsample2D
 from torch import Tensor, nn
-from torch.nn.functional import silu
+from torch.nn.functional import scaled_dot_product_attention, silu
 
 from any2bokeh.errors import ShapeError, WeightsError
-from any2bokeh.render.diffusion.blocks import ResBlock
+from any2bokeh.render.diffusion.blocks import NORM_GROUPS, Downsample, ResBlock, SpatialResBlock, Upsample
 
 LATENT_STRIDE = 8  # pixels per latent cell
+EPS = 1e-6  # of norms, but for those along time
 FRAMES_AT_ONCE = 2  # of a window, in what the decoder does within frames: half the memory, no slower
 SKIP_INIT = 1e-5  # a fresh skip adds nearly nothing to what a plain decoder gives
 
@@ -76,7 +74,60 @@ class Encoded:
     skips: tuple[Tensor, ...]
 
 
-class Encoder(nn.Module):
+class FrameAttention(nn.Module):
+    """Attention among the cells of each frame, with one head, around a residual."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.group_norm = nn.GroupNorm(NORM_GROUPS, channels, EPS)
+        self.to_q = nn.Linear(channels, channels)
+        self.to_k = nn.Linear(channels, channels)
+        self.to_v = nn.Linear(channels, channels)
+        self.to_out = nn.ModuleList([nn.Linear(channels, channels)])
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return ``T C h w`` for ``features`` of that shape."""
+        cells = self.group_norm(features.flatten(2)).transpose(1, 2)[:, None]  # T 1 N C
+        found = scaled_dot_product_attention(self.to_q(cells), self.to_k(cells), self.to_v(cells))
+        found = self.to_out[0](found[:, 0])
+        return found.transpose(1, 2).unflatten(2, features.shape[2:]) + features
+
+
+class EncoderDownBlock(nn.Module):
+    """One level of the encoder, which halves the size unless it is the coarsest."""
+
+    def __init__(self, in_channels: int, channels: int, layers: int, *, halves: bool) -> None:
+        super().__init__()
+        self.resnets = nn.ModuleList(
+            SpatialResBlock(in_channels if i == 0 else channels, channels, time_channels=None, eps=EPS)
+            for i in range(layers)
+        )
+        if halves:
+            self.downsamplers = nn.ModuleList([Downsample(channels, pads="after")])
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return ``T C' h w`` or half that size for ``T C h w``."""
+        for resnet in self.resnets:
+            features = resnet(features)
+        return self.downsamplers[0](features) if hasattr(self, "downsamplers") else features
+
+
+class EncoderMidBlock(nn.Module):
+    """The coarsest level of the encoder, with attention within each frame."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        first = SpatialResBlock(channels, channels, time_channels=None, eps=EPS)
+        self.attentions = nn.ModuleList([FrameAttention(channels)])
+        last = SpatialResBlock(channels, channels, time_channels=None, eps=EPS)
+        self.resnets = nn.ModuleList([first, last])
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return ``T C h w`` for ``features`` of that shape."""
+        return self.resnets[1](self.attentions[0](self.resnets[0](features)))
+
+
+class VAEEncoder(nn.Module):
     """Pictures to the moments of their latents, one by one."""
 
     def __init__(self, dims: VAEDims) -> None:
@@ -84,19 +135,11 @@ class Encoder(nn.Module):
         fine, coarse = dims.channels[0], dims.channels[-1]
         self.conv_in = nn.Conv2d(3, fine, 3, padding=1)
         self.down_blocks = nn.ModuleList(
-            DownEncoderBlock2D(
-                c_in,
-                c_out,
-                num_layers=dims.layers_per_block,
-                add_downsample=i < len(dims.channels) - 1,
-                downsample_padding=0,
-            )
+            EncoderDownBlock(c_in, c_out, dims.layers_per_block, halves=i < len(dims.channels) - 1)
             for i, (c_in, c_out) in enumerate(zip((fine, *dims.channels), dims.channels, strict=False))
         )
-        self.mid_block = UNetMidBlock2D(
-            coarse, temb_channels=None, attention_head_dim=coarse, resnet_groups=32
-        )
-        self.conv_norm_out = nn.GroupNorm(32, coarse, eps=1e-6)
+        self.mid_block = EncoderMidBlock(coarse)
+        self.conv_norm_out = nn.GroupNorm(NORM_GROUPS, coarse, EPS)
         self.conv_out = nn.Conv2d(coarse, 2 * dims.latent_channels, 3, padding=1)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -116,19 +159,7 @@ class DecoderMidBlock(nn.Module):
     def __init__(self, channels: int, layers: int) -> None:
         super().__init__()
         self.resnets = nn.ModuleList(_res_block(channels, channels) for _ in range(layers))
-        self.attentions = nn.ModuleList(
-            [
-                Attention(
-                    channels,
-                    heads=1,
-                    dim_head=channels,
-                    eps=1e-6,
-                    norm_num_groups=32,
-                    bias=True,
-                    residual_connection=True,
-                )
-            ]
-        )
+        self.attentions = nn.ModuleList([FrameAttention(channels)])
 
     def forward(self, features: Tensor) -> Tensor:
         """Return ``T C h w`` for ``features`` of that shape, frames of one window."""
@@ -147,7 +178,7 @@ class DecoderUpBlock(nn.Module):
             _res_block(in_channels if i == 0 else channels, channels) for i in range(layers)
         )
         if doubles:
-            self.upsamplers = nn.ModuleList([Upsample2D(channels, use_conv=True)])
+            self.upsamplers = nn.ModuleList([Upsample(channels)])
 
     def forward(self, features: Tensor) -> Tensor:
         """Return ``T C' h w`` or twice that size for ``T C h w``, frames of one window."""
@@ -159,10 +190,10 @@ class DecoderUpBlock(nn.Module):
 
 
 def _res_block(in_channels: int, channels: int) -> ResBlock:
-    return ResBlock(in_channels, channels, time_channels=None, eps=1e-6, temporal_eps=1e-5, share_of="time")
+    return ResBlock(in_channels, channels, time_channels=None, eps=EPS, temporal_eps=1e-5, share_of="time")
 
 
-class Decoder(nn.Module):
+class VAEDecoder(nn.Module):
     """Latents to pictures; convolutions along time keep a window of frames steady."""
 
     def __init__(self, dims: VAEDims) -> None:
@@ -181,7 +212,7 @@ class Decoder(nn.Module):
             skip = nn.Conv2d(c_in, c_out, 1, bias=False)
             nn.init.constant_(skip.weight, SKIP_INIT)
             self.add_module(f"skip_conv_{i}", skip)
-        self.conv_norm_out = nn.GroupNorm(32, fine, eps=1e-6)
+        self.conv_norm_out = nn.GroupNorm(NORM_GROUPS, fine, EPS)
         self.conv_out = nn.Conv2d(fine, 3, 3, padding=1)
         self.time_conv_out = nn.Conv3d(3, 3, (3, 1, 1), padding=(1, 0, 0))
 
@@ -204,8 +235,8 @@ class BokehVAE(nn.Module):
     def __init__(self, dims: VAEDims) -> None:
         super().__init__()
         self.dims = dims
-        self.encoder = Encoder(dims)
-        self.decoder = Decoder(dims)
+        self.encoder = VAEEncoder(dims)
+        self.decoder = VAEDecoder(dims)
         self.quant_conv = nn.Conv2d(2 * dims.latent_channels, 2 * dims.latent_channels, 1)
 
     def encode(self, pictures: Tensor) -> Encoded:
