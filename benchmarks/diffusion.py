@@ -21,13 +21,14 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from any2bokeh.device import choose_device, choose_render_dtype
+from any2bokeh.render.diffusion.answer import RefocusedAnswer
 from any2bokeh.render.diffusion.attention import MPIAttention, PlaneTokens
-from any2bokeh.render.diffusion.condition import ImageEncoder
+from any2bokeh.render.diffusion.image_encoder import ImageEncoder
 from any2bokeh.render.diffusion.network import BokehNetwork
 from any2bokeh.render.diffusion.pipeline import DiffusionRenderer, network_inputs
 from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims, UNetInputs
 from any2bokeh.render.diffusion.vae import BokehVAE, VAEDims
-from any2bokeh.render.diffusion.working import WorkingFrame
+from any2bokeh.render.diffusion.working_frame import WorkingFrame
 from any2bokeh.scene import PictureFormat, Scene
 from any2bokeh.settings.render_settings import ChunkSettings, DiffusionSettings
 from any2bokeh.weights.checkpoint import PUBLISHED_FACTS
@@ -127,7 +128,9 @@ def time_renderer(
     """Seconds per frame, by part and in all."""
     clock = Clock(network.device)
     height, width = size.work_size * 9 // 16, size.work_size
-    renderer = DiffusionRenderer(network, settings, PictureFormat(height=height, width=width))
+    renderer = DiffusionRenderer(
+        network, RefocusedAnswer(settings.work_size), settings, PictureFormat(height=height, width=width)
+    )
     parts = {"VAE encode and CLIP": "encode", "U-Net": "denoise", "VAE decode": "decode"}
     own = {method: getattr(network, method) for method in parts.values()}
     for name, method in parts.items():
@@ -148,7 +151,9 @@ def run_published_manner(network: BokehNetwork, size: Size, frames: int) -> floa
     """Seconds per frame of a straightforward implementation; the last chunk is padded with its last frame."""
     unet, vae, clip, device = network._unet, network._vae, network._clip, network.device
     frame = WorkingFrame.fit(size.work_size * 9 // 16, size.work_size, 1, size.work_size)
-    inputs = network_inputs(list(make_scenes(frames, size)), frame, 1.5, device)
+    inputs = network_inputs(
+        list(make_scenes(frames, size)), RefocusedAnswer(size.work_size), frame, 1.5, device
+    )
     for module in unet.modules():
         if isinstance(module, MPIAttention):
             module.forward = MethodType(attend_to_all, module)  # type: ignore[method-assign]

@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from any2bokeh.render.diffusion.memory import Footprint, plan_windows
 from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims, UNetInputs
 from any2bokeh.render.diffusion.vae import BokehVAE, VAEDims
-from any2bokeh.render.diffusion.working import WorkingFrame
+from any2bokeh.render.diffusion.working_frame import WorkingFrame
 from any2bokeh.settings.render_settings import ChunkSettings
 
 

@@ -18,7 +18,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
 import parity
 
 from any2bokeh.render.diffusion.attention import embed_blur
-from any2bokeh.render.diffusion.condition import ImageEncoder, shrink_for_clip
+from any2bokeh.render.diffusion.image_encoder import ImageEncoder, shrink_for_clip
 from any2bokeh.render.diffusion.unet import UNetInputs
 
 Case = tuple[str, Tensor, Tensor]

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from any2bokeh.render.diffusion.condition import ImageEncoder
+from any2bokeh.render.diffusion.image_encoder import ImageEncoder
 from any2bokeh.render.diffusion.network import BokehNetwork
 from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims, UNetInputs
 from any2bokeh.render.diffusion.vae import BokehVAE, VAEDims

@@ -94,7 +94,7 @@ def _encoders() -> dict[str, str]:
 def _networks(*, verify: bool) -> dict[str, str]:
     """What ships with the package, and what is published on the hub and whether it is here."""
     from any2bokeh.depth.compact import WEIGHTS
-    from any2bokeh.render.diffusion.parts import SMALL
+    from any2bokeh.render.load import SMALL
     from any2bokeh.weights.catalog import load_catalog
 
     shipped = {

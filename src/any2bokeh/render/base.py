@@ -52,6 +52,6 @@ def make_renderer(
     name = choose_renderer(settings, device, pictures, blur_strength)
     if name == "lens":
         return make_lens(settings.lens, device, pictures)
-    from any2bokeh.render.diffusion.load import load_renderer
+    from any2bokeh.render.load import load_renderer
 
     return load_renderer(replace(settings, renderer=name), device, pictures, blur_strength)

@@ -64,7 +64,7 @@ def _why_lens(
     if settings.lens != LensSettings():
         return "what is asked of the aperture, only the lens can do"
     from any2bokeh.render.diffusion.memory import device_memory
-    from any2bokeh.render.diffusion.working import WorkingFrame
+    from any2bokeh.render.diffusion.working_frame import WorkingFrame
 
     least = LEAST_BYTES_IN_PARTS if settings.diffusion.low_memory else LEAST_BYTES
     if device_memory(device) < least:
@@ -72,7 +72,7 @@ def _why_lens(
     frame = WorkingFrame.of(pictures, settings.diffusion.work_size)
     if blur_strength and frame.net_blur_strength(blur_strength) > LARGEST_NET_BLUR_STRENGTH:
         return f"K {blur_strength:g} is stronger than what it was trained on"
-    from any2bokeh.render.diffusion.parts import find_parts
+    from any2bokeh.render.load import find_parts
 
     try:
         find_parts(settings.diffusion.weights)

@@ -11,12 +11,12 @@ from any2bokeh.lab.training.run_folder import RunFolder
 from any2bokeh.lab.training.trained_network import TrainedNetwork
 from any2bokeh.lab.training.training_settings import StageName, training_settings
 from any2bokeh.lab.training.windows import Batch
-from any2bokeh.render.diffusion.compose import correction_share
-from any2bokeh.render.diffusion.load import load_network
-from any2bokeh.render.diffusion.parts import Parts
+from any2bokeh.render.diffusion.answer import RefocusedAnswer
 from any2bokeh.render.diffusion.pipeline import network_inputs
-from any2bokeh.render.diffusion.working import WorkingFrame
+from any2bokeh.render.diffusion.working_frame import WorkingFrame
 from any2bokeh.render.lens.renderer import make_lens
+from any2bokeh.render.load import Parts, load_network
+from any2bokeh.render.small.correction import CorrectionAnswer, correction_share
 from any2bokeh.scene import PictureFormat, Scene
 from any2bokeh.settings.render_settings import DiffusionSettings, LensSettings
 from any2bokeh.weights.checkpoint import read_checkpoint
@@ -70,7 +70,12 @@ def test_training_and_renderer_give_one_picture(stage: StageName, folder: RunFol
     used = load_network(parts, torch.device("cpu"), torch.float32, DiffusionSettings())
     frame = WorkingFrame.fit(HEIGHT, WIDTH, 1, WIDTH)
     assert (frame.padded_height, frame.padded_width) == (HEIGHT, WIDTH)
-    inputs = network_inputs(shown, frame, used.facts.mpi_alpha, torch.device("cpu"), through_lens)
+    answer = RefocusedAnswer(WIDTH)
+    if corrects:
+        pictures = PictureFormat(height=HEIGHT, width=WIDTH)
+        answer = CorrectionAnswer(used.facts, WIDTH, pictures, BLUR_STRENGTH, torch.device("cpu"))
+    alpha = used.facts.mpi_alpha
+    inputs = network_inputs(shown, answer, frame, alpha, torch.device("cpu"), through_lens)
     codes = used.encode(inputs, frame, keeps_skips=True)
     rendered = used.decode(list(zip(codes, used.denoise(codes), strict=True)))
     if through_lens:

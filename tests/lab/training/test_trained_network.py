@@ -15,7 +15,7 @@ from any2bokeh.lab.training.initial_network import PIXEL_SIZES, load_start, make
 from any2bokeh.lab.training.trained_network import TrainedNetwork
 from any2bokeh.lab.training.training_settings import StageName, change_settings, training_settings
 from any2bokeh.lab.training.windows import Batch
-from any2bokeh.render.diffusion.condition import ImageEncoder
+from any2bokeh.render.diffusion.image_encoder import ImageEncoder
 from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims
 from any2bokeh.weights.checkpoint import TRAINED_FACTS
 

@@ -11,17 +11,17 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from any2bokeh.errors import WeightsError
-from any2bokeh.render.diffusion.blend import fuse_chunks
-from any2bokeh.render.diffusion.chunks import plan_chunks
+from any2bokeh.render.diffusion.answer import RefocusedAnswer
+from any2bokeh.render.diffusion.chunks import fuse_chunks, plan_chunks
 from any2bokeh.render.diffusion.memory import DECODE_WINDOWS, SEAMLESS, Footprint, plan_windows
 from any2bokeh.render.diffusion.network import FrameCode
-from any2bokeh.render.diffusion.pipeline import DiffusionRenderer, network_inputs, working_frame
+from any2bokeh.render.diffusion.pipeline import DiffusionRenderer, network_inputs
 from any2bokeh.render.diffusion.vae import BokehVAE, VAEDims
-from any2bokeh.render.diffusion.working import WorkingFrame
+from any2bokeh.render.diffusion.working_frame import WorkingFrame
 from any2bokeh.scene import Frame, PictureFormat, Scene
 from any2bokeh.settings.render_settings import ChunkSettings, DiffusionSettings
 from any2bokeh.settings.weights_settings import MaskMode
-from any2bokeh.weights.checkpoint import TRAINED_FACTS, find_checkpoint, load_weights
+from any2bokeh.weights.checkpoint import find_checkpoint, load_weights
 
 PUBLISHED = tensors("pipeline_case")
 SETTINGS = DiffusionSettings(work_size=128)
@@ -58,11 +58,13 @@ def render(
 ) -> list[Frame]:
     height, width = scenes[0].sharp.shape[1:] if scenes else (2, 2)
     pictures = PictureFormat(height=height, width=width)
-    return list(DiffusionRenderer(tiny_network(settings, mode), settings, pictures).render(iter(scenes)))
+    answer = RefocusedAnswer(settings.work_size)
+    renderer = DiffusionRenderer(tiny_network(settings, mode), answer, settings, pictures)
+    return list(renderer.render(iter(scenes)))
 
 
 def coded(scenes: list[Scene]) -> list[FrameCode]:
-    inputs = network_inputs(scenes, FRAME, 1.5, torch.device("cpu"))
+    inputs = network_inputs(scenes, RefocusedAnswer(128), FRAME, 1.5, torch.device("cpu"))
     return tiny_network(SETTINGS).encode(inputs, FRAME, keeps_skips=True)
 
 
@@ -144,7 +146,9 @@ def test_a_network_that_draws_no_numbers_is_an_error(monkeypatch: pytest.MonkeyP
     scenes = list(made_scenes(2, 64, 128))
     network = tiny_network(SETTINGS)
     monkeypatch.setattr(network, "decode", lambda window: torch.full((len(window), 3, 64, 128), torch.nan))
-    renderer = DiffusionRenderer(network, SETTINGS, PictureFormat(height=64, width=128))
+    renderer = DiffusionRenderer(
+        network, RefocusedAnswer(SETTINGS.work_size), SETTINGS, PictureFormat(height=64, width=128)
+    )
     with pytest.raises(WeightsError, match="draws values that are not numbers"):
         list(renderer.render(iter(scenes)))
 
@@ -254,23 +258,3 @@ def test_windows_follow_the_memory_of_the_device(gigabytes: int, length: int, ke
     assert windows.decode.length == length
     assert windows.keeps_skips == keeps
     assert windows.peak_bytes < gigabytes * 10**9
-
-
-@pytest.mark.parametrize(
-    ("width", "height", "blur_strength", "wanted"),
-    [
-        (320, 192, 48, (192, 320)),  # as it was trained: 15 pixels
-        (1280, 720, 12, (720, 1280)),  # 15 pixels at the clip's own size
-        (1280, 720, 48, (180, 320)),
-        (720, 1280, 48, (320, 180)),
-        (320, 192, 0, (192, 320)),
-        (1280, 720, None, (68, 120)),  # not known: the largest that there is, 128
-    ],
-)
-def test_a_correction_is_worked_out_where_discs_are_as_large_as_in_training(
-    width: int, height: int, blur_strength: float | None, wanted: tuple[int, int]
-) -> None:
-    facts = dataclasses.replace(TRAINED_FACTS, answers="correction", largest_blur=15.0)
-    pictures = PictureFormat(height=height, width=width)
-    frame = working_frame(pictures, 2048, facts, blur_strength)
-    assert (frame.height, frame.width) == wanted

@@ -15,8 +15,10 @@ import torch
 from parity import assert_near, document, tensors, tiny_image_encoder, tiny_unet, tiny_vae
 from torch import Tensor
 
+from any2bokeh.render.diffusion.answer import difference_picture
 from any2bokeh.render.diffusion.chunks import blend_weights, plan_chunks
-from any2bokeh.render.diffusion.condition import ImageEncoder, difference_picture, labels_around
+from any2bokeh.render.diffusion.image_encoder import ImageEncoder
+from any2bokeh.render.diffusion.pipeline import labels_around
 from any2bokeh.render.diffusion.unet import UNetInputs
 from any2bokeh.settings.render_settings import ChunkSettings
 from any2bokeh.settings.weights_settings import MaskMode
@@ -150,3 +152,13 @@ def test_an_even_last_chunk_is_decoded_as_published() -> None:
     """The last four frames come from a window of the whole last chunk, not blended."""
     last = decode(CASE["n20.unet_latents"][3], chunks_of(20).pictures[3])[HALF:, :, ::2, ::2]
     assert_near(last.clamp(-1, 1), CASE["n20.frames_last4_strided"].clamp(-1, 1), PICTURE_ATOL)
+
+
+def test_the_geometry_equals_the_published_one() -> None:
+    for place, frame in enumerate([0, 4]):  # the frames of the first chunk that are stored
+        disparity = CASE["disparity_u8"][frame : frame + 1].float() / 255
+        focus = float(CASE["zf"][frame])
+        shown = difference_picture(disparity, focus)
+        assert_near(shown[:1, ::8, ::8], CASE["n13.coc_sample"][0, place], 1e-5)
+        labels = labels_around(disparity, focus, alpha=1.5)
+        assert torch.equal(labels[0, ::4, ::4], CASE["n13.mpi_mask_sample"][0, place])

@@ -161,7 +161,7 @@ def _with_weights(settings: EvaluationSettings, checkpoint: NamedFolder) -> Eval
 
 def _check_weights(weights: str | None, settings: EvaluationSettings, device: torch.device) -> None:
     """Raise ``RefocusError`` with what is missing for the paper's network, or speaks against it."""
-    from any2bokeh.render.diffusion.parts import find_parts
+    from any2bokeh.render.load import find_parts
 
     find_parts(weights)
     if device.type == "cpu" and settings.methods is None and weights is None:
@@ -214,7 +214,7 @@ def _checkpoint_facts(settings: RenderSettings) -> str:
     """What changes when the weights of the network do."""
     if settings.renderer == "lens":
         return ""
-    from any2bokeh.render.diffusion.parts import parts_of
+    from any2bokeh.render.load import parts_of
 
     folder = parts_of(settings).checkpoint.folder
     states = {path: path.stat() for path in sorted(folder.rglob("*")) if path.is_file()}

@@ -12,8 +12,7 @@ from torch import nn
 from any2bokeh.errors import SettingsError, WeightsError
 from any2bokeh.lab.training.training_settings import SizeName, StageName
 from any2bokeh.render.diffusion.codec import Codec, PixelCodec, PixelCodecDims, make_codec
-from any2bokeh.render.diffusion.condition import ImageEncoder, load_image_encoder
-from any2bokeh.render.diffusion.load import image_encoder_files
+from any2bokeh.render.diffusion.image_encoder import ImageEncoder, image_encoder_files, load_image_encoder
 from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims
 from any2bokeh.weights.catalog import IMAGE_ENCODER, find_model, load_catalog
 from any2bokeh.weights.checkpoint import (

@@ -11,10 +11,11 @@ from any2bokeh.errors import SettingsError, ShapeError
 from any2bokeh.lab.training.training_settings import Loss, TextureLoss, TrainingSettings
 from any2bokeh.lab.training.windows import Batch
 from any2bokeh.optics.mpi import plane_labels, plane_thresholds
+from any2bokeh.render.diffusion.answer import difference_picture
 from any2bokeh.render.diffusion.codec import Codec, PixelCodec
-from any2bokeh.render.diffusion.compose import correction_share
-from any2bokeh.render.diffusion.condition import ImageEncoder, correction_geometry, difference_picture
+from any2bokeh.render.diffusion.image_encoder import ImageEncoder
 from any2bokeh.render.diffusion.unet import BokehUNet, UNetInputs
+from any2bokeh.render.small.correction import correction_geometry, correction_share
 from any2bokeh.weights.checkpoint import CheckpointFacts
 
 RELATIVE_FLOOR = 4e-6  # 60 dB, the rounding of 8 bits, of pictures in -1..1

@@ -70,6 +70,7 @@ class FeedForward(nn.Module):
     def of_two(self, one: Tensor, other: Tensor) -> Tensor:
         """``self(one) + self(other)``; the last layer is linear, so it is run once, on the sum."""
         last = self.net["2"]
+        assert isinstance(last, nn.Linear)  # which a ModuleDict forgets
         return linear(self.net["0"](one) + self.net["0"](other), last.weight, 2 * last.bias)
 
 

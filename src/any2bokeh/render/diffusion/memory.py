@@ -12,7 +12,7 @@ from typing import Self
 
 import torch
 
-from any2bokeh.render.diffusion.working import WorkingFrame
+from any2bokeh.render.diffusion.working_frame import WorkingFrame
 from any2bokeh.settings.render_settings import ChunkSettings
 
 ENCODE_ELEMENTS, DENOISE_ELEMENTS, DECODE_ELEMENTS = 875, 385, 770
@@ -38,7 +38,7 @@ ENCODE_FRAMES = (8, 4, 2, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Windows:
+class WindowPlan:
     """How many frames are encoded at a time, the decoder's windows, and where skips wait for it.
 
     ``peak_bytes`` is what that takes of the device, weights included.
@@ -91,7 +91,7 @@ class Footprint:
 
 def plan_windows(
     frame: WorkingFrame, chunk: ChunkSettings, footprint: Footprint, memory_bytes: int
-) -> Windows:
+) -> WindowPlan:
     """The largest windows that fit a device of ``memory_bytes``, and the smallest where none does.
 
     Skips stay on the device unless that would make windows shorter than seamless ones.
@@ -113,7 +113,7 @@ def plan_windows(
     wanted = [(window, True) for window in footprint.windows if window.length >= SEAMLESS]
     wanted += [(window, False) for window in footprint.windows]
     decode, keeps_skips = next((one for one in wanted if peak(*one) <= free), wanted[-1])
-    return Windows(
+    return WindowPlan(
         encode=encode,
         decode=decode,
         keeps_skips=keeps_skips,

@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from any2bokeh.render.diffusion.codec import Codec, PixelCodec
-from any2bokeh.render.diffusion.condition import ImageEncoder
 from any2bokeh.render.diffusion.memory import Footprint
 from any2bokeh.render.diffusion.unet import BokehUNet, UNetInputs
 from any2bokeh.render.diffusion.vae import BokehVAE
-from any2bokeh.render.diffusion.working import WorkingFrame
+from any2bokeh.render.diffusion.working_frame import WorkingFrame
 from any2bokeh.settings.render_settings import DiffusionSettings
 from any2bokeh.weights.checkpoint import CheckpointFacts
+
+if TYPE_CHECKING:
+    from any2bokeh.render.diffusion.image_encoder import ImageEncoder
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class BokehNetwork:
         self,
         unet: BokehUNet,
         vae: Codec,
-        image_encoder: ImageEncoder | None,
+        image_encoder: "ImageEncoder | None",
         facts: CheckpointFacts,
         settings: DiffusionSettings,
         device: torch.device,
@@ -74,8 +77,7 @@ class BokehNetwork:
         self._unet, self._vae, self._clip, self._mixed = unet, vae, image_encoder, mixed
         self.facts, self._settings, self.device = facts, settings, device
         self._resident: nn.Module | None = None
-        parts: tuple[nn.Module, ...] = (unet, vae.encoder, vae.decoder)
-        for part in parts:
+        for part in (unet, vae.encoder, vae.decoder):
             if self.device.type == "cuda":
                 _lay_channels_last(part)
             if settings.compile:
@@ -84,12 +86,20 @@ class BokehNetwork:
             vae.quant_conv.to(device)
 
     @property
+    def _parts(self) -> list[nn.Module]:
+        """What is brought to the device, and with ``low_memory`` one by one."""
+        clip = [self._clip.network] if self._clip else []
+        return [self._unet, self._vae.encoder, self._vae.decoder, *clip]
+
+    def release(self) -> None:
+        """Free the weights; the network cannot be run after that."""
+        for part in (*self._parts, self._vae):
+            part.to("meta")
+
+    @property
     def footprint(self) -> Footprint:
         """What the network takes of the device's memory."""
-        parts = [self._unet, self._vae.encoder, self._vae.decoder]
-        if self._clip:
-            parts.append(self._clip.network)
-        sizes = [sum(weight.nbytes for weight in part.parameters()) for part in parts]
+        sizes = [sum(weight.nbytes for weight in part.parameters()) for part in self._parts]
         weights = max(sizes) if self._settings.low_memory else sum(sizes)
         if isinstance(self._vae, PixelCodec):
             return Footprint.of_small(weights, (self._mixed or _dtype(self._unet)).itemsize)

@@ -14,7 +14,7 @@ from any2bokeh.lab.synthesis.dataset import open_dataset
 from any2bokeh.lab.synthesis.dataset_clip import DatasetClip
 from any2bokeh.lab.synthesis.dataset_maker import synthesize
 from any2bokeh.render.base import make_renderer
-from any2bokeh.render.diffusion.parts import small_parts
+from any2bokeh.render.load import small_parts
 from any2bokeh.scene import PictureFormat, Scene
 from any2bokeh.settings.device_settings import DtypeName
 from any2bokeh.settings.render_settings import DiffusionSettings, LensSettings, RendererName, RenderSettings

@@ -1,28 +1,71 @@
-"""From files to the renderer that runs them."""
+"""The networks that draw: their files on this machine, and the renderer that runs them."""
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import nn
 
 from any2bokeh.device import choose_render_dtype, has_bfloat16
 from any2bokeh.errors import WeightsError
+from any2bokeh.render.diffusion.answer import NetworkAnswer, RefocusedAnswer
 from any2bokeh.render.diffusion.codec import Codec, make_codec
-from any2bokeh.render.diffusion.condition import ImageEncoder, load_image_encoder
 from any2bokeh.render.diffusion.network import BokehNetwork
-from any2bokeh.render.diffusion.parts import Parts, parts_of
 from any2bokeh.render.diffusion.pipeline import DiffusionRenderer
 from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims
 from any2bokeh.render.diffusion.vae import BokehVAE
+from any2bokeh.render.small.correction import CorrectionAnswer
 from any2bokeh.scene import PictureFormat
 from any2bokeh.settings.device_settings import DtypeName
 from any2bokeh.settings.render_settings import DiffusionSettings, RenderSettings
-from any2bokeh.weights.checkpoint import CheckpointFacts, load_weights
+from any2bokeh.weights.catalog import IMAGE_ENCODER, find_model, load_catalog
+from any2bokeh.weights.checkpoint import (
+    Checkpoint,
+    CheckpointFacts,
+    find_checkpoint,
+    load_weights,
+    read_checkpoint,
+)
+from any2bokeh.weights.download import model_folder
+
+if TYPE_CHECKING:
+    from any2bokeh.render.diffusion.image_encoder import ImageEncoder
 
 Part = TypeVar("Part", bound=nn.Module)
+SMALL = Path(__file__).parent / "small" / "checkpoint"  # docs/training.md says how it was made
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A checkpoint, and the folder of the image encoder, for those that take one."""
+
+    checkpoint: Checkpoint
+    image_encoder: Path | None
+
+
+def find_parts(weights: str | None) -> Parts:
+    """Return the parts for the checkpoint of that name, or in that folder; ``None``: the published one.
+
+    Raises ``WeightsError`` that names what is missing and the command that brings it.
+    """
+    checkpoint = find_checkpoint(weights)
+    if not checkpoint.facts.image_encoder:
+        return Parts(checkpoint, None)
+    encoder = find_model(IMAGE_ENCODER, load_catalog())
+    return Parts(checkpoint, model_folder(encoder) / "image_encoder")
+
+
+def parts_of(settings: RenderSettings) -> Parts:
+    """Return the parts of the network that the renderer diffusion or small runs; see ``find_parts``."""
+    return small_parts() if settings.renderer == "small" else find_parts(settings.diffusion.weights)
+
+
+def small_parts() -> Parts:
+    """Return those of the small network, which corrects the lens and is part of the package."""
+    return Parts(read_checkpoint(SMALL), None)
 
 
 def load_renderer(
@@ -38,7 +81,11 @@ def load_renderer(
     parts = parts_of(settings)
     dtype = _choose_dtype(settings.dtype, device, parts.checkpoint.facts)
     network = load_network(parts, device, dtype, settings.diffusion)
-    return DiffusionRenderer(network, settings.diffusion, pictures, blur_strength, name=settings.renderer)
+    facts, work_size = network.facts, settings.diffusion.work_size
+    answer: NetworkAnswer = RefocusedAnswer(work_size)
+    if facts.answers == "correction":
+        answer = CorrectionAnswer(facts, work_size, pictures, blur_strength, device)
+    return DiffusionRenderer(network, answer, settings.diffusion, pictures, name=settings.renderer)
 
 
 def _choose_dtype(name: DtypeName, device: torch.device, facts: CheckpointFacts) -> torch.dtype:
@@ -80,20 +127,15 @@ def load_network(
     return BokehNetwork(unet, vae, clip, checkpoint.facts, settings, device, mixed)
 
 
-def _load_clip(parts: Parts, device: torch.device, dtype: torch.dtype) -> ImageEncoder | None:
+def _load_clip(parts: Parts, device: torch.device, dtype: torch.dtype) -> "ImageEncoder | None":
     """The image encoder, where the checkpoint takes one."""
     if parts.image_encoder is None:
         return None
+    # Here, because transformers takes seconds to import and the small network does not need it.
+    from any2bokeh.render.diffusion.image_encoder import image_encoder_files, load_image_encoder
+
     files = image_encoder_files(parts.image_encoder)
     return load_image_encoder(*files, device, dtype, normalise=parts.checkpoint.facts.clip_normalisation)
-
-
-def image_encoder_files(folder: Path) -> tuple[Path, Path]:
-    """The configuration and the weights in a folder of CLIP's image encoder; half precision is preferred."""
-    for name in ("model.fp16.safetensors", "model.safetensors"):
-        if (folder / name).is_file() and (folder / "config.json").is_file():
-            return folder / "config.json", folder / name
-    raise WeightsError(f"{folder} does not hold the image encoder's config.json and model.safetensors.")
 
 
 def _load_part(

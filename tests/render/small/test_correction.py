@@ -1,10 +1,17 @@
 """Where a correction to the lens counts."""
 
+import pytest
 import torch
 
-from any2bokeh.render.diffusion.compose import CORRECTED_PX, FULL_CHANGE, correct, correction_share
-from any2bokeh.render.diffusion.working import WorkingFrame
-from any2bokeh.scene import Scene
+from any2bokeh.render.diffusion.working_frame import WorkingFrame
+from any2bokeh.render.small.correction import (
+    CORRECTED_PX,
+    FULL_CHANGE,
+    correct,
+    correction_frame,
+    correction_share,
+)
+from any2bokeh.scene import PictureFormat, Scene
 
 REACH = CORRECTED_PX + 3  # and the smoothing before and after
 
@@ -44,3 +51,22 @@ def test_the_lens_keeps_its_detail_where_the_working_frame_is_smaller() -> None:
     assert (frame.height, frame.width) == (32, 32)
     unchanged = correct(scene, lens, frame.scale(lens[None])[0], frame)
     torch.testing.assert_close(unchanged, lens)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "blur_strength", "wanted"),
+    [
+        (320, 192, 48, (192, 320)),  # as it was trained: 15 pixels
+        (1280, 720, 12, (720, 1280)),  # 15 pixels at the clip's own size
+        (1280, 720, 48, (180, 320)),
+        (720, 1280, 48, (320, 180)),
+        (320, 192, 0, (192, 320)),
+        (1280, 720, None, (68, 120)),  # not known: the largest that there is, 128
+    ],
+)
+def test_a_correction_is_worked_out_where_discs_are_as_large_as_in_training(
+    width: int, height: int, blur_strength: float | None, wanted: tuple[int, int]
+) -> None:
+    pictures = PictureFormat(height=height, width=width)
+    frame = correction_frame(pictures, 2048, 15.0, blur_strength)
+    assert (frame.height, frame.width) == wanted

@@ -1,4 +1,7 @@
-"""What steers the network besides the picture: its CLIP embedding, and geometry around the focal plane."""
+"""CLIP's picture encoder: what the network is told of each frame besides its pixels.
+
+The only user of transformers here, imported where a checkpoint takes embeddings.
+"""
 
 import json
 from pathlib import Path
@@ -10,11 +13,9 @@ from torch.nn.functional import conv2d, interpolate, pad
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from any2bokeh.errors import WeightsError
-from any2bokeh.optics.mpi import disparity_difference, plane_labels, plane_thresholds
 from any2bokeh.weights.checkpoint import load_weights
 
 CLIP_SIDE_PX = 224
-COC_UNIT_PX = 8.0  # of what is a number near 1 to a network that corrects the lens
 POSITION_IDS = "vision_model.embeddings.position_ids"  # 0, 1, 2 ...; files of some ages hold it
 # Mean and standard deviation of R'G'B' in CLIP's own training.
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -44,6 +45,14 @@ class ImageEncoder:
             pixels = (pixels - mean) / std
         weight = next(self.network.parameters())
         return self.network(pixels.to(weight.dtype)).image_embeds
+
+
+def image_encoder_files(folder: Path) -> tuple[Path, Path]:
+    """The configuration and the weights in a folder of CLIP's image encoder; half precision is preferred."""
+    for name in ("model.fp16.safetensors", "model.safetensors"):
+        if (folder / name).is_file() and (folder / "config.json").is_file():
+            return folder / "config.json", folder / name
+    raise WeightsError(f"{folder} does not hold the image encoder's config.json and model.safetensors.")
 
 
 def load_image_encoder(
@@ -85,31 +94,3 @@ def _blur_rows(pictures: Tensor, shrinking: float) -> Tensor:
     padded = pad(pictures, (reach, reach, 0, 0), mode=mode)
     blurred = conv2d(padded.flatten(0, 1)[:, None], (kernel / kernel.sum()).view(1, 1, 1, taps))
     return blurred.view_as(pictures)
-
-
-def difference_picture(disparity: Tensor, focus_disparity: float | Tensor) -> Tensor:
-    """The disparity difference as the autoencoder takes pictures: gray, in focus -1, ``... 3 H W``.
-
-    ``disparity`` is ``... 1 H W``; for frames that differ in focus, that is ``... 1 1 1``.
-    """
-    gray = disparity_difference(disparity, focus_disparity) * 2 - 1
-    return gray.expand(*gray.shape[:-3], 3, -1, -1)
-
-
-def correction_geometry(
-    disparity: Tensor, focus_disparity: float | Tensor, net_blur_strength: float | Tensor
-) -> Tensor:
-    """Geometry as networks that correct the lens take it, ``... 3 H W``, for disparity ``... 1 H W``.
-
-    Three planes in the place of a gray picture's: the difference, the disparity, and the signed radius of
-    the circle of confusion; ``net_blur_strength`` is K in pixels of the working frame. For frames that differ
-    in focus and K, these are ``... 1 1 1``.
-    """
-    difference = disparity_difference(disparity, focus_disparity)
-    coc_px = net_blur_strength * (focus_disparity - disparity)
-    return torch.cat([difference * 2 - 1, disparity * 2 - 1, coc_px / COC_UNIT_PX], dim=-3)
-
-
-def labels_around(disparity: Tensor, focus_disparity: float, alpha: float) -> Tensor:
-    """The plane of each pixel around the focal plane, ``1 H W`` uint8, as the paper cuts the scene."""
-    return plane_labels(disparity, focus_disparity, plane_thresholds(focus_disparity, alpha=alpha))

@@ -1,4 +1,4 @@
-"""What the network is told, against the published numbers."""
+"""CLIP's picture encoder, against the published numbers."""
 
 import json
 from pathlib import Path
@@ -10,10 +10,8 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from any2bokeh.errors import WeightsError
-from any2bokeh.render.diffusion.condition import (
+from any2bokeh.render.diffusion.image_encoder import (
     POSITION_IDS,
-    difference_picture,
-    labels_around,
     load_image_encoder,
     shrink_for_clip,
 )
@@ -71,13 +69,3 @@ def test_an_encoder_of_another_kind_is_refused(clip_files: tuple[Path, Path], tm
     config.write_text("{")
     with pytest.raises(WeightsError, match="cannot be used"):
         load_image_encoder(config, clip_files[1], CPU, torch.float32, normalise=False)
-
-
-def test_the_geometry_equals_the_published_one() -> None:
-    for place, frame in enumerate([0, 4]):  # the frames of the first chunk that are stored
-        disparity = PIPELINE["disparity_u8"][frame : frame + 1].float() / 255
-        focus = float(PIPELINE["zf"][frame])
-        shown = difference_picture(disparity, focus)
-        assert_near(shown[:1, ::8, ::8], PIPELINE["n13.coc_sample"][0, place], 1e-5)
-        labels = labels_around(disparity, focus, alpha=1.5)
-        assert torch.equal(labels[0, ::4, ::4], PIPELINE["n13.mpi_mask_sample"][0, place])

@@ -7,8 +7,7 @@ import torch
 from parity import DATA, assert_near, tensors
 
 from any2bokeh.errors import SettingsError
-from any2bokeh.render.diffusion.blend import fuse_chunks
-from any2bokeh.render.diffusion.chunks import blend_weights, plan_chunks
+from any2bokeh.render.diffusion.chunks import blend_weights, fuse_chunks, plan_chunks
 from any2bokeh.settings.render_settings import ChunkSettings
 
 LENGTHS = [1, 2, 7, 8, 9, 12, 13, 14, 16, 17, 100]

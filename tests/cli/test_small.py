@@ -1,0 +1,31 @@
+"""`--renderer small`, the real command: what it loads."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+LARGE = {"diffusers", "transformers"}  # seconds to import, for what the network does not need
+PROGRAM = f"""
+import sys
+from any2bokeh.cli import main
+try:
+    main(sys.argv[1:])
+finally:
+    print("loaded:", sorted({LARGE!r} & {{name.partition(".")[0] for name in sys.modules}}))
+"""
+
+
+def test_the_small_network_renders_without_the_libraries_of_the_large_ones(
+    clip: Path, track: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "small.mkv"
+    arguments = ["refocus", clip, "--disparity", track, "--focus", "0.5", "--k", "30", "-o", target]
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *map(str, arguments), "--renderer", "small", "--device", "cpu"],
+        env=os.environ,
+        capture_output=True,
+        text=True,
+    )
+    assert run.stdout.splitlines()[-1] == "loaded: []", run.stderr
+    assert target.stat().st_size > 0
