@@ -16,7 +16,6 @@ PACKAGES = (
     "torch",
     "av",
     "numpy",
-    "diffusers",
     "transformers",
     "huggingface-hub",
     "safetensors",

@@ -153,6 +153,17 @@ def test_a_network_that_draws_no_numbers_is_an_error(monkeypatch: pytest.MonkeyP
         list(renderer.render(iter(scenes)))
 
 
+def test_peak_memory_is_stated_for_any_size_and_given_back() -> None:
+    network, pictures = tiny_network(SETTINGS), PictureFormat(height=64, width=128)
+    renderer = DiffusionRenderer(network, RefocusedAnswer(SETTINGS.work_size), SETTINGS, pictures)
+    weights = network.footprint.weights
+    square = PictureFormat(height=64, width=64)  # fits its budget once, not twice
+    assert weights < renderer.peak_bytes(square) < renderer.peak_bytes(pictures)
+    for _ in range(2):
+        renderer.close()
+        assert all(weight.is_meta for part in network._parts for weight in part.parameters())
+
+
 def test_focus_and_blur_strength_of_each_frame_reach_the_network() -> None:
     scenes = published_scenes()
     before = tiny_network(SETTINGS).denoise(coded(scenes[:8]))
