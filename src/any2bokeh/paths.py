@@ -9,6 +9,7 @@ import platformdirs
 from any2bokeh.errors import SettingsError
 
 CACHE_VARIABLE = "ANY2BOKEH_CACHE"
+HOME_VARIABLE = "ANY2BOKEH_HOME"
 
 LONGEST_NAME_BYTES = 200  # file systems take 255; the rest is for suffixes and the marks of temporary files
 # Windows opens a device under these names, whatever ending follows them.
@@ -21,6 +22,18 @@ def cache_root() -> Path:
     if chosen := os.environ.get(CACHE_VARIABLE):
         return Path(chosen).expanduser()
     return platformdirs.user_cache_path("any2bokeh")
+
+
+def data_root() -> Path:
+    """Return the folder of what users keep: what ``ANY2BOKEH_HOME`` names, else the user's data folder."""
+    if chosen := os.environ.get(HOME_VARIABLE):
+        return Path(chosen).expanduser()
+    return platformdirs.user_data_path("any2bokeh")
+
+
+def checkpoints_folder() -> Path:
+    """Return where imported checkpoints live, a folder for each name."""
+    return data_root() / "weights"
 
 
 def private_folder(folder: Path) -> Path:

@@ -12,7 +12,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from any2bokeh.lab.training.initial_network import make_network
+from any2bokeh.lab.training.run_folder import RunFolder
+from any2bokeh.lab.training.trained_network import TrainedNetwork
+from any2bokeh.lab.training.training_settings import StageName, training_settings
 from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims
+from any2bokeh.weights.checkpoint import find_checkpoint
 
 Bokeh = Callable[..., Any]
 STEM = "diffusion_pytorch_model"
@@ -90,6 +95,22 @@ def test_what_cannot_be_is_one_error(
     run = bokeh("import-weights", *[argument.format(published=published) for argument in arguments])
     assert (run.code, run.out) == (code, "")
     assert run.errors[0].startswith(said)
+    assert list((tmp_path / "home").glob("weights/*")) == []
+
+
+@pytest.mark.parametrize("stage", ["geometry", "correction"])
+def test_a_trained_checkpoint_needs_no_import(
+    bokeh: Bokeh, stage: StageName, published: Path, tmp_path: Path
+) -> None:
+    """Its codec has no weights that an autoencoder has: that was all that the error said."""
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    folder.write_checkpoint(TrainedNetwork(*make_network(stage, "tiny", None), training_settings(stage)))
+    run = bokeh("import-weights", folder.checkpoint)
+    assert (run.code, run.out) == (1, "")
+    assert "is a checkpoint of bokeh train" in run.errors[0]
+    assert "--weights" in run.err and "missing" not in run.err and "not complete" not in run.err
+    assert find_checkpoint(folder.checkpoint).folder == folder.checkpoint  # as --weights finds it
     assert list((tmp_path / "home").glob("weights/*")) == []
 
 

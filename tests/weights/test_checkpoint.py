@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from any2bokeh.errors import WeightsError
+from any2bokeh.paths import checkpoints_folder
 from any2bokeh.weights.checkpoint import (
     DEFAULT_NAME,
     PUBLISHED_FACTS,
@@ -17,7 +18,7 @@ from any2bokeh.weights.checkpoint import (
     find_checkpoint,
     load_weights,
 )
-from any2bokeh.weights.home import checkpoints_folder, imported_names
+from any2bokeh.weights.disk import imported_names
 
 
 @pytest.fixture(autouse=True)

@@ -19,13 +19,13 @@ from safetensors.torch import load_file, save_file
 
 from any2bokeh.cli.import_weights import _networks
 from any2bokeh.errors import WeightsError
+from any2bokeh.paths import checkpoints_folder
 from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims, UNetInputs
 from any2bokeh.render.diffusion.vae import BokehVAE, VAEDims
 from any2bokeh.settings.weights_settings import ImportSettings
 from any2bokeh.weights.checkpoint import PUBLISHED_FACTS, TRAINED_FACTS, find_checkpoint, load_weights
-from any2bokeh.weights.home import checkpoints_folder
+from any2bokeh.weights.disk import find_checkpoint_damage
 from any2bokeh.weights.importer import import_checkpoint, new_folder
-from any2bokeh.weights.manifest import find_damage
 
 STEM = "diffusion_pytorch_model"
 CONFIGS = {part: parity.document(f"tiny_{part}_config") for part in ("unet", "vae")}
@@ -292,7 +292,7 @@ def test_an_import_that_is_stopped_leaves_what_was_there(publish):
     with pytest.raises(KeyboardInterrupt):
         import_checkpoint(zipped(source), ImportSettings(name="new"), _networks(), stop)
     assert list(checkpoints_folder().iterdir()) == [before.folder]
-    assert find_damage(before.folder, thorough=True) == ""
+    assert find_checkpoint_damage(before.folder, thorough=True) == ""
 
 
 def test_leftovers_of_killed_imports_are_cleared_away(tmp_path):
@@ -330,21 +330,25 @@ def test_too_little_space_is_found_before_anything_is_written(publish, monkeypat
 @pytest.mark.parametrize("thorough", [False, True])
 def test_damage_after_the_import_is_found(publish, thorough):
     folder = run(publish()).checkpoint.folder
-    assert find_damage(folder, thorough=thorough) == ""
+    assert find_checkpoint_damage(folder, thorough=thorough) == ""
     weights, config = folder / "vae" / f"{STEM}.safetensors", folder / "unet" / "config.json"
     content = bytearray(weights.read_bytes())
     content[-100] ^= 1
     weights.write_bytes(content)
     changed = f"vae/{STEM}.safetensors was changed since the import"
-    assert find_damage(folder, thorough=thorough) == (changed if thorough else "")
+    assert find_checkpoint_damage(folder, thorough=thorough) == (changed if thorough else "")
     weights.write_bytes(content[:-100])
-    assert find_damage(folder, thorough=thorough).startswith(f"vae/{STEM}.safetensors cannot be read: ")
+    assert find_checkpoint_damage(folder, thorough=thorough).startswith(
+        f"vae/{STEM}.safetensors cannot be read: "
+    )
     weights.unlink()
-    assert find_damage(folder, thorough=thorough) == f"vae/{STEM}.safetensors is missing"
+    assert find_checkpoint_damage(folder, thorough=thorough) == f"vae/{STEM}.safetensors is missing"
     config.write_text("{}")
-    assert find_damage(folder, thorough=thorough) == "unet/config.json was changed since the import"
+    assert (
+        find_checkpoint_damage(folder, thorough=thorough) == "unet/config.json was changed since the import"
+    )
     (folder / "SHA256SUMS").unlink()
-    assert find_damage(folder, thorough=thorough) == "there is no SHA256SUMS to check it against"
+    assert find_checkpoint_damage(folder, thorough=thorough) == "there is no SHA256SUMS to check it against"
 
 
 def test_the_manifest_is_what_sha256sum_reads(publish):

@@ -107,19 +107,19 @@ def _networks(*, verify: bool) -> dict[str, str]:
 
 
 def _network(model: "Model", *, verify: bool) -> str:
-    from any2bokeh.weights.download import find_damage, find_folder
+    from any2bokeh.weights.download import find_download_damage, find_folder
 
     folder = find_folder(model)
     if folder is None:
         return f"not here: {COMMAND} download-weights {model.name}"
-    damage = find_damage(model, folder) if verify else ""
+    damage = find_download_damage(model, folder) if verify else ""
     return f"{folder}, damaged: {damage}" if damage else str(folder)
 
 
 def _checkpoints(*, verify: bool) -> dict[str, str]:
     """What was imported for the diffusion renderer, and what could be."""
     from any2bokeh.weights.catalog import load_catalog
-    from any2bokeh.weights.home import imported_names
+    from any2bokeh.weights.disk import imported_names
 
     outside = {model.name: model for model in load_catalog().values() if not model.repository}
     missing = {
@@ -131,13 +131,13 @@ def _checkpoints(*, verify: bool) -> dict[str, str]:
 def _checkpoint(name: str, *, verify: bool) -> str:
     from any2bokeh.errors import WeightsError
     from any2bokeh.weights.checkpoint import find_checkpoint
-    from any2bokeh.weights.manifest import find_damage
+    from any2bokeh.weights.disk import find_checkpoint_damage
 
     try:
         checkpoint = find_checkpoint(name)
     except WeightsError as error:
         return f"damaged: {error.message}"
-    damage = find_damage(checkpoint.folder, thorough=verify)
+    damage = find_checkpoint_damage(checkpoint.folder, thorough=verify)
     state = f", damaged: {damage}" if damage else ""
     facts = checkpoint.facts
     return f"{checkpoint.folder}{state}, mask mode {facts.mask_mode} (licence {facts.licence})"

@@ -94,8 +94,9 @@ def _answer(chosen: "list[Model]", action: "Callable[[Model], Answer]", key: str
 
 
 def _state(model: "Model") -> Answer:
+    from any2bokeh.paths import checkpoints_folder
+    from any2bokeh.weights.disk import imported_names
     from any2bokeh.weights.download import find_folder
-    from any2bokeh.weights.home import checkpoints_folder, imported_names
 
     folder = find_folder(model)
     if not model.repository and model.name in imported_names():

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -36,7 +36,7 @@ def import_weights_command(
     from any2bokeh.weights.importer import import_checkpoint
 
     with show_megabytes(settings.name, "importing") as on_progress:
-        imported = import_checkpoint(source, settings, _networks(), on_progress, overwrite=overwrite)
+        imported = import_checkpoint(source, settings, _networks(source), on_progress, overwrite=overwrite)
     if not is_quiet():
         _explain(imported, settings)
     if as_json:
@@ -45,14 +45,21 @@ def import_weights_command(
         print_result(imported.checkpoint.folder)
 
 
-def _networks() -> "Networks":
+def _networks(source: Path) -> "Networks":
+    from any2bokeh.errors import WeightsError
+    from any2bokeh.render.diffusion.codec import is_pixel_codec
     from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims
     from any2bokeh.render.diffusion.vae import BokehVAE, VAEDims
 
-    return {
-        "unet": lambda config: BokehUNet(UNetDims.from_config(config)),
-        "vae": lambda config: BokehVAE(VAEDims.from_config(config)),
-    }
+    def make_vae(config: dict[str, Any]) -> BokehVAE:
+        if is_pixel_codec(config):
+            raise WeightsError(
+                f"{source} is a checkpoint of bokeh train: it needs no import.",
+                hint="--renderer diffusion --weights FOLDER takes it as it is",
+            )
+        return BokehVAE(VAEDims.from_config(config))
+
+    return {"unet": lambda config: BokehUNet(UNetDims.from_config(config)), "vae": make_vae}
 
 
 def _explain(imported: "ImportedCheckpoint", settings: ImportSettings) -> None:

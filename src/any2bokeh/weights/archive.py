@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from any2bokeh.errors import SettingsError, WeightsError
-from any2bokeh.paths import checked_name
+from any2bokeh.paths import HOME_VARIABLE, checked_name
 from any2bokeh.weights.checkpoint import CONFIG_FILE, PARTS
-from any2bokeh.weights.home import FACTS_FILE, HOME_VARIABLE
-from any2bokeh.weights.space import check_space
+from any2bokeh.weights.disk import FACTS_FILE, check_space
 
 # A checkpoint may lie this many folders deep, such as name/checkpoints/unet.
 _DEEPEST = 2

@@ -16,9 +16,10 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from any2bokeh.errors import WeightsError
+from any2bokeh.paths import checkpoints_folder
 from any2bokeh.settings.weights_settings import ImportSettings, KPrecision, MaskMode
-from any2bokeh.weights.home import FACTS_FILE, checkpoints_folder, imported_names
-from any2bokeh.weights.tensors import shapes_in
+from any2bokeh.weights.disk import FACTS_FILE, imported_names
+from any2bokeh.weights.tensors import largest_magnitude, shapes_in
 
 DEFAULT_NAME = ImportSettings().name
 
@@ -261,9 +262,10 @@ def check_keys(
 
 
 def _cast(tensor: torch.Tensor, dtype: torch.dtype | None, name: str) -> torch.Tensor:
-    if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-        raise WeightsError(f"{name} has values that are not numbers: the file is damaged.")
-    if dtype is None or not tensor.is_floating_point():
+    if not tensor.is_floating_point():
+        return tensor
+    largest_magnitude(tensor, name)
+    if dtype is None:
         return tensor
     cast = tensor.to(dtype)
     if dtype == torch.float16 and tensor.dtype != dtype and not bool(cast.isfinite().all()):

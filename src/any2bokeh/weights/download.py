@@ -16,9 +16,8 @@ from huggingface_hub import (
 
 from any2bokeh.errors import WeightsError
 from any2bokeh.weights.catalog import Model, ModelFile
-from any2bokeh.weights.hashes import git_hash_of, sha256_of
+from any2bokeh.weights.disk import check_space, git_hash_of, sha256_of
 from any2bokeh.weights.hub_errors import explained
-from any2bokeh.weights.space import check_space
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +75,7 @@ def model_folder(model: Model) -> Path:
     return folder
 
 
-def find_damage(model: Model, folder: Path) -> str:
+def find_download_damage(model: Model, folder: Path) -> str:
     """Return which file in ``folder`` is not what it was when it was fetched, or an empty text.
 
     Reads every file. Its hash is the name of the cache's own copy, where the cache is made of links.

@@ -19,7 +19,7 @@ from huggingface_hub.utils import logging as hub_logging
 
 from any2bokeh.errors import WeightsError
 from any2bokeh.weights.catalog import Model, ModelFile
-from any2bokeh.weights.space import DISK_FULL
+from any2bokeh.weights.disk import DISK_FULL
 
 
 @contextmanager

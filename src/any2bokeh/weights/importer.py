@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from any2bokeh.errors import WeightsError
+from any2bokeh.paths import HOME_VARIABLE, checkpoints_folder
 from any2bokeh.settings.weights_settings import ImportSettings
 from any2bokeh.weights.archive import FoundCheckpoint, FoundPart, open_checkpoint
 from any2bokeh.weights.catalog import SVD_UNET, load_catalog
@@ -29,12 +30,9 @@ from any2bokeh.weights.checkpoint import (
     check_keys,
     read_checkpoint,
 )
+from any2bokeh.weights.disk import DISK_FULL, FACTS_FILE, check_space, sha256_of, write_manifest
 from any2bokeh.weights.download import find_folder
-from any2bokeh.weights.hashes import sha256_of
-from any2bokeh.weights.home import FACTS_FILE, HOME_VARIABLE, checkpoints_folder
-from any2bokeh.weights.manifest import write_manifest
 from any2bokeh.weights.mask_mode import MaskEvidence, find_evidence
-from any2bokeh.weights.space import DISK_FULL, check_space
 from any2bokeh.weights.tensors import TensorFile, open_tensors, write_half
 
 Networks = Mapping[str, Callable[[dict[str, Any]], nn.Module]]  # "unet" and "vae": from config.json to module

@@ -9,7 +9,7 @@ from tomlkit.items import AoT, Table
 
 from any2bokeh.errors import WeightsError
 from any2bokeh.weights.catalog import Model, ModelFile, find_model, load_catalog, shipped_catalog
-from any2bokeh.weights.hashes import sha256_of
+from any2bokeh.weights.disk import sha256_of
 
 
 def catalog_to_lock(path: Path) -> dict[str, Model]:

@@ -123,7 +123,7 @@ def _write(
             file.write(piece)
         for name in names:
             tensor = tensors.read(name)
-            if _largest(tensor, f"{name} in {tensors.name}") > _LARGEST_HALF:
+            if largest_magnitude(tensor, f"{name} in {tensors.name}") > _LARGEST_HALF:
                 too_large.add(name)
             data = tensor.to(dtypes[name]).contiguous().view(-1).view(torch.uint8).numpy().data
             digest.update(data)
@@ -145,13 +145,13 @@ def _header(shapes: Mapping[str, list[int]], dtypes: Mapping[str, torch.dtype]) 
     return struct.pack("<Q", len(text)), text
 
 
-def _largest(tensor: Tensor, name: str) -> float:
-    """Return the largest magnitude; raises ``WeightsError`` if the values are no weights."""
+def largest_magnitude(tensor: Tensor, name: str) -> float:
+    """Return the largest magnitude in the tensor ``name``; raises ``WeightsError`` if it is no weight."""
     if not tensor.is_floating_point():
         raise WeightsError(f"{name} is of the type {tensor.dtype}, which is no weight.")
     largest = float(tensor.abs().max()) if tensor.numel() else 0.0
     if not math.isfinite(largest):
-        raise WeightsError(f"{name} holds values that are not numbers: the weights are damaged.")
+        raise WeightsError(f"{name} holds values that are not numbers: the file is damaged.")
     return largest
 
 

@@ -19,8 +19,7 @@ from any2bokeh.scene import PictureFormat, Scene
 from any2bokeh.settings.device_settings import DtypeName
 from any2bokeh.settings.render_settings import DiffusionSettings, LensSettings, RendererName, RenderSettings
 from any2bokeh.settings.synthesis_settings import PictureSize, SynthesisSettings
-from any2bokeh.weights.hashes import sha256_of
-from any2bokeh.weights.manifest import MANIFEST_FILE
+from any2bokeh.weights.disk import MANIFEST_FILE, sha256_of
 
 CPU = torch.device("cpu")
 SMALL = RenderSettings(renderer="small", device="cpu")

@@ -11,6 +11,7 @@ from torch import nn
 
 from any2bokeh.errors import SettingsError, WeightsError
 from any2bokeh.lab.training.training_settings import SizeName, StageName
+from any2bokeh.paths import checkpoints_folder
 from any2bokeh.render.diffusion.codec import Codec, PixelCodec, PixelCodecDims, make_codec
 from any2bokeh.render.diffusion.image_encoder import ImageEncoder, image_encoder_files, load_image_encoder
 from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims
@@ -22,8 +23,8 @@ from any2bokeh.weights.checkpoint import (
     CheckpointFacts,
     load_weights,
 )
+from any2bokeh.weights.disk import FACTS_FILE
 from any2bokeh.weights.download import model_folder
-from any2bokeh.weights.home import FACTS_FILE, checkpoints_folder
 
 SCRATCH_FACTS = replace(
     TRAINED_FACTS,

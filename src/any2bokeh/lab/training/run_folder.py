@@ -17,9 +17,7 @@ from any2bokeh.lab.run_state import read_run_state, write_run_state
 from any2bokeh.lab.training.trained_network import TrainedNetwork
 from any2bokeh.lab.training.training_settings import RunSettings, TrainingSettings, make_settings, read_toml
 from any2bokeh.weights.checkpoint import CONFIG_FILE, WEIGHTS_FILE
-from any2bokeh.weights.hashes import sha256_of
-from any2bokeh.weights.home import FACTS_FILE
-from any2bokeh.weights.manifest import write_manifest
+from any2bokeh.weights.disk import FACTS_FILE, sha256_of, write_manifest
 from any2bokeh.weights.tensors import TensorFile, part_of, write_half
 
 SETTINGS, STATE, JOURNAL, CHECKPOINT, PICTURES = (

@@ -111,8 +111,13 @@ class PixelCodec(nn.Module):
 Codec = BokehVAE | PixelCodec
 
 
+def is_pixel_codec(config: Mapping[str, Any]) -> bool:
+    """Say whether a checkpoint's ``vae/config.json`` describes a ``PixelCodec``."""
+    return bool(config.get("_class_name") == CLASS_NAME)
+
+
 def make_codec(config: Mapping[str, Any]) -> Codec:
     """Return the codec that a checkpoint's ``vae/config.json`` describes. Raises ``WeightsError``."""
-    if config.get("_class_name") == CLASS_NAME:
+    if is_pixel_codec(config):
         return PixelCodec(PixelCodecDims.from_config(config))
     return BokehVAE(VAEDims.from_config(config))
