@@ -36,6 +36,25 @@ def no_error_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     assert not errors, f"logged as ERROR: {errors}"
 
 
+@pytest.fixture
+def cuda(request: pytest.FixtureRequest) -> Iterator[torch.device]:
+    """The GPU, computing as precisely as the CPU does.
+
+    Without one its tests are skipped, unless it was asked for: by ``-m cuda``, or by the name of the device
+    in ``ANY2BOKEH_TEST_CUDA``. The CPU may be named there: it takes the GPU's place.
+    """
+    asked = os.environ.get("ANY2BOKEH_TEST_CUDA", "")
+    device = torch.device(asked or "cuda")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        reason = "no CUDA device is here: what a GPU computes was not compared with the CPU"
+        words = (request.config.option.markexpr or "").replace("(", " ").replace(")", " ").split()
+        if asked or ("cuda" in words and words[max(0, words.index("cuda") - 1)] != "not"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        yield device
+
+
 @pytest.fixture(scope="session")
 def tiny_depth_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a Depth Anything network of 89 thousand random parameters, saved like a published one."""

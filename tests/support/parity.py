@@ -111,11 +111,17 @@ def tiny_image_encoder() -> CLIPVisionModelWithProjection:
     return fill(network, rounded_to_half=True)
 
 
-def tiny_network(settings: DiffusionSettings, mask_mode: MaskMode = "released") -> BokehNetwork:
+def tiny_network(
+    settings: DiffusionSettings,
+    mask_mode: MaskMode = "released",
+    device: torch.device = torch.device("cpu"),  # noqa: B008 - a device is a value
+) -> BokehNetwork:
     """The published tiny networks, put together as a checkpoint's."""
     facts = dataclasses.replace(PUBLISHED_FACTS, mask_mode=mask_mode)
-    encoder = ImageEncoder(tiny_image_encoder(), normalise=facts.clip_normalisation)
-    return BokehNetwork(tiny_unet(), tiny_vae(), encoder, facts, settings, torch.device("cpu"))
+    resting = torch.device("cpu") if settings.low_memory else device  # where parts wait for their work
+    encoder = ImageEncoder(tiny_image_encoder().to(resting), normalise=facts.clip_normalisation)
+    unet, vae = tiny_unet().to(resting), tiny_vae().to(resting)
+    return BokehNetwork(unet, vae, encoder, facts, settings, device)
 
 
 def save_image_encoder(folder: Path) -> None:
