@@ -1,4 +1,4 @@
-"""What is measured of frames: distance to the ground truth, crispness of edges, changes along the motion.
+"""Metrics of frames: distance to the ground truth, crispness of edges, changes along the motion.
 
 Pictures are ``3 H W`` R'G'B' in 0..1, as they are displayed. PSNR, SSIM, RM and VEPI are those of the paper's
 table (Any-to-Bokeh).

@@ -3,7 +3,7 @@
 The three perturbations of the paper's second stage. Lengths are in pixels of a frame whose longer side is
 1024, as K is, and scaled to the frame at hand. They differ from the published script where that looks like
 an accident: noise is zero outside the thing instead of a constant, results stay in 0..1, dilation makes
-things larger and erosion smaller, and what one frame is given the next one nearly has too.
+things larger and erosion smaller, and errors persist from frame to frame.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""What training runs share: the learning rate over a run, the state that it goes on from, its journal."""
+"""Parts that all training runs share: the learning rate over a run, its resumable state, its journal."""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ def rate_share(step: int, steps: int, *, warmup: int, cooldown: int) -> float:
 
 def write_run_state(path: Path, step: int, tensors: Mapping[str, Tensor]) -> None:
     """Write the tensors of a run and its step; the file appears under its name when it is complete."""
-    # One name for all: what a run that was killed left of it is written over, gigabytes for large networks.
+    # A fixed name: the next save overwrites the leftovers of a killed run, gigabytes for large networks.
     partial = path.with_suffix(".partial")
     # Tensors may share memory or lie in another order, which the format does not take.
     contents = {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}

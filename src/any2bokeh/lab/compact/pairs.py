@@ -50,8 +50,8 @@ PairBatch = tuple[Tensor, Tensor, Tensor]
 class Pairs(Dataset[PairBatch]):
     """Batch ``step``: pictures ``2P 3 H W``, two frames of each scene, motion ``2P 5 H/4 W/4``, disparity.
 
-    A batch depends on nothing but the seed and its number, so that a run that goes on after a stop sees
-    what it would have seen.
+    A batch depends on nothing but the seed and its number, so that a resumed run sees
+    the batches that it would have seen.
     """
 
     def __init__(self, settings: DataSettings, steps: int) -> None:

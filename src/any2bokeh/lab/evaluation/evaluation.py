@@ -37,7 +37,7 @@ class Source:
 
 @dataclass(frozen=True)
 class CaseProgress:
-    """What is done, and how far it has come: frames of all cases, or of one where it is prepared."""
+    """The current stage and its progress: frames of all cases, or of one while it is prepared."""
 
     stage: str
     done: int
@@ -53,8 +53,8 @@ def evaluate(
 ) -> Report:
     """Measure all methods on all cases, write the report into the store's folder and return it.
 
-    What was measured before is not measured again, so a run that was stopped goes on where it was. A case
-    or a method that fails is noted in the report. Raises ``RefocusError`` if nothing can be compared at all.
+    Kept results are reused, so a stopped run resumes. The report lists cases and methods that fail.
+    Raises ``RefocusError`` if nothing can be compared at all.
     """
     device = choose_device(settings.device)
     cases = thinned(find_cases(sources), settings.limit)

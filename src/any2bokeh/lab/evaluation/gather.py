@@ -1,8 +1,8 @@
-"""What a naive blur draws: the baseline that a lens has to beat.
+"""A naive blur: the baseline that a lens has to beat.
 
 Each pixel becomes the mean of the picture over a disc of its own circle of confusion, in code values,
-whatever is seen there, as a simple shader does it: things in focus bleed into what is blurred around them,
-edges of what is blurred stay hard, and bright points stay dim.
+whatever it shows there, as a simple shader does: objects in focus bleed into the blur around them, edges of
+blurred objects stay hard, and bright points stay dim.
 """
 
 import math

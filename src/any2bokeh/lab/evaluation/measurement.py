@@ -85,7 +85,7 @@ def shared(items: Iterator[Item], count: int) -> list[Iterator[Item]]:
 
 
 class Runner:
-    """Draws a case by one method and measures what comes; ``failure`` says why it ended early.
+    """Renders a case by one method and scores its frames; ``failure`` says why it ended early.
 
     ``key`` is what its result is kept under.
     """
@@ -101,7 +101,7 @@ class Runner:
         self._seconds, self._done = 0.0, 0
 
     def start(self, frames: Iterator[CaseFrame]) -> None:
-        """Take what is to be drawn."""
+        """Take the frames to render."""
         self._given = frames
 
     def step(self, seen: ReferenceFrame, watch: Stopwatch) -> bool:
@@ -137,13 +137,13 @@ class Runner:
 
 
 def as_stored(picture: Tensor) -> Tensor:
-    """Return a picture in steps of 1/255, as a file of 8 bits holds it and as the truth is."""
+    """Return a picture in steps of 1/255, as 8-bit files and the ground truth have it."""
     return to_float(to_uint8(picture))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CaseResult:
-    """What the methods got on a case, and of those that failed, why; ``measured`` were not known before."""
+    """The methods' results on a case, and the reasons of those that failed; ``measured`` are new."""
 
     case: Case
     scores: dict[str, ClipScores]
@@ -153,9 +153,9 @@ class CaseResult:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Evaluation:
-    """What all cases have in common: methods, the networks of metrics, and where results go.
+    """All that the cases share: methods, the networks of metrics, and the store of results.
 
-    ``picture_bytes`` is what a picture of the report may take.
+    ``picture_bytes`` is the limit for a picture of the report.
     """
 
     methods: tuple[Method, ...]
@@ -166,8 +166,8 @@ class Evaluation:
     def run(self, case: Case, *, is_shown: bool, on_progress: OnProgress = ignore) -> CaseResult:
         """Measure the methods on a case that were not measured before; with ``is_shown``, take pictures.
 
-        The truth is measured as well, and the input where it is shown. A method that fails leaves the others
-        running. Raises ``RefocusError`` if the case cannot be read.
+        The ground truth is measured as well, and the input where it is shown. A method that fails leaves the
+        others running. Raises ``RefocusError`` if the case cannot be read.
         """
         known: dict[str, ClipScores] = {}
         failures: dict[str, str] = {}
@@ -209,13 +209,13 @@ class Evaluation:
         return key_of([case.fingerprint(), method.facts(case), method.is_perturbed, *used])
 
     def _find(self, method: Method, case: Case, key: str, *, is_shown: bool) -> ClipScores | None:
-        """What is known of a method, if its pictures are there as well where they are shown."""
+        """The kept result of a method, if the pictures that the report shows are there as well."""
         if is_shown and not has_pictures(self.store.folder, case.name, method.name):
             return None
         return self.store.find(case.name, method.name, key)
 
     def _keep(self, runner: Runner, case: Case) -> ClipScores:
-        """Write what a method got, its pictures first: a result that is there is complete."""
+        """Write a method's result, its pictures first: so a result that exists is complete."""
         name, scores = runner.method.name, runner.scores()
         if runner.stills:
             write_pictures(self.store.folder, case.name, name, runner.stills, self.picture_bytes)
@@ -228,7 +228,7 @@ class Evaluation:
 
 
 def _measure(case: Case, runners: list[Runner], flow: FlowBetween, on_progress: OnProgress) -> None:
-    """Give each frame to all runners, read once; what they have not taken yet is all that is kept."""
+    """Read each frame once and give it to all runners; only frames that one still waits for are kept."""
     watch = Stopwatch()
     with case.open(on_progress) as frames:
         exact = [runner for runner in runners if not runner.method.is_perturbed]

@@ -1,4 +1,4 @@
-"""What is compared: renderers of ours, with and without some of their parts, and finished clips."""
+"""The methods compared: our renderers, with and without some of their parts, and finished clips."""
 
 import glob
 from collections.abc import Callable, Iterator
@@ -69,12 +69,12 @@ class Method:
 
 
 def unchanged() -> Method:
-    """What no blur at all gets."""
+    """The method that does not blur: the lower bound."""
     return _onlooker("none", "the input, unchanged", lambda frame: frame.scene.sharp)
 
 
 def truth() -> Method:
-    """What the truth itself gets, where figures need no truth: at edges, and in motion."""
+    """The ground truth as a method, for the figures that need no ground truth: edges and motion."""
     return _onlooker(TRUTH, "the truth, for its edges and its motion", lambda frame: frame.truth)
 
 
@@ -87,7 +87,7 @@ class Choice:
 
 
 def choose_methods(settings: EvaluationSettings, device: torch.device) -> Choice:
-    """Return what is compared on ``device``, in the order in which it is shown."""
+    """Return the methods compared on ``device``, in the order of the report."""
     methods: list[Method] = []
     left_out: dict[str, str] = {}
     for name in METHODS if settings.methods is None else settings.methods:
@@ -160,7 +160,7 @@ def _with_weights(settings: EvaluationSettings, checkpoint: NamedFolder) -> Eval
 
 
 def _check_weights(weights: str | None, settings: EvaluationSettings, device: torch.device) -> None:
-    """Raise ``RefocusError`` with what is missing for the paper's network, or speaks against it."""
+    """Raise ``RefocusError`` if weights for the paper's network are missing, or this machine is too slow."""
     from any2bokeh.render.load import find_parts
 
     find_parts(weights)
@@ -174,7 +174,7 @@ def drawn_by(render: Callable[[Iterator[Scene]], Iterator[Frame]]) -> Draw:
 
 
 def _onlooker(name: str, what: str, look: Callable[[CaseFrame], Tensor | None]) -> Method:
-    """What is shown of a case as it is."""
+    """A method that shows a picture of the case as it is."""
 
     def draw(frames: Iterator[CaseFrame]) -> Iterator[Frame]:
         for frame in frames:

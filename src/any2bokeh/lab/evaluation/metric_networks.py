@@ -1,6 +1,6 @@
-"""The networks that some metrics look through, where their packages and weights are on this machine.
+"""The networks that perceptual metrics need, where their packages and weights are on this machine.
 
-Nothing is downloaded here: what is missing is named, with the command that fetches it.
+Nothing is downloaded here: a missing network is named, with the command that fetches it.
 """
 
 import importlib
@@ -47,7 +47,7 @@ class Watcher:
 
 @dataclass(frozen=True, kw_only=True)
 class Networks:
-    """What there is of them; ``missing`` says of each other what it would take, by its name.
+    """The networks found; ``missing`` says how to get each of the others, by its name.
 
     ``lpips`` compares two pictures ``3 H W``; ``raft`` gives the flow between two, ``2 H W`` in pixels.
     """
@@ -72,7 +72,7 @@ def find_networks(device: torch.device) -> Networks:
 
 
 def _attempt(missing: dict[str, str], name: str, load: Callable[[], Loaded]) -> Loaded | None:
-    """What ``load`` gives, or ``None`` and a note of what it would take."""
+    """The result of ``load``, or ``None`` and a note of how to get the network."""
     try:
         return load()
     except WeightsError as error:

@@ -14,7 +14,7 @@ LETTER_PX, LEGEND_ROW = 7.0, 18  # of the legend: the width of a letter, about, 
 
 @dataclass(frozen=True, kw_only=True)
 class Plot:
-    """A plot: what is below its points, and the values of each line, ``None`` where there is no point."""
+    """A plot: labels below its points, and the values of each line, ``None`` where a point is missing."""
 
     title: str
     labels: Sequence[str]
@@ -39,7 +39,7 @@ class _Frame:
 
 
 def draw_plot(plot: Plot) -> str:
-    """Return a plot as one SVG element; text takes the colour of what is around it."""
+    """Return a plot as one SVG element; its text inherits the colour of the page."""
     values = [value for line in plot.lines.values() for value in line if value is not None]
     frame = _Frame(*_scale(min(values), max(values)), len(plot.labels))
     title, places = html.escape(plot.title), _legend_places(plot.lines)
@@ -58,7 +58,7 @@ def draw_plot(plot: Plot) -> str:
 
 
 def _axes(plot: Plot, frame: _Frame) -> Iterator[str]:
-    """Ticks with their lines across, and what is below the points."""
+    """Ticks with their grid lines, and the labels below the points."""
     for tick in range(round((frame.high - frame.low) / frame.step) + 1):
         value = frame.low + tick * frame.step
         y = frame.y(value)

@@ -124,10 +124,11 @@ def _in_order(group: str) -> tuple[float, str]:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Report:
-    """What was compared on which cases, and what came of it.
+    """Methods, cases and their results.
 
-    ``command`` is what was asked for, ``device`` what drew; ``left_out`` says of methods and metrics why they
-    are missing, ``unread`` of cases why they could not be read; ``shown`` are the cases that have pictures.
+    ``command`` repeats the evaluation, ``device`` rendered it. ``left_out`` gives the reason why a method is
+    missing, ``missing`` why a metric is, ``unread`` why a case could not be read. The cases ``shown`` have
+    pictures.
     """
 
     command: str
@@ -162,7 +163,7 @@ class Report:
 
     @property
     def facts(self) -> str:
-        """What was evaluated, in a line."""
+        """Cases, frames, sizes, device and version, in a line."""
         frames = sum(result.case.frames for result in self.results)
         clips = len({result.case.clip for result in self.results})
         sizes = {f"{one.case.pictures.width}x{one.case.pictures.height}" for one in self.results}
@@ -173,7 +174,7 @@ class Report:
 
     @property
     def notes(self) -> list[str]:
-        """What has to be known to read the figures: what is missing, and what differs from the paper."""
+        """Caveats for readers of the figures: missing methods and metrics, differences from the paper."""
         return list(self._notes())
 
     def _notes(self) -> Iterator[str]:

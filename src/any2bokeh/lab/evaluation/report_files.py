@@ -18,12 +18,12 @@ from any2bokeh.preview.pack import as_text
 from any2bokeh.settings.evaluation_settings import TRUTH
 
 TITLE = "Evaluation of refocused video"
-PAGE_BYTES = 9_000_000  # what the pictures of a page come to, at most, in their files
+PAGE_BYTES = 9_000_000  # of all pictures of a page, at most
 SCALE_STEPS = 9
 
 
 def picture_bytes(cases: int, methods: int) -> int:
-    """Return what one picture may take, so that the page keeps its size."""
+    """Return the bytes that one picture may take, so that the page keeps its size."""
     pictures = cases * (methods + 2) * 5  # the input and the truth are shown too
     return PAGE_BYTES // max(1, pictures)
 
@@ -75,7 +75,7 @@ def _plots(report: Report) -> str:
 
 
 def strips(result: CaseResult) -> list[tuple[str, str]]:
-    """Return the kinds of pictures of a case, in order, and what is said of them."""
+    """Return the kinds of pictures of a case, in order, and their captions."""
     frames, other = result.case.frames, "the truth" if result.case.has_truth else "the input"
     return [
         (STILL, f"Frame {frames // 2} of {frames}"),
@@ -87,7 +87,7 @@ def strips(result: CaseResult) -> list[tuple[str, str]]:
 
 
 def columns(result: CaseResult, report: Report) -> list[tuple[str, str]]:
-    """Return the methods whose pictures stand side by side, and what stands below them."""
+    """Return the methods whose pictures stand side by side, and their captions."""
     names = ["none", *([TRUTH] if result.case.has_truth else [])]
     names += [name for name in report.names if name not in names]
     captions = {"none": "input", TRUTH: "truth"}
@@ -107,7 +107,7 @@ def _case(result: CaseResult, report: Report, folder: Path) -> str:
 
 
 def _figure(folder: Path, result: CaseResult, name: str, kind: str, caption: str) -> str:
-    """A picture with what is said of it; nothing where it would show how the reference errs."""
+    """A picture with its caption; nothing for the reference's own errors."""
     reference = TRUTH if result.case.has_truth else "none"
     if kind in (ERROR, SLICE_ERROR) and name == reference:
         return "<figure></figure>"  # keeps the columns below each other

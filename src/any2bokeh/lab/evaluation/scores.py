@@ -36,7 +36,7 @@ SERIES = ("psnr", "ssim", "vepi", "rm", "warp")  # of each frame; what plots sho
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure: its key, how its column is headed, which way is better, and what it is, in a sentence.
+    """A figure: its key, the head of its column, which way is better, and its definition in a sentence.
 
     Of one that blur itself makes smaller, no way is better: that of the truth is right.
     """
@@ -92,7 +92,7 @@ TITLES = {metric.key: metric.title for metric in METRICS}
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ClipScores:
-    """What a method got on a case: figures by key, those of each frame, and features by their network."""
+    """A method's results on a case: figures by key, those of each frame, and features by network."""
 
     scores: dict[str, float]
     series: dict[str, list[float | None]] = field(default_factory=dict)
@@ -101,7 +101,7 @@ class ClipScores:
 
 @dataclass(frozen=True, eq=False)
 class ReferenceFrame:
-    """A frame of a case with what all methods' scores need of it, worked out once and only if asked for."""
+    """A frame of a case with the quantities that all methods' scores share, each computed once, on demand."""
 
     frame: CaseFrame
     flow: FlowBetween
@@ -114,7 +114,7 @@ class ReferenceFrame:
 
     @cached_property
     def region(self) -> NDArray[np.bool_]:
-        """Where VEPI looks."""
+        """The region of VEPI, ``H W`` bool."""
         return focus_region(self.frame.mask, *self.frame.scene.sharp.shape[1:])
 
     @cached_property
@@ -125,12 +125,12 @@ class ReferenceFrame:
 
     @cached_property
     def near_edges(self) -> Tensor:
-        """The pixels near where things end, ``H W``, of the exact disparity."""
+        """The pixels near depth discontinuities of the exact disparity, ``H W``."""
         return near_steps(self.frame.scene.disparity[0], self.in_focus)
 
     @cached_property
     def focus_edges(self) -> Tensor:
-        """The pixels near where what is in focus ends, ``H W``."""
+        """The pixels near the outline of the region in focus, ``H W``."""
         return near_steps(torch.zeros_like(self.frame.scene.disparity[0]), self.in_focus)
 
     @cached_property

@@ -29,13 +29,13 @@ DECIDING: tuple[ModuleType, ...] = (
 
 @dataclass(frozen=True)
 class Store:
-    """The folder of results; with ``is_fresh``, what it holds from before is not looked at."""
+    """The folder of results; with ``is_fresh``, earlier results are ignored."""
 
     folder: Path
     is_fresh: bool = False
 
     def find(self, case: str, method: str, key: str) -> ClipScores | None:
-        """Return what was kept under ``key``, or ``None``."""
+        """Return the result kept under ``key``, or ``None``."""
         path = self._path(case, method)
         if self.is_fresh or not path.is_file():
             return None
@@ -53,7 +53,7 @@ class Store:
             return None  # damaged: it is made anew
 
     def keep(self, case: str, method: str, key: str, scores: ClipScores) -> None:
-        """Keep what a method got; it appears as a whole. Raises ``VideoError`` if it cannot be written."""
+        """Keep a method's result; the file appears whole. Raises ``VideoError`` if it cannot be written."""
         path = self._path(case, method)
         document = {"key": key, "scores": scores.scores, "series": scores.series}
         try:

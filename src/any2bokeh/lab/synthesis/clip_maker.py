@@ -98,7 +98,7 @@ def _describe(
     clip: ClipFormat,
     number: int,
 ) -> ClipDescription:
-    """Draw what is in focus, and say all that is known of the clip."""
+    """Draw the settings of focus and K, and describe the clip."""
     times_s = [clip.view(i).time_s for i in range(clip.frames)]
     tracks = [
         tuple(round(scene.disparity(i, time_s), PLACES) for time_s in times_s)

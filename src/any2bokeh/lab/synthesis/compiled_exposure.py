@@ -36,7 +36,7 @@ class Aim(NamedTuple):
 
 
 class Given(NamedTuple):
-    """Rays ``5 R`` of the pixels of a box: slopes, lens points, and what each counts."""
+    """Rays ``5 R`` of the pixels of a box: slopes, lens points, and the weight of each."""
 
     rays: Floats
     box: Integers32

@@ -1,7 +1,7 @@
 """Rays followed by compiled loops: which light comes along those of one pixel.
 
 The planes they meet and what these show are those of ``shot``; all rays of a pixel are taken together, so
-that what is looked up stays in a core's cache.
+that the texels stay in a core's cache.
 """
 
 from typing import Any, NamedTuple

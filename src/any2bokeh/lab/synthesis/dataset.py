@@ -2,7 +2,7 @@
 
 ``clips/NAME/`` holds ``scene.json`` and videos in FFV1: ``sharp.mkv``, ``disparity.mkv`` (16 bits),
 ``objects.mkv`` (the number of the object that a pixel shows) and one ``bokeh-SETTING.mkv`` per setting.
-A clip appears under its name when it is complete; ``dataset.json`` says what was asked for.
+A clip appears under its name when it is complete; ``dataset.json`` holds the settings that made it.
 """
 
 import json
@@ -41,7 +41,7 @@ PARTIAL = ".part"  # how the name of a clip ends while it is being written
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """The complete clips of a folder, in the order of their names; ``made_by`` is what was asked for."""
+    """The complete clips of a folder, in the order of their names; ``made_by`` are their settings."""
 
     folder: Path
     made_by: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""The README of a data set: what is in it, in numbers, and the command that makes it again."""
+"""The README of a data set: its contents in numbers, and the command that makes it again."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping

@@ -74,7 +74,8 @@ class ClipSetting:
 class ClipDescription:
     """A clip of ``frames`` pictures, ``rate`` per second.
 
-    ``made_by`` holds what is needed to make it again. Raises ``SettingsError`` where it contradicts itself.
+    ``made_by`` holds all that is needed to make it again.
+    Raises ``SettingsError`` where it contradicts itself.
     """
 
     name: str

@@ -58,7 +58,7 @@ def synthesize(folder: Path, settings: SynthesisSettings, jobs: int, on_clip: On
     depend on ``jobs``. Raises ``DatasetError`` if the folder holds something else, or another run writes
     to it.
     """
-    material = _material(settings)  # what is wrong with it is told before anything is written
+    material = _material(settings)  # which raises before anything is written
     with _alone_in(folder):
         all_clips = _begin(folder, settings)
         there = {path.name for path in complete_clips(folder)}
@@ -94,7 +94,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def _begin(folder: Path, settings: SynthesisSettings) -> int:
-    """Note what is asked for; return how many clips were, by this run or another before.
+    """Record the settings; return how many clips were asked for, by this run or an earlier one.
 
     Raises ``DatasetError`` if another run asked for something else.
     """

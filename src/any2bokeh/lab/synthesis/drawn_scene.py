@@ -65,7 +65,7 @@ class Material:
         return draw_cutout(rng)
 
     def background(self, rng: Generator, size_m: tuple[float, float]) -> Texture:
-        """What fills the picture behind all else, of a size."""
+        """The backdrop behind all else, of a size."""
         return draw_backdrop(rng, size_m)
 
 

@@ -11,7 +11,7 @@ from any2bokeh.lab.synthesis.rays import Rays
 from any2bokeh.lab.synthesis.stage import Pose
 
 UNSEEN_M = 1e20
-NEAREST_M = 0.01  # what is closer to the camera than this is not seen
+NEAREST_M = 0.01  # nothing closer to the camera than this is seen
 OPAQUE = 1 / 4096  # of what lets less light through than this, nothing behind is looked at
 
 

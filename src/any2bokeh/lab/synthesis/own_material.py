@@ -23,7 +23,7 @@ FILES_KEPT = 8  # read and waiting to be used again
 
 
 class OwnMaterial(Material):
-    """Things and backgrounds of the user's folders; what has no folder is drawn.
+    """Things and backgrounds from the user's folders; without a folder they are drawn.
 
     Raises ``DatasetError`` for a folder without pictures, or a thing that says nowhere where it is
     transparent.

@@ -1,4 +1,4 @@
-"""Colours and patterns drawn at random: what synthetic things are made of."""
+"""Colours and patterns drawn at random, for synthetic things."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What planes show: textures drawn into texels, with coarser copies for the distance, and light on them."""
+"""Textures drawn into texels, with coarser copies for the distance, and the light that falls on them."""
 
 import math
 from dataclasses import dataclass

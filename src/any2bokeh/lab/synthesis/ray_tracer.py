@@ -1,9 +1,9 @@
 """Ground truth of a synthetic scene: its picture, its disparity, and its picture through a thin lens.
 
-Rays are traced through every pixel (and through every part of the aperture), meet all planes, and
-what they meet is laid over each other in linear light. What a blurred foreground occludes from the
-middle of the lens is there. The number of rays is the only approximation: each stands for a share of
-its pixel and circle of confusion, and textures are read at that size.
+Rays are traced through every pixel (and through every part of the aperture), meet all planes, and these are
+composited in linear light. Surfaces that a blurred foreground occludes from the middle of the lens are there.
+The number of rays is the only approximation: each stands for a share of its pixel and circle of confusion,
+and textures are read at that size.
 """
 
 from dataclasses import dataclass, replace

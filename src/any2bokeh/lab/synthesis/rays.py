@@ -74,7 +74,7 @@ class Sampling:
     """Which rays each pixel sends: ``pattern`` is ``4 N`` in 0..1, places in the pixel (x, y) and aperture.
 
     ``shifts`` (``4 NOISE_SIDE NOISE_SIDE``, repeated over the picture) move the pattern in each pixel, which
-    turns what is left of the error into fine noise.
+    turns the remaining error into fine noise.
     """
 
     pattern: Tensor

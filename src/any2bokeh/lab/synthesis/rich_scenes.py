@@ -1,6 +1,6 @@
 """Scenes nearer to life: ground and walls that slope, things that stand on them, thin things, lamps.
 
-The camera moves through, so that what is near passes what is far.
+The camera moves through, so that the near passes the far.
 """
 
 import math

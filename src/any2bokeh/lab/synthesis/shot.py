@@ -42,7 +42,7 @@ class Sight:
 
 
 class Shot:
-    """What one frame's rays meet. ``rasters`` are the drawn textures of ``stage.planes``."""
+    """One frame: the planes that its rays meet. ``rasters`` are the drawn textures of ``stage.planes``."""
 
     def __init__(self, stage: Stage, rasters: list[Raster], optics: Optics, device: torch.device) -> None:
         self._stage, self.optics, self._device = stage, optics, device
@@ -126,10 +126,10 @@ class Shot:
         share = _pick(clear, here)
         for j, (there, other) in surfaces.items():
             if i != j and hits.nearest[j] <= hits.farthest[i]:
-                hidden = torch.zeros_like(clear)
-                _add(hidden, there, other[3])
+                occluded = torch.zeros_like(clear)
+                _add(occluded, there, other[3])
                 before = hits.depth[j] <= hits.depth[i] if j < i else hits.depth[j] < hits.depth[i]
-                share = share * (1 - _pick(hidden * before, here))
+                share = share * (1 - _pick(occluded * before, here))
         return share
 
     def _lit(self, sight: Sight, hits: Hits, i: int, here: Chosen, sample_px: float) -> Tensor:

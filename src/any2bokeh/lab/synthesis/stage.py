@@ -1,4 +1,4 @@
-"""What a synthetic scene consists of: a camera, textured planes with alpha, lights; all over time.
+"""A synthetic scene: a camera, textured planes with alpha, lights; all over time.
 
 World axes: x right, y up, z forward; lengths are metres, times seconds, light is linear.
 """
@@ -155,7 +155,7 @@ class Light:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A scene: what the camera sees over time, and the scale of its disparity.
+    """A scene over time, its camera, and the scale of its disparity.
 
     ``planes`` may be in any order and may cross. ``ambient`` light falls everywhere; rays that hit
     nothing see ``sky``. Disparity is 1 at ``near_m`` and 0 at ``far_m``: see ``disparity``.

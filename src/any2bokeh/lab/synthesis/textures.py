@@ -272,7 +272,7 @@ class Scaled:
 
 
 def round_shading(width_m: float, *, light_from_left: bool = True) -> Texture:
-    """Light and shade of an upright cylinder, to multiply with what it is made of."""
+    """Light and shade of an upright cylinder, to multiply with its material."""
     stops = ((-0.5, 0.45), (-0.28, 1.0), (0.05, 0.75), (0.42, 0.2), (0.5, 0.3))
     side = 1 if light_from_left else -1
     places = tuple((side * place * width_m, (share, share, share)) for place, share in stops)

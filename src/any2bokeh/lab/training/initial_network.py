@@ -106,9 +106,9 @@ def make_network(
 def load_start(start: str, *, corrects: bool) -> tuple[BokehUNet, Codec, CheckpointFacts]:
     """Return the networks in a folder, or of an imported checkpoint, and their facts.
 
-    A folder without facts is taken for Stable Video Diffusion's: what the U-Net lacks of the paper's is new,
-    but for the first convolution of the planes, which begins as that of the picture; so are the decoder's
-    skips. Raises ``WeightsError``.
+    A folder without facts is taken for Stable Video Diffusion's: layers of the paper that its U-Net lacks are
+    new, and so are the decoder's skips. The first convolution of the planes begins as that of the picture.
+    Raises ``WeightsError``.
     """
     folder = find_start(start)
     facts = TRAINED_FACTS
@@ -129,7 +129,7 @@ def load_start(start: str, *, corrects: bool) -> tuple[BokehUNet, Codec, Checkpo
 
 
 def find_start(start: str) -> Path:
-    """Return the folder of an imported checkpoint, of a path, or with ``svd`` of what was downloaded."""
+    """Return the folder of an imported checkpoint or a path; ``svd`` is the downloaded one."""
     folder = checkpoints_folder() / start
     folder = folder if folder.is_dir() else Path(start)
     if folder.is_dir():

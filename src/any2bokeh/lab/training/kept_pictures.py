@@ -1,4 +1,4 @@
-"""A data set's pictures as they are trained on again and again, and what the lens makes of them.
+"""A data set's pictures, kept uncompressed for training, and the lens's renderings of them.
 
 Decoding a window takes longer than a GPU takes to learn from it, and so does the lens: both are done once.
 """

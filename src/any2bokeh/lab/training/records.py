@@ -1,4 +1,4 @@
-"""What a run tells of itself: its journal, TensorBoard's curves and stills, figures on whole frames."""
+"""The records of a run: its journal, TensorBoard's curves and stills, figures on whole frames."""
 
 import time
 from types import TracebackType

@@ -45,7 +45,7 @@ class RunFolder:
 
     @property
     def checkpoint(self) -> Path:
-        """What the renderer loads."""
+        """The checkpoint, which the renderer loads."""
         return self.path / CHECKPOINT
 
     def check_new(self) -> None:
@@ -98,7 +98,7 @@ def _tensors(name: str, part: nn.Module) -> TensorFile:
 
 
 def _plain(value: Any) -> Any:
-    """As TOML has it: paths are texts, and what is not set is left out."""
+    """As TOML has it: paths are texts, and unset values are left out."""
     if isinstance(value, dict):
         return {key: _plain(one) for key, one in value.items() if one is not None}
     if isinstance(value, tuple | list):

@@ -1,4 +1,4 @@
-"""The network in training: U-Net and codec of a size, what they are told, and the losses of the stages."""
+"""The network in training: U-Net and codec of a size, their inputs, and the losses of the stages."""
 
 from fnmatch import fnmatchcase
 from typing import get_args
@@ -59,7 +59,7 @@ def pixel_loss(
     """Return the loss of pictures ``... T C H W`` in -1..1: their difference, plus that of their texture.
 
     The mean absolute difference, or with ``squared`` the mean squared one, which is what PSNR measures;
-    ``texture`` is what the texture loss counts. One number for each clip, ``...``.
+    ``texture`` is the weight of the texture loss. One number for each clip, ``...``.
     """
     error = prediction - target
     loss = _mean(error.square() if kind == "squared" else error.abs())
@@ -69,7 +69,7 @@ def pixel_loss(
 def relative_loss(
     prediction: Tensor, lens: Tensor, target: Tensor, texture: float = 0, of: TextureLoss = "paper"
 ) -> Tensor:
-    """Return the squared ``pixel_loss`` as a share of what the lens's pictures have, the mean over windows.
+    """Return the squared ``pixel_loss`` as a share of that of the lens's pictures, the mean over windows.
 
     Pictures are ``B T 3 H W`` in -1..1. A gain of g dB over the lens is a loss of ``10 ** (-g / 10)``, be the
     window hard or easy, down to an error of ``RELATIVE_FLOOR``: what nobody sees need not get better.

@@ -1,4 +1,4 @@
-"""What a training run is told: a stage's values, a TOML file's and single ones over them."""
+"""Settings of a training run: a stage's values, overridden by a TOML file's and by single ones."""
 
 import difflib
 import tomllib

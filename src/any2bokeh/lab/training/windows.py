@@ -31,7 +31,7 @@ class Batch:
 
     ``sharp`` and ``target`` are ``B T 3 H W`` in 0..1, ``disparity`` ``B T 1 H W``, perhaps perturbed;
     ``focus_disparity`` and ``net_blur_strength`` (K in pixels of these frames) ``B T``; ``perturbed`` ``B``.
-    ``through_lens``, as ``sharp``, is what the lens makes of it with this disparity, if asked for.
+    ``through_lens``, as ``sharp``, is the lens's rendering with this disparity, if asked for.
     """
 
     sharp: Tensor
@@ -52,7 +52,7 @@ class Batch:
 class Take:
     """One window: which version of which clip, from which frame on, how it is perturbed and shown.
 
-    ``variant`` 0 is the true disparity. ``rng`` decides what is left to chance.
+    ``variant`` 0 is the true disparity. ``rng`` decides the rest.
     """
 
     clip: DatasetClip
@@ -66,7 +66,7 @@ class Take:
 class TrainingWindows(Dataset[dict[str, Tensor]]):
     """Window ``number`` depends on nothing but the seed and its number.
 
-    So a run that goes on after a stop sees what it would have seen. Every version of every clip comes once
+    So a resumed run sees the windows that it would have seen. Every version of every clip comes once
     before any comes again.
     """
 
@@ -147,7 +147,7 @@ class TrainingWindows(Dataset[dict[str, Tensor]]):
 
     @property
     def _begins_as(self) -> str:
-        """Which picture is nearest to what is to be learnt."""
+        """The picture nearest to the target before training."""
         return "through_lens" if self._kept else "sharp"
 
     def _check(self) -> None:

@@ -13,7 +13,7 @@ from any2bokeh.lab.synthesis.stage import turned_axes
 
 Array = NDArray[np.float64]
 
-SHADOW_SIDE = 224  # samples along each side of the map of what the sun meets
+SHADOW_SIDE = 224  # samples along each side of the shadow map
 NEAR_M = 0.06  # what reaches nearer than this may fill the picture
 _CORNERS = np.stack(np.meshgrid([-1, 1], [-1, 1], [-1, 1]), -1).reshape(8, 3)
 
@@ -168,7 +168,7 @@ def _windows(corners: Array, view: Viewpoint) -> tuple[Integers32, Array]:
 
 
 def _shadows(solids: Solids, corners: Array, view: Viewpoint, lights: Lights) -> tuple[Floats, Floats]:
-    """What the sun meets first, ``SIDE SIDE``, and the frame ``4 4`` that leads there from the world.
+    """The shadow map, depths from the sun ``SIDE SIDE``, and the frame ``4 4`` from the world to it.
 
     The last row of the frame holds the slack and how far apart looks are. Rooms and grounds throw no shadow.
     """

@@ -1,4 +1,4 @@
-"""What cameras and files do to a picture: focus, shake, exposure, noise, sharpening, compression."""
+"""The marks of cameras and files on a picture: defocus, shake, exposure, noise, sharpening, compression."""
 
 from itertools import pairwise
 
@@ -52,7 +52,7 @@ def develop(
 
 
 def _defocus(linear: Floats, inverse_depth: Floats, rng: np.random.Generator) -> Floats:
-    """Blur what is off a focal plane: each sample takes the picture blurred by about its own radius."""
+    """Blur all that is off a focal plane: each sample takes the picture blurred by about its own radius."""
     focus = inverse_depth[rng.integers(inverse_depth.shape[0]), rng.integers(inverse_depth.shape[1])]
     spread = float(np.percentile(inverse_depth, 98) - np.percentile(inverse_depth, 2)) + 1e-3
     strongest = rng.uniform(1, 10) * linear.shape[1] / 480
