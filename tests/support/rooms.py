@@ -72,7 +72,7 @@ class Module:
         """All modules and names that it imports, also inside functions and for types alone."""
         return list(_imports(self.tree))
 
-    @property
+    @cached_property
     def functions(self) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
         """Every function and method, also those inside others."""
         return [n for n in ast.walk(self.tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
@@ -198,7 +198,7 @@ def draw_rooms(modules: list[Module]) -> str:
     rows = ["| room | files | lines | imports (how many of its files do) |", "|---|---|---|---|"]
     for room in sorted(rooms, key=lambda room: order.index(room) if room in order else -1):
         lines = sum(len(module.lines) for module in rooms[room])
-        others = sorted(graph.get(room, {}).items(), key=lambda item: -item[1])
+        others = sorted(graph.get(room, {}).items(), key=lambda item: (-item[1], item[0]))
         arrow = ", ".join(f"{other} {count}" for other, count in others)
         rows.append(f"| {room or 'the door'} | {len(rooms[room])} | {lines} | {arrow} |")
     rows.append(f"| all | {len(modules)} | {sum(len(module.lines) for module in modules)} | |")
@@ -207,27 +207,30 @@ def draw_rooms(modules: list[Module]) -> str:
 
 def draw_sizes(modules: list[Module]) -> str:
     """The table of sizes, in Markdown."""
-    lengths = sorted(
-        (function.end_lineno or function.lineno) - function.lineno + 1
-        for module in modules
-        for function in module.functions
-    )
-    arguments = max(_arguments(function.args) for module in modules for function in module.functions)
-    longest = max(modules, key=lambda module: len(module.lines))
+    functions = [(module, function) for module in modules for function in module.functions]
+    lengths = sorted(_length(function) for _, function in functions)
+    file = max(modules, key=lambda module: len(module.lines))
+    home, longest = max(functions, key=lambda item: _length(item[1]))
+    asked, asking = max(functions, key=lambda item: _arguments(item[1].args))
     lines = sum(len(module.lines) for module in modules)
+    small = sum(len(module.lines) < 60 and not module.stem.startswith("__") for module in modules)
+    typical = f"{median(lengths):g} / {lengths[len(lengths) * 9 // 10]} / {lengths[-1]}"
     return "\n".join(
         [
             "| | |",
             "|---|---|",
-            f"| longest file | {len(longest.lines)} ({longest.path.relative_to(SOURCE)}) |",
-            f"| function: median / 90th / longest | {median(lengths):g} / "
-            f"{lengths[len(lengths) * 9 // 10]} / {lengths[-1]} |",
-            f"| most arguments | {arguments} |",
+            f"| longest file | {len(file.lines)} ({file.name}) |",
+            f"| function: median / 90th / longest | {typical} ({home.name}.{longest.name}) |",
+            f"| most arguments | {_arguments(asking.args)} ({asked.name}.{asking.name}) |",
             f"| repeated | {repeated_share(modules):.1%} |",
-            f"| comments per 100 lines | {100 * sum(m.comments for m in modules) / lines:.1f} |",
-            f"| files under 60 lines | {sum(len(m.lines) < 60 and m.stem != '__init__' for m in modules)} |",
+            f"| comments per 100 lines | {100 * sum(module.comments for module in modules) / lines:.1f} |",
+            f"| files under 60 lines | {small} of {len(modules)} |",
         ]
     )
+
+
+def _length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    return (function.end_lineno or function.lineno) - function.lineno + 1
 
 
 def _arguments(given: ast.arguments) -> int:

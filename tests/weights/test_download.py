@@ -118,7 +118,8 @@ def test_a_pin_that_does_not_match_is_an_error_also_for_files_that_are_here(clie
 def test_a_pinned_revision_is_what_is_fetched_and_found(hub, client):
     commit = "0123456789abcdef0123456789abcdef01234567"
     assert Path(client(revision=f'revision = "{commit}"').folder).name == commit
-    assert all(f"/resolve/{commit}/" in request for request in hub.requests if "resolve" in request)
+    fetched = [request for request in hub.requests if "resolve" in request]
+    assert fetched and all(f"/resolve/{commit}/" in request for request in fetched)
 
 
 def test_an_unknown_revision_is_named(hub, client):
