@@ -1,10 +1,113 @@
 """Change the focus of any video after it was shot."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-def __getattr__(name: str) -> str:
-    """Look ``__version__`` up when it is asked for: that takes as long as all the rest of ``--help``."""
-    if name != "__version__":
+if TYPE_CHECKING:
+    from any2bokeh.errors import (
+        DatasetError,
+        DisparityError,
+        FocusError,
+        RefocusError,
+        SettingsError,
+        ShapeError,
+        VideoError,
+        WeightsError,
+    )
+    from any2bokeh.frames import RefocusedFrames, refocus_frames
+    from any2bokeh.progress import Progress
+    from any2bokeh.run import Result, estimate_depth, refocus
+    from any2bokeh.settings.depth_settings import DepthSettings, TrackSettings
+    from any2bokeh.settings.focus_settings import (
+        CameraSettings,
+        DepthOfFieldSettings,
+        FocusSettings,
+        Key,
+        Point,
+    )
+    from any2bokeh.settings.render_settings import DiffusionSettings, LensSettings, RenderSettings
+    from any2bokeh.settings.run_settings import Settings
+    from any2bokeh.settings.values import TimePoint
+    from any2bokeh.settings.video_settings import EncodeSettings, TimeRange
+
+    __version__: str
+
+# Everything public, and the module that it is loaded from when it is first asked for: many load torch.
+_MODULES = {
+    "CameraSettings": "settings.focus_settings",
+    "DatasetError": "errors",
+    "DepthOfFieldSettings": "settings.focus_settings",
+    "DepthSettings": "settings.depth_settings",
+    "DiffusionSettings": "settings.render_settings",
+    "DisparityError": "errors",
+    "EncodeSettings": "settings.video_settings",
+    "FocusError": "errors",
+    "FocusSettings": "settings.focus_settings",
+    "Key": "settings.focus_settings",
+    "LensSettings": "settings.render_settings",
+    "Point": "settings.focus_settings",
+    "Progress": "progress",
+    "RefocusError": "errors",
+    "RefocusedFrames": "frames",
+    "RenderSettings": "settings.render_settings",
+    "Result": "run",
+    "Settings": "settings.run_settings",
+    "SettingsError": "errors",
+    "ShapeError": "errors",
+    "TimePoint": "settings.values",
+    "TimeRange": "settings.video_settings",
+    "TrackSettings": "settings.depth_settings",
+    "VideoError": "errors",
+    "WeightsError": "errors",
+    "estimate_depth": "run",
+    "refocus": "run",
+    "refocus_frames": "frames",
+}
+
+__all__ = [
+    "CameraSettings",
+    "DatasetError",
+    "DepthOfFieldSettings",
+    "DepthSettings",
+    "DiffusionSettings",
+    "DisparityError",
+    "EncodeSettings",
+    "FocusError",
+    "FocusSettings",
+    "Key",
+    "LensSettings",
+    "Point",
+    "Progress",
+    "RefocusError",
+    "RefocusedFrames",
+    "RenderSettings",
+    "Result",
+    "Settings",
+    "SettingsError",
+    "ShapeError",
+    "TimePoint",
+    "TimeRange",
+    "TrackSettings",
+    "VideoError",
+    "WeightsError",
+    "estimate_depth",
+    "refocus",
+    "refocus_frames",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load what is asked for; ``__version__`` too takes as long as all the rest of ``--help``."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("any2bokeh")
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib.metadata import version
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value  # so that it is asked for once
+    return value
 
-    return version("any2bokeh")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})
