@@ -1,4 +1,4 @@
-"""The front door: everything public by one import, loaded when it is asked for, and documented with what runs."""
+"""The front door: everything public by one import, loaded when it is asked for, and documented."""
 
 import ast
 import subprocess

@@ -181,7 +181,7 @@ def test_weights_that_are_named_and_not_used_are_told(caplog: pytest.LogCaptureF
     settings = RenderSettings(diffusion=DiffusionSettings(weights="mine"))
     assert choose_renderer(settings, CPU, PICTURES, 16) == "lens"
     assert (
-        "without --weights: a CPU takes minutes for a frame. --renderer diffusion uses them." in caplog.text
+        "without `weights`: a CPU takes minutes for a frame. `renderer=diffusion` uses them." in caplog.text
     )
     with pytest.raises(SettingsError, match="The lens needs no weights"):
         choose_renderer(replace(settings, renderer="lens"), CPU, PICTURES, 16)

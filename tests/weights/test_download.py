@@ -176,7 +176,7 @@ def test_a_refused_connection_is_said_in_one_sentence(client):
         answer = client(HF_ENDPOINT=endpoint)
     assert answer.error.startswith(f"{endpoint} cannot be reached to fetch depth-small: ")
     assert "Errno" not in answer.error
-    assert "--disparity" in answer.hint
+    assert "`track`" in answer.hint
     assert answer.stderr == ""
 
 
