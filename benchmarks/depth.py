@@ -20,11 +20,11 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from any2bokeh.depth.agreement import fit, fitted_error, rank_correlation
 from any2bokeh.depth.colormap import colorize
 from any2bokeh.depth.networks import find_network
 from any2bokeh.depth.source import disparity_source
 from any2bokeh.depth.track import open_track
+from any2bokeh.lab.compact.scale_free import fit_scale_shift, fitted_error, rank_correlation
 from any2bokeh.render.base import Renderer, make_renderer
 from any2bokeh.scene import Frame, Scene
 from any2bokeh.settings.depth_settings import DepthModel, DepthSettings
@@ -76,7 +76,7 @@ def compare(
     found = {}
     for name, guess in guesses.items():
         small, right_small = guess[:, ::STRIDE, ::STRIDE], right[:, ::STRIDE, ::STRIDE]
-        scale, shift = fit(small, right_small)
+        scale, shift = fit_scale_shift(small, right_small)
         picture = refocused(lens, frame, (guess * scale + shift).clamp(0, 1), focus)
         psnr = float(-10 * (picture - wanted).square().mean().log10())
         found[name] = rank_correlation(small, right_small), fitted_error(small, right_small), psnr

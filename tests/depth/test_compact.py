@@ -6,10 +6,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from any2bokeh.depth.agreement import fitted_error, rank_correlation
 from any2bokeh.depth.compact import WEIGHTS, CompactDims, CompactEstimator, CompactNetwork, load_compact
 from any2bokeh.errors import DisparityError, ShapeError, WeightsError
 from any2bokeh.lab.compact.pairs import VALIDATION, develop_pair, render_pair
+from any2bokeh.lab.compact.scale_free import fitted_error, rank_correlation
 
 CPU = torch.device("cpu")
 TINY = CompactDims(widths=(8, 8, 16, 16), blocks=(1, 1, 1, 1), attentions=1, heads=2, decoder=(8, 8, 8))

@@ -392,6 +392,25 @@ def test_a_given_track_is_steadied_in_each_shot_alone_and_on_after_a_flash(film,
     )
 
 
+def test_a_steadied_track_still_gives_the_values_of_its_file(clip, given):
+    info, times = probe_video(clip), frame_times(clip)
+    settings = DepthSettings(track=given, steady=True)
+    with disparity_source(info, times, settings, WHOLE, CPU, "auto") as track:
+        values = [track.values_at(pts) for pts in times]
+    torch.testing.assert_close(torch.stack(values), torch.from_numpy(np.load(given))[:, None])
+
+
+def test_a_steadied_track_is_the_same_when_it_is_read_again(clip, given):
+    info, times = probe_video(clip), frame_times(clip)
+    settings = DepthSettings(track=given, steady=True)
+    with disparity_source(info, times, settings, WHOLE, CPU, "auto") as track:
+        with open_video(clip) as video:
+            once = torch.stack([track.at_own_size(frame) for frame in video])
+        with open_video(clip) as video, track.again() as other:
+            again = torch.stack([other.at_own_size(frame) for frame in video])
+    assert torch.equal(once, again)
+
+
 def test_a_given_track_needs_no_weights_and_must_exist(clip, tmp_path):
     with pytest.raises(DisparityError, match=r"absent\.mkv does not exist\."):
         estimate(clip, track=tmp_path / "absent.mkv")

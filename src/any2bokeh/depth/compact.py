@@ -15,7 +15,7 @@ from torch.nn.functional import (
     scaled_dot_product_attention,
 )
 
-from any2bokeh.depth.checks import check_disparity, check_pictures
+from any2bokeh.depth.estimator import check_disparity, check_pictures
 from any2bokeh.motion.parallax import CELL, CHANNELS, moving_parts, no_motion
 from any2bokeh.weights.checkpoint import load_weights
 
@@ -64,7 +64,7 @@ class CompactNetwork(nn.Module):
             )
             for level in range(4)
         )
-        self.around = nn.ModuleList(Attention(widths[3], dims.heads) for _ in range(dims.attentions))
+        self.around = nn.ModuleList(GlobalAttention(widths[3], dims.heads) for _ in range(dims.attentions))
         coarser = (*dims.decoder[1:], widths[3])
         self.steps = nn.ModuleList(
             Upward(coarser[level], widths[level], dims.decoder[level], folded=folded) for level in range(3)
@@ -121,7 +121,7 @@ class Residual(nn.Module):
         return relu(x + self.second(self.first(x)))
 
 
-class Attention(nn.Module):
+class GlobalAttention(nn.Module):
     """Every cell looks at all others."""
 
     def __init__(self, width: int, heads: int) -> None:
@@ -170,7 +170,7 @@ class CompactEstimator:
     def estimate(
         self, pictures: Tensor, size: tuple[int, int], nearby: Sequence[Tensor | None] = ()
     ) -> Tensor:
-        """Return the raw disparity ``T 1 h w`` of pictures; see ``any2bokeh.depth.networks.Estimator``."""
+        """Return the raw disparity ``T 1 h w`` of pictures; see ``any2bokeh.depth.estimator.Estimator``."""
         check_pictures(pictures)
         weight = self._network.head.weight
         cells = [max(1, round(side / (2 * MULTIPLE))) for side in size]

@@ -11,7 +11,7 @@ from torch.nn.functional import interpolate
 from transformers import AutoConfig, DepthAnythingConfig, DepthAnythingForDepthEstimation
 from transformers.utils import logging as transformers_logging
 
-from any2bokeh.depth.checks import check_disparity, check_pictures
+from any2bokeh.depth.estimator import check_disparity, check_pictures
 from any2bokeh.errors import WeightsError
 
 # Mean and standard deviation of ImageNet's R'G'B', which the backbone was trained with.
@@ -29,7 +29,7 @@ class DisparityEstimator:
     def estimate(
         self, pictures: Tensor, size: tuple[int, int], nearby: Sequence[Tensor | None] = ()
     ) -> Tensor:
-        """Return the raw disparity ``T 1 h w`` of pictures; see ``any2bokeh.depth.networks.Estimator``."""
+        """Return the raw disparity ``T 1 h w`` of pictures; see ``any2bokeh.depth.estimator.Estimator``."""
         check_pictures(pictures)
         weight = next(self._network.parameters())
         whole_patches = [max(1, round(side / self.patch)) * self.patch for side in size]

@@ -1,15 +1,14 @@
 """The networks that estimate disparity: which of them a run takes, and how one is loaded."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import torch
-from torch import Tensor
 
 from any2bokeh.depth import compact
+from any2bokeh.depth.estimator import Estimator
 from any2bokeh.device import default_depth_size
 from any2bokeh.settings.depth_settings import DepthModel
 from any2bokeh.weights.catalog import Model, find_model, load_catalog
@@ -18,26 +17,6 @@ from any2bokeh.weights.download import find_folder, model_folder
 log = logging.getLogger(__name__)
 
 DEPTH_NETWORKS = ("depth-small", "depth-base", "depth-large")  # "auto" takes the first that is here
-
-
-class Estimator(Protocol):
-    """A loaded network."""
-
-    def estimate(
-        self, pictures: Tensor, size: tuple[int, int], nearby: Sequence[Tensor | None] = ()
-    ) -> Tensor:
-        """Return the raw relative disparity of each picture, near is large: ``T 1 h w`` float32.
-
-        ``pictures`` are ``T 3 H W`` R'G'B' in 0..1 on any device; the result is on the network's.
-        ``size`` is ``h w``, about that of the frame that is looked at (rounded to whole patches). Scale
-        and shift are those that the network gave this frame, and differ from frame to frame. ``nearby``
-        holds for each picture another frame of its shot, ``3 H W``, or ``None``: to a network that knows
-        motion it tells more, others look at single pictures.
-
-        Raises ``ShapeError`` for another shape, ``DisparityError`` if the network returns values that
-        are not numbers.
-        """
-        ...
 
 
 class DepthNetwork(Protocol):

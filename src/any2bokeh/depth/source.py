@@ -15,7 +15,7 @@ from any2bokeh.depth.cache import cache_key, find_track, keep_track
 from any2bokeh.depth.match import Times, nearest_in_time
 from any2bokeh.depth.networks import DepthNetwork, find_network
 from any2bokeh.depth.normalize import RawTrack
-from any2bokeh.depth.steadied import StabilizedTrack
+from any2bokeh.depth.stabilization import TrackStabilizer
 from any2bokeh.depth.stream import Pace, RawFrame, raw_disparity
 from any2bokeh.depth.track import DisparityTrack, open_track
 from any2bokeh.device import choose_depth_dtype
@@ -89,8 +89,9 @@ def disparity_source(
     """
     if settings.track is not None:
         log.info("The disparity of %s is the track %s.", info.path, settings.track)
-        with open_track(settings.track, settings.kind, info, times) as track:
-            yield StabilizedTrack(track, single_shot=settings.single_shot) if settings.steady else track
+        stabilizer = TrackStabilizer(single_shot=settings.single_shot) if settings.steady else None
+        with open_track(settings.track, settings.kind, info, times, stabilizer) as track:
+            yield track
         return
     estimate = plan_estimate(info, settings, time_range, device, dtype)
     with _estimated(estimate, on_progress) as path:

@@ -9,9 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from any2bokeh.arrays import Floats
-from any2bokeh.motion.flow import Flow, PreparedPicture, difference, falloff
+from any2bokeh.motion.flow import (
+    Flow,
+    PreparedPicture,
+    difference,
+    falloff,
+    flow_between,
+    prepare_picture,
+)
+from any2bokeh.motion.shots import is_lost
+from any2bokeh.scene import Frame
 
 # How fast what is known of a point grows old, in variances of the noise of one estimate per frame. If every
 # frame is estimated, each then enters by 0.15: noise is forgotten in about 6 frames.
@@ -95,6 +105,48 @@ class Stabilizer:
         more_scale, more_shift = self._lasting
         self._lasting = more_scale + lasting * (1 - scale), more_shift - lasting * shift
         return scale + leak * (1 - scale) + more_scale, shift - leak * shift + more_shift
+
+
+class TrackStabilizer:
+    """Stabilizes a given track frame by frame, anew after each cut unless the clip is a ``single_shot``.
+
+    It looks at no frame that is still to come, so it asks of each alone whether the one before leads to it;
+    where shots are to be marked, ``any2bokeh.motion.shots`` sees more.
+    """
+
+    def __init__(self, *, single_shot: bool = False) -> None:
+        self._single_shot = single_shot
+        self._stabilizer = Stabilizer()
+        self._last: PreparedPicture | None = None
+        self._left: tuple[Stabilizer, PreparedPicture] | None = None  # the state before the last cut
+
+    def stabilize_frame(self, disparity: Tensor, frame: Frame) -> Tensor:
+        """Return the stabilized disparity of the next frame: ``1 h w`` like ``disparity``, in 0..1."""
+        height, width = disparity.shape[1:]
+        small = interpolate(frame.picture[None], (height, width), mode="bilinear", antialias=True)[0]
+        picture = prepare_picture(small)
+        back = self._flow_back(picture)
+        stabilized = self._stabilizer.stabilize(disparity[0].cpu().numpy(), picture, back)
+        self._last = picture
+        return torch.from_numpy(stabilized)[None].to(disparity.device).clamp(0, 1)
+
+    def anew(self) -> "TrackStabilizer":
+        """Return one for the same clip from its beginning."""
+        return TrackStabilizer(single_shot=self._single_shot)
+
+    def _flow_back(self, picture: PreparedPicture) -> Flow | None:
+        """The flow to the frame before; at a cut to the shot before, if it goes on, as after a flash."""
+        if self._last is None:
+            return None
+        back = flow_between(picture.gray, self._last.gray)[0]
+        if self._single_shot or not is_lost(back):
+            return back
+        left, self._left = self._left, (self._stabilizer, self._last)
+        if left is not None and not is_lost(back := flow_between(picture.gray, left[1].gray)[0]):
+            self._stabilizer = left[0]
+            return back
+        self._stabilizer = Stabilizer()
+        return None
 
 
 def fit_robustly(

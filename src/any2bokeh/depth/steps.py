@@ -1,15 +1,16 @@
-"""Where a disparity map has steps, and the slopes of the surfaces beside them, found line by line.
-
-The compiled form of what ``upsample_reference`` finds in whole maps.
-"""
+"""Where a disparity map has steps, and the slopes of the surfaces beside them, found line by line."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from any2bokeh.arrays import Floats
-from any2bokeh.depth.upsample_reference import FLAT_REACH, RADIUS, RAMP, STEP
 from any2bokeh.jit import compiled
 from any2bokeh.optics.window_max import window_max
+
+STEP = 0.02  # surfaces closer than this are one: under 0.4 px of blur radius at K = 20
+RAMP = 0.01  # a slope this much steeper, per sample, than its surroundings is a ramp between surfaces
+FLAT_REACH = 2  # samples; how far around one the flattest ground is looked for
+RADIUS = 3  # samples; an estimator's ramp is 3 to 4 samples wide, so both its ends are within reach
 
 # Planes of what is known of a map's samples: R'G'B' of the picture there (0 to 2), disparity, its slopes per
 # sample, and 1 if the sample lies on a surface (0 in a ramp).

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from any2bokeh.depth.match import Times, match_frames, nearest_in_time
+from any2bokeh.depth.stabilization import TrackStabilizer
 from any2bokeh.depth.upsample import upsample_disparity
 from any2bokeh.errors import DisparityError
 from any2bokeh.scene import Frame
@@ -74,7 +75,7 @@ class MatchedFrames:
 
 
 class DisparityTrack(MatchedFrames):
-    """The disparity of a video's frames; a context manager.
+    """The disparity of a video's frames, stabilized if a ``stabilizer`` is given; a context manager.
 
     At the end, one warning is logged if every frame that was read is the same value everywhere.
     """
@@ -82,10 +83,15 @@ class DisparityTrack(MatchedFrames):
     _warns = True
 
     def __init__(
-        self, reader: GrayReader, times: list[int], numbers: list[int], convert: Callable[[Tensor], Tensor]
+        self,
+        reader: GrayReader,
+        times: list[int],
+        numbers: list[int],
+        convert: Callable[[Tensor], Tensor],
+        stabilizer: TrackStabilizer | None = None,
     ) -> None:
         super().__init__(reader, times, numbers)
-        self._convert = convert
+        self._convert, self._stabilizer = convert, stabilizer
         self._lowest, self._highest = 1.0, 0.0
 
     def at(self, frame: Frame) -> Tensor:
@@ -100,11 +106,13 @@ class DisparityTrack(MatchedFrames):
         values = self.values_at(frame.pts)
         self._lowest = min(self._lowest, values.min().item())
         self._highest = max(self._highest, values.max().item())
-        return self._convert(values.to(frame.picture.device))
+        disparity = self._convert(values.to(frame.picture.device))
+        return self._stabilizer.stabilize_frame(disparity, frame) if self._stabilizer else disparity
 
     def again(self) -> "DisparityTrack":
         """Return the same track, to be read from its beginning once more; it warns of nothing again."""
-        track = DisparityTrack(self._reader, self._times, self._numbers, self._convert)
+        stabilizer = self._stabilizer.anew() if self._stabilizer else None
+        track = DisparityTrack(self._reader, self._times, self._numbers, self._convert, stabilizer)
         track._warns = False
         return track
 
@@ -118,14 +126,20 @@ class DisparityTrack(MatchedFrames):
         super().close()
 
 
-def open_track(path: Path, kind: DisparityKind, info: VideoInfo, times: list[int]) -> DisparityTrack:
+def open_track(
+    path: Path,
+    kind: DisparityKind,
+    info: VideoInfo,
+    times: list[int],
+    stabilizer: TrackStabilizer | None = None,
+) -> DisparityTrack:
     """Return the track at ``path`` for the frames at ``times``: all of a video's, or those of a range.
 
     Depth is read once from end to end, to normalise it over the whole track. Raises ``DisparityError`` if
     the track cannot be read, is of another shape, or its frames do not match the video's.
     """
     reader, numbers = _open_matched(path, "disparity track", info, times)
-    return DisparityTrack(reader, times, numbers, _conversion(kind, reader))
+    return DisparityTrack(reader, times, numbers, _conversion(kind, reader), stabilizer)
 
 
 def open_mask(path: Path, info: VideoInfo, times: list[int]) -> MatchedFrames:

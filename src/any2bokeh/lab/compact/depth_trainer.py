@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from any2bokeh.atomic import partial_file
-from any2bokeh.depth.agreement import fitted_error, rank_correlation
 from any2bokeh.depth.compact import CompactDims, CompactNetwork
 from any2bokeh.device import has_bfloat16
 from any2bokeh.errors import SettingsError, WeightsError
@@ -24,7 +23,7 @@ from any2bokeh.lab.compact.pairs import (
     pair_batches,
     render_pair,
 )
-from any2bokeh.lab.compact.scale_free_losses import depth_loss
+from any2bokeh.lab.compact.scale_free import depth_loss, fitted_error, rank_correlation
 from any2bokeh.lab.run_state import add_to_journal, rate_share, read_run_state, write_run_state
 from any2bokeh.weights.tensors import part_of
 

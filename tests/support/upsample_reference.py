@@ -1,4 +1,4 @@
-"""The upsampling of disparity in plain torch, for GPUs; the compiled one is held against it."""
+"""The upsampling of disparity in plain torch, on whole maps: the compiled loops are held against it."""
 
 import math
 from dataclasses import dataclass
@@ -7,14 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-STEP = 0.02  # surfaces closer than this are one: under 0.4 px of blur radius at K = 20
-RAMP = 0.01  # a slope this much steeper, per sample, than its surroundings is a ramp between surfaces
-FLAT_REACH = 2  # samples; how far around one the flattest ground is looked for
-RADIUS = 3  # samples; an estimator's ramp is 3 to 4 samples wide, so both its ends are within reach
-COLOUR_SIGMA = 0.06  # code values; 4:2:0 and compression stay below it
-DISTANCE_SIGMA = 2.0  # samples
-UNLIKE_VOTE = 0.005  # vote of a sample of quite another colour: decides only where none is alike
-TRUST = 2.0  # how much the place within the ramp says, next to the logarithm of the votes
+from any2bokeh.depth.steps import FLAT_REACH, RADIUS, RAMP, STEP
+from any2bokeh.depth.upsample import COLOR_SIGMA, DISTANCE_SIGMA, TRUST, UNLIKE_VOTE
+
 PIXELS_AT_ONCE = 16384  # bounds the working memory to about 10 MB
 
 
@@ -29,16 +24,6 @@ def upsample_reference(disparity: Tensor, picture: Tensor) -> Tensor:
     return _choose_surfaces(cells, samples, smooth, picture)
 
 
-def reduce_disparity(disparity: Tensor, height: int, width: int) -> Tensor:
-    """Bring ``disparity`` ``1 h w`` to ``1 height width``, smaller in one direction at least."""
-    radius = math.ceil(max(disparity.shape[1] / height, disparity.shape[2] / width) / 2)
-    spread = _window_max(disparity, radius) + _window_max(-disparity, radius)
-    mean = F.interpolate(disparity[None], size=(height, width), mode="area")[0]
-    both = torch.stack([disparity, spread], dim=1)
-    sample, spread = F.interpolate(both, size=(height, width), mode="nearest-exact")[0]
-    return torch.where(spread > STEP, sample, mean)
-
-
 def _resize(image: Tensor, height: int, width: int) -> Tensor:
     return F.interpolate(image[None], size=(height, width), mode="bilinear", align_corners=False)[0]
 
@@ -47,17 +32,17 @@ def _resize(image: Tensor, height: int, width: int) -> Tensor:
 class _Samples:
     """What is known of the map's samples, padded by RADIUS on all sides: N = (h + 2 RADIUS) (w + 2 RADIUS).
 
-    ``colours`` are over sqrt(2) sigma, with the sum of their squares. ``surface`` is disparity, slope along
+    ``colors`` are over sqrt(2) sigma, with the sum of their squares. ``surface`` is disparity, slope along
     y and x per sample, and 1 if the sample lies on a surface (0 in a ramp and in the padding).
     """
 
-    colours: Tensor  # N 4
+    colors: Tensor  # N 4
     surface: Tensor  # 4 N
     height: int
     width: int
 
 
-def _steps(disparity: Tensor, colours: Tensor) -> tuple[Tensor, _Samples]:
+def _steps(disparity: Tensor, colors: Tensor) -> tuple[Tensor, _Samples]:
     """Find where surfaces meet: the cells (y and x of samples, ``n 2``) around steps, and all samples."""
     across, along_x = _slope(disparity, dim=2)
     down, along_y = _slope(disparity, dim=1)
@@ -70,10 +55,10 @@ def _steps(disparity: Tensor, colours: Tensor) -> tuple[Tensor, _Samples]:
     spread = _window_max(disparity, RADIUS) + _window_max(-disparity, RADIUS)
     cells = (jumps & (spread > STEP + 2 * RADIUS * flattest))[0].nonzero()
 
-    colours = colours / (math.sqrt(2) * COLOUR_SIGMA)
-    colours = F.pad(torch.cat([colours, colours.square().sum(0, keepdim=True)]), (RADIUS,) * 4)
+    colors = colors / (math.sqrt(2) * COLOR_SIGMA)
+    colors = F.pad(torch.cat([colors, colors.square().sum(0, keepdim=True)]), (RADIUS,) * 4)
     surface = F.pad(torch.cat([disparity, along_y, along_x, on_surface]), (RADIUS,) * 4)
-    return cells, _Samples(colours.flatten(1).t().contiguous(), surface.flatten(1), *disparity.shape[1:])
+    return cells, _Samples(colors.flatten(1).t().contiguous(), surface.flatten(1), *disparity.shape[1:])
 
 
 def _slope(disparity: Tensor, dim: int) -> tuple[Tensor, Tensor]:
@@ -89,17 +74,8 @@ def _slope(disparity: Tensor, dim: int) -> tuple[Tensor, Tensor]:
 
 
 def _window_max(image: Tensor, radius: int) -> Tensor:
-    """The largest value within a square of ``2 radius + 1``, many times faster than ``max_pool2d``."""
-    size = 2 * radius + 1
-    for dim, border in ((1, (0, 0, radius, radius)), (2, (radius, radius))):
-        image = F.pad(image, border, value=-math.inf)
-        reach = 1
-        while reach < size:
-            step = min(reach, size - reach)
-            left = image.shape[dim] - step
-            image = torch.maximum(image.narrow(dim, 0, left), image.narrow(dim, step, left))
-            reach += step
-    return image
+    """The largest value within a square of ``2 radius + 1``."""
+    return F.max_pool2d(image[None], 2 * radius + 1, stride=1, padding=radius)[0]
 
 
 def _choose_surfaces(cells: Tensor, samples: _Samples, smooth: Tensor, picture: Tensor) -> Tensor:
@@ -107,7 +83,7 @@ def _choose_surfaces(cells: Tensor, samples: _Samples, smooth: Tensor, picture: 
     height, width = picture.shape[1:]
     rows = pixels_of_samples(samples.height, height, picture.device)
     columns = pixels_of_samples(samples.width, width, picture.device)
-    colours = picture.flatten(1)
+    colors = picture.flatten(1)
     nearer, farther = smooth.flatten().clone(), smooth.flatten().clone()
     votes = torch.zeros_like(nearer)
     cells_at_once = max(1, PIXELS_AT_ONCE // (rows.shape[1] * columns.shape[1]))
@@ -115,7 +91,7 @@ def _choose_surfaces(cells: Tensor, samples: _Samples, smooth: Tensor, picture: 
         pixels = (rows[y][:, :, None] * width + columns[x][:, None, :]).flatten(1)  # n S
         offset_y = (pixels // width + 0.5) * (samples.height / height) - 0.5 - y[:, None]
         offset_x = (pixels % width + 0.5) * (samples.width / width) - 0.5 - x[:, None]
-        vote, near, far = _vote(_surroundings(samples, y, x), colours[:, pixels], offset_y, offset_x)
+        vote, near, far = _vote(_surroundings(samples, y, x), colors[:, pixels], offset_y, offset_x)
         here = smooth.flatten()[pixels]
         place = ((here - far) / (near - far)).clamp(0, 1)  # 0.5: middle of the ramp
         apart = near - far > STEP
@@ -144,7 +120,7 @@ def pixels_of_samples(count: int, size: int, device: torch.device) -> Tensor:
 class _Surroundings:
     """The K samples around n cells, split into a nearer and a farther surface."""
 
-    colours: Tensor  # n K 4, as in _Samples
+    colors: Tensor  # n K 4, as in _Samples
     weights: Tensor  # n 4 K: nearer, farther, and both times the sample's surface at the cell
     slopes: Tensor  # 4 n 1: nearer along y and x, farther along y and x; NaN where there is none
     lowest: Tensor  # n 1
@@ -164,7 +140,7 @@ def _surroundings(samples: _Samples, y: Tensor, x: Tensor) -> _Surroundings:
     here = disparity - along_y * around_y - along_x * around_x
     slopes = [(side * slope).sum(1) / side.sum(1) for side in (near, far) for slope in (along_y, along_x)]
     return _Surroundings(
-        colours=samples.colours.index_select(0, index.flatten()).view(*index.shape, 4),
+        colors=samples.colors.index_select(0, index.flatten()).view(*index.shape, 4),
         weights=torch.stack([near, far, near * here, far * here], dim=1),
         slopes=torch.stack(slopes)[..., None],
         lowest=lowest,
@@ -173,7 +149,7 @@ def _surroundings(samples: _Samples, y: Tensor, x: Tensor) -> _Surroundings:
 
 
 def _vote(
-    around: _Surroundings, colours: Tensor, offset_y: Tensor, offset_x: Tensor
+    around: _Surroundings, colors: Tensor, offset_y: Tensor, offset_x: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """How much the pixels ``3 n S`` of n cells resemble the nearer surface, and both surfaces' disparity.
 
@@ -181,9 +157,9 @@ def _vote(
     votes, and the two disparities, ``n S`` each: equal where one surface is in reach, NaN where none is.
     """
     # |a - b|^2 = |a|^2 - 2 ab + |b|^2, as one matrix product
-    colours = colours / (math.sqrt(2) * COLOUR_SIGMA)
-    own = torch.cat([-2 * colours, torch.ones_like(colours[:1])]).permute(1, 2, 0)  # n S 4
-    apart = own @ around.colours.transpose(1, 2) + colours.square().sum(0)[..., None]  # n S K
+    colors = colors / (math.sqrt(2) * COLOR_SIGMA)
+    own = torch.cat([-2 * colors, torch.ones_like(colors[:1])]).permute(1, 2, 0)  # n S 4
+    apart = own @ around.colors.transpose(1, 2) + colors.square().sum(0)[..., None]  # n S K
     sums = apart.neg_().exp_() @ around.weights.transpose(1, 2) + UNLIKE_VOTE * around.weights.sum(2)[:, None]
     near_votes, far_votes, near, far = sums.unbind(2)
     near_y, near_x, far_y, far_x = around.slopes

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from any2bokeh.depth.agreement import fitted_error, rank_correlation
+from any2bokeh.lab.compact.scale_free import fitted_error, rank_correlation
 
 
 @pytest.mark.parametrize(("scale", "shift"), [(1.0, 0.0), (0.3, 5.0), (-2.0, 1.0)])

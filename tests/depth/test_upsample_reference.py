@@ -1,13 +1,12 @@
-"""The compiled upsampling against the plain one."""
+"""The upsampling in compiled loops against the one in plain torch."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from upsample_reference import upsample_reference
 
 from any2bokeh.depth.upsample import upsample_disparity
-from any2bokeh.depth.upsample_compiled import upsample_compiled
-from any2bokeh.depth.upsample_reference import upsample_reference
 
 # h w of the map, H W of the picture: whole factors, fractions, odd sizes, one axis alone, the least there is
 SIZES = [
@@ -46,7 +45,7 @@ def soft(disparity: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def check(disparity: Tensor, picture: Tensor) -> None:
-    result, expected = upsample_compiled(disparity, picture), upsample_reference(disparity, picture)
+    result, expected = upsample_disparity(disparity, picture), upsample_reference(disparity, picture)
     assert result.shape == expected.shape and result.dtype == torch.float32
     off = (result - expected).abs() > 1e-4  # where the votes are even, rounding decides
     assert off.sum() <= max(1, 5e-5 * off.numel()), f"{off.sum()} of {off.numel()} pixels differ"
@@ -75,7 +74,7 @@ def test_cut_outs_of_larger_arrays_are_read_as_they_are() -> None:
     disparity, picture = boxes(144, 192, 10)
     small = soft(disparity, (72, 96))
     inner = picture[:, 8:-8, 8:-8]
-    expected = upsample_compiled(small.clone(), inner.clone())
+    expected = upsample_disparity(small.clone(), inner.clone())
     assert torch.equal(
         upsample_disparity(small.transpose(1, 2).contiguous().transpose(1, 2), inner), expected
     )

@@ -28,6 +28,32 @@ def depth_loss(guess: Tensor, truth: Tensor) -> Tensor:
     return value + 0.25 * gradient + 0.3 * steadiness + (guess - truth).abs().mean()
 
 
+def fit_scale_shift(guess: Tensor, truth: Tensor) -> tuple[float, float]:
+    """Return the scale and the shift that take ``guess`` nearest to ``truth`` by least squares.
+
+    Both are of one shape. The scale of a guess of one value is 0.
+    """
+    x, y = guess.flatten().double(), truth.flatten().double()
+    moved = x - x.mean()
+    spread = float(moved.square().mean())
+    scale = float((moved * (y - y.mean())).mean()) / spread if spread > 1e-12 else 0.0
+    return scale, float(y.mean() - scale * x.mean())
+
+
+def fitted_error(guess: Tensor, truth: Tensor) -> float:
+    """Return the mean absolute error of ``guess`` after the least-squares scale and shift."""
+    scale, shift = fit_scale_shift(guess, truth)
+    return float((scale * guess.double() + shift - truth.double()).abs().mean())
+
+
+def rank_correlation(guess: Tensor, truth: Tensor) -> float:
+    """Return Spearman's rank correlation of two tensors of one shape; 0 if one of them has one value."""
+    x, y = (_ranks(values.flatten()) for values in (guess, truth))
+    x, y = x - x.mean(), y - y.mean()
+    spread = (x.square().mean() * y.square().mean()).sqrt()
+    return float((x * y).mean() / spread) if spread > 0 else 0.0
+
+
 def _standard(disparity: Tensor) -> Tensor:
     """Without the pair's shift and scale: its mean, and its mean distance from it."""
     moved = disparity - disparity.mean((1, 2, 3), keepdim=True)
@@ -38,3 +64,11 @@ def _gradient(error: Tensor, scale: int) -> Tensor:
     if scale:
         error = avg_pool2d(error, 2**scale)
     return error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
+
+
+def _ranks(values: Tensor) -> Tensor:
+    """The rank of each value; equal values share the mean of theirs."""
+    _, inverse, counts = values.unique(return_inverse=True, return_counts=True)
+    ends = counts.cumsum(0).double()
+    ranks: Tensor = (ends - (counts - 1) / 2)[inverse]
+    return ranks

@@ -1,0 +1,43 @@
+"""A loaded depth network: what it is asked, what it gives back, and the checks of both."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from any2bokeh.errors import DisparityError, ShapeError
+
+
+class Estimator(Protocol):
+    """A loaded network."""
+
+    def estimate(
+        self, pictures: Tensor, size: tuple[int, int], nearby: Sequence[Tensor | None] = ()
+    ) -> Tensor:
+        """Return the raw relative disparity of each picture, near is large: ``T 1 h w`` float32.
+
+        ``pictures`` are ``T 3 H W`` R'G'B' in 0..1 on any device; the result is on the network's.
+        ``size`` is ``h w``, about that of the frame that is looked at (rounded to whole patches). Scale
+        and shift are those that the network gave this frame, and differ from frame to frame. ``nearby``
+        holds for each picture another frame of its shot, ``3 H W``, or ``None``: to a network that knows
+        motion it tells more, others look at single pictures.
+
+        Raises ``ShapeError`` for another shape, ``DisparityError`` if the network returns values that
+        are not numbers.
+        """
+        ...
+
+
+def check_pictures(pictures: Tensor) -> None:
+    """Raise ``ShapeError`` unless ``pictures`` are ``T 3 H W``."""
+    if pictures.ndim != 4 or pictures.shape[1] != 3:
+        raise ShapeError(f"pictures must be T 3 H W, got {tuple(pictures.shape)}")
+
+
+def check_disparity(disparity: Tensor, dtype: torch.dtype) -> None:
+    """Raise ``DisparityError`` if a network in ``dtype`` returned values that are not numbers."""
+    if not bool(disparity.isfinite().all()):
+        raise DisparityError(
+            f"The depth network returned values that are not numbers in {dtype}.", hint="`dtype=float32`"
+        )
