@@ -1,16 +1,16 @@
-"""What estimating depth costs, what carrying it between key frames loses, and how steady it is.
+"""What estimating depth costs, what propagation between keyframes loses, and how steady it is.
 
     python benchmarks/depth_steady.py --cache FOLDER [--clip CLIP --disparity TRACK] [--frames 48]
 
 Prints tables in Markdown, of synthetic clips whose disparity is exact (ray traced once, then kept in the
 cache folder) and of a clip with a track of it:
 
-  cost      CPU-seconds per frame of decoding and estimating, by a network of the size of Depth Anything V2
-            Small whose weights are random, for each way of choosing frames; the clip only
-  carried   the track is the estimator, asked for key frames alone: PSNR [dB] of the frames between,
-            refocused, against what every frame's own disparity gives, their mean and the worst of them
-  steadied  the track is the estimator, but each frame has its own scale and shift (10 % up or down) and
-            smooth noise: what is left of it. "noise alone" has no such scale and shift.
+  cost        CPU-seconds per frame of decoding and estimating, by a network of the size of Depth Anything V2
+              Small whose weights are random, for each way of choosing frames; the clip only
+  propagated  the track is the estimator, asked for keyframes alone: PSNR [dB] of the frames between,
+              refocused, against what every frame's own disparity gives, their mean and the worst of them
+  steadied    the track is the estimator, but each frame has its own scale and shift (10 % up or down) and
+              smooth noise: what is left of it. "noise alone" has no such scale and shift.
 
 Errors and flicker are in thousandths of the range of disparity, after one scale and shift for a whole clip.
 """
@@ -133,16 +133,16 @@ def fitted(disparity: Floats, exact: Floats) -> Floats:
     return result
 
 
-def print_carried(clips: Iterable[Known]) -> None:
-    """How near carried disparity comes to that of every frame."""
-    print("\n| carried | frames | one key frame in | mean, dB | worst, dB |\n|---|---|---|---|---|")
+def print_propagated(clips: Iterable[Known]) -> None:
+    """How near propagated disparity comes to that of every frame."""
+    print("\n| propagated | frames | one keyframe in | mean, dB | worst, dB |\n|---|---|---|---|---|")
     for known in clips:
         for name, every in WAYS[1:]:
             disparity, keys = estimated(known, known.disparity, every, steady=False)
             between = sorted(set(range(len(known.reduced))) - set(keys))
             own = refocused(known, known.disparity, between)
-            carried = refocused(known, disparity, between)
-            values = [psnr(one, other) for one, other in zip(own, carried, strict=True)]
+            propagated = refocused(known, disparity, between)
+            values = [psnr(one, other) for one, other in zip(own, propagated, strict=True)]
             spacing = len(known.reduced) / len(keys)
             print(f"| {known.name} | {name} | {spacing:.1f} | {np.mean(values):.1f} | {min(values):.1f} |")
 
@@ -290,7 +290,7 @@ def main() -> None:
     print_steadied(zip(known, (clip.moving[:, 0].numpy() for clip in clips), strict=True))
     if options.clip and options.disparity:
         known.append(filmed(options.clip, options.disparity, options.focus, options.k))
-    print_carried(known)
+    print_propagated(known)
 
 
 if __name__ == "__main__":

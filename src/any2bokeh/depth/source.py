@@ -145,7 +145,7 @@ def working_size(info: VideoInfo, shorter_side: int) -> tuple[int, int]:
 
 
 def _choose_pace(info: VideoInfo, settings: DepthSettings, device: torch.device, *, is_quick: bool) -> Pace:
-    """Where carrying gains next to nothing, all frames are estimated."""
+    """Where propagation gains next to nothing, all frames are estimated."""
     is_cpu = device.type == "cpu"
     return Pace(
         every=settings.every or (1 if is_quick else None),
