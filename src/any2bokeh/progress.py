@@ -18,5 +18,5 @@ OnProgress = Callable[[Progress], None]
 OnCount = Callable[[int], None]  # told how many frames, bytes or steps are done
 
 
-def ignore(progress: object) -> None:
+def ignore(*progress: object) -> None:
     """Report progress to nobody."""

@@ -5,12 +5,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING
 
 from any2bokeh.cli.talk import is_quiet, say
-
-if TYPE_CHECKING:
-    from any2bokeh.progress import Progress
+from any2bokeh.progress import OnProgress, ignore
 
 Report = Callable[[str, int, int | None], None]  # what is being done, how much is done, of how much if known
 PLAIN_LINE_EVERY_S = 10.0
@@ -18,7 +15,7 @@ MEGABYTE = 1_000_000
 
 
 @contextmanager
-def show_frames(label: str, work: str = "rendering") -> Iterator[Callable[["Progress"], None]]:
+def show_frames(label: str, work: str = "rendering") -> Iterator[OnProgress]:
     """Give the callback that shows how many frames of ``label`` are done; ``work`` names the main stage."""
     stages = {"depth": "estimating disparity", "focus": "finding the focus", "render": work}
     with show_progress(label, "frames") as report:
@@ -50,7 +47,7 @@ def show_progress(label: str, unit: str) -> AbstractContextManager[Report]:
 
 @contextmanager
 def _silence() -> Iterator[Report]:
-    yield lambda stage, done, total: None
+    yield ignore
 
 
 @contextmanager

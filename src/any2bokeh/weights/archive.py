@@ -5,13 +5,14 @@ import shutil
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from any2bokeh.errors import SettingsError, WeightsError
 from any2bokeh.paths import HOME_VARIABLE, checked_name
+from any2bokeh.progress import OnCount, ignore
 from any2bokeh.weights.checkpoint import CONFIG_FILE, PARTS
 from any2bokeh.weights.disk import FACTS_FILE, check_space
 
@@ -44,7 +45,7 @@ class FoundCheckpoint:
 
 @contextmanager
 def open_checkpoint(
-    source: Path, work_folder: Path, on_progress: Callable[[int], None] = lambda size_bytes: None
+    source: Path, work_folder: Path, on_progress: OnCount = ignore
 ) -> Iterator[FoundCheckpoint]:
     """Find the checkpoint in ``source``, a folder or a zip; what is needed of a zip is unpacked.
 
@@ -152,7 +153,7 @@ def _find_weights(part: str, folder: PurePosixPath, names: Sequence[str], source
     return min(found, key=lambda name: (_WEIGHTS_SUFFIXES.index(PurePosixPath(name).suffix), len(name)))
 
 
-def _unpack(source: Path, folder: Path, on_progress: Callable[[int], None]) -> FoundCheckpoint:
+def _unpack(source: Path, folder: Path, on_progress: OnCount) -> FoundCheckpoint:
     """Write the needed members of a zip to ``folder``, after all of them were found harmless."""
     try:
         with zipfile.ZipFile(source) as archive:

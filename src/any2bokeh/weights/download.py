@@ -1,7 +1,6 @@
 """Fetching networks from the hub into the ordinary Hugging Face cache, and finding them there."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from huggingface_hub import (
 )
 
 from any2bokeh.errors import WeightsError
+from any2bokeh.progress import OnCount, ignore
 from any2bokeh.weights.catalog import Model, ModelFile
 from any2bokeh.weights.disk import check_space, git_hash_of, sha256_of
 from any2bokeh.weights.hub_errors import explained
@@ -117,7 +117,7 @@ def plan_download(model: Model) -> DownloadPlan:
     return DownloadPlan(model=model, commit=commit, files=tuple(planned))
 
 
-def download(model: Model, on_progress: Callable[[int], None] = lambda size_bytes: None) -> Path:
+def download(model: Model, on_progress: OnCount = ignore) -> Path:
     """Fetch the files of ``model`` that are not here yet, check all of them, and return their folder.
 
     ``on_progress`` is told of every piece that arrived, in bytes. Every file must have the size and
@@ -141,7 +141,7 @@ def download(model: Model, on_progress: Callable[[int], None] = lambda size_byte
     return model_folder(model)
 
 
-def _fetch(model: Model, file: ModelFile, on_progress: Callable[[int], None]) -> str:
+def _fetch(model: Model, file: ModelFile, on_progress: OnCount) -> str:
     class Bar(_SilentBar):
         def update(self, size_bytes: float | None = 1) -> None:
             on_progress(int(size_bytes or 0))

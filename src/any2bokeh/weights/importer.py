@@ -17,6 +17,7 @@ from torch import nn
 
 from any2bokeh.errors import WeightsError
 from any2bokeh.paths import HOME_VARIABLE, checkpoints_folder
+from any2bokeh.progress import OnCount, ignore
 from any2bokeh.settings.weights_settings import ImportSettings
 from any2bokeh.weights.archive import FoundCheckpoint, FoundPart, open_checkpoint
 from any2bokeh.weights.catalog import SVD_UNET, load_catalog
@@ -53,7 +54,7 @@ def import_checkpoint(
     source: Path,
     settings: ImportSettings,
     networks: Networks,
-    on_progress: Callable[[int], None] = lambda size_bytes: None,
+    on_progress: OnCount = ignore,
     *,
     overwrite: bool = False,
 ) -> ImportedCheckpoint:
@@ -130,7 +131,7 @@ def _convert(
     folder: Path,
     settings: ImportSettings,
     networks: Networks,
-    on_progress: Callable[[int], None],
+    on_progress: OnCount,
 ) -> MaskEvidence:
     """Write the parts to ``folder``, after all of them were checked; return the evidence of the mask mode."""
     unet, vae = (found.parts[part] for part in PARTS)
@@ -199,7 +200,7 @@ def _check_fit(
 
 
 def _write_part(
-    folder: Path, part: str, found: FoundPart, tensors: TensorFile, on_progress: Callable[[int], None]
+    folder: Path, part: str, found: FoundPart, tensors: TensorFile, on_progress: OnCount
 ) -> dict[str, str]:
     """Write one part of the checkpoint; return the hashes of its files by their path."""
     (folder / part).mkdir()

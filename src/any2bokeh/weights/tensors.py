@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from any2bokeh.errors import WeightsError
+from any2bokeh.progress import OnCount, ignore
 
 _LARGEST_HALF = torch.finfo(torch.float16).max
 _FORMATS = {torch.float16: "F16", torch.float32: "F32"}
@@ -95,9 +96,7 @@ class WrittenFile:
     kept_in_single: frozenset[str]
 
 
-def write_half(
-    target: Path, tensors: TensorFile, on_progress: Callable[[int], None] = lambda size_bytes: None
-) -> WrittenFile:
+def write_half(target: Path, tensors: TensorFile, on_progress: OnCount = ignore) -> WrittenFile:
     """Write all of ``tensors`` to the safetensors file ``target`` in float16, one after the other.
 
     A tensor with a value that float16 cannot hold (beyond 65504) is written in float32. ``on_progress``
@@ -109,9 +108,7 @@ def write_half(
     return written
 
 
-def _write(
-    target: Path, tensors: TensorFile, in_single: frozenset[str], on_progress: Callable[[int], None]
-) -> WrittenFile:
+def _write(target: Path, tensors: TensorFile, in_single: frozenset[str], on_progress: OnCount) -> WrittenFile:
     """Write one pass; ``kept_in_single`` of the result are the tensors that should have been in single."""
     names = sorted(tensors.shapes, key=lambda name: (name not in in_single, name))  # aligned: wide ones first
     dtypes = {name: torch.float32 if name in in_single else torch.float16 for name in names}

@@ -24,6 +24,7 @@ from any2bokeh.lab.training.trained_network import TrainedNetwork
 from any2bokeh.lab.training.training_settings import RunSettings, TrainingSettings
 from any2bokeh.lab.training.windows import Batch, TrainingWindows, open_clips, window_batches
 from any2bokeh.optics.coc import REFERENCE_SIDE_PX
+from any2bokeh.progress import ignore
 from any2bokeh.settings.device_settings import DeviceName
 
 log = logging.getLogger(__name__)
@@ -32,9 +33,7 @@ NOTE_EVERY = 20  # steps, of which the mean loss is noted
 OnStep = Callable[[int, int, float], None]  # how many steps are done, of how many, and the last loss
 
 
-def train(
-    run: RunSettings, folder: RunFolder, device: DeviceName = "auto", on_step: OnStep = lambda *_: None
-) -> Path:
+def train(run: RunSettings, folder: RunFolder, device: DeviceName = "auto", on_step: OnStep = ignore) -> Path:
     """Train, or go on with what is in ``folder``; return the checkpoint, which the renderer loads.
 
     Raises ``RefocusError`` for data, weights and settings that do not fit each other.
