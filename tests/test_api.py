@@ -1,15 +1,20 @@
 """The front door: everything public by one import, loaded when it is asked for, and documented."""
 
 import ast
+import re
 import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+from films import write_clip, write_track
+from folders import use_own_folders
 
 import any2bokeh
 
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 PACKAGE = Path(any2bokeh.__file__).parent
 HEAVY = {"torch", "numpy", "av", "numba", "cv2", "transformers", "diffusers"}
 LIGHT = ["Settings", "FocusSettings", "LensSettings", "TimeRange", "Progress", "SettingsError"]
@@ -73,3 +78,54 @@ def test_names_that_are_not_there_are_refused_as_anywhere() -> None:
         any2bokeh.defocus  # noqa: B018
     with pytest.raises(ImportError, match="defocus"):
         exec("from any2bokeh import defocus")
+
+
+def examples(page: str) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+
+
+def test_the_page_names_everything_public_and_nothing_else() -> None:
+    named = set(re.findall(r"`(\w+)(?:\(.*?\))?`", re.sub(r"^```.*?^```$", "", PAGE, flags=re.M | re.S)))
+    assert set(any2bokeh.__all__) <= named
+    imported = {
+        name
+        for example in examples(PAGE)
+        for names in re.findall(r"^from any2bokeh import (.+)$", example, re.MULTILINE)
+        for name in names.split(", ")
+    }
+    assert imported <= set(any2bokeh.__all__)
+    capitalised = {name for name in named if re.fullmatch(r"[A-Z][a-z]+[A-Za-z]+", name)}
+    assert capitalised <= set(any2bokeh.__all__)
+
+
+def test_the_page_s_examples_run_and_print_what_they_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_clip(tmp_path / "clip.mp4")
+    write_track(tmp_path / "clip.disparity.mkv")
+    use_own_folders(tmp_path, "", monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    found = examples(PAGE)
+    assert len(found) == 6
+    for example in found:
+        exec(compile(example, "docs/api.md", "exec"), names)
+    printed = capsys.readouterr().out
+    assert "4 lens (0.4, 0.4) (12, 12)\n" in printed
+    assert "render: 4 of 4\n" in printed
+    assert printed.count("(48, 64, 3) uint8\n") == 3
+    assert "3 (48, 64) lens (0.2, 0.8) (16.0, 16.0)\n" in printed
+    assert printed.endswith(
+        "`focus_disparity` must be a disparity from 0 to 1, got 1.5.\n('focus_disparity',)\n"
+    )
+    written = {"clip.refocus.mp4", "pull.mkv"}
+    assert written <= {path.name for path in tmp_path.iterdir()}
+
+
+def test_the_readme_s_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_clip(tmp_path / "in.mp4")
+    write_track(tmp_path / "in.disparity.mkv")
+    monkeypatch.chdir(tmp_path)
+    (example,) = examples((ROOT / "README.md").read_text(encoding="utf-8"))
+    exec(compile(example, "README.md", "exec"), {})
+    assert (tmp_path / "out.mp4").is_file()

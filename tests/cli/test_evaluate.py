@@ -12,8 +12,9 @@ from pathlib import Path
 
 import clips
 import pytest
+from films import write_clip, write_track
 
-from .conftest import Bokeh, write_clip, write_track
+from .conftest import Bokeh
 
 
 @pytest.fixture(scope="session")
