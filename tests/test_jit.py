@@ -14,6 +14,7 @@ from any2bokeh import jit
 
 # Compiles one short function, or loads it, calls it, and says which.
 CALL = """
+import logging
 import numpy as np
 from any2bokeh.optics.window_max import window_max
 

@@ -107,7 +107,7 @@ class RefocusedFrames(Generic[Picture], Iterator[Picture]):
         first = next(given, None)
         if first is None:
             return
-        kind = _Kind.of(first[0])
+        kind = _FrameKind.of(first[0])
         pictures = PictureFormat(height=kind.height, width=kind.width)
         device = choose_device(self._settings.device)
         renderer = make_renderer(self._settings, device, pictures, self._strongest)
@@ -119,7 +119,7 @@ class RefocusedFrames(Generic[Picture], Iterator[Picture]):
         finally:
             renderer.close()
 
-    def _scenes(self, kind: "_Kind", given: Iterable[tuple[Picture, Array, Focus]]) -> Iterator[Scene]:
+    def _scenes(self, kind: "_FrameKind", given: Iterable[tuple[Picture, Array, Focus]]) -> Iterator[Scene]:
         for number, (frame, disparity, focus) in enumerate(given):
             sharp = kind.to_picture(frame, number)
             near = _to_disparity(disparity, kind, number)
@@ -179,7 +179,7 @@ def _joined(
 
 
 @dataclass(frozen=True)
-class _Kind:
+class _FrameKind:
     """What all frames of one call are: tensors on a device, or arrays, of one type and size."""
 
     device: torch.device | None  # None: arrays
@@ -188,7 +188,7 @@ class _Kind:
     width: int
 
     @classmethod
-    def of(cls, frame: object, number: int = 0) -> "_Kind":
+    def of(cls, frame: object, number: int = 0) -> "_FrameKind":
         """The kind of a frame; raises ``ShapeError`` for one that no frame can have."""
         if isinstance(frame, Tensor):
             channels, device, dtype = 0, frame.device, str(frame.dtype).removeprefix("torch.")
@@ -211,7 +211,7 @@ class _Kind:
 
     def to_picture(self, frame: Array, number: int) -> Tensor:
         """A frame as ``3 H W`` float32 in 0..1, in memory of its own: the frame's may be used again."""
-        kind = _Kind.of(frame, number)
+        kind = _FrameKind.of(frame, number)
         if kind != self:
             raise ShapeError(f"`frames` must be alike: frame {number} is {kind}, the first is {self}.")
         planes = _to_numpy(frame)
@@ -237,7 +237,7 @@ class _Kind:
         return torch.tensor(planes, device=self.device)
 
 
-def _to_disparity(disparity: object, kind: _Kind, number: int) -> Tensor:
+def _to_disparity(disparity: object, kind: _FrameKind, number: int) -> Tensor:
     """Disparity as ``1 H W`` float32, in memory of its own."""
     if not isinstance(disparity, Tensor | np.ndarray):
         raise ShapeError(f"`disparity` must be arrays or tensors, got {type(disparity).__name__}.")

@@ -71,7 +71,7 @@ class _KeptCode:
 
     def load_overload(self, signature: Any, target: Any) -> Any:
         """Return what was compiled for a signature on a kind of processor, or ``None``."""
-        folder = cache_folder()
+        folder = compiled_folder()
         if folder is None:
             return None
         path = folder / self._file_name(signature, target.codegen())
@@ -88,7 +88,7 @@ class _KeptCode:
 
     def save_overload(self, signature: Any, result: Any) -> None:
         """Keep what was compiled for a signature."""
-        folder = cache_folder()
+        folder = compiled_folder()
         if folder is None or result.lifted or result.library.has_dynamic_globals:
             return
         if not os.access(folder, os.W_OK):
@@ -116,7 +116,7 @@ class _KeptCode:
         return f"{function.__name__}.{hashlib.sha256(repr(facts).encode()).hexdigest()[:32]}"
 
 
-def cache_folder() -> Path | None:
+def compiled_folder() -> Path | None:
     """The folder for compiled code, created; ``None`` if it cannot be used.
 
     Its name tells the sources apart. What lies in it is executed: it belongs to the user alone.

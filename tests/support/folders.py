@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from any2bokeh.jit import cache_folder
+from any2bokeh.jit import compiled_folder
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -15,7 +15,7 @@ def use_own_folders(root: Path, catalog: str, monkeypatch: pytest.MonkeyPatch) -
 
     Compiled code stays where it is: it takes minutes to make, and is the same for all.
     """
-    if (compiled := cache_folder()) and not (root / "cache").exists():
+    if (compiled := compiled_folder()) and not (root / "cache").exists():
         (root / "cache").mkdir()
         (root / "cache" / "compiled").symlink_to(compiled.parent)
     models = root / "models.toml"

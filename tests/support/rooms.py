@@ -84,10 +84,11 @@ class Module:
         return sum(token.type == tokenize.COMMENT for token in tokens)
 
     @property
-    def public_names(self) -> list[str]:
-        """The public names of functions and classes that stand at the top of the file."""
-        kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-        return [n.name for n in self.tree.body if isinstance(n, kinds) and not n.name.startswith("_")]
+    def names(self) -> list[str]:
+        """The names of its classes and public functions, those that stand at the top of the file."""
+        functions = ast.FunctionDef | ast.AsyncFunctionDef
+        kept = [n for n in self.tree.body if isinstance(n, ast.ClassDef | functions)]
+        return [n.name for n in kept if isinstance(n, ast.ClassDef) or not n.name.startswith("_")]
 
 
 def _imports(tree: ast.Module) -> Iterator[Import]:
