@@ -12,7 +12,14 @@ from types import SimpleNamespace
 import pytest
 
 from any2bokeh import atomic
-from any2bokeh.atomic import is_kept_beside, kept_beside, partial_file, rename_to_new, sole_user
+from any2bokeh.atomic import (
+    is_kept_beside,
+    kept_beside,
+    partial_file,
+    partial_folder,
+    rename_to_new,
+    sole_user,
+)
 from any2bokeh.errors import DatasetError, VideoError
 
 Way = Callable[[pytest.MonkeyPatch], None]
@@ -149,6 +156,47 @@ def test_nothing_is_left_of_what_failed(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def fill(folder: Path, text: str) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / "file").write_text(text)
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {path.name: (path / "file").read_text() for path in folder.iterdir()}
+
+
+@pytest.mark.usefixtures("platform")
+def test_folder_appears_whole_and_replaces_only_what_it_may(tmp_path: Path) -> None:
+    target = tmp_path / "made" / "weights"
+    with partial_folder(target, overwrite=False) as partial:
+        fill(partial, "first")
+        assert not target.exists()
+    assert contents(target.parent) == {"weights": "first"}
+    with (
+        pytest.raises(DatasetError, match="exists already"),
+        partial_folder(target, overwrite=False, error_class=DatasetError),
+    ):
+        pytest.fail("it had begun")
+    with partial_folder(target, overwrite=True) as partial:
+        fill(partial, "second")
+    assert contents(target.parent) == {"weights": "second"}
+    with pytest.raises(KeyboardInterrupt), partial_folder(target, overwrite=True) as partial:
+        fill(partial, "third")
+        raise KeyboardInterrupt
+    assert contents(target.parent) == {"weights": "second"}
+
+
+@pytest.mark.usefixtures("platform")
+def test_folder_that_appears_meanwhile_stays(tmp_path: Path) -> None:
+    with (
+        pytest.raises(DatasetError, match="exists already"),
+        partial_folder(tmp_path / "weights", overwrite=False, error_class=DatasetError) as partial,
+    ):
+        fill(partial, "result")
+        fill(tmp_path / "weights", "somebody else's")
+    assert contents(tmp_path) == {"weights": "somebody else's"}
+
+
 def _take(folder: Path, number: int, start: "multiprocessing.synchronize.Barrier") -> None:  # type: ignore[name-defined]
     source = folder / f"{number}"
     source.write_text(f"{number}")
@@ -172,8 +220,8 @@ def test_of_many_at_once_one_gets_the_name_and_nothing_is_lost(
     for run in runs:
         run.join(30)
         assert run.exitcode == 0
-    contents = sorted(path.read_text() for path in tmp_path.iterdir())
-    assert contents == [f"{number}" for number in range(6)]
+    found = sorted(path.read_text() for path in tmp_path.iterdir())
+    assert found == [f"{number}" for number in range(6)]
     assert (tmp_path / "name").exists()
 
 

@@ -2,9 +2,12 @@
 
 import ctypes
 import errno
+import glob
 import os
 import re
+import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -14,6 +17,8 @@ from any2bokeh.errors import RefocusError, VideoError
 
 KEPT_MARK = ".refocus"  # stands before the number in the name of a result whose own name was taken
 _KEPT = re.compile(rf".*{re.escape(KEPT_MARK)}-[0-9]+")
+
+_STALE_S = 24 * 3600
 
 _LINUX_HERE, _LINUX_NO_REPLACE = -100, 1  # AT_FDCWD and RENAME_NOREPLACE of renameat2(2)
 _MACOS_EXCLUSIVE = 4  # RENAME_EXCL of renamex_np(2)
@@ -65,6 +70,35 @@ def partial_file(
         partial.unlink(missing_ok=True)
 
 
+@contextmanager
+def partial_folder(
+    target: Path, *, overwrite: bool, error_class: type[RefocusError] = VideoError
+) -> Iterator[Path]:
+    """Give a temporary folder beside ``target``; rename it to ``target`` when the block ends well.
+
+    On any exception, Ctrl-C included, it is removed and ``target`` stays as it was. What killed processes left
+    beside ``target`` more than a day ago is removed. Raises ``error_class`` if ``target`` exists, or appears
+    during the block, and may not be overwritten.
+    """
+    exists = f"{target} exists already."
+    if os.path.lexists(target) and not overwrite:
+        raise error_class(exists, hint="`overwrite=True` replaces it.")
+    _remove_stale(target)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        if overwrite:
+            _replace_folder(partial, target)
+            return
+        try:
+            rename_to_new(partial, target)
+        except FileExistsError as error:
+            raise error_class(exists, hint="`overwrite=True` replaces it.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
 def check_target(target: Path, *, overwrite: bool, error_class: type[RefocusError] = VideoError) -> None:
     """Raise ``error_class`` if a file called ``target`` may not be written."""
     if target.is_dir():
@@ -89,10 +123,10 @@ def is_kept_beside(path: Path) -> bool:
 
 
 def rename_to_new(source: Path, target: Path) -> None:
-    """Rename a file, and never replace another; raises ``FileExistsError`` if ``target`` exists.
+    """Rename a file or a folder, and never replace another; raises ``FileExistsError`` if ``target`` exists.
 
     Each system has a call for that, which not every file system knows. Where it does not, a hard link takes
-    the name, or, where there are none, an empty file that only one program can create.
+    the name, or, where there are none, an empty file or folder that only one program can create.
     """
     for way in (_rename_exclusively, _link_and_unlink):
         try:
@@ -168,12 +202,36 @@ def _link_and_unlink(source: Path, target: Path) -> None:
 
 
 def _replace_own_placeholder(source: Path, target: Path) -> None:
-    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    if source.is_dir():
+        target.mkdir()
+        remove = target.rmdir
+    else:
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        remove = target.unlink
     try:
         os.replace(source, target)
     except BaseException:
-        target.unlink(missing_ok=True)
+        remove()
         raise
+
+
+def _replace_folder(partial: Path, target: Path) -> None:
+    """Rename ``partial`` to ``target``; what was there goes only when that has worked."""
+    replaced = target.with_name(f".{target.name}.{os.getpid()}.old")
+    try:
+        if target.exists():
+            target.rename(replaced)
+        partial.rename(target)
+    finally:
+        if replaced.exists() and not target.exists():
+            replaced.rename(target)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _remove_stale(target: Path) -> None:
+    for left in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
+        if time.time() - left.stat().st_mtime > _STALE_S:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 @contextmanager

@@ -249,7 +249,10 @@ def rows(summary: Summary) -> list[tuple[str, list[FigureCell]]]:
     """Return each method's figures as they are shown, headed by its name; some may lack cases."""
     best = {metric.key: summary.best(metric) for metric in summary.metrics}
     return [
-        (_label(summary, name), [_cell(row, metric, name in best[metric.key]) for metric in summary.metrics])
+        (
+            _label(summary, name),
+            [_cell(row, metric, is_best=name in best[metric.key]) for metric in summary.metrics],
+        )
         for name, row in summary.figures.items()
     ]
 
@@ -258,9 +261,9 @@ def _label(summary: Summary, name: str) -> str:
     return name if summary.has_all(name) else f"{name} ({summary.cases[name]} of {summary.of})"
 
 
-def _cell(row: dict[str, float], metric: Metric, is_best: bool) -> FigureCell:
+def _cell(row: dict[str, float], metric: Metric, *, is_best: bool) -> FigureCell:
     value = row.get(metric.key)
-    return FigureCell("" if value is None else f"{value:.{metric.digits}f}", is_best)
+    return FigureCell("" if value is None else f"{value:.{metric.digits}f}", is_best=is_best)
 
 
 def plots(report: Report) -> list[Plot]:
