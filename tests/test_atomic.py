@@ -197,6 +197,16 @@ def test_folder_that_appears_meanwhile_stays(tmp_path: Path) -> None:
     assert contents(tmp_path) == {"weights": "somebody else's"}
 
 
+def test_what_killed_processes_left_beside_a_folder_is_cleared_away(tmp_path: Path) -> None:
+    old, young = tmp_path / ".mine.1.part", tmp_path / ".mine.2.part"
+    old.mkdir()
+    young.mkdir()
+    os.utime(old, (0, 0))
+    with partial_folder(tmp_path / "mine", overwrite=False) as partial:
+        fill(partial, "content")
+    assert sorted(path.name for path in tmp_path.glob("*mine*")) == [".mine.2.part", "mine"]
+
+
 def _take(folder: Path, number: int, start: "multiprocessing.synchronize.Barrier") -> None:  # type: ignore[name-defined]
     source = folder / f"{number}"
     source.write_text(f"{number}")

@@ -18,6 +18,8 @@ from any2bokeh.errors import RefocusError, VideoError
 KEPT_MARK = ".refocus"  # stands before the number in the name of a result whose own name was taken
 _KEPT = re.compile(rf".*{re.escape(KEPT_MARK)}-[0-9]+")
 
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # what writing fails with when nothing is left
+
 _STALE_S = 24 * 3600
 
 _LINUX_HERE, _LINUX_NO_REPLACE = -100, 1  # AT_FDCWD and RENAME_NOREPLACE of renameat2(2)
@@ -76,9 +78,9 @@ def partial_folder(
 ) -> Iterator[Path]:
     """Give a temporary folder beside ``target``; rename it to ``target`` when the block ends well.
 
-    On any exception, Ctrl-C included, it is removed and ``target`` stays as it was. What killed processes left
-    beside ``target`` more than a day ago is removed. Raises ``error_class`` if ``target`` exists, or appears
-    during the block, and may not be overwritten.
+    On any exception, Ctrl-C included, it is removed and ``target`` stays as it was. What killed processes
+    left beside ``target`` more than a day ago is removed. Raises ``error_class`` if ``target`` exists, or
+    appears during the block, and may not be overwritten.
     """
     exists = f"{target} exists already."
     if os.path.lexists(target) and not overwrite:

@@ -3,7 +3,6 @@
 import functools
 import json
 import logging
-import os
 import resource
 import shutil
 import subprocess
@@ -25,7 +24,7 @@ from any2bokeh.render.diffusion.vae import BokehVAE, VAEDims
 from any2bokeh.settings.weights_settings import ImportSettings
 from any2bokeh.weights.checkpoint import PUBLISHED_FACTS, TRAINED_FACTS, find_checkpoint, load_weights
 from any2bokeh.weights.disk import find_checkpoint_damage
-from any2bokeh.weights.importer import import_checkpoint, new_folder
+from any2bokeh.weights.importer import import_checkpoint
 
 STEM = "diffusion_pytorch_model"
 CONFIGS = {part: parity.document(f"tiny_{part}_config") for part in ("unet", "vae")}
@@ -86,7 +85,7 @@ def zipped(folder: Path) -> Path:
 
 
 def run(source: Path, *, overwrite: bool = False, **settings):
-    return import_checkpoint(source, ImportSettings(**settings), _networks(), overwrite=overwrite)
+    return import_checkpoint(source, ImportSettings(**settings), _networks(source), overwrite=overwrite)
 
 
 def assert_holds(folder: Path, states) -> None:
@@ -157,7 +156,7 @@ def test_the_full_size_networks_have_the_published_keys_and_shapes():
     for part, config in (("unet", "unet_keys_full"), ("vae", "vae_keys_full")):
         full = parity.document(config)
         with torch.device("meta"):
-            network = _networks()[part](full["config"])
+            network = _networks(Path("published"))[part](full["config"])
         assert {key: list(tensor.shape) for key, tensor in network.state_dict().items()} == full["keys"]
 
 
@@ -205,7 +204,7 @@ def test_values_beyond_float16_stay_float32_and_are_told_of(publish, states, cap
     assert record.levelno == logging.WARNING
     assert record.getMessage().startswith("decoder.conv_in.bias of the vae has values beyond 65504")
     with torch.device("meta"):
-        vae = _networks()["vae"](CONFIGS["vae"])
+        vae = _networks(Path("published"))["vae"](CONFIGS["vae"])
     with pytest.raises(WeightsError, match=r"decoder\.conv_in\.bias in .* cannot be float16"):
         load_weights(vae, checkpoint.vae_weights, dtype=torch.float16)
 
@@ -288,21 +287,25 @@ def test_an_import_that_is_stopped_leaves_what_was_there(publish):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        import_checkpoint(source, ImportSettings(), _networks(), stop, overwrite=True)
+        import_checkpoint(source, ImportSettings(), _networks(source), stop, overwrite=True)
     with pytest.raises(KeyboardInterrupt):
-        import_checkpoint(zipped(source), ImportSettings(name="new"), _networks(), stop)
+        import_checkpoint(zipped(source), ImportSettings(name="new"), _networks(source), stop)
     assert list(checkpoints_folder().iterdir()) == [before.folder]
     assert find_checkpoint_damage(before.folder, thorough=True) == ""
 
 
-def test_leftovers_of_killed_imports_are_cleared_away(tmp_path):
-    old, young = tmp_path / ".mine.1.part", tmp_path / ".mine.2.part"
-    old.mkdir()
-    young.mkdir()
-    os.utime(old, (0, 0))
-    with new_folder(tmp_path / "mine", overwrite=False) as partial:
-        (partial / "file").write_text("content")
-    assert sorted(path.name for path in tmp_path.glob("*mine*")) == [".mine.2.part", "mine"]
+def test_a_checkpoint_that_appears_while_one_is_imported_stays(publish):
+    target = checkpoints_folder() / "any-to-bokeh"
+
+    def appear(size_bytes):
+        target.mkdir(exist_ok=True)
+        (target / "precious").write_text("somebody else's")
+
+    source = publish()
+    with pytest.raises(WeightsError, match="exists already"):
+        import_checkpoint(source, ImportSettings(), _networks(source), appear)
+    assert [path.name for path in target.iterdir()] == ["precious"]
+    assert list(checkpoints_folder().iterdir()) == [target]
 
 
 def test_a_full_disk_is_said_in_one_sentence_and_leaves_nothing(publish):

@@ -1,6 +1,5 @@
 """One video file while it is written: the encoded video and the copied streams, interleaved."""
 
-import errno
 import logging
 import math
 import os
@@ -13,6 +12,7 @@ from typing import Any
 
 import av
 
+from any2bokeh.atomic import DISK_FULL
 from any2bokeh.errors import VideoError
 from any2bokeh.scene import Frame
 from any2bokeh.settings.video_settings import EncodeSettings
@@ -27,7 +27,6 @@ from any2bokeh.video.span import Span
 log = logging.getLogger(__name__)
 
 MAX_THREADS = 16  # of an encoder
-DISK_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 # Broadcasts number their time from anywhere; files made of them start at 0, others keep their times.
 ARBITRARY_STARTS = ("mpegts", "mpeg")
 SOUND_RATE = 48000  # of most films

@@ -3,7 +3,6 @@
 ``SHA256SUMS`` in a checkpoint is what ``sha256sum -c`` reads. ``bokeh.json`` is not in it: it may be edited.
 """
 
-import errno
 import hashlib
 import re
 import shutil
@@ -17,7 +16,6 @@ from any2bokeh.paths import checkpoints_folder
 
 FACTS_FILE = "bokeh.json"  # what makes a folder a checkpoint
 MANIFEST_FILE = "SHA256SUMS"
-DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # what writing fails with when there is none left
 
 
 def imported_names() -> list[str]:

@@ -17,9 +17,9 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError 
 )
 from huggingface_hub.utils import logging as hub_logging
 
+from any2bokeh.atomic import DISK_FULL
 from any2bokeh.errors import WeightsError
 from any2bokeh.weights.catalog import Model, ModelFile
-from any2bokeh.weights.disk import DISK_FULL
 
 
 @contextmanager

@@ -3,11 +3,8 @@
 import json
 import logging
 import math
-import os
 import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from any2bokeh.atomic import DISK_FULL, partial_folder
 from any2bokeh.errors import WeightsError
 from any2bokeh.paths import HOME_VARIABLE, checkpoints_folder
 from any2bokeh.progress import OnCount, ignore
@@ -31,14 +29,13 @@ from any2bokeh.weights.checkpoint import (
     check_keys,
     read_checkpoint,
 )
-from any2bokeh.weights.disk import DISK_FULL, FACTS_FILE, check_space, sha256_of, write_manifest
+from any2bokeh.weights.disk import FACTS_FILE, check_space, sha256_of, write_manifest
 from any2bokeh.weights.download import find_folder
 from any2bokeh.weights.mask_mode import MaskEvidence, find_evidence
 from any2bokeh.weights.tensors import TensorFile, open_tensors, write_half
 
 Networks = Mapping[str, Callable[[dict[str, Any]], nn.Module]]  # "unet" and "vae": from config.json to module
 
-_STALE_S = 24 * 3600
 _log = logging.getLogger(__name__)
 
 
@@ -67,9 +64,13 @@ def import_checkpoint(
     Raises ``WeightsError`` with a sentence for the user.
     """
     target = checkpoints_folder() / settings.name
+    if target.exists() and not overwrite:
+        raise WeightsError(
+            f"{target} exists already.", hint="`overwrite=True` replaces it, `name` gives another"
+        )
     try:
         with (
-            new_folder(target, overwrite=overwrite) as partial,
+            partial_folder(target, overwrite=overwrite, error_class=WeightsError) as partial,
             open_checkpoint(source, partial, on_progress) as found,
         ):
             evidence = _convert(found, partial, settings, networks, on_progress)
@@ -83,47 +84,6 @@ def import_checkpoint(
             ) from error
         raise
     return ImportedCheckpoint(checkpoint=read_checkpoint(target), evidence=evidence)
-
-
-@contextmanager
-def new_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Give a temporary folder beside ``target``; rename it to ``target`` when the block ends well.
-
-    On any exception, Ctrl-C included, it is removed and ``target`` stays as it was. Raises
-    ``WeightsError`` if ``target`` exists and may not be overwritten.
-    """
-    if target.exists() and not overwrite:
-        raise WeightsError(
-            f"{target} exists already.", hint="`overwrite=True` replaces it, `name` gives another"
-        )
-    _remove_stale(target)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        _put_in_place(partial, target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _put_in_place(partial: Path, target: Path) -> None:
-    """Rename ``partial`` to ``target``; what was there goes only when that has worked."""
-    replaced = target.with_name(f".{target.name}.{os.getpid()}.old")
-    try:
-        if target.exists():
-            target.rename(replaced)
-        partial.rename(target)
-    finally:
-        if replaced.exists() and not target.exists():
-            replaced.rename(target)
-    shutil.rmtree(replaced, ignore_errors=True)
-
-
-def _remove_stale(target: Path) -> None:
-    """Remove what imports that were killed left beside ``target``."""
-    for left in target.parent.glob(f".{target.name}.*.part"):
-        if time.time() - left.stat().st_mtime > _STALE_S:
-            shutil.rmtree(left, ignore_errors=True)
 
 
 def _convert(

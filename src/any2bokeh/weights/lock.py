@@ -1,12 +1,12 @@
 """Pinning networks in a list of one's own: from now on, these files and no others."""
 
-import os
 import shutil
 from pathlib import Path
 
 import tomlkit
 from tomlkit.items import AoT, Table
 
+from any2bokeh.atomic import partial_file
 from any2bokeh.errors import WeightsError
 from any2bokeh.weights.catalog import Model, ModelFile, find_model, load_catalog, shipped_catalog
 from any2bokeh.weights.disk import sha256_of
@@ -34,22 +34,18 @@ def lock_model(path: Path, model: Model, folder: Path) -> Model:
     ]
     catalog_to_lock(path)  # raises where it is not a list of models
     path = path.resolve()
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    document = tomlkit.parse((path if path.exists() else shipped_catalog()).read_text(encoding="utf-8"))
+    entry = _entry(document, model.name)
+    entry["revision"] = folder.name
+    entry["files"] = _as_toml(pinned)
     try:
-        document = tomlkit.parse((path if path.exists() else shipped_catalog()).read_text(encoding="utf-8"))
-        entry = _entry(document, model.name)
-        entry["revision"] = folder.name
-        entry["files"] = _as_toml(pinned)
-        partial.write_text(tomlkit.dumps(document), encoding="utf-8")
-        if path.exists():
-            shutil.copymode(path, partial)
-        locked = find_model(model.name, load_catalog(partial))
-        partial.replace(path)
+        with partial_file(path, overwrite=True, error_class=WeightsError) as partial:
+            partial.write_text(tomlkit.dumps(document), encoding="utf-8")
+            if path.exists():
+                shutil.copymode(path, partial)
+            return find_model(model.name, load_catalog(partial))
     except OSError as error:
         raise WeightsError(f"The list of models {path} cannot be written: {error.strerror}.") from error
-    finally:
-        partial.unlink(missing_ok=True)
-    return locked
 
 
 def _entry(document: tomlkit.TOMLDocument, name: str) -> Table:
