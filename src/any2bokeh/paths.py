@@ -4,8 +4,6 @@ import os
 import re
 from pathlib import Path
 
-import platformdirs
-
 from any2bokeh.errors import SettingsError
 
 CACHE_VARIABLE = "ANY2BOKEH_CACHE"
@@ -21,6 +19,8 @@ def cache_root() -> Path:
     """Return the folder of all caches: what ``ANY2BOKEH_CACHE`` names, else the user's cache folder."""
     if chosen := os.environ.get(CACHE_VARIABLE):
         return Path(chosen).expanduser()
+    import platformdirs  # here: --help needs no folder
+
     return platformdirs.user_cache_path("any2bokeh")
 
 
@@ -28,6 +28,8 @@ def data_root() -> Path:
     """Return the folder of what users keep: what ``ANY2BOKEH_HOME`` names, else the user's data folder."""
     if chosen := os.environ.get(HOME_VARIABLE):
         return Path(chosen).expanduser()
+    import platformdirs
+
     return platformdirs.user_data_path("any2bokeh")
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from any2bokeh.cli.command_line import as_options, quoted
+from any2bokeh.cli.command_line import as_options, quoted, with_options
 from any2bokeh.cli.exit_codes import FAILED, SOME_FAILED, UsageError
 from any2bokeh.cli.jobs import make_folder
 from any2bokeh.cli.options import Json
@@ -68,9 +68,9 @@ def evaluate_command(
         if videos:
             say(f"Videos are refocused with {quoted(focus)}.")
         for note in found.notes:
-            say(note)
+            say(with_options(note))
     for case, method, reason in found.failures:
-        say(f"Error: {case}, {method}: {reason}")
+        say(f"Error: {case}, {method}: {with_options(reason)}")
     if as_json:
         print_json(found.as_document())
     else:
