@@ -13,6 +13,7 @@ their track and their estimate.
 import argparse
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
@@ -22,15 +23,15 @@ from torch import Tensor
 
 from any2bokeh.depth.colormap import colorize
 from any2bokeh.depth.networks import find_network
-from any2bokeh.depth.source import disparity_source
 from any2bokeh.depth.track import open_track
 from any2bokeh.lab.compact.scale_free import fit_scale_shift, fitted_error, rank_correlation
 from any2bokeh.render.base import Renderer, make_renderer
 from any2bokeh.scene import Frame, Scene
+from any2bokeh.session import ClipSession
+from any2bokeh.settings.clip_settings import ClipSettings
 from any2bokeh.settings.depth_settings import DepthModel, DepthSettings
 from any2bokeh.settings.render_settings import RenderSettings
-from any2bokeh.settings.video_settings import TimeRange
-from any2bokeh.video.decode import frame_times, open_video, probe_video
+from any2bokeh.video.decode import probe_video
 from any2bokeh.video.png import write_png
 
 CPU = torch.device("cpu")
@@ -55,15 +56,15 @@ def pairs(
     clip: Path, track: Path, settings: DepthSettings, count: int
 ) -> Iterator[tuple[Frame, Tensor, Tensor]]:
     """Yield ``count`` frames spread over the clip with their given and their estimated disparity."""
-    info, times = probe_video(clip), frame_times(clip)
-    chosen = {times[round(i * (len(times) - 1) / max(count - 1, 1))] for i in range(count)}
     with (
-        open_track(track, "disparity", info, times) as given,
-        disparity_source(info, times, settings, TimeRange(), CPU, "auto") as estimated,
-        open_video(clip) as video,
+        ClipSession(clip, ClipSettings(depth=settings, device="cpu")) as session,
+        open_track(track, "disparity", session.video) as given,
+        closing(session.frames()) as frames,
     ):
-        for frame in video:
-            right, guess = given.at(frame), estimated.at(frame)
+        last = len(session.times) - 1
+        chosen = {session.times[round(i * last / max(count - 1, 1))] for i in range(count)}
+        for frame, guess in frames:
+            right = given.at(frame)
             if frame.pts in chosen:
                 yield frame, right, guess
 

@@ -10,6 +10,7 @@ values of 255, for the sharp clip and for results of several ways of saying the 
 
 import argparse
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,20 +21,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from any2bokeh.depth.track import open_mask, open_track
-from any2bokeh.focus.clip import Clip
-from any2bokeh.focus.focus_track import smooth
-from any2bokeh.focus.follow import follow
+from any2bokeh.depth.track import DepthClip, open_mask, open_track
+from any2bokeh.focus.focus_track import FocusTrack, smooth_focus
+from any2bokeh.focus.follower import follow_thing
 from any2bokeh.focus.mask import disparity_in_mask
 from any2bokeh.focus.pull import pull_focus
 from any2bokeh.motion.flow import FlowPreset, dense_flow, landing_places
 from any2bokeh.render.base import make_renderer
-from any2bokeh.run import scenes
+from any2bokeh.scene import Scene
+from any2bokeh.session import focused_scene
 from any2bokeh.settings.focus_settings import FocusSettings, Key, Point
 from any2bokeh.settings.render_settings import RenderSettings
 from any2bokeh.settings.values import TimePoint, parse_time
 from any2bokeh.settings.video_settings import TimeRange
-from any2bokeh.video.decode import frame_times, open_video, probe_video
+from any2bokeh.video.clip import VideoClip
 
 NEAR = 0.03  # in disparity: what counts as in focus
 K = 16.0
@@ -52,11 +53,13 @@ def main() -> None:
     parser.add_argument("--flicker", action="store_true")
     parser.add_argument("--size", type=int, default=640, help="longer side at which flicker is measured")
     options = parser.parse_args()
-    info, times = probe_video(options.clip), frame_times(options.clip)
-    with open_track(options.disparity, "disparity", info, times) as track:
-        clip = Clip(info, times, TimeRange(), track)
-        with open_mask(options.mask, info, times) as frames:
-            masks = [(frames.values_at(pts)[0] > 0.5).numpy() for pts in times]
+    with (
+        VideoClip(options.clip) as video,
+        open_track(options.disparity, "disparity", video) as track,
+        open_mask(options.mask, video) as frames,
+    ):
+        clip = DepthClip(video, track)
+        masks = [(frames.values_at(pts)[0] > 0.5).numpy() for pts in video.times]
         at = parse_time(options.at)
         points = clicks(masks[round_to_frame(clip, at)], options.clicks, at)
         print_following(clip, options.mask, masks, points)
@@ -64,9 +67,11 @@ def main() -> None:
             print_flicker(clip, options.mask, masks, points[0], options.size)
 
 
-def round_to_frame(clip: Clip, at: TimePoint) -> int:
+def round_to_frame(clip: DepthClip, at: TimePoint) -> int:
     """The number of the first frame at a moment, or after it."""
-    return int(np.searchsorted([clip.clock.seconds(pts) for pts in clip.times], clip.clock.moment_s(at)))
+    start = clip.video.find(TimeRange(start=at)).start
+    assert start is not None
+    return clip.video.times.index(start)
 
 
 def clicks(mask: NDArray[np.bool_], count: int, at: TimePoint) -> list[Point]:
@@ -82,22 +87,22 @@ def clicks(mask: NDArray[np.bool_], count: int, at: TimePoint) -> list[Point]:
     return [Point((columns[i] + 0.5) / width, (rows[i] + 0.5) / height, at) for i in chosen]
 
 
-def print_following(clip: Clip, mask: Path, masks: Masks, points: list[Point]) -> None:
+def print_following(clip: DepthClip, mask: Path, masks: Masks, points: list[Point]) -> None:
     """Print how each click fared; the focus is the smoothed one, as a run uses it."""
     wanted, _ = disparity_in_mask(mask, clip, lambda done: None)
-    times_s = np.array([clip.clock.seconds(pts) for pts in clip.times])
+    times_s = np.array([clip.video.seconds(pts) for pts in clip.video.times])
     smoothing_s = FocusSettings(follow=points[0], blur_strength=K).smoothing_s
     print("| click | inside the mask | lost | focus within 0.03 | largest | mean | CPU-ms a frame |")
     print("|---|---|---|---|---|---|---|")
     for point in points:
         started_s = time.process_time()
-        seen = follow(point, clip, lambda done: None)
+        seen = follow_thing(point, clip, lambda done: None)
         cost_ms = (time.process_time() - started_s) / len(seen) * 1000
         inside = [
             inside_at(mask_of_frame, one.x, one.y) for mask_of_frame, one in zip(masks, seen, strict=True)
         ]
         measured = np.array([one.disparity for one in seen])
-        away = abs(smooth(measured, times_s, smoothing_s) - wanted)
+        away = abs(smooth_focus(measured, times_s, smoothing_s) - wanted)
         print(
             f"| {point.x:.3f},{point.y:.3f} | {np.mean(inside):.1%} | {np.isnan(measured).sum()}"
             f" | {np.nanmean(away < NEAR):.1%} | {np.nanmax(away):.3f} | {np.nanmean(away):.3f}"
@@ -111,10 +116,10 @@ def inside_at(mask: NDArray[np.bool_], x: float, y: float) -> bool:
     return bool(mask[min(int(y * height), height - 1), min(int(x * width), width - 1)])
 
 
-def print_flicker(clip: Clip, mask: Path, masks: Masks, point: Point, size: int) -> None:
+def print_flicker(clip: DepthClip, mask: Path, masks: Masks, point: Point, size: int) -> None:
     """Print the change from frame to frame, away from the thing and along what moves, of several runs."""
     base = FocusSettings(focus_at=point, blur_strength=K)
-    keys = (Key(TimePoint(frame=0), 0.36), Key(TimePoint(frame=len(clip.times) // 2), point))
+    keys = (Key(TimePoint(frame=0), 0.36), Key(TimePoint(frame=len(clip.video.times) // 2), point))
     ways = {
         "held (--focus-at)": base,
         "--follow": replace(base, focus_at=None, follow=point),
@@ -123,7 +128,7 @@ def print_flicker(clip: Clip, mask: Path, masks: Masks, point: Point, size: int)
         "--focus-mask, not smoothed": replace(base, focus_at=None, focus_mask=mask, smoothing_s=0.0),
         "a pull over half the clip": replace(base, focus_at=None, focus_disparity=keys),
     }
-    with open_video(clip.info.path) as video:
+    with clip.video.frames() as video:
         sharp = [shrunk(frame.picture, size) for frame in video]
     still = [still_part(one, picture) for one, picture in zip(masks, sharp, strict=True)]
     print()
@@ -133,10 +138,16 @@ def print_flicker(clip: Clip, mask: Path, masks: Masks, point: Point, size: int)
     for name, settings in ways.items():
         track = pull_focus(clip, settings)
         planes = [focus.focus_disparity for focus in track.focus]
-        renderer = make_renderer(RenderSettings(), torch.device("cpu"), clip.info.pictures)
-        with open_video(clip.info.path) as video, clip.disparity.again() as disparity:
-            made = [shrunk(frame.picture, size) for frame in renderer.render(scenes(video, disparity, track))]
+        renderer = make_renderer(RenderSettings(), torch.device("cpu"), clip.video.info.pictures)
+        made = [shrunk(frame.picture, size) for frame in renderer.render(scenes(clip, track))]
         print(f"| {name} | {change(made, sharp, still):.3f} | {max(abs(np.diff(planes))):.4f} |", flush=True)
+
+
+def scenes(clip: DepthClip, focus: FocusTrack) -> Iterator[Scene]:
+    """The frames of the clip, focused."""
+    with clip.video.frames() as video, clip.disparity.again() as disparity:
+        for frame in video:
+            yield focused_scene(frame, disparity.at(frame), focus.at(frame.pts), focus.depth_of_field)
 
 
 def shrunk(picture: Tensor, size: int) -> NDArray[np.uint8]:

@@ -30,6 +30,7 @@ from any2bokeh.scene import Frame, Scene
 from any2bokeh.settings.render_settings import RenderSettings
 from any2bokeh.settings.values import TimePoint
 from any2bokeh.settings.video_settings import EncodeSettings, TimeRange
+from any2bokeh.video.clip import VideoClip
 from any2bokeh.video.decode import VideoInfo, frame_times, open_video, probe_video
 from any2bokeh.video.encode import open_writer
 
@@ -80,9 +81,9 @@ def measure_stages(
     clip: Path, track: Path, focus: float, k: float, frames: int, repeats: int
 ) -> list[tuple[str, float, float]]:
     """Rows of (stage, seconds per frame, CPU-seconds per frame) for each stage of a run alone."""
-    info = probe_video(clip)
     span = first_frames(frames)
-    times = frame_times(clip, span)
+    source = VideoClip(clip, span)
+    info = source.info
 
     def read() -> None:
         with open_video(clip, span) as video:
@@ -93,7 +94,7 @@ def measure_stages(
         pictures = list(video)
 
     def find_disparity() -> list[Scene]:
-        with open_track(track, "disparity", info, times) as disparity:
+        with open_track(track, "disparity", source) as disparity:
             return [
                 Scene(
                     sharp=frame.picture,

@@ -107,7 +107,7 @@ def test_the_page_s_examples_run_and_print_what_they_say(
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     found = examples(PAGE)
-    assert len(found) == 6
+    assert len(found) == 7
     for example in found:
         exec(compile(example, "docs/api.md", "exec"), names)
     printed = capsys.readouterr().out
@@ -118,7 +118,7 @@ def test_the_page_s_examples_run_and_print_what_they_say(
     assert printed.endswith(
         "`focus_disparity` must be a disparity from 0 to 1, got 1.5.\n('focus_disparity',)\n"
     )
-    written = {"clip.refocus.mp4", "pull.mkv"}
+    written = {"clip.refocus.mp4", "inverted.mkv", "inverted.png", "pull.mkv"}
     assert written <= {path.name for path in tmp_path.iterdir()}
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     )
     from any2bokeh.frames import RefocusedFrames, refocus_frames
     from any2bokeh.progress import Progress
-    from any2bokeh.run import Result, refocus
+    from any2bokeh.run import Result, estimate_depth, refocus
     from any2bokeh.settings.depth_settings import DepthSettings, TrackSettings
     from any2bokeh.settings.focus_settings import (
         CameraSettings,
@@ -59,6 +59,7 @@ _MODULES = {
     "TrackSettings": "settings.depth_settings",
     "VideoError": "errors",
     "WeightsError": "errors",
+    "estimate_depth": "run",
     "refocus": "run",
     "refocus_frames": "frames",
 }
@@ -89,6 +90,7 @@ __all__ = [
     "TrackSettings",
     "VideoError",
     "WeightsError",
+    "estimate_depth",
     "refocus",
     "refocus_frames",
 ]

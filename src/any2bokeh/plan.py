@@ -1,20 +1,14 @@
 """What a run would do, found out without doing it."""
 
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
-from any2bokeh.depth.source import disparity_source, plan_estimate
-from any2bokeh.device import choose_device
-from any2bokeh.focus.clip import Clip
-from any2bokeh.focus.pull import pull_focus
 from any2bokeh.render.base import Renderer, make_renderer
-from any2bokeh.run import scenes
+from any2bokeh.session import ClipSession
 from any2bokeh.settings.run_settings import Settings
 from any2bokeh.video.containers import container_of
-from any2bokeh.video.decode import VideoInfo, frame_times, open_video, probe_video
 from any2bokeh.video.encoders import choose_encoder
 
 
@@ -54,34 +48,32 @@ def make_plan(source: Path, target: Path, settings: Settings) -> Plan:
 
     Raises ``RefocusError`` where the run would fail before its first frame.
     """
-    info = probe_video(source)
-    times = frame_times(source, settings.time_range)
-    device = choose_device(settings.render.device)
-    renderer = make_renderer(settings.render, device, info.pictures, settings.focus.strongest)
-    encoder = choose_encoder(info, settings.encode, container_of(target))
-    disparity, is_there = _find_disparity(info, len(times), settings, device)
-    is_quick = is_there and renderer.cost_is_even
-    seconds = _render_first(info, times, settings, device, renderer) * len(times) if is_quick else None
-    return Plan(
-        frames=len(times),
-        width=info.width,
-        height=info.height,
-        disparity=disparity,
-        renderer=renderer.name,
-        device=str(device),
-        encoder=f"{encoder.name} {encoder.pixel_format}",
-        memory_bytes=renderer.peak_bytes(info.pictures),
-        render_seconds=seconds,
-    )
+    with ClipSession(source, settings.clip) as clip:
+        pictures = clip.info.pictures
+        renderer = make_renderer(settings.render, clip.device, pictures, settings.focus.strongest)
+        with closing(renderer):
+            encoder = choose_encoder(clip.info, settings.encode, container_of(target))
+            disparity, is_there = _find_disparity(clip)
+            is_quick = is_there and renderer.cost_is_even
+            seconds = _time_first(renderer, clip) * len(clip.times) if is_quick else None
+            return Plan(
+                frames=len(clip.times),
+                width=pictures.width,
+                height=pictures.height,
+                disparity=disparity,
+                renderer=renderer.name,
+                device=str(clip.device),
+                encoder=f"{encoder.name} {encoder.pixel_format}",
+                memory_bytes=renderer.peak_bytes(pictures),
+                render_seconds=seconds,
+            )
 
 
-def _find_disparity(
-    info: VideoInfo, frames: int, settings: Settings, device: torch.device
-) -> tuple[str, bool]:
+def _find_disparity(clip: ClipSession) -> tuple[str, bool]:
     """Where the disparity comes from, in words, and whether it is there already."""
-    if settings.depth.track is not None:
-        return f"track {settings.depth.track}", True
-    estimate = plan_estimate(info, settings.depth, settings.time_range, device, settings.render.dtype)
+    if clip.settings.depth.track is not None:
+        return f"track {clip.settings.depth.track}", True
+    frames, estimate = len(clip.times), clip.estimate
     height, width = estimate.size
     network = f"{estimate.network.name} at {width}x{height}"
     if estimate.cached() is not None:
@@ -91,18 +83,11 @@ def _find_disparity(
     return f"{network}, to be estimated: {pace} ({count})", False
 
 
-def _render_first(
-    info: VideoInfo, times: list[int], settings: Settings, device: torch.device, renderer: Renderer
-) -> float:
+def _time_first(renderer: Renderer, clip: ClipSession) -> float:
     """The seconds that rendering the first frame took."""
-    with (
-        disparity_source(
-            info, times, settings.depth, settings.time_range, device, settings.render.dtype
-        ) as disparity,
-        open_video(info.path, settings.time_range) as video,
-    ):
-        focus = pull_focus(Clip(info, times, settings.time_range, disparity), settings.focus)
-        scene = next(scenes(video, disparity, focus))
+    with closing(clip.scenes()) as scenes:
+        scene = next(scenes)
+    clip.close()  # no thread reads ahead meanwhile
     started_s = time.perf_counter()
     next(renderer.render(iter([scene])))
     return time.perf_counter() - started_s

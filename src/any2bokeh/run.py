@@ -1,32 +1,23 @@
-"""The whole run, top to bottom: a clip in, the refocused clip out."""
+"""The whole run, top to bottom: a clip in, the refocused clip out; or its disparity."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import Tensor
-
 from any2bokeh.atomic import check_target
-from any2bokeh.depth.source import disparity_source
-from any2bokeh.depth.track import DisparityTrack
-from any2bokeh.device import choose_device
-from any2bokeh.focus.clip import Clip
-from any2bokeh.focus.depth_of_field import reshape
-from any2bokeh.focus.focus_track import Focus, FocusTrack
-from any2bokeh.focus.pull import pull_focus
+from any2bokeh.depth.export import write_colors, write_estimated, write_given
 from any2bokeh.focus.track_files import write_focus
 from any2bokeh.progress import OnProgress, Progress, ignore
 from any2bokeh.render.base import make_renderer
-from any2bokeh.scene import Frame, Scene
-from any2bokeh.settings.focus_settings import DepthOfFieldSettings
+from any2bokeh.session import ClipSession
+from any2bokeh.settings.clip_settings import ClipSettings
+from any2bokeh.settings.depth_settings import TrackSettings
 from any2bokeh.settings.run_settings import Settings
-from any2bokeh.video.decode import frame_times, open_video, probe_video
 from any2bokeh.video.encode import open_writer
 from any2bokeh.video.prefetch import prefetch
 
 SCENES_AHEAD = 2  # frames with their disparity that wait for the renderer: 33 MB each at 1080p
-
 
 log = logging.getLogger(__name__)
 
@@ -59,64 +50,66 @@ def refocus(
 
     Raises ``RefocusError`` with a sentence for the user.
     """
-    info = probe_video(source)
-    times = frame_times(source, settings.time_range)
-    if settings.save_focus_track:
-        check_target(settings.save_focus_track, overwrite=overwrite)
-    device = choose_device(settings.render.device)
-    renderer = make_renderer(settings.render, device, info.pictures, settings.focus.strongest)
-
-    log.info("%s is rendered by %s on %s.", source, renderer.name, device)
-
-    def depth_progress(done: int) -> None:
-        on_progress(Progress("depth", done, len(times)))
-
-    with (
-        open_writer(
-            target, like=info, settings=settings.encode, time_range=settings.time_range, overwrite=overwrite
-        ) as writer,
-        disparity_source(
-            info, times, settings.depth, settings.time_range, device, settings.render.dtype, depth_progress
-        ) as disparity,
-    ):
-        clip = Clip(info, times, settings.time_range, disparity)
-        focus = pull_focus(
-            clip, settings.focus, lambda done: on_progress(Progress("focus", done, len(times)))
+    with ClipSession(source, settings.clip, on_progress) as clip:
+        if settings.save_focus_track:
+            check_target(settings.save_focus_track, overwrite=overwrite)
+        pictures, strongest = clip.info.pictures, settings.focus.strongest
+        frames = 0
+        with closing(make_renderer(settings.render, clip.device, pictures, strongest)) as renderer:
+            log.info("%s is rendered by %s on %s.", source, renderer.name, clip.device)
+            with (
+                open_writer(target, clip.info, settings.encode, clip.span, overwrite=overwrite) as writer,
+                prefetch(clip.scenes(), SCENES_AHEAD) as scenes,
+            ):
+                for frame in renderer.render(scenes):  # same order, same time stamps
+                    writer.write(frame)
+                    frames += 1
+                    on_progress(Progress("render", frames, len(clip.times)))
+        if settings.save_focus_track:
+            write_focus(settings.save_focus_track, clip.focus, clip.video.seconds, overwrite=overwrite)
+        return Result(
+            target=target,
+            frames=frames,
+            renderer=renderer.name,
+            corrupt_packets=clip.corrupt_packets,
+            focus=clip.focus.disparity_range,
+            k=clip.focus.strength_range,
         )
-        with (
-            open_video(source, settings.time_range) as video,
-            prefetch(scenes(video, disparity, focus), SCENES_AHEAD) as upcoming,
-        ):
-            frames = 0
-            for frame in renderer.render(upcoming):  # same order, same time stamps
-                writer.write(frame)
-                frames += 1
-                on_progress(Progress("render", frames, len(times)))
-    if settings.save_focus_track:
-        write_focus(settings.save_focus_track, focus, clip.clock.seconds, overwrite=overwrite)
-    return Result(
-        target=target,
-        frames=frames,
-        renderer=renderer.name,
-        corrupt_packets=video.corrupt_packets,
-        focus=focus.disparity_range,
-        k=focus.strength_range,
+
+
+def estimate_depth(
+    source: Path,
+    target: Path | None,
+    settings: TrackSettings = TrackSettings(),  # noqa: B008  it is frozen
+    on_progress: OnProgress = ignore,
+    *,
+    colors: Path | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write the disparity of ``source`` as a track, in colours, or both.
+
+    ``target`` becomes a track: FFV1 in Matroska with the video's time stamps. An estimated track has the size
+    at which it was estimated; one that ``settings`` name is converted, and gets the size of the frames.
+    ``colors`` becomes a video in which near is bright, or a PNG of the first frame. Both appear under their
+    names only when they are complete.
+
+    Raises ``RefocusError`` with a sentence for the user.
+    """
+    wanted = ClipSettings(
+        depth=settings.depth,
+        time_range=settings.time_range,
+        device=settings.device,
+        dtype=settings.dtype,
     )
+    with ClipSession(source, wanted, on_progress) as clip:
 
+        def rendered(done: int) -> None:
+            on_progress(Progress("render", done, len(clip.times)))
 
-def scenes(frames: Iterable[Frame], disparity: DisparityTrack, focus: FocusTrack) -> Iterator[Scene]:
-    """Each frame with its disparity and the focus at its time, in order."""
-    for frame in frames:
-        yield make_scene(frame, disparity.at(frame), focus.at(frame.pts), focus.depth_of_field)
-
-
-def make_scene(frame: Frame, disparity: Tensor, focus: Focus, depth_of_field: DepthOfFieldSettings) -> Scene:
-    """A frame to render; ``disparity`` is ``1 H W`` at its size."""
-    shaped, focus_disparity, blur_strength = reshape(disparity, focus, depth_of_field)
-    return Scene(
-        sharp=frame.picture,
-        disparity=shaped,
-        focus_disparity=focus_disparity,
-        blur_strength=blur_strength,
-        pts=frame.pts,
-    )
+        if target and settings.depth.track is None:
+            check_target(target, overwrite=overwrite)
+            write_estimated(target, clip.estimated, overwrite=overwrite)
+        elif target:
+            write_given(target, clip.info, clip.frames(), rendered, overwrite=overwrite)
+        if colors:
+            write_colors(colors, clip.info, clip.span, clip.frames(), rendered, overwrite=overwrite)

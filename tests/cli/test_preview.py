@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from any2bokeh.depth.colormap import colorize
-from any2bokeh.preview.looks import fitted
+from any2bokeh.preview.moments import fitted
 from any2bokeh.preview.pictures import LUMA
 from any2bokeh.preview.sheet import STRIP, letters_px
 from any2bokeh.settings.values import TimePoint

@@ -1,9 +1,14 @@
 import os
 import time
+from fractions import Fraction
 
+import av
 import pytest
+import torch
 
-from any2bokeh.depth.cache import cache_folder, cache_key, find_track, keep_track
+from any2bokeh.depth.cache import cache_folder, cache_key, copy_track, drop_track, find_track, keep_track
+from any2bokeh.errors import DisparityError
+from any2bokeh.video.gray import open_gray_writer
 
 FACTS = {"model": "depth-small", "size": 280}
 
@@ -21,8 +26,22 @@ def video(tmp_path):
     return path
 
 
-def keep(key, content=b"track", **options):
-    return keep_track(key, lambda path: path.write_bytes(content), **options)
+def keep(key, seed=0, **options):
+    """Keep a track of one frame of noise, about 10 kB of which none are to be saved."""
+
+    def write(path):
+        noise = torch.rand(1, 64, 64, generator=torch.Generator().manual_seed(seed))
+        with open_gray_writer(path, 64, 64, Fraction(1, 1000), overwrite=True) as writer:
+            writer.write(noise, 0)
+
+    return keep_track(key, write, **options)
+
+
+def names(folder):
+    """The keys of the tracks that are there, each with its index."""
+    tracks = {path.stem for path in folder.glob("*.mkv")}
+    assert {path.stem for path in folder.glob("*.index")} == tracks
+    return {stem.split(".")[0] for stem in tracks}
 
 
 def test_the_environment_or_else_the_system_says_where_the_cache_is(tmp_path, monkeypatch):
@@ -35,23 +54,52 @@ def test_the_environment_or_else_the_system_says_where_the_cache_is(tmp_path, mo
 def test_a_kept_track_is_found_again():
     assert find_track("key") is None
     entry = keep("key")
-    assert entry.read_bytes() == b"track"
+    assert next(entry.open().frames())[0] == 0
     assert find_track("key") == entry
     assert find_track("other") is None
 
 
-@pytest.mark.parametrize("content", [b"", b"trac", b"Track", b"track and more"])
-def test_a_damaged_track_is_not_found_and_is_removed(content):
+@pytest.mark.parametrize(
+    "change", [lambda content: b"", lambda content: content[:-1], lambda content: content + b"more"]
+)
+def test_a_track_of_another_length_is_not_found_and_is_removed(folder, change):
     entry = keep("key")
-    entry.write_bytes(content)
+    content = entry.path.read_bytes()
+    entry.path.write_bytes(change(content))
     assert find_track("key") is None
-    assert not entry.exists()
+    assert list(folder.iterdir()) == []
     assert find_track("key") is None
-    assert keep("key").read_bytes() == b"track"
+    assert keep("key").path.read_bytes() == content
+
+
+def test_each_byte_of_a_frame_that_changes_is_found_when_it_is_read():
+    entry = keep("key")
+    content = entry.path.read_bytes()
+    with av.open(str(entry.path)) as container:
+        packet = bytes(next(container.demux(video=0)))
+    start = content.index(packet)
+    for place in (0, 1, len(packet) // 3, len(packet) - 1):
+        changed = bytearray(content)
+        changed[start + place] ^= 1
+        entry.path.write_bytes(changed)
+        assert find_track("key") == entry
+        with pytest.raises(DisparityError, match=r"Frame 0 of .* is damaged"):
+            list(entry.open().frames())
+        assert not copy_track(entry, entry.path.with_name("copy"))
+
+
+def test_a_changed_track_whose_index_is_gone_is_not_found():
+    entry = keep("key")
+    content = bytearray(entry.path.read_bytes())
+    content[len(content) // 2] ^= 1
+    entry.path.write_bytes(content)
+    entry.path.with_suffix(".index").unlink()
+    assert find_track("key") is None
+    assert not entry.path.exists()
 
 
 def test_an_entry_that_cannot_be_read_is_not_fatal(folder):
-    keep("key").unlink()
+    drop_track(keep("key").path)
     (folder / "key.0.mkv").mkdir()
     assert find_track("key") is None
 
@@ -68,18 +116,18 @@ def test_a_track_appears_whole_or_not_at_all(folder):
 
 
 def test_the_tracks_not_used_for_longest_go_first(folder):
-    entries = {key: keep(key, b"x" * 100) for key in "abcd"}
+    entries = {key: keep(key) for key in "abcd"}
     for age, key in enumerate("dcba"):  # a is the oldest
-        os.utime(entries[key], (1e9 - age, 1e9 - age))
+        os.utime(entries[key].path, (1e9 - age, 1e9 - age))
     find_track("a")  # used just now
-    keep("e", b"x" * 100, max_bytes=350)
-    assert {path.name.split(".")[0] for path in folder.iterdir()} == {"a", "d", "e"}
+    keep("e", max_bytes=round(3.5 * entries["a"].path.stat().st_size))
+    assert names(folder) == {"a", "d", "e"}
 
 
 def test_a_track_larger_than_the_bound_is_kept_alone(folder):
     keep("a")
-    entry = keep("b", b"x" * 1000, max_bytes=100)
-    assert list(folder.iterdir()) == [entry]
+    keep("b", max_bytes=100)
+    assert names(folder) == {"b"}
 
 
 def test_what_a_killed_run_left_goes_after_a_day_and_not_before(folder):
@@ -91,8 +139,11 @@ def test_what_a_killed_run_left_goes_after_a_day_and_not_before(folder):
     for path in stale:
         path.touch()
         os.utime(path, (time.time() - 90_000,) * 2)
-    entry = keep("key")
-    assert set(folder.iterdir()) == {fresh, entry}
+    lone = folder / "old.0.index"
+    lone.touch()
+    os.utime(lone, (time.time() - 90_000,) * 2)
+    entry = keep("key").path
+    assert set(folder.iterdir()) == {fresh, entry, entry.with_suffix(".index")}
 
 
 def test_a_cache_that_cannot_be_written_is_a_warning(tmp_path, monkeypatch, caplog):

@@ -2,18 +2,18 @@ from fractions import Fraction
 
 import pytest
 
-from any2bokeh.depth.match import Times, match_frames, nearest_in_time
+from any2bokeh.depth.track import FrameTimes, match_frames, nearest_in_time
 
 MILLISECOND = Fraction(1, 1000)
 
 
-def video(frame_count: int, rate: int = 24, start: int = 0) -> Times:
-    return Times([start + 512 * number for number in range(frame_count)], Fraction(1, 512 * rate))
+def video(frame_count: int, rate: int = 24, start: int = 0) -> FrameTimes:
+    return FrameTimes([start + 512 * number for number in range(frame_count)], Fraction(1, 512 * rate))
 
 
-def rounded(times: Times, shift_ms: int = 0) -> Times:
+def rounded(times: FrameTimes, shift_ms: int = 0) -> FrameTimes:
     """The times as Matroska keeps them."""
-    return Times([round(second * 1000) + shift_ms for second in times.seconds()], MILLISECOND)
+    return FrameTimes([round(second * 1000) + shift_ms for second in times.seconds()], MILLISECOND)
 
 
 @pytest.mark.parametrize("frame_count", [1, 2, 3, 84, 1000])
@@ -31,8 +31,8 @@ def test_a_start_moved_by_sound_does_not_move_the_track(rate: int, shift_ms: int
 
 
 def test_variable_rate_is_matched_by_time() -> None:
-    times = Times([0, 40, 80, 380, 395, 410], MILLISECOND)
-    matched = match_frames(times, Times([pts + 5 for pts in times.pts], MILLISECOND))
+    times = FrameTimes([0, 40, 80, 380, 395, 410], MILLISECOND)
+    matched = match_frames(times, FrameTimes([pts + 5 for pts in times.pts], MILLISECOND))
     assert matched is not None and matched.tolist() == list(range(6))
 
 
@@ -50,12 +50,12 @@ def test_without_times_the_count_decides() -> None:
 @pytest.mark.parametrize(
     "track", [video(83), video(85), video(42, 12), video(168, 48), video(84, start=5000)]
 )
-def test_fewer_more_and_other_frames_do_not_match(track: Times) -> None:
+def test_fewer_more_and_other_frames_do_not_match(track: FrameTimes) -> None:
     wanted = video(84) if len(track.pts) != 84 else video(83)
     assert match_frames(track, wanted) is None
 
 
 def test_frames_beyond_half_a_frame_have_no_partner() -> None:
-    times = Times([0, 100, 200, 300], MILLISECOND)
-    track = Times([0, 149, 249, 352], MILLISECOND)
+    times = FrameTimes([0, 100, 200, 300], MILLISECOND)
+    track = FrameTimes([0, 149, 249, 352], MILLISECOND)
     assert nearest_in_time(track, times).tolist() == [0, 1, 2, -1]

@@ -12,13 +12,18 @@ from folders import downloaded
 from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
-from any2bokeh.depth import compact
-from any2bokeh.depth.source import disparity_source, estimate_track, plan_estimate, working_size
+from any2bokeh.depth import compact, source
+from any2bokeh.depth.source import open_given, plan_estimate, working_size
 from any2bokeh.errors import DisparityError, VideoError, WeightsError
-from any2bokeh.settings.depth_settings import DepthSettings
+from any2bokeh.progress import ignore
+from any2bokeh.run import estimate_depth
+from any2bokeh.session import ClipSession
+from any2bokeh.settings.clip_settings import ClipSettings
+from any2bokeh.settings.depth_settings import DepthSettings, TrackSettings
 from any2bokeh.settings.values import TimePoint
 from any2bokeh.settings.video_settings import TimeRange
-from any2bokeh.video.decode import frame_times, open_video, probe_video
+from any2bokeh.video.clip import VideoClip
+from any2bokeh.video.decode import frame_times, probe_video
 from any2bokeh.video.gray import open_gray
 
 CPU = torch.device("cpu")
@@ -75,14 +80,24 @@ def weights(tmp_path, tiny_depth_network):
 
 def estimate(clip, time_range=WHOLE, progress=None, **settings):
     """Disparity by pts as the renderer gets it."""
-    settings = DepthSettings(size=56, **settings)
-    times = frame_times(clip, time_range)
-    options = () if progress is None else (progress.append,)
-    with (
-        disparity_source(probe_video(clip), times, settings, time_range, CPU, "auto", *options) as track,
-        open_video(clip, time_range) as video,
-    ):
-        return {frame.pts: track.at(frame) for frame in video}
+
+    def on_progress(told):
+        if progress is not None:
+            progress.append(told.done)
+
+    settings = ClipSettings(depth=DepthSettings(size=56, **settings), time_range=time_range, device="cpu")
+    with ClipSession(clip, settings, on_progress) as session:
+        return {frame.pts: disparity for frame, disparity in session.frames()}
+
+
+def plan_for(clip, device=CPU, **settings):
+    return plan_estimate(VideoClip(clip), DepthSettings(**settings), device, "auto")
+
+
+def write_estimate(clip, target, on_progress=ignore, *, overwrite=False):
+    """What ``bokeh depth`` does."""
+    settings = TrackSettings(depth=DepthSettings(size=56), device="cpu")
+    estimate_depth(clip, target, settings, on_progress, overwrite=overwrite)
 
 
 def assert_same(disparity, expected):
@@ -125,6 +140,89 @@ def test_a_broken_entry_of_the_cache_is_made_again(clip, weights, tracks):
     assert_same(second, first)
 
 
+def garble(entry, number):
+    """Change one byte in the middle of a frame of a track, as a bad disk would."""
+    with av.open(str(entry)) as container:
+        packet = [bytes(packet) for packet in container.demux(video=0) if packet.size][number]
+    content = bytearray(entry.read_bytes())
+    content[content.index(packet) + len(packet) // 2] ^= 1
+    entry.write_bytes(content)
+
+
+@pytest.mark.parametrize("number", [0, 3, FRAMES - 1])
+def test_damage_that_is_found_on_the_way_is_mended_on_the_way(clip, weights, tracks, number, caplog):
+    weights()
+    first = estimate(clip)
+    (entry,) = tracks()
+    content = entry.read_bytes()
+    garble(entry, number)
+    assert_same(estimate(clip), first)
+    assert f"Frame {number} of" in caplog.text and "estimated anew" in caplog.text
+    assert tracks() == [entry] and entry.read_bytes() == content
+    caplog.clear()
+    assert_same(estimate(clip), first)
+    assert not caplog.records
+
+
+def test_damage_in_a_track_of_the_whole_clip_is_mended_for_a_part(clip, weights, tracks):
+    weights()
+    whole = estimate(clip)
+    (entry,) = tracks()
+    garble(entry, 4)
+    part = TimeRange(start=TimePoint(frame=2), end=TimePoint(frame=6))
+    mended = estimate(clip, part)
+    assert_same(mended, {pts: whole[pts] for pts in frame_times(clip)[2:6]})
+    assert tracks() == [entry]
+
+
+def test_damage_that_ends_the_track_early_is_mended(clip, weights, tracks):
+    weights()
+    first = estimate(clip)
+    (entry,) = tracks()
+    content = entry.read_bytes()
+    entry.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
+    assert_same(estimate(clip), first)
+
+
+def test_damage_that_comes_again_at_once_is_an_error(clip, weights, tracks, monkeypatch):
+    weights()
+    estimate(clip)
+    (entry,) = tracks()
+    garble(entry, 3)
+    make = source.keep_track
+
+    def make_on_a_bad_disk(key, write):
+        kept = make(key, write)
+        garble(kept.path, 3)
+        return kept
+
+    monkeypatch.setattr(source, "keep_track", make_on_a_bad_disk)
+    with pytest.raises(DisparityError, match=r"Frame 3 of .* is damaged\."):
+        estimate(clip)
+
+
+def test_a_track_is_copied_whole_although_its_entry_was_damaged(clip, weights, tracks, tmp_path):
+    weights()
+    estimate(clip)
+    (entry,) = tracks()
+    content = entry.read_bytes()
+    garble(entry, 3)
+    write_estimate(clip, tmp_path / "track.mkv")
+    assert (tmp_path / "track.mkv").read_bytes() == content == entry.read_bytes()
+
+
+@pytest.mark.parametrize("damage", [lambda index: index.unlink(), lambda index: index.write_text("{}")])
+def test_an_entry_without_an_index_gets_one(clip, weights, tracks, damage):
+    weights()
+    first = estimate(clip)
+    (entry,) = tracks()
+    damage(entry.with_suffix(".index"))
+    progress = []
+    assert_same(estimate(clip, progress=progress), first)
+    assert progress == [] and tracks() == [entry]
+    assert entry.with_suffix(".index").stat().st_size > 100
+
+
 def test_a_part_of_a_clip_is_estimated_alone_or_taken_from_the_whole(clip, weights, tracks):
     weights()
     part = TimeRange(start=TimePoint(frame=2), end=TimePoint(frame=5))
@@ -161,11 +259,9 @@ def test_frames_that_cannot_be_decoded_are_no_obstacle(clip, weights, tmp_path, 
 def test_another_way_of_estimating_is_another_entry(clip, weights, tracks, change):
     weights()
     weights("Base")
-    info = probe_video(clip)
-    settings = DepthSettings(**{"size": 56} | change)
     estimate(clip)
-    assert plan_estimate(info, DepthSettings(size=56), WHOLE, CPU, "auto").cached() == tracks()[0]
-    assert plan_estimate(info, settings, WHOLE, CPU, "auto").cached() is None
+    assert plan_for(clip, size=56).cached().path == tracks()[0]
+    assert plan_for(clip, **{"size": 56} | change).cached() is None
 
 
 def test_without_the_cache_nothing_is_kept_or_found(clip, weights, tracks, tmp_path, monkeypatch):
@@ -206,32 +302,30 @@ def test_steady_disparity_flickers_less(clip, weights):
 
 
 def test_auto_takes_the_small_network_first_and_else_what_is_there(clip, weights):
-    info, settings = probe_video(clip), DepthSettings()
     weights("Large")
-    assert plan_estimate(info, settings, WHOLE, CPU, "auto").network.name == "depth-large"
+    assert plan_for(clip).network.name == "depth-large"
     weights("Small")
-    assert plan_estimate(info, settings, WHOLE, CPU, "auto").network.name == "depth-small"
+    assert plan_for(clip).network.name == "depth-small"
 
 
 def test_without_a_download_the_compact_network_estimates_and_says_that_a_better_one_can_be_had(
     clip, tracks, caplog
 ):
-    settings = DepthSettings()
     values = torch.stack(list(estimate(clip).values()))
     assert values.shape == (FRAMES, 1, HEIGHT, WIDTH) and values.max() > 0.9 and values.min() < 0.1
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert "rougher: `bokeh download-weights depth-small`" in caplog.text
     caplog.clear()
-    chosen = plan_estimate(probe_video(clip), DepthSettings(model="compact", size=56), WHOLE, CPU, "auto")
-    assert chosen.cached() == tracks()[0]  # the same network, asked for by name
+    chosen = plan_for(clip, model="compact", size=56)
+    assert chosen.cached().path == tracks()[0]  # the same network, asked for by name
     assert not caplog.records
-    assert plan_estimate(probe_video(clip), settings, WHOLE, CPU, "auto").size == (256, 384)
+    assert plan_for(clip).size == (256, 384)
 
 
 def test_other_weights_of_the_compact_network_are_another_entry(clip, tracks, tmp_path, monkeypatch):
     estimate(clip, model="compact")
-    plan = plan_estimate(probe_video(clip), DepthSettings(model="compact", size=56), WHOLE, CPU, "auto")
-    assert plan.cached() == tracks()[0]
+    plan = plan_for(clip, model="compact", size=56)
+    assert plan.cached().path == tracks()[0]
     other = load_file(compact.WEIGHTS)
     other["head.bias"] += 1
     save_file(other, tmp_path / "other.safetensors")
@@ -248,8 +342,7 @@ def test_a_network_asked_for_by_name_is_not_replaced_by_another(clip, weights):
 def test_an_estimate_is_written_as_a_track_that_gives_the_same_disparity(clip, weights, tmp_path):
     weights()
     target = tmp_path / "track.mkv"
-    settings = DepthSettings(size=56)
-    estimate_track(plan_estimate(probe_video(clip), settings, WHOLE, CPU, "auto"), target)
+    write_estimate(clip, target)
     assert_same(estimate(clip, track=target), estimate(clip))
     assert open_gray(target).times == frame_times(clip)
 
@@ -258,23 +351,21 @@ def test_a_track_that_exists_is_replaced_only_on_request(clip, weights, tmp_path
     weights()
     target = tmp_path / "track.mkv"
     target.write_bytes(b"mine")
-    plan = plan_estimate(probe_video(clip), DepthSettings(size=56), WHOLE, CPU, "auto")
     with pytest.raises(VideoError, match=r"track\.mkv exists already"):
-        estimate_track(plan, target)
+        write_estimate(clip, target)
     assert target.read_bytes() == b"mine"
-    estimate_track(plan, target, overwrite=True)
+    write_estimate(clip, target, overwrite=True)
     assert open_gray(target).frame_count == FRAMES
 
 
 def test_a_full_disk_leaves_no_track(clip, weights, tmp_path):
     weights()
-    plan = plan_estimate(probe_video(clip), DepthSettings(size=56), WHOLE, CPU, "auto")
     estimate(clip)  # so that only the copy is left to do
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
         with pytest.raises(VideoError, match=r"track\.mkv cannot be written: File too large\."):
-            estimate_track(plan, tmp_path / "track.mkv")
+            write_estimate(clip, tmp_path / "track.mkv")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not list(tmp_path.glob("*track*"))
@@ -283,13 +374,12 @@ def test_a_full_disk_leaves_no_track(clip, weights, tmp_path):
 def test_an_interrupted_estimate_leaves_nothing(clip, weights, tmp_path):
     weights()
 
-    def interrupt(done):
-        if done == 3:
+    def interrupt(progress):
+        if progress.done == 3:
             raise KeyboardInterrupt
 
-    plan = plan_estimate(probe_video(clip), DepthSettings(size=56), WHOLE, CPU, "auto")
     with pytest.raises(KeyboardInterrupt):
-        estimate_track(plan, tmp_path / "track.mkv", interrupt)
+        write_estimate(clip, tmp_path / "track.mkv", interrupt)
     assert not list(tmp_path.glob("*track*"))
     assert list((tmp_path / "cache" / "disparity").iterdir()) == []
 
@@ -332,7 +422,7 @@ def test_few_frames_of_a_calm_clip_are_estimated(film, weights, caplog):
 )
 def test_what_is_quick_estimates_every_frame(film, weights, model, device, every):
     weights()
-    plan = plan_estimate(probe_video(film), DepthSettings(model=model), WHOLE, torch.device(device), "auto")
+    plan = plan_for(film, torch.device(device), model=model)
     assert plan.pace.every == every
 
 
@@ -393,20 +483,17 @@ def test_a_given_track_is_steadied_in_each_shot_alone_and_on_after_a_flash(film,
 
 
 def test_a_steadied_track_still_gives_the_values_of_its_file(clip, given):
-    info, times = probe_video(clip), frame_times(clip)
-    settings = DepthSettings(track=given, steady=True)
-    with disparity_source(info, times, settings, WHOLE, CPU, "auto") as track:
-        values = [track.values_at(pts) for pts in times]
+    with open_given(DepthSettings(track=given, steady=True), VideoClip(clip)) as track:
+        values = [track.values_at(pts) for pts in frame_times(clip)]
     torch.testing.assert_close(torch.stack(values), torch.from_numpy(np.load(given))[:, None])
 
 
 def test_a_steadied_track_is_the_same_when_it_is_read_again(clip, given):
-    info, times = probe_video(clip), frame_times(clip)
-    settings = DepthSettings(track=given, steady=True)
-    with disparity_source(info, times, settings, WHOLE, CPU, "auto") as track:
-        with open_video(clip) as video:
+    source = VideoClip(clip)
+    with open_given(DepthSettings(track=given, steady=True), source) as track:
+        with source.frames() as video:
             once = torch.stack([track.at_own_size(frame) for frame in video])
-        with open_video(clip) as video, track.again() as other:
+        with source.frames() as video, track.again() as other:
             again = torch.stack([other.at_own_size(frame) for frame in video])
     assert torch.equal(once, again)
 

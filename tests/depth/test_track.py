@@ -1,6 +1,7 @@
 import logging
 import tracemalloc
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from any2bokeh.depth.track import DisparityTrack, MatchedFrames, open_track
 from any2bokeh.errors import DisparityError
 from any2bokeh.scene import Frame
 from any2bokeh.settings.depth_settings import DisparityKind
-from any2bokeh.video.decode import frame_times, probe_video
+from any2bokeh.video.clip import VideoClip
+from any2bokeh.video.decode import VideoInfo, frame_times, probe_video
 from any2bokeh.video.gray import GrayReader, open_gray_writer
 from any2bokeh.video.png import write_png
 
@@ -52,8 +54,17 @@ def test_what_lies_far_between_two_frames_is_not_decoded() -> None:
     assert reader.decoded < 50
 
 
+@dataclass
+class SomeFrames:
+    """Any frames of a video, as if they were the part that is worked on."""
+
+    info: VideoInfo
+    times: list[int]
+    all_times: list[int]
+
+
 def open_for(track: Path, video: Path, kind: DisparityKind = "disparity") -> DisparityTrack:
-    return open_track(track, kind, probe_video(video), frame_times(video))
+    return open_track(track, kind, VideoClip(video))
 
 
 def values(
@@ -67,7 +78,7 @@ def values(
     info, times = probe_video(video), frame_times(video)
     wanted = times if numbers is None else [times[number] for number in numbers]
     picture = torch.rand(3, size[1], size[0])
-    with open_track(track, kind, info, wanted) as disparity:
+    with open_track(track, kind, SomeFrames(info, wanted, times)) as disparity:
         read = [disparity.at(Frame(picture=picture, pts=pts)) for pts in wanted]
     assert all(image.shape == (1, size[1], size[0]) for image in read)
     return [image[0, size[1] // 2, size[0] // 2].item() for image in read]

@@ -9,11 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from any2bokeh.depth.track import open_track
-from any2bokeh.focus.clip import Clip
+from any2bokeh.depth.track import DepthClip, open_track
 from any2bokeh.settings.video_settings import TimeRange
+from any2bokeh.video.clip import VideoClip
 from any2bokeh.video.create import create_video
-from any2bokeh.video.decode import frame_times, probe_video
 from any2bokeh.video.gray import open_gray_writer
 
 WIDTH, HEIGHT, RATE = 192, 108, Fraction(24)
@@ -43,10 +42,10 @@ def draw(things: list[Thing]) -> tuple[Tensor, Tensor, Tensor]:
 
 
 @pytest.fixture
-def film(tmp_path: Path) -> Callable[..., Clip]:
+def film(tmp_path: Path) -> Callable[..., DepthClip]:
     """Write a clip of things, its disparity and the mask of the last thing, and return it to be looked at."""
 
-    def make(things: Things, frames: int, time_range: TimeRange | None = None) -> Clip:
+    def make(things: Things, frames: int, time_range: TimeRange | None = None) -> DepthClip:
         video, track, mask = (tmp_path / name for name in ("clip.mkv", "track.mkv", "mask.mkv"))
         size = (WIDTH, HEIGHT)
         with (
@@ -59,9 +58,8 @@ def film(tmp_path: Path) -> Callable[..., Clip]:
                 pictures.write(picture)
                 disparities.write(disparity, number)
                 masks.write(inside, number)
-        info, part = probe_video(video), time_range or TimeRange()
-        times = frame_times(video, part)
-        return Clip(info, times, part, open_track(track, "disparity", info, times))
+        clip = VideoClip(video, time_range or TimeRange())
+        return DepthClip(clip, open_track(track, "disparity", clip))
 
     return make
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from any2bokeh.errors import SettingsError
-from any2bokeh.focus.focus_track import Curve, Focus, FocusTrack, smooth
+from any2bokeh.focus.focus_track import Curve, Focus, FocusTrack, smooth_focus
 
 
 def test_a_pull_has_no_step_and_keeps_its_ends() -> None:
@@ -40,7 +40,7 @@ def moments(seconds: float, rate: float = 25) -> np.ndarray:
 def test_smoothing_follows_a_steady_move_without_lag_also_at_the_ends() -> None:
     times_s = moments(2)
     ramp = 0.2 + 0.3 * times_s
-    np.testing.assert_allclose(smooth(ramp, times_s, 0.2), ramp, atol=1e-12)
+    np.testing.assert_allclose(smooth_focus(ramp, times_s, 0.2), ramp, atol=1e-12)
 
 
 def test_smoothing_takes_out_jitter_and_glitches() -> None:
@@ -48,7 +48,7 @@ def test_smoothing_takes_out_jitter_and_glitches() -> None:
     random = np.random.default_rng(0)
     measured = 0.5 + 0.02 * random.standard_normal(len(times_s))
     measured[[30, 31, 60]] = 0.9
-    smoothed = smooth(measured, times_s, 0.2)
+    smoothed = smooth_focus(measured, times_s, 0.2)
     assert abs(smoothed - 0.5).max() < 0.03
     assert abs(smoothed[12:-12] - 0.5).max() < 0.02
     assert abs(np.diff(smoothed)).max() < 0.3 * abs(np.diff(np.delete(measured, [30, 31, 60]))).mean()
@@ -57,7 +57,7 @@ def test_smoothing_takes_out_jitter_and_glitches() -> None:
 def test_a_fast_move_is_neither_late_nor_early_and_does_not_overshoot() -> None:
     times_s = moments(4, rate=24)
     measured = np.where(times_s < 2, 0.2, 0.8)
-    smoothed = smooth(measured, times_s, 0.15)
+    smoothed = smooth_focus(measured, times_s, 0.15)
     half_way_s = np.interp(0.5, smoothed, times_s)
     assert abs(half_way_s - 2) < 1 / 24
     assert smoothed.min() >= 0.2 and smoothed.max() <= 0.8
@@ -67,18 +67,18 @@ def test_a_fast_move_is_neither_late_nor_early_and_does_not_overshoot() -> None:
 
 def test_gaps_hold_the_last_value_and_uneven_times_are_respected() -> None:
     times_s = np.array([0, 1, 2, 3, 4.0])
-    held = smooth(np.array([np.nan, 0.2, np.nan, np.nan, 0.2]), times_s, 0.0)
+    held = smooth_focus(np.array([np.nan, 0.2, np.nan, np.nan, 0.2]), times_s, 0.0)
     np.testing.assert_array_equal(held, [0.2] * 5)
     uneven = np.array([0, 0.01, 0.02, 0.5, 0.51, 0.9, 1.3, 1.31])
-    np.testing.assert_allclose(smooth(0.1 + 0.4 * uneven, uneven, 0.3), 0.1 + 0.4 * uneven, atol=1e-12)
+    np.testing.assert_allclose(smooth_focus(0.1 + 0.4 * uneven, uneven, 0.3), 0.1 + 0.4 * uneven, atol=1e-12)
 
 
 def test_nothing_seen_at_all_stays_nothing() -> None:
-    assert np.isnan(smooth(np.full(4, np.nan), moments(1)[:4], 0.2)).all()
+    assert np.isnan(smooth_focus(np.full(4, np.nan), moments(1)[:4], 0.2)).all()
 
 
 def test_shots_are_smoothed_each_by_itself() -> None:
     times_s = moments(2)
     values = np.where(times_s < 1, 0.2 + 0.1 * times_s, 0.8)
-    np.testing.assert_allclose(smooth(values, times_s, 0.2, [25]), values, atol=1e-12)
-    assert abs(smooth(values, times_s, 0.2) - values).max() > 0.1
+    np.testing.assert_allclose(smooth_focus(values, times_s, 0.2, [25]), values, atol=1e-12)
+    assert abs(smooth_focus(values, times_s, 0.2) - values).max() > 0.1

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from any2bokeh.depth.track import DepthClip
 from any2bokeh.errors import FocusError
-from any2bokeh.focus.clip import Clip
 from any2bokeh.focus.mask import disparity_in_mask
 from any2bokeh.focus.pull import pull_focus
 from any2bokeh.settings.focus_settings import FocusSettings
@@ -18,7 +18,7 @@ from any2bokeh.video.png import write_png
 
 from .conftest import counted, disparities
 
-Film = Callable[..., Clip]
+Film = Callable[..., DepthClip]
 FRAMES = 30
 
 
@@ -28,7 +28,7 @@ def swinging(number: int) -> list[tuple[float, float, float, float]]:
     return [(x, 40, 20, 0.5 + 0.2 * math.sin(number / 5))]
 
 
-def focus_of(clip: Clip, mask: Path, smoothing_s: float = 0.0) -> list[float]:
+def focus_of(clip: DepthClip, mask: Path, smoothing_s: float = 0.0) -> list[float]:
     settings = FocusSettings(focus_mask=mask, blur_strength=8, smoothing_s=smoothing_s)
     return [focus.focus_disparity for focus in pull_focus(clip, settings).focus]
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from any2bokeh.preview.pack import LARGEST_CODE, Room, pack, webps
-from any2bokeh.preview.page import blur_values, fill, moment
+from any2bokeh.preview.pack import LARGEST_CODE, ByteBudget, pack, webps
+from any2bokeh.preview.page import blur_values, fill, time_option
 from any2bokeh.settings.values import parse_time
 
 
@@ -24,7 +24,7 @@ from any2bokeh.settings.values import parse_time
     ],
 )
 def test_a_moment_is_never_after_its_frame(time_s: Fraction, text: str) -> None:
-    assert moment(Fraction(time_s)) == text
+    assert time_option(Fraction(time_s)) == text
     seconds = parse_time(text).seconds
     assert seconds is not None and 0 <= time_s - seconds < Fraction(1, 1000)
 
@@ -47,10 +47,10 @@ def test_what_is_packed_is_small_where_disparity_is_smooth() -> None:
 def test_pictures_share_their_room_and_what_is_left_of_it() -> None:
     noise, flat = torch.rand(3, 120, 160), torch.full((3, 120, 160), 0.5)
     largest = len(next(webps(noise)))
-    room = Room(2 * largest, 2)
+    room = ByteBudget(2 * largest, 2)
     assert len(room.first_that_fits(webps(flat))) < 1000
     assert len(room.first_that_fits(webps(noise))) == largest  # which is more than half
-    tight = Room(largest // 2, 2)
+    tight = ByteBudget(largest // 2, 2)
     sizes = [len(tight.first_that_fits(webps(noise))) for _ in range(2)]
     assert sum(sizes) <= largest // 2
 
@@ -66,7 +66,7 @@ def test_pictures_share_their_room_and_what_is_left_of_it() -> None:
     ],
 )
 def test_a_half_is_never_exceeded_where_something_smaller_fits(size: int, chosen: list[int]) -> None:
-    room = Room(size, 2)
+    room = ByteBudget(size, 2)
     candidates = [bytes(length) for length in (100, 60, 10)]
     assert [len(room.first_that_fits(iter(candidates))) for _ in range(2)] == chosen
 

@@ -5,9 +5,9 @@ from fractions import Fraction
 import pytest
 import torch
 
-from any2bokeh.preview.lettering import LIGHT, Words, lettered
-from any2bokeh.preview.looks import with_square_pixels
+from any2bokeh.preview.moments import with_square_pixels
 from any2bokeh.preview.pictures import TINT, focus_values, show_in_focus, with_readings
+from any2bokeh.preview.sheet import LIGHT, Words, lettered
 from any2bokeh.scene import Scene
 
 

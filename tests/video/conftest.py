@@ -12,7 +12,7 @@ from av.stream import Disposition
 from numpy.typing import NDArray
 
 from any2bokeh.settings.video_settings import EncodeSettings, TimeRange
-from any2bokeh.video.decode import open_video, probe_video
+from any2bokeh.video.clip import VideoClip
 from any2bokeh.video.encode import open_writer
 
 BT709_LIMITED = (1, 1, 1, 1)
@@ -245,10 +245,13 @@ class Tools:
 
     def copy(self, source: Path, name: str, part: TimeRange | None = None, **settings: Any) -> Path:
         """Pass a video, or a part of it, through reader and writer, unchanged between them."""
-        part = part or TimeRange()
-        info, encode = probe_video(source), EncodeSettings(**settings or {"preset": "ultrafast"})
+        encode = EncodeSettings(**settings or {"preset": "ultrafast"})
         target = self.folder / name
-        with open_writer(target, info, encode, part) as writer, open_video(source, part) as video:
+        with (
+            VideoClip(source, part or TimeRange()) as clip,
+            open_writer(target, clip.info, encode, clip.span) as writer,
+            clip.frames() as video,
+        ):
             for frame in video:
                 writer.write(frame)
         return target

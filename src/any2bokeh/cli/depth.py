@@ -49,13 +49,10 @@ def depth_command(
     settings = replace(settings, depth=with_own_track(settings.depth, source))
     check_targets(targets, [source, settings.depth.track])
 
-    from any2bokeh.depth.export import write_colors, write_track
+    from any2bokeh.run import estimate_depth
 
     with show_frames(source.name, "writing disparity") as on_progress:
-        if track:
-            write_track(source, track, settings, on_progress, overwrite=overwrite)
-        if colors:
-            write_colors(source, colors, settings, on_progress, overwrite=overwrite)
+        estimate_depth(source, track, settings, on_progress, colors=colors, overwrite=overwrite)
     if as_json:
         print_json({"input": source, "track": track, "colors": colors})
         return

@@ -62,7 +62,7 @@ def preview_command(
         from any2bokeh.preview import pictures
         from any2bokeh.video.png import write_png
 
-        make = pictures.contact_sheet if contact else pictures.sweep if sweep else pictures.preview
+        make = pictures.contact_sheet if contact else pictures.sweep if sweep else pictures.moment_sheet
         with show_frames(source.name) as on_progress:
             picture = make(source, settings, on_progress)
         write_png(target, picture, overwrite=overwrite)
@@ -81,13 +81,15 @@ def _check_suffix(target: Path, what: Literal["page", "picture"]) -> None:
 
 
 def _write_page(source: Path, target: Path, settings: PreviewSettings, overwrite: bool) -> None:
-    from any2bokeh.preview.page import PAGE_BYTES, CommandLine, count_pictures, write_page
+    from any2bokeh.preview.page import PAGE_BYTES, CommandLine, write_page
 
     check_target(target, overwrite=overwrite)  # before much is rendered
-    shown, pictures = count_pictures(source, settings)
-    if not is_quiet():
-        size = f"{PAGE_BYTES / 1e6:g} MB"
-        say(f"{source.name}: a page of {shown} moments in {pictures} renderings, at most {size}.")
+
+    def say_counts(moments: int, renderings: int) -> None:
+        if not is_quiet():
+            size = f"{PAGE_BYTES / 1e6:g} MB"
+            say(f"{source.name}: a page of {moments} moments in {renderings} renderings, at most {size}.")
+
     name = f"./{source}" if str(source).startswith("-") else str(source)
     kept = (settings.depth, settings.focus.depth_of_field, settings.render, settings.time_range)
     options = [word for group in kept for word in as_options(group)]
@@ -97,4 +99,12 @@ def _write_page(source: Path, target: Path, settings: PreviewSettings, overwrite
         after=quoted(options),
     )
     with show_frames(source.name) as on_progress:
-        write_page(source, target, settings, command, on_progress, overwrite=overwrite)
+        write_page(
+            source,
+            target,
+            settings,
+            command,
+            on_progress,
+            on_counted=say_counts,
+            overwrite=overwrite,
+        )

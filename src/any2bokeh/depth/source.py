@@ -1,48 +1,54 @@
 """Where a clip's disparity comes from: a given track, the cache, or a network."""
 
 import logging
-import shutil
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
+from torch import Tensor
 
-from any2bokeh.atomic import partial_file
-from any2bokeh.depth.cache import cache_key, find_track, keep_track
-from any2bokeh.depth.match import Times, nearest_in_time
+from any2bokeh.depth.cache import (
+    KeptTrack,
+    cache_key,
+    copy_track,
+    drop_track,
+    find_track,
+    keep_track,
+    make_track,
+)
 from any2bokeh.depth.networks import DepthNetwork, find_network
 from any2bokeh.depth.normalize import RawTrack
 from any2bokeh.depth.stabilization import TrackStabilizer
 from any2bokeh.depth.stream import Pace, RawFrame, raw_disparity
 from any2bokeh.depth.track import DisparityTrack, open_track
 from any2bokeh.device import choose_depth_dtype
-from any2bokeh.errors import VideoError
+from any2bokeh.errors import DisparityError
+from any2bokeh.progress import OnCount, ignore
 from any2bokeh.settings.depth_settings import DepthSettings
 from any2bokeh.settings.device_settings import DtypeName
 from any2bokeh.settings.video_settings import TimeRange
-from any2bokeh.video.decode import VideoInfo, open_video
-from any2bokeh.video.gray import open_gray, open_gray_writer
+from any2bokeh.video.clip import VideoClip
+from any2bokeh.video.decode import VideoInfo
+from any2bokeh.video.gray import GrayReader, open_gray_writer
+from any2bokeh.video.span import ALL_FRAMES
 
 log = logging.getLogger(__name__)
 
 _GAP_S = 0.1  # to the frame that shows what moves
 _USUAL_RATE = 30
 _GPU_BATCH = 8  # frames at once; on the CPU a batch is no quicker than its frames one by one
-
-
-def _ignore(done: int) -> None:
-    pass
+_WHOLE = TimeRange()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
     """What estimating a clip's disparity comes to: the network, its working frame and the frames."""
 
-    info: VideoInfo
-    time_range: TimeRange
+    video: VideoClip
     network: DepthNetwork
     size: tuple[int, int]  # h w
     pace: Pace
@@ -50,11 +56,11 @@ class Estimate:
     device: torch.device
     dtype: torch.dtype
 
-    def cached(self) -> Path | None:
+    def cached(self) -> KeptTrack | None:
         """Return the track of these frames, or of the whole clip, if the cache has it."""
         if not self.use_cache:
             return None
-        return find_track(self.key(TimeRange())) or find_track(self.key(self.time_range))
+        return find_track(self.key(_WHOLE)) or find_track(self.key(self.video.time_range))
 
     def key(self, time_range: TimeRange) -> str:
         """Return what the cache keeps the track of ``time_range`` under, on any device in any precision."""
@@ -68,63 +74,122 @@ class Estimate:
             "single shot": self.pace.single_shot,
             "range": str(time_range),
         }
-        return cache_key(self.info.path, facts)
+        return cache_key(self.video.info.path, facts)
+
+    def range_of(self, track: KeptTrack) -> TimeRange:
+        """Return which part of the clip a track out of the cache is of."""
+        return _WHOLE if track.path.name.startswith(self.key(_WHOLE)) else self.video.time_range
 
 
-@contextmanager
-def disparity_source(
-    info: VideoInfo,
-    times: list[int],
-    settings: DepthSettings,
-    time_range: TimeRange,
-    device: torch.device,
-    dtype: DtypeName,
-    on_progress: Callable[[int], None] = _ignore,
-) -> Iterator[DisparityTrack]:
-    """Give the disparity of the frames at ``times``: the track that ``settings`` name, or an estimate.
+class EstimatedFrames(GrayReader):
+    """The frames of an estimated track, from the cache or new; a context manager.
 
-    What is estimated is estimated before the block begins, ``on_progress`` being told how many frames
-    are done, and kept in the cache for the next run. Raises ``DisparityError`` for a track that does
-    not fit the video, ``WeightsError`` if there is no track and the network asked for is not here.
+    What is read of it is compared with what was written. A track that was damaged since is estimated anew at
+    the first frame that tells, and reading goes on from there.
     """
-    if settings.track is not None:
-        log.info("The disparity of %s is the track %s.", info.path, settings.track)
-        stabilizer = TrackStabilizer(single_shot=settings.single_shot) if settings.steady else None
-        with open_track(settings.track, settings.kind, info, times, stabilizer) as track:
-            yield track
-        return
-    estimate = plan_estimate(info, settings, time_range, device, dtype)
-    with _estimated(estimate, on_progress) as path:
-        times = _times_within(path, info, times)
-        with open_track(path, "disparity", info, times) as track:
-            yield track
 
+    def __init__(self, estimate: Estimate, on_progress: OnCount = ignore) -> None:
+        """Find the track, or estimate it; ``on_progress`` is told how many frames are done."""
+        self._estimate = estimate
+        self._folder: TemporaryDirectory[str] | None = None
+        self._lock = threading.Lock()  # the focus may be looked for in it while it is read
+        found = estimate.cached()
+        log.info(
+            "The disparity of %s is estimated by %s: %s.",
+            estimate.video.info.path,
+            estimate.network.name,
+            estimate.pace if found is None else "the cache has it",
+        )
+        self._is_new = found is None
+        self._track = found or self._make(estimate.video.time_range, on_progress)
+        index = self._track.index
+        self.path, self.width, self.height = self._track.path, index.width, index.height
+        self.times, self.time_base, self.frame_count = index.times, index.time_base, len(index.times)
 
-def estimate_track(
-    estimate: Estimate, target: Path, on_progress: Callable[[int], None] = _ignore, *, overwrite: bool = False
-) -> None:
-    """Write the estimated disparity to ``target``, a track as ``--disparity`` takes it.
+    def frames(self, first: int = 0) -> Iterator[tuple[int, Tensor]]:
+        """Yield number and picture of every frame from number ``first`` on; see ``GrayReader``."""
+        track = self._track
+        while True:
+            try:
+                for number, picture in track.open().frames(first):
+                    yield number, picture
+                    first = number + 1
+            except DisparityError as error:
+                track = self._made_anew(track, error)
+            else:
+                return
 
-    Raises ``RefocusError`` with a sentence for the user.
-    """
-    with partial_file(target, overwrite=overwrite) as partial, _estimated(estimate, on_progress) as path:
+    def copy(self, target: Path) -> None:
+        """Write the track to ``target``; raises ``OSError``."""
+        while not copy_track(track := self._track, target):
+            self._made_anew(track, DisparityError(f"{track.path} is damaged."))
+
+    def close(self) -> None:
+        """Remove what is not kept in the cache."""
+        if self._folder:
+            self._folder.cleanup()
+
+    def __enter__(self) -> "EstimatedFrames":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _made_anew(self, damaged: KeptTrack, error: DisparityError) -> KeptTrack:
+        """The track in place of one that was damaged; raises ``error`` if that was made by this run."""
+        with self._lock:
+            if self._track is not damaged:  # found by another reader, too
+                return self._track
+            if self._is_new:
+                raise error
+            log.warning("%s The disparity in the cache was damaged, and is estimated anew.", error.message)
+            time_range = self._estimate.range_of(damaged)
+            drop_track(damaged.path)
+            self._is_new = True
+            self._track = self._make(time_range)
+            if self._track.index.times != damaged.index.times:
+                raise error
+            return self._track
+
+    def _make(self, time_range: TimeRange, on_progress: OnCount = ignore) -> KeptTrack:
+        """Estimate a track into the cache, or, where that is not possible, into a temporary folder."""
+        estimate = self._estimate
+
+        def write(path: Path) -> None:
+            _write_estimate(estimate, time_range, path, on_progress)
+
+        kept = keep_track(estimate.key(time_range), write) if estimate.use_cache else None
+        if kept:
+            return kept
+        self._folder = TemporaryDirectory(prefix="any2bokeh-")
         try:
-            shutil.copyfile(path, partial)
-        except OSError as error:
-            raise VideoError(f"{target} cannot be written: {error.strerror}.") from error
+            return make_track(Path(self._folder.name) / "disparity.mkv", write)
+        except BaseException:
+            self._folder.cleanup()
+            raise
+
+
+def open_given(settings: DepthSettings, video: VideoClip) -> DisparityTrack:
+    """Return the track that ``settings`` name, steadied if they say so.
+
+    Raises ``DisparityError`` for one that does not fit the video.
+    """
+    assert settings.track is not None
+    log.info("The disparity of %s is the track %s.", video.info.path, settings.track)
+    stabilizer = TrackStabilizer(single_shot=settings.single_shot) if settings.steady else None
+    return open_track(settings.track, settings.kind, video, stabilizer)
 
 
 def plan_estimate(
-    info: VideoInfo, settings: DepthSettings, time_range: TimeRange, device: torch.device, dtype: DtypeName
+    video: VideoClip, settings: DepthSettings, device: torch.device, dtype: DtypeName
 ) -> Estimate:
-    """Return what estimating the disparity of ``info`` comes to; nothing is computed yet.
+    """Return what estimating the disparity of a clip comes to; nothing is computed yet.
 
     Raises ``WeightsError`` that names the way out if the network asked for is not on this machine.
     """
-    network = find_network(settings.model)
+    network, info = find_network(settings.model), video.info
     return Estimate(
-        info=info,
-        time_range=time_range,
+        video=video,
         network=network,
         size=working_size(info, settings.size or network.shorter_side(device)),
         pace=_choose_pace(info, settings, device, is_quick=network.is_quick(device)),
@@ -156,44 +221,11 @@ def _choose_pace(info: VideoInfo, settings: DepthSettings, device: torch.device,
     )
 
 
-def _times_within(path: Path, info: VideoInfo, times: list[int]) -> list[int]:
-    """Those of the video's times that an estimated track has: frames that cannot be decoded are missing."""
-    reader = open_gray(path)
-    assert reader.times is not None and reader.time_base is not None  # it is a video that we wrote
-    partners = nearest_in_time(Times(reader.times, reader.time_base), Times(times, info.time_base))
-    return [pts for pts, partner in zip(times, partners, strict=True) if partner >= 0]
-
-
-@contextmanager
-def _estimated(estimate: Estimate, on_progress: Callable[[int], None]) -> Iterator[Path]:
-    """Give the file of the estimated track: from the cache, new in the cache, or temporary."""
-
-    def write(path: Path) -> None:
-        _write_estimate(estimate, path, on_progress)
-
-    path = estimate.cached()
-    log.info(
-        "The disparity of %s is estimated by %s: %s.",
-        estimate.info.path,
-        estimate.network.name,
-        estimate.pace if path is None else "the cache has it",
-    )
-    if path is None and estimate.use_cache:
-        path = keep_track(estimate.key(estimate.time_range), write)
-    if path is not None:
-        yield path
-        return
-    with TemporaryDirectory(prefix="any2bokeh-") as folder:
-        path = Path(folder) / "disparity.mkv"
-        write(path)
-        yield path
-
-
-def _write_estimate(estimate: Estimate, target: Path, on_progress: Callable[[int], None]) -> None:
+def _write_estimate(estimate: Estimate, time_range: TimeRange, target: Path, on_progress: OnCount) -> None:
     """Estimate, steady, normalise and write, one frame after the other; the disk holds what lies between."""
-    info, (height, width) = estimate.info, estimate.size
+    info, (height, width) = estimate.video.info, estimate.size
     done = estimated = 0
-    with RawTrack(target.parent) as raw, closing(_raw_disparity(estimate)) as frames:
+    with RawTrack(target.parent) as raw, closing(_raw_disparity(estimate, time_range)) as frames:
         for done, frame in enumerate(frames, start=1):
             raw.add(frame.pts, frame.disparity, new_shot=frame.starts_shot)
             estimated += frame.is_estimated
@@ -206,12 +238,13 @@ def _write_estimate(estimate: Estimate, target: Path, on_progress: Callable[[int
                 writer.write(disparity, pts)
 
 
-def _raw_disparity(estimate: Estimate) -> Generator[RawFrame]:
+def _raw_disparity(estimate: Estimate, time_range: TimeRange) -> Generator[RawFrame]:
     estimator = estimate.network.load(estimate.device, estimate.dtype)
     size, device = estimate.size, estimate.device
-    with open_video(estimate.info.path, estimate.time_range) as video:
+    span = ALL_FRAMES if time_range == _WHOLE else estimate.video.span
+    with estimate.video.frames(span) as frames:
         yield from raw_disparity(
-            video,
+            frames,
             lambda pictures, nearby: estimator.estimate(pictures.to(device), size, nearby),
             size,
             estimate.pace,

@@ -2,24 +2,29 @@
 
 import logging
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from any2bokeh.depth.match import Times, match_frames, nearest_in_time
+from any2bokeh.arrays import Doubles, Integers
 from any2bokeh.depth.stabilization import TrackStabilizer
 from any2bokeh.depth.upsample import upsample_disparity
 from any2bokeh.errors import DisparityError
 from any2bokeh.scene import Frame
 from any2bokeh.settings.depth_settings import DisparityKind
-from any2bokeh.video.decode import VideoInfo, frame_times
+from any2bokeh.video.clip import VideoClip
+from any2bokeh.video.decode import VideoInfo
 from any2bokeh.video.gray import GrayReader, open_gray
 from any2bokeh.video.prefetch import Prefetch, prefetch
+from any2bokeh.video.span import Span
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +33,62 @@ FRAMES_AHEAD = 2  # decoded and waiting: 8 MB each at 1080p
 JUMP_FRAMES = 48  # from so many frames ahead on, a track is sought anew rather than decoded up to there
 DEPTH_LEVELS = 65536  # all that a 16-bit track can tell apart
 NEAREST, FARTHEST = 0.001, 0.999  # shares of all depths that become disparity 1 and 0
+
+
+class FilmedFrames(Protocol):
+    """The frames of a video that are worked on: a ``VideoClip``, or what stands for one."""
+
+    @property
+    def info(self) -> VideoInfo:
+        """What is known of the video."""
+        ...
+
+    @property
+    def times(self) -> list[int]:
+        """The time stamps of the frames that are worked on, ascending."""
+        ...
+
+    @property
+    def all_times(self) -> list[int]:
+        """The time stamps of all frames of the video, ascending."""
+        ...
+
+
+@dataclass(frozen=True)
+class FrameTimes:
+    """Time stamps, ascending, in units of ``time_base`` seconds."""
+
+    pts: list[int]
+    time_base: Fraction
+
+    def seconds(self) -> Doubles:
+        """Return the times in seconds."""
+        return np.array(self.pts, dtype=np.float64) * float(self.time_base)
+
+
+def match_frames(track: FrameTimes | int, video: FrameTimes) -> Integers | None:
+    """Return for each frame of the video the number of its frame in the track.
+
+    ``track`` is the track's times, or the count of its frames if it has none. Frames belong together by
+    time if every frame of both finds its partner, else by number if there are as many; else ``None``.
+    """
+    count = track if isinstance(track, int) else len(track.pts)
+    partners = nearest_in_time(track, video) if isinstance(track, FrameTimes) else np.full(1, -1)
+    if partners.min() >= 0 and len(np.unique(partners)) == count:
+        return partners
+    return np.arange(count) if count == len(video.pts) else None
+
+
+def nearest_in_time(track: FrameTimes, video: FrameTimes) -> Integers:
+    """Return for each frame of the video the track's frame nearest in time, -1 if half a frame away."""
+    own, wanted = track.seconds(), video.seconds()
+    nearest = np.searchsorted((own[1:] + own[:-1]) / 2, wanted)
+    # Half a frame is half the way to the nearer neighbour, but never below the track's resolution, to
+    # which its times are rounded.
+    intervals = np.diff(wanted, prepend=-np.inf, append=np.inf)
+    half = np.minimum(intervals[1:], intervals[:-1]) / 2
+    is_near = abs(own[nearest] - wanted) <= np.maximum(half, float(track.time_base))
+    return np.where(is_near, nearest, -1)
 
 
 class MatchedFrames:
@@ -109,6 +170,11 @@ class DisparityTrack(MatchedFrames):
         disparity = self._convert(values.to(frame.picture.device))
         return self._stabilizer.stabilize_frame(disparity, frame) if self._stabilizer else disparity
 
+    def alone_at(self, pts: int) -> Tensor:
+        """Return the disparity at a time, ``1 h w``, as it is where no other frame is looked at."""
+        with self.again() as track:
+            return track._convert(track.values_at(pts))
+
     def again(self) -> "DisparityTrack":
         """Return the same track, to be read from its beginning once more; it warns of nothing again."""
         stabilizer = self._stabilizer.anew() if self._stabilizer else None
@@ -126,36 +192,60 @@ class DisparityTrack(MatchedFrames):
         super().close()
 
 
+@dataclass(frozen=True)
+class DepthClip:
+    """A video that is worked on, and the disparity of its frames."""
+
+    video: VideoClip
+    disparity: DisparityTrack
+
+    @contextmanager
+    def frames(self, span: Span | None = None) -> Iterator[Iterator[tuple[Frame, Tensor]]]:
+        """Give the frames of the part that is worked on, or of another one inside of it.
+
+        Each comes with its disparity, ``1 h w`` at the track's own size.
+        """
+        with self.video.frames(span) as video, self.disparity.again() as track:
+            yield ((frame, track.at_own_size(frame)) for frame in video)
+
+
 def open_track(
-    path: Path,
-    kind: DisparityKind,
-    info: VideoInfo,
-    times: list[int],
-    stabilizer: TrackStabilizer | None = None,
+    path: Path, kind: DisparityKind, video: FilmedFrames, stabilizer: TrackStabilizer | None = None
 ) -> DisparityTrack:
-    """Return the track at ``path`` for the frames at ``times``: all of a video's, or those of a range.
+    """Return the track at ``path`` for the frames that are worked on: all of a video's, or a part.
 
     Depth is read once from end to end, to normalise it over the whole track. Raises ``DisparityError`` if
     the track cannot be read, is of another shape, or its frames do not match the video's.
     """
-    reader, numbers = _open_matched(path, "disparity track", info, times)
-    return DisparityTrack(reader, times, numbers, _conversion(kind, reader), stabilizer)
+    reader, numbers = _open_matched(path, "disparity track", video)
+    return DisparityTrack(reader, video.times, numbers, _conversion(kind, reader), stabilizer)
 
 
-def open_mask(path: Path, info: VideoInfo, times: list[int]) -> MatchedFrames:
-    """Return the mask at ``path``, matched to the frames at ``times`` as a disparity track is.
+def open_estimated(reader: GrayReader, video: FilmedFrames) -> DisparityTrack:
+    """Return an estimated track, whose ``reader`` has times; frames that cannot be decoded are missing."""
+    assert reader.times is not None and reader.time_base is not None
+    numbers = nearest_in_time(
+        FrameTimes(reader.times, reader.time_base), FrameTimes(video.times, video.info.time_base)
+    ).tolist()
+    matched = [(pts, number) for pts, number in zip(video.times, numbers, strict=True) if number >= 0]
+    times = [pts for pts, _ in matched]
+    return DisparityTrack(reader, times, [number for _, number in matched], _conversion("disparity", reader))
+
+
+def open_mask(path: Path, video: FilmedFrames) -> MatchedFrames:
+    """Return the mask at ``path``, matched to the frames as a disparity track is.
 
     Raises ``DisparityError`` as ``open_track`` does.
     """
-    reader, numbers = _open_matched(path, "mask", info, times)
-    return MatchedFrames(reader, times, numbers)
+    reader, numbers = _open_matched(path, "mask", video)
+    return MatchedFrames(reader, video.times, numbers)
 
 
-def _open_matched(path: Path, what: str, info: VideoInfo, times: list[int]) -> tuple[GrayReader, list[int]]:
+def _open_matched(path: Path, what: str, video: FilmedFrames) -> tuple[GrayReader, list[int]]:
     """The file's reader, and the number of its picture for each of the video's times."""
     reader = open_gray(path, what)
-    _check_aspect(reader, what, info)
-    return reader, _match(reader, what, info, times)
+    _check_aspect(reader, what, video.info)
+    return reader, _match(reader, what, video)
 
 
 def _check_aspect(reader: GrayReader, what: str, info: VideoInfo) -> None:
@@ -175,15 +265,18 @@ def _check_aspect(reader: GrayReader, what: str, info: VideoInfo) -> None:
     )
 
 
-def _match(reader: GrayReader, what: str, info: VideoInfo, times: list[int]) -> list[int]:
+def _match(reader: GrayReader, what: str, video: FilmedFrames) -> list[int]:
     """The number of the track's frame for each of the times."""
-    track = Times(reader.times, reader.time_base) if reader.times and reader.time_base else reader.frame_count
-    matched = match_frames(track, Times(times, info.time_base))
+    track: FrameTimes | int = reader.frame_count
+    if reader.times and reader.time_base:
+        track = FrameTimes(reader.times, reader.time_base)
+    info, times = video.info, video.times
+    matched = match_frames(track, FrameTimes(times, info.time_base))
     if matched is None:
-        whole = Times(frame_times(info.path), info.time_base)
+        whole = FrameTimes(video.all_times, info.time_base)
         wanted = np.searchsorted(whole.pts, times)
         matched = match_frames(track, whole)
-        if matched is None and isinstance(track, Times) and len(times) < len(whole.pts):
+        if matched is None and isinstance(track, FrameTimes) and len(times) < len(whole.pts):
             matched = nearest_in_time(track, whole)  # a track of the range alone, or a little more
         if matched is None or matched[wanted].min() < 0:
             raise DisparityError(

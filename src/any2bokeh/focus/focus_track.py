@@ -83,7 +83,7 @@ class Curve:
         return start + share * (self.values[after] - start)
 
 
-def smooth(
+def smooth_focus(
     values: NDArray[np.float64],
     times_s: NDArray[np.float64],
     smoothing_s: float,

@@ -6,7 +6,10 @@ last one's region, moved by the flow, is the seed, and the region is what can be
 crossing a step or a steep place and without leaving the thing's range of disparity.
 """
 
+import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -14,8 +17,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from any2bokeh.arrays import Bytes, Floats
+from any2bokeh.depth.track import DepthClip
+from any2bokeh.errors import FocusError
+from any2bokeh.focus.points import place_of, time_of
 from any2bokeh.motion.flow import FlowPreset, dense_flow, landing_places
+from any2bokeh.progress import OnCount
 from any2bokeh.scene import Frame
+from any2bokeh.settings.focus_settings import Point
+from any2bokeh.video.clip import VideoClip
+from any2bokeh.video.span import Span
 
 WORK_SIDE_PX = 384  # longer side of the pictures that are worked on: a person of a tenth of it is found again
 STEEP = 0.015  # disparity per pixel at that size; a person's body has a third of it, a floor seen flat more
@@ -31,11 +41,14 @@ GROWTH = 1.5  # a region that grows by more from one frame to the next, or ever 
 GROWTH_EVER = 2.5  # ... more than this, has run out into something else, and only its moved part counts
 GONE = 0.15  # of what is remembered of its size: what is left of a hidden thing
 ALIKE = 0.5  # overlap of colours, from 0 to 1, of the same thing a little later
+BACKWARDS_FRAMES = 48  # read forwards and held, small (0.9 MB each), to be gone through backwards
 COLOURS = 8  # levels of each of R'G'B' by which colours are compared
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class FollowedFrame:
     """One frame, small: what a thing is followed in."""
 
     pts: int
@@ -45,7 +58,7 @@ class Look:
     steep: Floats  # the largest change of disparity per pixel
 
     @classmethod
-    def at(cls, frame: Frame, disparity: Tensor) -> "Look":
+    def at(cls, frame: Frame, disparity: Tensor) -> "FollowedFrame":
         """Reduce a frame and its disparity ``1 h w`` of any size."""
         height, width = frame.picture.shape[1:]
         scale = WORK_SIDE_PX / max(height, width)
@@ -69,7 +82,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Seen:
+class Sighting:
     """What was seen of the thing in one frame: its disparity, and a place on it in shares of the picture.
 
     The disparity is NaN where the thing was not seen; the place is then where it was last.
@@ -83,79 +96,79 @@ class Seen:
 class Follower:
     """Follows one thing from frame to frame, in either direction of time; hidden, it is waited for."""
 
-    def __init__(self, look: Look, x: float, y: float) -> None:
+    def __init__(self, frame: FollowedFrame, x: float, y: float) -> None:
         """Take what is at a place, in shares of the picture's sides, for the thing."""
-        height, width = look.gray.shape
+        height, width = frame.gray.shape
         self._x, self._y = min(int(x * width), width - 1), min(int(y * height), height - 1)
-        patch = np.zeros_like(look.gray)
+        patch = np.zeros_like(frame.gray)
         cv2.circle(patch, (self._x, self._y), 2, 1, -1)
         # One that is there, also on an edge, where half of the patch is near and half far.
-        middle = float(np.quantile(look.disparity[patch > 0], 0.5, method="higher"))
-        self._steep = max(STEEP, 1.5 * float(np.median(look.steep[patch > 0])))  # on a floor, all is steep
+        middle = float(np.quantile(frame.disparity[patch > 0], 0.5, method="higher"))
+        self._steep = max(STEEP, 1.5 * float(np.median(frame.steep[patch > 0])))  # on a floor, all is steep
         self._low, self._high = middle - FIRST_RANGE + SLACK, middle + FIRST_RANGE - SLACK
-        self._region = self._first_region(look, patch)
-        self._low, self._high = _range(look, self._region)
+        self._region = self._first_region(frame, patch)
+        self._low, self._high = _range(frame, self._region)
         self._first_size = self._size = float(self._region.sum())
-        self._colours = _colours(look, self._region)
-        self._look, self._hidden = look, 0
-        self.seen = self._see(look)
+        self._colours = _colours(frame, self._region)
+        self._last, self._hidden = frame, 0
+        self.seen = self._see(frame)
 
     @property
     def region(self) -> NDArray[np.bool_]:
         """Where the thing is, without its rim, in the last picture that it was seen in."""
         return self._region > 0
 
-    def step(self, look: Look) -> Seen:
+    def step(self, frame: FollowedFrame) -> Sighting:
         """Look for the thing in the next frame."""
-        moved, came_from = self._move(look)
-        region = self._flood(look, moved, REACH_PX)
+        moved, came_from = self._move(frame)
+        region = self._flood(frame, moved, REACH_PX)
         largest = min(GROWTH * self._size, GROWTH_EVER * self._first_size)
         if region.sum() > max(largest, GROWTH * SMALL_PX):
             region &= cv2.dilate(moved, _disc(RIM_PX))
         region = _large_pieces(region)
-        self._look = look
-        if region.sum() < GONE * self._size or _overlap(_colours(look, region), self._colours) < ALIKE:
+        self._last = frame
+        if region.sum() < GONE * self._size or _overlap(_colours(frame, region), self._colours) < ALIKE:
             self._hidden += 1
-            self.seen = Seen(np.nan, self.seen.x, self.seen.y)
+            self.seen = Sighting(np.nan, self.seen.x, self.seen.y)
             return self.seen
         self._hidden, self._region = 0, region
-        low, high = _range(look, region)
+        low, high = _range(frame, region)
         self._low += NEWS * (low - self._low)
         self._high += NEWS * (high - self._high)
         self._size += NEWS * (float(region.sum()) - self._size)
-        self._colours += NEWS * (_colours(look, region) - self._colours)
+        self._colours += NEWS * (_colours(frame, region) - self._colours)
         self._y, self._x = _nearest(region, came_from, (self._x, self._y))
-        self.seen = self._see(look)
+        self.seen = self._see(frame)
         return self.seen
 
-    def _first_region(self, look: Look, patch: Bytes) -> Bytes:
+    def _first_region(self, frame: FollowedFrame, patch: Bytes) -> Bytes:
         """What is around the point; where that is a small part, as a foot is, what it belongs to as well."""
         usual = self._steep
-        region = self._flood(look, patch, FIRST_REACH_PX)
+        region = self._flood(frame, patch, FIRST_REACH_PX)
         while region.sum() < SMALL_PX and self._steep < STEEPEST:
             self._steep *= 1.25
-            region = self._flood(look, patch, FIRST_REACH_PX)
+            region = self._flood(frame, patch, FIRST_REACH_PX)
         self._steep = usual
         return region
 
-    def _move(self, look: Look) -> tuple[Bytes, Floats]:
+    def _move(self, frame: FollowedFrame) -> tuple[Bytes, Floats]:
         """The region moved to the next frame, and where each pixel of that came from (``h w 2``).
 
         While the thing is hidden it stays where it was, and is looked for around.
         """
-        height, width = look.gray.shape
+        height, width = frame.gray.shape
         x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
         if self._hidden:
             around = cv2.dilate(self._region, _disc(min(2 * self._hidden, REACH_PX)))
             return around, np.stack([x, y], axis=2)
-        x, y = landing_places(dense_flow(look.gray, self._look.gray, FlowPreset.MEDIUM))
+        x, y = landing_places(dense_flow(frame.gray, self._last.gray, FlowPreset.MEDIUM))
         moved = cv2.remap(self._region.astype(np.float32), x, y, cv2.INTER_LINEAR)
         return (moved > 0.5).astype(np.uint8), np.stack([x, y], axis=2)
 
-    def _flood(self, look: Look, seed: Bytes, reach_px: int) -> Bytes:
+    def _flood(self, frame: FollowedFrame, seed: Bytes, reach_px: int) -> Bytes:
         """What can be reached from the seed on the thing's surface; the seed itself where all is steep."""
-        in_range = (look.disparity >= self._low - SLACK) & (look.disparity <= self._high + SLACK)
-        surface = (in_range & (look.steep < self._steep)).astype(np.uint8)
+        in_range = (frame.disparity >= self._low - SLACK) & (frame.disparity <= self._high + SLACK)
+        surface = (in_range & (frame.steep < self._steep)).astype(np.uint8)
         region = seed & surface
         if region.sum() < 0.1 * seed.sum():  # a thing too small to have an inside
             return seed & in_range
@@ -166,14 +179,66 @@ class Follower:
             region = grown
         return region
 
-    def _see(self, look: Look) -> Seen:
-        height, width = look.gray.shape
+    def _see(self, frame: FollowedFrame) -> Sighting:
+        height, width = frame.gray.shape
         with_rim = cv2.dilate(self._region, _disc(RIM_PX)) > 0
-        on_it = look.disparity[
-            with_rim & (look.disparity > self._low - SLACK) & (look.disparity < self._high + SLACK)
+        on_it = frame.disparity[
+            with_rim & (frame.disparity > self._low - SLACK) & (frame.disparity < self._high + SLACK)
         ]
         middle = float(np.median(on_it)) if len(on_it) else np.nan
-        return Seen(middle, (self._x + 0.5) / width, (self._y + 0.5) / height)
+        return Sighting(middle, (self._x + 0.5) / width, (self._y + 0.5) / height)
+
+
+def follow_thing(point: Point, clip: DepthClip, on_frames: OnCount) -> list[Sighting]:
+    """Return what is seen in each frame of the thing at a point, followed from there both ways.
+
+    One warning tells where it was lost. Raises ``FocusError`` for a point outside the picture or outside the
+    part that is worked on.
+    """
+    x, y = place_of(point, clip.video.info)
+    start = time_of(point, clip.video)
+    seen: dict[int, Sighting] = {}
+    with clip.frames(Span(start, clip.video.span.end)) as frames:
+        found = next(frames, None)
+        if found is None:
+            raise FocusError(f"{clip.video.info.path} has no frame that can be decoded from the point on.")
+        first = FollowedFrame.at(*found)
+        follower = Follower(first, x, y)
+        seen[first.pts] = follower.seen
+        for frame, disparity in frames:
+            seen[frame.pts] = follower.step(FollowedFrame.at(frame, disparity))
+            on_frames(len(seen))
+    follower = Follower(first, x, y)
+    for before in _backwards(clip, clip.video.times.index(first.pts)):
+        seen[before.pts] = follower.step(before)
+        on_frames(len(seen))
+    # A frame that cannot be decoded is missing, and is not rendered either.
+    nothing = Sighting(np.nan, x, y)
+    in_order = [seen.get(pts, nothing) for pts in clip.video.times]
+    _say_where_lost(in_order, point, clip.video)
+    return in_order
+
+
+def _backwards(clip: DepthClip, start: int) -> Iterator[FollowedFrame]:
+    """The frames before number ``start``, the last one first."""
+    times = clip.video.times
+    for stop, first in pairwise([*range(start, 0, -BACKWARDS_FRAMES), 0]):
+        with clip.frames(Span(times[first], times[stop - 1] + 1)) as frames:
+            held = [FollowedFrame.at(frame, disparity) for frame, disparity in frames]
+        yield from reversed(held)
+
+
+def _say_where_lost(seen: list[Sighting], point: Point, video: VideoClip) -> None:
+    lost = [pts for pts, one in zip(video.times, seen, strict=True) if np.isnan(one.disparity)]
+    if lost:
+        log.warning(
+            "What is followed from %s is lost in %d of %d frames of %s, first at %.2f s: the focus is held.",
+            point,
+            len(lost),
+            len(seen),
+            video.info.path,
+            video.seconds(lost[0]),
+        )
 
 
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
@@ -184,9 +249,9 @@ def _disc(radius_px: int) -> Bytes:
     return element
 
 
-def _range(look: Look, region: Bytes) -> tuple[float, float]:
+def _range(frame: FollowedFrame, region: Bytes) -> tuple[float, float]:
     """The disparities between which nearly all of the region lies."""
-    low, high = np.percentile(look.disparity[region > 0], (5, 95))
+    low, high = np.percentile(frame.disparity[region > 0], (5, 95))
     return float(low), float(high)
 
 
@@ -199,9 +264,9 @@ def _large_pieces(region: Bytes) -> Bytes:
     return pieces
 
 
-def _colours(look: Look, region: Bytes) -> NDArray[np.float64]:
+def _colours(frame: FollowedFrame, region: Bytes) -> NDArray[np.float64]:
     """The shares of all colours in a region, each spread a little to its neighbours."""
-    counts = np.bincount(look.colour[region > 0], minlength=COLOURS**3).reshape((COLOURS,) * 3).astype(float)
+    counts = np.bincount(frame.colour[region > 0], minlength=COLOURS**3).reshape((COLOURS,) * 3).astype(float)
     for axis in range(3):
         before = np.concatenate([counts.take([0], axis), counts.take(range(COLOURS - 1), axis)], axis)
         after = np.concatenate([counts.take(range(1, COLOURS), axis), counts.take([COLOURS - 1], axis)], axis)

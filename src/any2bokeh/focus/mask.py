@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch.nn.functional import interpolate
 
 from any2bokeh.arrays import Bytes
-from any2bokeh.depth.track import open_mask
+from any2bokeh.depth.track import DepthClip, open_mask
 from any2bokeh.errors import DisparityError, FocusError
-from any2bokeh.focus.clip import Clip, OnFrames
 from any2bokeh.motion.shots import find_shots, shot_thumbnail
+from any2bokeh.progress import OnCount
 from any2bokeh.video.lossless import to_uint8_rgb
 
 INSIDE = 0.5  # what is brighter is inside the mask
@@ -22,7 +22,9 @@ MOST, SPREAD = (0.1, 0.9), 0.25  # disparity of most of a subject, and how far a
 log = logging.getLogger(__name__)
 
 
-def disparity_in_mask(path: Path, clip: Clip, on_frames: OnFrames) -> tuple[NDArray[np.float64], list[int]]:
+def disparity_in_mask(
+    path: Path, clip: DepthClip, on_frames: OnCount
+) -> tuple[NDArray[np.float64], list[int]]:
     """Return the median of the disparity inside a mask for each frame of a clip, NaN where it is empty.
 
     The numbers of the frames with which new shots start come with it.
@@ -31,12 +33,13 @@ def disparity_in_mask(path: Path, clip: Clip, on_frames: OnFrames) -> tuple[NDAr
     track is. A subject that is not at one distance is warned of. Raises ``FocusError`` if the mask cannot be
     used or is empty in all frames.
     """
-    middles, spreads = np.full(len(clip.times), np.nan), []
-    place = {pts: number for number, pts in enumerate(clip.times)}
+    times = clip.video.times
+    middles, spreads = np.full(len(times), np.nan), []
+    place = {pts: number for number, pts in enumerate(times)}
 
     def measured() -> Iterator[tuple[int, Bytes]]:
         """The number of each frame and its thumbnail; the frame itself is let go."""
-        with open_mask(path, clip.info, clip.times) as masks, clip.frames(clip.time_range) as frames:
+        with open_mask(path, clip.video) as masks, clip.frames() as frames:
             for done, (frame, disparity) in enumerate(frames, start=1):
                 mask = masks.values_at(frame.pts)
                 # Edges of a mask are sharper than those of disparity: disparity takes the mask's size.
@@ -55,7 +58,7 @@ def disparity_in_mask(path: Path, clip: Clip, on_frames: OnFrames) -> tuple[NDAr
         raise FocusError(f"The mask cannot be used: {error.message}") from error
     if np.isnan(middles).all():
         raise FocusError(
-            f"The mask {path} is empty in every frame of {clip.info.path}.",
+            f"The mask {path} is empty in every frame of {clip.video.info.path}.",
             hint="What is brighter than half of white is inside.",
         )
     farthest, nearest = np.mean(spreads, axis=0)

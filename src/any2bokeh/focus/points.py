@@ -1,11 +1,12 @@
-"""The disparity under a point of the picture."""
+"""Points of the picture: where they are, at which moment, and the disparity under them."""
 
 from torch import Tensor
 
+from any2bokeh.depth.track import DepthClip
 from any2bokeh.errors import FocusError
-from any2bokeh.focus.clip import Clip
 from any2bokeh.settings.focus_settings import Point
 from any2bokeh.settings.video_settings import TimeRange
+from any2bokeh.video.clip import VideoClip
 from any2bokeh.video.decode import VideoInfo
 
 PATCH_SHARE = 1 / 200  # of the picture's longer side, to each side of the point: 10 pixels in 1080p
@@ -26,14 +27,29 @@ def place_of(point: Point, info: VideoInfo) -> tuple[float, float]:
     return (point.x + 0.5) / info.width, (point.y + 0.5) / info.height
 
 
-def disparity_under(point: Point, clip: Clip) -> float:
+def time_of(point: Point, video: VideoClip) -> int:
+    """Return the time stamp of the frame that a point is looked at in.
+
+    Raises ``FocusError`` for one outside the part that is worked on.
+    """
+    first, last = video.times[0], video.times[-1]
+    pts = first if point.at is None else video.find(TimeRange(start=point.at)).start
+    assert pts is not None  # a range that starts somewhere has a first frame
+    if first <= pts <= last:
+        return pts
+    raise FocusError(
+        f"The focus is looked for at {video.seconds(pts):.2f} s of {video.info.path},"
+        " outside the part that is asked for."
+    )
+
+
+def disparity_under(point: Point, clip: DepthClip) -> float:
     """Return the disparity under a point at its moment: the median of a small patch around it.
 
     Raises ``FocusError`` for a point outside the picture or outside the part that is worked on.
     """
-    place = place_of(point, clip.info)
-    with clip.frames(TimeRange(start=point.at or clip.time_range.start)) as frames:
-        _, disparity = next(frames)
+    place = place_of(point, clip.video.info)
+    disparity = clip.disparity.alone_at(time_of(point, clip.video))
     return float(patch_at(place, disparity).median())
 
 

@@ -6,25 +6,23 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from any2bokeh.errors import SettingsError
-from any2bokeh.focus.clip import Clip, OnFrames
-from any2bokeh.focus.focus_track import Curve, Focus, FocusTrack, smooth
-from any2bokeh.focus.follow import follow
+from any2bokeh.depth.track import DepthClip
+from any2bokeh.errors import FocusError, SettingsError
+from any2bokeh.focus.focus_track import Curve, Focus, FocusTrack, smooth_focus
+from any2bokeh.focus.follower import follow_thing
 from any2bokeh.focus.mask import disparity_in_mask
 from any2bokeh.focus.points import disparity_under
 from any2bokeh.focus.thin_lens import blur_strength
 from any2bokeh.focus.track_files import FocusKeys, read_focus
+from any2bokeh.progress import OnCount, ignore
 from any2bokeh.settings.focus_settings import FocusSettings, Keys, Point
-
-
-def _ignore(done: int) -> None:
-    pass
-
+from any2bokeh.settings.values import TimePoint
+from any2bokeh.video.clip import VideoClip
 
 Values = Callable[[int], float]  # a value at each time stamp
 
 
-def pull_focus(clip: Clip, settings: FocusSettings, on_frames: OnFrames = _ignore) -> FocusTrack:
+def pull_focus(clip: DepthClip, settings: FocusSettings, on_frames: OnCount = ignore) -> FocusTrack:
     """Return the focal plane and K of each frame of a clip.
 
     Where the focus is a place in the picture, the clip and its disparity are read before they are rendered;
@@ -34,14 +32,14 @@ def pull_focus(clip: Clip, settings: FocusSettings, on_frames: OnFrames = _ignor
     saved = read_focus(settings.focus_track) if settings.focus_track else None
     plane = _planes(clip, settings, saved, on_frames)
     strength = _strengths(clip, settings, saved)
-    focus = [Focus(here := plane(pts), strength(pts, here)) for pts in clip.times]
-    return FocusTrack(clip.times, focus, settings.depth_of_field)
+    focus = [Focus(here := plane(pts), strength(pts, here)) for pts in clip.video.times]
+    return FocusTrack(clip.video.times, focus, settings.depth_of_field)
 
 
-def _planes(clip: Clip, settings: FocusSettings, saved: FocusKeys | None, on_frames: OnFrames) -> Values:
+def _planes(clip: DepthClip, settings: FocusSettings, saved: FocusKeys | None, on_frames: OnCount) -> Values:
     """What the focal plane is at each time stamp."""
     if settings.follow:
-        seen = follow(settings.follow, clip, on_frames)
+        seen = follow_thing(settings.follow, clip, on_frames)
         return _smoothed(clip, np.array([one.disparity for one in seen]), settings)
     if settings.focus_mask:
         measured, starts = disparity_in_mask(settings.focus_mask, clip, on_frames)
@@ -55,16 +53,18 @@ def _planes(clip: Clip, settings: FocusSettings, saved: FocusKeys | None, on_fra
 
 
 def _smoothed(
-    clip: Clip, measured: NDArray[np.float64], settings: FocusSettings, starts: Sequence[int] = ()
+    clip: DepthClip, measured: NDArray[np.float64], settings: FocusSettings, starts: Sequence[int] = ()
 ) -> Values:
     """What was measured in each frame, as a focus puller would follow it, anew in each shot."""
-    times_s = np.array([clip.clock.seconds(pts) for pts in clip.times])
-    smoothed = smooth(measured, times_s, settings.smoothing_s, starts).clip(0, 1)
-    by_pts = dict(zip(clip.times, smoothed.tolist(), strict=True))
+    times_s = np.array([clip.video.seconds(pts) for pts in clip.video.times])
+    smoothed = smooth_focus(measured, times_s, settings.smoothing_s, starts).clip(0, 1)
+    by_pts = dict(zip(clip.video.times, smoothed.tolist(), strict=True))
     return lambda pts: by_pts[pts]
 
 
-def _strengths(clip: Clip, settings: FocusSettings, saved: FocusKeys | None) -> Callable[[int, float], float]:
+def _strengths(
+    clip: DepthClip, settings: FocusSettings, saved: FocusKeys | None
+) -> Callable[[int, float], float]:
     """What K is at each time stamp, given the focal plane there."""
     if settings.camera.f_stop is not None:
         if saved and saved.strength:
@@ -83,21 +83,51 @@ def _strengths(clip: Clip, settings: FocusSettings, saved: FocusKeys | None) -> 
     return lambda pts, plane: values(pts)
 
 
-def _values(clip: Clip, value: float | Keys, settings: FocusSettings) -> Values:
+def _values(clip: DepthClip, value: float | Keys, settings: FocusSettings) -> Values:
     """A number, or keys over time, as a value at each time stamp."""
     if not isinstance(value, tuple):
         number = value
         return lambda pts: number
-    moments_s = clip.clock.moments_s([key.at for key in value])
+    moments_s = key_times_s(clip.video, [key.at for key in value])
     numbers = [
         disparity_under(replace(key.value, at=key.at), clip) if isinstance(key.value, Point) else key.value
         for key in value
     ]
     curve = Curve(moments_s, numbers, settings.easing)
-    return lambda pts: curve.at(clip.clock.seconds(pts))
+    return lambda pts: curve.at(clip.video.seconds(pts))
 
 
 def _said_twice(settings: FocusSettings, argument: str) -> SettingsError:
     return SettingsError(
         f"The blur is said in 2 ways: `{argument}` and the column k of {settings.focus_track}."
+    )
+
+
+def key_times_s(video: VideoClip, points: Sequence[TimePoint]) -> list[float]:
+    """Return moments that a user named in order [s], of the whole video whatever part is worked on.
+
+    Raises ``FocusError`` if one is after the video's end, or they are not in order.
+    """
+    moments = [_key_time_s(video, point) for point in points]
+    for number in range(1, len(moments)):
+        if moments[number] <= moments[number - 1]:
+            raise FocusError(
+                f"The keys are out of order in {video.info.path}: {points[number]} does not come after"
+                f" {points[number - 1]}."
+            )
+    return moments
+
+
+def _key_time_s(video: VideoClip, point: TimePoint) -> float:
+    times = video.all_times
+    # The last frame is taken to last as long as the one before.
+    end_s = video.seconds(times[-1] + (times[-1] - times[-2] if len(times) > 1 else 0))
+    if point.frame is not None:
+        if point.frame < len(times):
+            return video.seconds(times[point.frame])
+    elif float(point.seconds or 0) <= end_s:
+        return float(point.seconds or 0)
+    raise FocusError(
+        f"The focus has a key at {point}, after the end of {video.info.path}: its {len(times)} frames last"
+        f" {end_s:.2f} s."
     )

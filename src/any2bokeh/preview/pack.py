@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from any2bokeh.preview.lettering import to_image
-from any2bokeh.preview.looks import fitted
+from any2bokeh.preview.moments import fitted
+from any2bokeh.preview.sheet import to_image
 
 LARGEST_CODE = 4095  # disparity in steps finer than the third decimal, which is what is shown
 QUALITIES = (84, 72, 58, 40, 25)  # of WebP, tried in this order
 SMALLER = (0.5, 0.25)  # and then, at the last quality, pictures of these shares of the size
 
 
-class Room:
+class ByteBudget:
     """Bytes to be shared by ``count`` things; what one leaves over is there for the others."""
 
     def __init__(self, size: int, count: int) -> None:

@@ -6,6 +6,7 @@ import html
 import json
 import os
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from importlib.resources import files
@@ -20,17 +21,17 @@ from torch import Tensor
 
 from any2bokeh.atomic import partial_file
 from any2bokeh.depth.colormap import colorize
-from any2bokeh.device import choose_device
 from any2bokeh.errors import VideoError
 from any2bokeh.focus.focus_track import Focus
 from any2bokeh.focus.points import PATCH_SHARE
-from any2bokeh.preview.looks import Look, looks, moments
-from any2bokeh.preview.pack import Room, as_text, pack, webps
+from any2bokeh.preview.moments import Moment, choose_times, moments_at
+from any2bokeh.preview.pack import ByteBudget, as_text, pack, webps
 from any2bokeh.preview.pictures import IN_FOCUS_PX, TINT, focus_values
-from any2bokeh.progress import Progress, ignore
+from any2bokeh.progress import OnProgress, Progress, ignore
 from any2bokeh.render.base import make_renderer
+from any2bokeh.session import ClipSession
 from any2bokeh.settings.preview_settings import PreviewSettings
-from any2bokeh.video.decode import VideoInfo, probe_video
+from any2bokeh.video.decode import VideoInfo
 
 STILL_PX, RENDERED_PX, DISPARITY_PX = 960, 720, (480, 320, 200, 120)  # longer sides, at most
 PAGE_BYTES = 8_000_000  # what the pictures of a page come to, at most
@@ -52,34 +53,32 @@ class CommandLine:
     after: str
 
 
-def count_pictures(source: Path, settings: PreviewSettings) -> tuple[int, int]:
-    """Return how many moments a page shows, and in how many renderings; raises as ``write_page``."""
-    shown = len(moments(probe_video(source), settings, settings.stills))
-    return shown, shown * settings.focus_values * settings.blur_values
-
-
 def write_page(
     source: Path,
     target: Path,
     settings: PreviewSettings,
     command: CommandLine,
-    on_progress: Callable[[Progress], None] = ignore,
+    on_progress: OnProgress = ignore,
     *,
+    on_counted: Callable[[int, int], None] | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write the page of a clip to ``target``, which appears when it is complete.
 
+    ``on_counted`` is told, before anything takes long, how many moments it shows, and in how many renderings.
     Raises ``RefocusError`` with a sentence for the user.
     """
-    info = probe_video(source)
-    device = choose_device(settings.render.device)
-    wanted = moments(info, settings, settings.stills)
-    found = [
-        look.with_square_pixels(info.pixel_aspect).at_most(STILL_PX)
-        for look in looks(info, settings, wanted, device, on_progress)
-    ]
-    planes = focus_values([look.disparity for look in found], settings.focus_values)
-    strengths = blur_values(max(look.focus.blur_strength for look in found), settings.blur_values)
+    with ClipSession(source, settings.clip, on_progress) as clip:
+        info, wanted = clip.info, choose_times(clip, settings, settings.stills)
+        renderings = len(wanted) * settings.focus_values * settings.blur_values
+        if on_counted:
+            on_counted(len(wanted), renderings)
+        found = [
+            moment.with_square_pixels(info.pixel_aspect).at_most(STILL_PX)
+            for moment in moments_at(clip, wanted)
+        ]
+    planes = focus_values([moment.disparity for moment in found], settings.focus_values)
+    strengths = blur_values(max(moment.focus.blur_strength for moment in found), settings.blur_values)
     data = {
         **_about_the_clip(info, found[0].frame.picture),
         **_about_the_focus(info, settings, found[len(found) // 2]),
@@ -90,18 +89,18 @@ def write_page(
     }
     # The lens, whatever renders the clip: the page shows some dozens of small stills.
     lens = replace(settings.render, renderer="lens")
-    renderer = make_renderer(lens, device, replace(info.pictures, pixel_aspect=1.0))
-    room = Room(int(PAGE_BYTES * RENDERED_SHARE / BASE64), len(found) * len(planes) * len(strengths))
+    budget = ByteBudget(int(PAGE_BYTES * RENDERED_SHARE / BASE64), renderings)
     done = 0
-    for look, still in zip(found, data["stills"], strict=True):
-        small = look.at_most(RENDERED_PX)
-        still["rendered"] = [[""] * len(strengths) for _ in planes]
-        for row, column in product(range(len(planes)), range(len(strengths))):
-            focused = replace(small, focus=Focus(planes[row], strengths[column]))
-            webp = room.first_that_fits(webps(focused.refocused(renderer)))
-            still["rendered"][row][column] = as_text(webp)
-            done += 1
-            on_progress(Progress("render", done, len(found) * len(planes) * len(strengths)))
+    with closing(make_renderer(lens, clip.device, replace(info.pictures, pixel_aspect=1.0))) as renderer:
+        for moment, still in zip(found, data["stills"], strict=True):
+            small = moment.at_most(RENDERED_PX)
+            still["rendered"] = [[""] * len(strengths) for _ in planes]
+            for row, column in product(range(len(planes)), range(len(strengths))):
+                focused = replace(small, focus=Focus(planes[row], strengths[column]))
+                webp = budget.first_that_fits(webps(focused.refocused(renderer)))
+                still["rendered"][row][column] = as_text(webp)
+                done += 1
+                on_progress(Progress("render", done, renderings))
     with partial_file(target, overwrite=overwrite) as partial:
         try:
             partial.write_text(fill(data), encoding="utf-8")
@@ -127,7 +126,7 @@ def _about_the_clip(info: VideoInfo, picture: Tensor) -> dict[str, Any]:
     }
 
 
-def _about_the_focus(info: VideoInfo, settings: PreviewSettings, shown: Look) -> dict[str, Any]:
+def _about_the_focus(info: VideoInfo, settings: PreviewSettings, shown: Moment) -> dict[str, Any]:
     """What was asked for at the moment that is shown first, and from where on blur is seen."""
     colors = colorize(torch.linspace(0, 1, 256).view(1, 1, 256))
     return {
@@ -147,26 +146,26 @@ def _about_the_focus(info: VideoInfo, settings: PreviewSettings, shown: Look) ->
     }
 
 
-def _stills(found: list[Look]) -> list[dict[str, Any]]:
+def _stills(found: list[Moment]) -> list[dict[str, Any]]:
     """Each moment's time, picture and disparity."""
-    pictures = Room(int(PAGE_BYTES * STILLS_SHARE / BASE64), len(found))
-    disparities = Room(int(PAGE_BYTES * DISPARITY_SHARE / BASE64), len(found))
+    pictures = ByteBudget(int(PAGE_BYTES * STILLS_SHARE / BASE64), len(found))
+    disparities = ByteBudget(int(PAGE_BYTES * DISPARITY_SHARE / BASE64), len(found))
     return [
         {
-            "seconds": float(look.time_s),
-            "moment": moment(look.time_s),
-            "label": f"{float(look.time_s):.2f} s",
-            "focus": look.focus.focus_disparity,
-            "original": as_text(pictures.first_that_fits(webps(look.frame.picture))),
+            "seconds": float(moment.time_s),
+            "moment": time_option(moment.time_s),
+            "label": f"{float(moment.time_s):.2f} s",
+            "focus": moment.focus.focus_disparity,
+            "original": as_text(pictures.first_that_fits(webps(moment.frame.picture))),
             "disparity": as_text(
-                disparities.first_that_fits(pack(look.at_most(side).disparity) for side in DISPARITY_PX)
+                disparities.first_that_fits(pack(moment.at_most(side).disparity) for side in DISPARITY_PX)
             ),
         }
-        for look in found
+        for moment in found
     ]
 
 
-def moment(time_s: Fraction) -> str:
+def time_option(time_s: Fraction) -> str:
     """Return a time as an option takes it: never after its frame, which is the first one from there on."""
     return f"{floor(time_s * 1000) / 1000:.3f}".rstrip("0").rstrip(".") + "s"
 

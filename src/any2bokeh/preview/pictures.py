@@ -1,6 +1,7 @@
 """Stills to choose the focus by: moments in four pictures, a sheet over time, a sheet over focus values."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from itertools import product
 from math import ceil, sqrt
@@ -10,18 +11,16 @@ import torch
 from torch import Tensor
 
 from any2bokeh.depth.colormap import colorize
-from any2bokeh.device import choose_device
 from any2bokeh.focus.focus_track import Focus
 from any2bokeh.focus.points import patch_at
 from any2bokeh.optics.coc import coc_px
-from any2bokeh.preview.lettering import Words, lettered
-from any2bokeh.preview.looks import Look, fitted, looks, moments, with_square_pixels
-from any2bokeh.preview.sheet import Cell, lay_out, letters_px
-from any2bokeh.progress import Progress, ignore
+from any2bokeh.preview.moments import Moment, choose_times, fitted, moments_at, with_square_pixels
+from any2bokeh.preview.sheet import CaptionedPicture, Words, lay_out, lettered, letters_px
+from any2bokeh.progress import OnProgress, Progress, ignore
 from any2bokeh.render.base import Renderer, make_renderer
 from any2bokeh.scene import Scene
+from any2bokeh.session import ClipSession
 from any2bokeh.settings.preview_settings import PreviewSettings
-from any2bokeh.video.decode import VideoInfo, probe_video
 
 IN_FOCUS_PX = 1.0  # a circle of confusion of a smaller radius is not seen
 TINT = (1.0, 0.45, 0.0)
@@ -31,10 +30,8 @@ READINGS = (5, 3)  # along the longer and the shorter side
 OUTLIERS = 0.01  # share of disparity at each end that no focal plane is offered for
 SAMPLED_PX = 256
 
-OnProgress = Callable[[Progress], None]
 
-
-def preview(source: Path, settings: PreviewSettings, on_progress: OnProgress = ignore) -> Tensor:
+def moment_sheet(source: Path, settings: PreviewSettings, on_progress: OnProgress = ignore) -> Tensor:
     """Return a sheet (``3 H W`` R'G'B' in 0..1, square pixels) of moments, in four pictures each.
 
     The original, its disparity in colours with readings on it, what is in focus (tinted) and the result:
@@ -43,17 +40,19 @@ def preview(source: Path, settings: PreviewSettings, on_progress: OnProgress = i
     """
     cells = [
         cell
-        for look, result in _refocused_looks(source, settings, 1, on_progress)
+        for moment, result in _refocused_moments(source, settings, 1, on_progress)
         for cell in (
-            Cell(picture=look.frame.picture, title="Original", detail=when(look)),
-            Cell(
-                picture=with_readings(look.disparity),
+            CaptionedPicture(picture=moment.frame.picture, title="Original", detail=when(moment)),
+            CaptionedPicture(
+                picture=with_readings(moment.disparity),
                 title="Disparity",
                 detail="near is bright",
-                focus_disparity=look.focus.focus_disparity,
+                focus_disparity=moment.focus.focus_disparity,
             ),
-            Cell(picture=show_in_focus(look.scene()), title="In focus", detail="tinted: blur below a pixel"),
-            Cell(picture=result, title="Refocused", detail=what(look.focus)),
+            CaptionedPicture(
+                picture=show_in_focus(moment.scene()), title="In focus", detail="tinted: blur below a pixel"
+            ),
+            CaptionedPicture(picture=result, title="Refocused", detail=what(moment.focus)),
         )
     ]
     columns, sizes = (2, ONE_PX) if len(cells) == 4 else (4, SEVERAL_PX)
@@ -63,15 +62,15 @@ def preview(source: Path, settings: PreviewSettings, on_progress: OnProgress = i
 def contact_sheet(source: Path, settings: PreviewSettings, on_progress: OnProgress = ignore) -> Tensor:
     """Return a sheet over time: what is in focus (tinted) above the result of ``settings.stills`` moments.
 
-    See ``preview`` for the rest.
+    See ``moment_sheet`` for the rest.
     """
     cells = [
-        Cell(
-            picture=torch.cat([show_in_focus(look.scene()), result], dim=1 if is_wide(result) else 2),
-            title=when(look),
-            detail=what(look.focus),
+        CaptionedPicture(
+            picture=torch.cat([show_in_focus(moment.scene()), result], dim=1 if is_wide(result) else 2),
+            title=when(moment),
+            detail=what(moment.focus),
         )
-        for look, result in _refocused_looks(source, settings, settings.stills, on_progress)
+        for moment, result in _refocused_moments(source, settings, settings.stills, on_progress)
     ]
     return lay_out(cells, min(len(cells), 4), _width(cells[0].picture, SHEET_PX))
 
@@ -79,38 +78,39 @@ def contact_sheet(source: Path, settings: PreviewSettings, on_progress: OnProgre
 def sweep(source: Path, settings: PreviewSettings, on_progress: OnProgress = ignore) -> Tensor:
     """Return a sheet of one moment with ``settings.focus_values`` focal planes, from far to near.
 
-    They are spread evenly over the disparity of the frame. See ``preview`` for the rest.
+    They are spread evenly over the disparity of the frame. See ``moment_sheet`` for the rest.
     """
-    info = probe_video(source)
-    device = choose_device(settings.render.device)
-    [look] = looks(info, settings, moments(info, settings, 1), device, on_progress)
-    renderer = _renderer(info, settings, device)
-    cells = []
-    for focus_disparity in focus_values([look.disparity], settings.focus_values):
-        focused = replace(look, focus=replace(look.focus, focus_disparity=focus_disparity))
-        picture = with_square_pixels(focused.refocused(renderer), info.pixel_aspect)
-        cells.append(Cell(picture=picture, title=what(focused.focus), detail=when(look)))
-        on_progress(Progress("render", len(cells), settings.focus_values))
+    with ClipSession(source, settings.clip, on_progress) as clip:
+        [moment] = moments_at(clip, choose_times(clip, settings, 1))
+        cells = []
+        with closing(_renderer(clip, settings)) as renderer:
+            for focus_disparity in focus_values([moment.disparity], settings.focus_values):
+                focused = replace(moment, focus=replace(moment.focus, focus_disparity=focus_disparity))
+                picture = with_square_pixels(focused.refocused(renderer), clip.info.pixel_aspect)
+                cells.append(
+                    CaptionedPicture(picture=picture, title=what(focused.focus), detail=when(moment))
+                )
+                on_progress(Progress("render", len(cells), settings.focus_values))
     return lay_out(cells, ceil(sqrt(len(cells))), _width(cells[0].picture, SHEET_PX))
 
 
-def _refocused_looks(
+def _refocused_moments(
     source: Path, settings: PreviewSettings, count: int, on_progress: OnProgress
-) -> Iterator[tuple[Look, Tensor]]:
-    """Each look and its result, with square pixels; ``count`` moments unless some are named."""
-    info = probe_video(source)
-    device = choose_device(settings.render.device)
-    wanted = moments(info, settings, count)
-    renderer = None
-    for done, look in enumerate(looks(info, settings, wanted, device, on_progress), start=1):
-        renderer = renderer or _renderer(info, settings, device)  # after depth: both take a lot of memory
-        result = with_square_pixels(look.refocused(renderer), info.pixel_aspect)
-        yield look.with_square_pixels(info.pixel_aspect), result
-        on_progress(Progress("render", done, len(wanted)))
+) -> Iterator[tuple[Moment, Tensor]]:
+    """Each moment and its result, with square pixels; ``count`` moments unless some are named."""
+    with ClipSession(source, settings.clip, on_progress) as clip, ExitStack() as stack:
+        wanted, pixel_aspect = choose_times(clip, settings, count), clip.info.pixel_aspect
+        renderer = None
+        for done, moment in enumerate(moments_at(clip, wanted), start=1):
+            if renderer is None:  # after depth: both take a lot of memory
+                renderer = stack.enter_context(closing(_renderer(clip, settings)))
+            result = with_square_pixels(moment.refocused(renderer), pixel_aspect)
+            yield moment.with_square_pixels(pixel_aspect), result
+            on_progress(Progress("render", done, len(wanted)))
 
 
-def _renderer(info: VideoInfo, settings: PreviewSettings, device: torch.device) -> Renderer:
-    return make_renderer(settings.render, device, info.pictures, settings.focus.strongest)
+def _renderer(clip: ClipSession, settings: PreviewSettings) -> Renderer:
+    return make_renderer(settings.render, clip.device, clip.info.pictures, settings.focus.strongest)
 
 
 def _width(picture: Tensor, sizes: tuple[int, int]) -> int:
@@ -125,9 +125,9 @@ def is_wide(picture: Tensor) -> bool:
     return picture.shape[2] >= picture.shape[1]
 
 
-def when(look: Look) -> str:
+def when(moment: Moment) -> str:
     """Say which frame it is."""
-    return f"{float(look.time_s):.2f} s \u00b7 frame {look.number}"
+    return f"{float(moment.time_s):.2f} s \u00b7 frame {moment.number}"
 
 
 def what(focus: Focus) -> str:

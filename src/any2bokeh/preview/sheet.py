@@ -1,23 +1,42 @@
-"""Pictures side by side, each with a caption below it."""
+"""Pictures side by side with captions, and words on pictures in Pillow's own typeface (Aileron, CC0)."""
 
 from dataclasses import dataclass
 from math import ceil
 
+import numpy as np
 import torch
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from any2bokeh.depth.colormap import colorize
-from any2bokeh.preview.lettering import DARK, DIM, LIGHT, Words, lettered, width_px
-from any2bokeh.preview.looks import fitted
+from any2bokeh.preview.moments import fitted
+from any2bokeh.video.lossless import to_uint8_rgb
 
+LIGHT, DIM, DARK = (238, 238, 236), (150, 150, 148), (16, 16, 16)
 GROUND = torch.tensor(DARK).view(3, 1, 1) / 255
 CAPTION_SHARE = 1 / 30  # size of the letters over the width of a picture
 SMALLEST_PX, LARGEST_PX = 12.0, 40.0  # of the letters
 FIRST_LINE, SECOND_LINE, STRIP = 1.1, 2.5, 3.7  # of a caption, in sizes of its letters
 
 
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """A line of text: ``x`` and ``y`` [px] are where its ``anchor`` (Pillow's two letters) stands.
+
+    The typeface has Latin letters of ASCII, digits and the middle dot.
+    """
+
+    text: str
+    x: float
+    y: float
+    size_px: float
+    anchor: str = "lm"
+    color: tuple[int, int, int] = LIGHT
+    outlined: bool = False
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Cell:
+class CaptionedPicture:
     """A picture (``3 H W``, 0..1) and what is written below it: a title, and a dimmer second line.
 
     ``focus_disparity`` draws, right of the title, the scale of disparity in its colours with the focus on it.
@@ -29,7 +48,7 @@ class Cell:
     focus_disparity: float | None = None
 
 
-def lay_out(cells: list[Cell], columns: int, width: int) -> Tensor:
+def lay_out(cells: list[CaptionedPicture], columns: int, width: int) -> Tensor:
     """Return the sheet (``3 H W``) of pictures ``width`` pixels wide, all of one shape, row by row."""
     pictures = [fitted(cell.picture, width) for cell in cells]
     height, gap, size_px = pictures[0].shape[1], max(4, width // 60), letters_px(width)
@@ -46,12 +65,39 @@ def lay_out(cells: list[Cell], columns: int, width: int) -> Tensor:
     return lettered(sheet, words)
 
 
+def width_px(text: str, size_px: float) -> float:
+    """Return how much room a line of text takes."""
+    return float(ImageFont.load_default(size_px).getlength(text))
+
+
+def lettered(picture: Tensor, words: list[Words]) -> Tensor:
+    """Return the picture (``3 H W``, 0..1) with words on it, in steps of 1/255."""
+    image = to_image(picture)
+    draw = ImageDraw.Draw(image)
+    for line in words:
+        draw.text(
+            (line.x, line.y),
+            line.text,
+            fill=line.color,
+            font=ImageFont.load_default(line.size_px),
+            anchor=line.anchor,
+            stroke_width=max(1, line.size_px / 9) if line.outlined else 0,
+            stroke_fill=DARK,
+        )
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
+
+
+def to_image(picture: Tensor) -> Image.Image:
+    """Return R'G'B' ``3 H W`` in 0..1 as a picture of 8 bits; others are clamped."""
+    return Image.fromarray(to_uint8_rgb(picture))
+
+
 def letters_px(width: int) -> float:
     """Return the size of the letters under, or on, a picture of that width."""
     return min(max(CAPTION_SHARE * width, SMALLEST_PX), LARGEST_PX)
 
 
-def _caption(cell: Cell, left: float, top: float, size_px: float) -> list[Words]:
+def _caption(cell: CaptionedPicture, left: float, top: float, size_px: float) -> list[Words]:
     first, second = top + FIRST_LINE * size_px, top + SECOND_LINE * size_px
     return [
         Words(text=cell.title, x=left, y=first, size_px=size_px),

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from any2bokeh.errors import SettingsError
 from any2bokeh.paths import checked_name
+from any2bokeh.settings.clip_settings import ClipSettings
 from any2bokeh.settings.depth_settings import DepthSettings
 from any2bokeh.settings.device_settings import DeviceName, DtypeName
 from any2bokeh.settings.focus_settings import PreviewFocusSettings
@@ -60,6 +61,17 @@ class EvaluationSettings:
     lens: LensSettings = field(default_factory=LensSettings)
     diffusion: DiffusionSettings = field(default_factory=DiffusionSettings)
     time_range: TimeRange = field(default_factory=TimeRange)
+
+    @property
+    def clip(self) -> ClipSettings:
+        """What they say of a real clip."""
+        return ClipSettings(
+            focus=self.focus,
+            depth=self.depth,
+            time_range=self.time_range,
+            device=self.device,
+            dtype=self.dtype,
+        )
 
     def __post_init__(self) -> None:
         for method in self.methods or ():

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from any2bokeh.settings.clip_settings import ClipSettings
 from any2bokeh.settings.depth_settings import DepthSettings
 from any2bokeh.settings.focus_settings import PreviewFocusSettings
 from any2bokeh.settings.render_settings import RenderSettings
@@ -30,6 +31,17 @@ class PreviewSettings:
     depth: DepthSettings = field(default_factory=DepthSettings)
     render: RenderSettings = field(default_factory=RenderSettings)
     time_range: TimeRange = field(default_factory=TimeRange)
+
+    @property
+    def clip(self) -> ClipSettings:
+        """What they say of the clip itself."""
+        return ClipSettings(
+            focus=self.focus,
+            depth=self.depth,
+            time_range=self.time_range,
+            device=self.render.device,
+            dtype=self.render.dtype,
+        )
 
     def __post_init__(self) -> None:
         STILLS.check(self.stills)

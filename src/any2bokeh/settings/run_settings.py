@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from any2bokeh.settings.clip_settings import ClipSettings
 from any2bokeh.settings.depth_settings import DepthSettings
 from any2bokeh.settings.focus_settings import FocusSettings
 from any2bokeh.settings.render_settings import RenderSettings
@@ -22,3 +23,14 @@ class Settings:
     time_range: TimeRange = field(default_factory=TimeRange)
     encode: EncodeSettings = field(default_factory=EncodeSettings)
     save_focus_track: Path | None = None
+
+    @property
+    def clip(self) -> ClipSettings:
+        """What they say of the clip itself."""
+        return ClipSettings(
+            focus=self.focus,
+            depth=self.depth,
+            time_range=self.time_range,
+            device=self.render.device,
+            dtype=self.render.dtype,
+        )

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,8 +20,8 @@ from any2bokeh.video.demux import (
     Damage,
     decoded_frames,
     open_source,
+    scan_times,
     seek,
-    stored_packets,
     video_stream,
 )
 from any2bokeh.video.metadata import (
@@ -33,7 +33,7 @@ from any2bokeh.video.metadata import (
     read_hdr10,
 )
 from any2bokeh.video.prefetch import Prefetch, prefetch
-from any2bokeh.video.span import WHOLE_VIDEO, Span, find_span
+from any2bokeh.video.span import ALL_FRAMES, WHOLE_VIDEO, Span, find_span
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +92,26 @@ class VideoInfo:
         return orientation_of(self.display_matrix)
 
 
+@dataclass(frozen=True, eq=False)
+class Beginning:
+    """An open video whose first frame is decoded already: reading goes on from there, once.
+
+    ``following`` decodes the frames after ``first``, each with its time stamp.
+    """
+
+    info: VideoInfo
+    container: Any
+    stream: Any
+    damage: Damage
+    first: tuple[int, av.VideoFrame]
+    following: Iterator[tuple[int, av.VideoFrame]]
+
+    def frames(self) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Yield time stamp and frame from the first one on."""
+        yield self.first
+        yield from self.following
+
+
 class VideoReader:
     """The frames of a video in presentation order, decoded ahead in a thread; a context manager.
 
@@ -99,10 +119,14 @@ class VideoReader:
     reported by one warning; too many of them end the iteration with ``VideoError``.
     """
 
-    def __init__(self, info: VideoInfo, span: Span) -> None:
+    def __init__(self, info: VideoInfo, span: Span, beginning: Beginning | None = None) -> None:
+        """Start to decode the frames in ``span``, going on from ``beginning`` where that is given."""
         self.info = info
-        self._damage = Damage(info.path)
-        self._frames: Prefetch[Frame] = prefetch(_frames(info, span, self._damage), FRAMES_AHEAD)
+        self._damage = beginning.damage if beginning else Damage(info.path)
+        frames = (
+            _frames_from(info, span, beginning) if beginning else _sought_frames(info, span, self._damage)
+        )
+        self._frames: Prefetch[Frame] = prefetch(frames, FRAMES_AHEAD)
 
     @property
     def corrupt_packets(self) -> int:
@@ -126,8 +150,13 @@ def open_video(path: Path, time_range: TimeRange = WHOLE_VIDEO) -> VideoReader:
 
     Raises ``VideoError`` if it cannot be read as a video, or has no frame in the range.
     """
-    info = probe_video(path)
-    return VideoReader(info, find_span(path, time_range))
+    beginning = begin_video(path)
+    try:
+        span = ALL_FRAMES if time_range == WHOLE_VIDEO else find_span(path, *scan_times(path), time_range)
+    except BaseException:
+        beginning.container.close()
+        raise
+    return VideoReader(beginning.info, span, beginning)
 
 
 def probe_video(path: Path) -> VideoInfo:
@@ -135,12 +164,25 @@ def probe_video(path: Path) -> VideoInfo:
 
     Raises ``VideoError`` if the file cannot be read as a video.
     """
-    with open_source(path) as container:
-        stream = video_stream(path, container)
-        start_pts, frame = next(decoded_frames(container, stream, Damage(path)), (0, None))
+    beginning = begin_video(path)
+    beginning.container.close()
+    return beginning.info
+
+
+def begin_video(path: Path) -> Beginning:
+    """Open a video and decode its first frame; raises ``VideoError`` if it cannot be read as a video."""
+    container = open_source(path)
+    try:
+        stream, damage = video_stream(path, container), Damage(path)
+        frames = decoded_frames(container, stream, damage)
+        start_pts, frame = next(frames, (0, None))
         if frame is None:
             raise VideoError(f"{path} holds no frame that can be decoded.")
-        return _info(path, container, stream, start_pts, frame)
+        info = _info(path, container, stream, start_pts, frame)
+    except BaseException:
+        container.close()
+        raise
+    return Beginning(info, container, stream, damage, (start_pts, frame), frames)
 
 
 def frame_times(path: Path, time_range: TimeRange = WHOLE_VIDEO) -> list[int]:
@@ -148,34 +190,45 @@ def frame_times(path: Path, time_range: TimeRange = WHOLE_VIDEO) -> list[int]:
 
     Raises ``VideoError`` if the file cannot be read as a video, or has no frame in the range.
     """
-    span = find_span(path, time_range)
-    times = set()
-    for pts, packet in stored_packets(path, span.start):
-        if span.end is not None and packet.dts is not None and packet.dts >= span.end:
-            break
-        if pts in span:
-            times.add(pts)
-    return sorted(times)
+    times, time_base = scan_times(path)
+    span = find_span(path, times, time_base, time_range)
+    return [pts for pts in times if pts in span]
 
 
-def _frames(info: VideoInfo, span: Span, damage: Damage) -> Iterator[Frame]:
-    pictures = PictureReader(info.color, info.orientation)
-    width, height = info.orientation.size(info.width, info.height)
+def _frames_from(info: VideoInfo, span: Span, beginning: Beginning) -> Generator[Frame]:
+    with beginning.container:
+        yield from _frames(info, span, beginning.frames(), beginning.stream, beginning.damage)
+
+
+def _sought_frames(info: VideoInfo, span: Span, damage: Damage) -> Generator[Frame]:
     with open_source(info.path) as container:
         stream = video_stream(info.path, container)
         seek(container, stream, span.start)
-        ends = None
-        for pts, frame in decoded_frames(container, stream, damage):
-            if span.end is not None and pts >= span.end:
-                break
-            if (frame.width, frame.height) != (width, height):
-                changed = f"from {width}x{height} to {frame.width}x{frame.height} pixels"
-                raise VideoError(f"{info.path} changes on the way {changed}, which cannot be processed.")
-            if pts in span:
-                yield Frame(picture=torch.from_numpy(pictures.read(frame)), pts=pts)
-            ends = pts + (frame.duration or 0)
-        else:
-            _warn_if_cut(info.path, stream, ends)
+        yield from _frames(info, span, decoded_frames(container, stream, damage), stream, damage)
+
+
+def _frames(
+    info: VideoInfo,
+    span: Span,
+    decoded: Iterator[tuple[int, av.VideoFrame]],
+    stream: Any,
+    damage: Damage,
+) -> Iterator[Frame]:
+    """The frames in a span, of those that are decoded; at the end, what was wrong with the file."""
+    pictures = PictureReader(info.color, info.orientation)
+    width, height = info.orientation.size(info.width, info.height)
+    ends = None
+    for pts, frame in decoded:
+        if span.end is not None and pts >= span.end:
+            break
+        if (frame.width, frame.height) != (width, height):
+            changed = f"from {width}x{height} to {frame.width}x{frame.height} pixels"
+            raise VideoError(f"{info.path} changes on the way {changed}, which cannot be processed.")
+        if pts in span:
+            yield Frame(picture=torch.from_numpy(pictures.read(frame)), pts=pts)
+        ends = pts + (frame.duration or 0)
+    else:
+        _warn_if_cut(info.path, stream, ends)
     if damage.packets:
         log.warning(
             "%s is damaged: %d packets could not be decoded, and the frames in them are missing.",

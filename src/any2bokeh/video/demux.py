@@ -1,7 +1,8 @@
 """Video files as they are: opening them, their packets and times, and damage in them."""
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -102,11 +103,18 @@ class Damage:
         return VideoError(f"{self._path} is damaged: {self.packets} of {total} packets cannot be decoded.")
 
 
-def decoded_frames(container: Any, stream: Any, damage: Damage) -> Iterator[tuple[int, av.VideoFrame]]:
-    """Yield time stamp and frame in presentation order; what cannot be decoded is left out and counted."""
+def decoded_frames(
+    container: Any, stream: Any, damage: Damage, on_packet: Callable[[int, Any], None] | None = None
+) -> Iterator[tuple[int, av.VideoFrame]]:
+    """Yield time stamp and frame in presentation order; what cannot be decoded is left out and counted.
+
+    ``on_packet`` sees the time stamp and the packet of each frame before it is decoded, and may raise.
+    """
     last = None
     untimed: list[int] = []  # a heap of the times of packets whose frames have none
     for pts, packet in timed_packets(container, stream, damage):
+        if on_packet and pts is not None:
+            on_packet(pts, packet)
         if pts is not None and (packet.pts is None or container.format.name in UNTIMED_FORMATS):
             heapq.heappush(untimed, pts)
         try:
@@ -154,6 +162,21 @@ def stored_packets(path: Path, start: int | None = None) -> Iterator[tuple[int, 
         for pts, packet in timed_packets(container, stream, Damage(path)):
             if pts is not None and not packet.is_discard:
                 yield pts, packet
+
+
+def scan_times(path: Path) -> tuple[list[int], Fraction]:
+    """Return the time stamps of all frames, in presentation order, and their unit; nothing is decoded.
+
+    Raises ``VideoError`` if the file cannot be read as a video, or holds no frame.
+    """
+    times: set[int] = set()
+    time_base = Fraction(1)
+    for pts, packet in stored_packets(path):
+        times.add(pts)
+        time_base = packet.time_base
+    if not times:
+        raise VideoError(f"{path} holds no frame.")
+    return sorted(times), time_base
 
 
 def readable_packets(container: Any, streams: list[Any], damage: Damage) -> Iterator[Any]:

@@ -8,12 +8,12 @@ from pathlib import Path
 from any2bokeh.atomic import partial_file
 from any2bokeh.errors import ShapeError, VideoError
 from any2bokeh.scene import Frame
-from any2bokeh.settings.video_settings import EncodeSettings, TimeRange
+from any2bokeh.settings.video_settings import EncodeSettings
 from any2bokeh.video.containers import container_of
 from any2bokeh.video.decode import VideoInfo
 from any2bokeh.video.mux import Muxer, StoppedError
 from any2bokeh.video.prefetch import Channel
-from any2bokeh.video.span import WHOLE_VIDEO, find_span
+from any2bokeh.video.span import ALL_FRAMES, Span
 
 FRAMES_WAITING = 1  # for the encoder: 25 MB each at 1080p
 
@@ -78,7 +78,7 @@ def open_writer(
     target: Path,
     like: VideoInfo,
     settings: EncodeSettings,
-    time_range: TimeRange = WHOLE_VIDEO,
+    span: Span = ALL_FRAMES,
     *,
     overwrite: bool = False,
 ) -> Iterator[VideoWriter]:
@@ -92,7 +92,7 @@ def open_writer(
     if target.exists() and target.samefile(like.path):
         raise VideoError(f"{target} is the source itself: choose another name.")
     with partial_file(target, overwrite=overwrite) as partial:
-        writer = VideoWriter(Muxer(partial, target, like, settings, find_span(like.path, time_range)), like)
+        writer = VideoWriter(Muxer(partial, target, like, settings, span), like)
         try:
             yield writer
             writer.finish()

@@ -7,7 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from torch import Tensor
 from any2bokeh.atomic import partial_file
 from any2bokeh.errors import DisparityError, VideoError
 from any2bokeh.video.color import FULL, ColorTags, frame_planes, pixel_layout
-from any2bokeh.video.demux import Damage, decoded_frames, open_source, seek, stored_packets, video_stream
+from any2bokeh.video.demux import Damage, decoded_frames, open_source, seek, timed_packets, video_stream
 from any2bokeh.video.lossless import GRAY16, LosslessWriter, checksums_hold
 from any2bokeh.video.metadata import display_matrix, orientation_of
 from any2bokeh.video.npy import ArrayFile
@@ -77,17 +77,12 @@ class GrayVideo(GrayReader):
     """A gray video, or the luma of one in YUV, with the times of its frames."""
 
     def __init__(self, path: Path) -> None:
+        """Read all packets once; raises ``DisparityError`` at one whose checksum tells of damage."""
         self.path = path
-        self.times = _times(path)
+        self.times, self.time_base, frame = _scan(path)
         self.frame_count = len(self.times)
-        with open_source(path) as container:
-            stream = video_stream(path, container)
-            self.time_base = stream.time_base
-            _, frame = next(decoded_frames(container, stream, Damage(path)), (0, None))
-            if frame is None:
-                raise VideoError(f"{path} holds no frame that can be decoded.")
-            self._orientation = orientation_of(display_matrix(frame))
-            self.width, self.height = self._orientation.size(frame.width, frame.height)
+        self._orientation = orientation_of(display_matrix(frame))
+        self.width, self.height = self._orientation.size(frame.width, frame.height)
 
     def frames(self, first: int = 0) -> Iterator[tuple[int, Tensor]]:
         """Yield number and picture of each frame; see ``GrayReader``."""
@@ -107,7 +102,7 @@ class GrayVideo(GrayReader):
         if frame.is_corrupt:
             raise DisparityError(f"Frame {number} of {self.path} is damaged.")
         values = gray_values(frame, stated_range, f"Frame {number} of {self.path}")
-        return _checked(self._orientation.displayed(values), self, number)
+        return gray_picture(self._orientation.displayed(values), self, number)
 
 
 class GrayPictures(GrayReader):
@@ -125,7 +120,7 @@ class GrayPictures(GrayReader):
     def frames(self, first: int = 0) -> Iterator[tuple[int, Tensor]]:
         """Yield number and picture of each file; see ``GrayReader``."""
         for number in range(first, self.frame_count):
-            yield number, _checked(self._read(number), self, number)
+            yield number, gray_picture(self._read(number), self, number)
 
     def _read(self, number: int) -> NDArray[np.float32]:
         file = self._files[number]
@@ -152,7 +147,7 @@ class GrayArray(GrayReader):
         largest = np.iinfo(dtype).max if dtype.kind in "iu" else 1
         for number, entry in enumerate(self._array.entries(first), start=first):
             values = (entry / largest).astype(np.float32).reshape(self.height, self.width)
-            yield number, _checked(values, self, number)
+            yield number, gray_picture(values, self, number)
 
 
 class GrayWriter(LosslessWriter):
@@ -219,19 +214,33 @@ def gray_values(frame: av.VideoFrame, stated_range: int, name: str) -> NDArray[n
     return expanded.clip(0, 1)
 
 
-def _times(path: Path) -> list[int]:
-    """The times of all frames; raises ``DisparityError`` at one whose checksum tells of damage."""
+def _scan(path: Path) -> tuple[list[int], Fraction, av.VideoFrame]:
+    """The times of all frames, their unit, and the first frame, for which alone something is decoded.
+
+    Raises ``DisparityError`` at a frame whose checksum tells of damage, ``VideoError`` if there is none.
+    """
     times: set[int] = set()
     damaged: list[int] = []
     packets = 0
-    for number, (pts, packet) in enumerate(stored_packets(path)):
-        if packet.stream.codec_context.name == "ffv1" and not checksums_hold(bytes(packet)):
-            damaged.append(number)
-        times.add(pts)
-        packets = number + 1
-    if 0 < len(damaged) < packets:  # where none holds, none was written
-        raise DisparityError(f"Frame {damaged[0]} of {path} is damaged.")
-    return sorted(times)
+    first: av.VideoFrame | None = None
+    with open_source(path) as container:
+        stream = video_stream(path, container)
+        has_checksums = stream.codec_context.name == "ffv1"
+        for pts, packet in timed_packets(container, stream, Damage(path)):
+            if first is None:
+                with suppress(av.FFmpegError):
+                    first = next(iter(packet.decode()), None)
+            if pts is None or packet.is_discard:
+                continue
+            if has_checksums and not checksums_hold(bytes(packet)):
+                damaged.append(packets)
+            times.add(pts)
+            packets += 1
+        if 0 < len(damaged) < packets:  # where none holds, none was written
+            raise DisparityError(f"Frame {damaged[0]} of {path} is damaged.")
+        if first is None:
+            raise VideoError(f"{path} holds no frame that can be decoded.")
+        return sorted(times), stream.time_base, first
 
 
 def _png_files(folder: Path) -> Iterator[Path]:
@@ -245,7 +254,8 @@ def _natural_order(path: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]
 
 
-def _checked(values: NDArray[np.float32], reader: GrayReader, number: int) -> Tensor:
+def gray_picture(values: NDArray[np.float32], reader: GrayReader, number: int) -> Tensor:
+    """Return ``h w`` as ``1 h w``; raises ``DisparityError`` unless it fits the reader's other pictures."""
     if values.shape != (reader.height, reader.width):
         size, own = f"{values.shape[1]}x{values.shape[0]}", f"{reader.width}x{reader.height}"
         raise DisparityError(f"Frame {number} of {reader.path} is {size} where the others are {own}.")

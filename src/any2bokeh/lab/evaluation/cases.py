@@ -3,18 +3,14 @@
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
 from any2bokeh.depth.cache import cache_key
-from any2bokeh.depth.source import disparity_source
 from any2bokeh.depth.track import open_mask
-from any2bokeh.device import choose_device
-from any2bokeh.focus.clip import Clip as FilmedClip
-from any2bokeh.focus.pull import pull_focus
 from any2bokeh.lab.synthesis.dataset import Dataset
 from any2bokeh.lab.synthesis.dataset_clip import (
     DISPARITY_FILE,
@@ -27,10 +23,9 @@ from any2bokeh.lab.synthesis.dataset_clip import (
 )
 from any2bokeh.optics.coc import coc_px
 from any2bokeh.progress import Progress, ignore
-from any2bokeh.run import scenes
 from any2bokeh.scene import PictureFormat, Scene
+from any2bokeh.session import ClipSession
 from any2bokeh.settings.evaluation_settings import EvaluationSettings
-from any2bokeh.video.decode import VideoInfo, frame_times, open_video, probe_video
 
 IN_FOCUS_PX = 1.0  # where nothing says what is in focus, it is what blurs by less
 
@@ -134,60 +129,39 @@ class FilmedCase(Case):
 
     def __init__(self, source: Path, settings: EvaluationSettings, name: str) -> None:
         self._settings = settings
-        self._info: VideoInfo = probe_video(source)
-        self._times = frame_times(source, settings.time_range)
+        with ClipSession(source, settings.clip) as clip:
+            self._source, self.pictures, self.frames = source, clip.info.pictures, len(clip.times)
         self.name = self.clip = name
-        self.pictures = self._info.pictures
-        self.frames = len(self._times)
         self.strongest = settings.focus.strongest
         self.group = ""
 
     @contextmanager
     def open(self, on_progress: OnProgress = ignore) -> Iterator[Iterator[CaseFrame]]:
         """Give the frames, with their disparity found and their focus pulled before."""
-        info, times, settings = self._info, self._times, self._settings
-        device = choose_device(settings.device)
-        total = len(times)
-        with ExitStack() as stack:
-            disparity = stack.enter_context(
-                disparity_source(
-                    info,
-                    times,
-                    settings.depth,
-                    settings.time_range,
-                    device,
-                    settings.dtype,
-                    lambda done: on_progress(Progress("depth", done, total)),
-                )
-            )
-            focus = pull_focus(
-                FilmedClip(info, times, settings.time_range, disparity),
-                settings.focus,
-                lambda done: on_progress(Progress("focus", done, total)),
-            )
-            mask = settings.focus.focus_mask
-            masks = stack.enter_context(open_mask(mask, info, times)) if mask else None
-            video = stack.enter_context(open_video(info.path, settings.time_range))
+        mask = self._settings.focus.focus_mask
+        with ClipSession(self._source, self._settings.clip, on_progress) as clip, ExitStack() as stack:
+            scenes = stack.enter_context(closing(clip.scenes()))
+            masks = stack.enter_context(open_mask(mask, clip.video)) if mask else None
             yield (
                 CaseFrame(
                     scene=scene,
                     truth=None,
                     mask=masks.values_at(scene.pts) if masks else in_focus(scene),
                 )
-                for scene in scenes(video, disparity, focus)
+                for scene in scenes
             )
 
     def fingerprint(self) -> str:
         """The settings and the files that they name."""
         depth, focus = self._settings.depth, self._settings.focus
-        read = [self._info.path, depth.track, focus.focus_mask, focus.focus_track]
+        read = [self._source, depth.track, focus.focus_mask, focus.focus_track]
         files = [cache_key(path, {}) for path in read if path and path.is_file()]
         said = (depth, focus, self._settings.time_range)
         return _digest([*files, *map(repr, said)])
 
     def prediction_names(self) -> tuple[str, ...]:
         """The clip's own name, or that of a result of ours."""
-        stem = self._info.path.stem
+        stem = self._source.stem
         return stem, f"{stem}.refocus"
 
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from any2bokeh.atomic import partial_file
 from any2bokeh.depth.colormap import colorize
 from any2bokeh.lab.evaluation.scores import ReferenceFrame
-from any2bokeh.preview.looks import fitted
-from any2bokeh.preview.pack import Room, webps
+from any2bokeh.preview.moments import fitted
+from any2bokeh.preview.pack import ByteBudget, webps
 
 STILL, CROP, ERROR, SLICE, SLICE_ERROR = "still", "crop", "error", "slice", "slice-error"
 BRIGHTEST = 32 / 255  # the error that is drawn as white, or more
@@ -101,7 +101,7 @@ def write_pictures(folder: Path, case: str, method: str, shots: ReportStills, mo
         path = picture_path(folder, case, method, kind)
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial_file(path, overwrite=True) as partial:
-            partial.write_bytes(Room(most_bytes, 1).first_that_fits(webps(picture)))
+            partial.write_bytes(ByteBudget(most_bytes, 1).first_that_fits(webps(picture)))
 
 
 def has_pictures(folder: Path, case: str, method: str) -> bool:

@@ -1,33 +1,26 @@
 """Moments of a clip, each as a run would see it."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from any2bokeh.depth.source import disparity_source
 from any2bokeh.depth.upsample import upsample_disparity
 from any2bokeh.errors import VideoError
-from any2bokeh.focus.clip import Clip
 from any2bokeh.focus.focus_track import Focus
-from any2bokeh.focus.pull import pull_focus
-from any2bokeh.progress import Progress
 from any2bokeh.render.base import Renderer
-from any2bokeh.run import make_scene
 from any2bokeh.scene import Frame, Scene
+from any2bokeh.session import ClipSession, focused_scene
 from any2bokeh.settings.focus_settings import DepthOfFieldSettings
 from any2bokeh.settings.preview_settings import PreviewSettings
 from any2bokeh.settings.video_settings import TimeRange
-from any2bokeh.video.decode import VideoInfo, VideoReader, frame_times
-from any2bokeh.video.span import Span, find_span
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Look:
+class Moment:
     """A frame with its disparity (``1 H W`` at its size, as it was found) and its focus.
 
     ``number`` and ``time_s`` count from the clip's first frame.
@@ -42,23 +35,23 @@ class Look:
 
     def scene(self) -> Scene:
         """Return what a renderer is given."""
-        return make_scene(self.frame, self.disparity, self.focus, self.depth_of_field)
+        return focused_scene(self.frame, self.disparity, self.focus, self.depth_of_field)
 
     def refocused(self, renderer: Renderer) -> Tensor:
         """Return the result, ``3 H W``."""
         return next(renderer.render(iter([self.scene()]))).picture.cpu()
 
-    def with_square_pixels(self, pixel_aspect: Fraction) -> "Look":
+    def with_square_pixels(self, pixel_aspect: Fraction) -> "Moment":
         """Return it with square pixels, given the width of one over its height."""
         return self._with_picture(with_square_pixels(self.frame.picture, pixel_aspect))
 
-    def at_most(self, longer_side_px: int) -> "Look":
+    def at_most(self, longer_side_px: int) -> "Moment":
         """Return it (square pixels) with a longer side of at most so many pixels."""
         height, width = self.frame.picture.shape[1:]
         share = min(1.0, longer_side_px / max(height, width))
         return self._with_picture(fitted(self.frame.picture, max(1, round(width * share))))
 
-    def _with_picture(self, picture: Tensor) -> "Look":
+    def _with_picture(self, picture: Tensor) -> "Moment":
         frame = replace(self.frame, picture=picture)
         return replace(self, frame=frame, disparity=upsample_disparity(self.disparity, picture))
 
@@ -83,61 +76,37 @@ def _resized(picture: Tensor, height: int, width: int) -> Tensor:
     return interpolate(picture[None], size=(height, width), mode="bilinear", antialias=True)[0].clamp(0, 1)
 
 
-def moments(info: VideoInfo, settings: PreviewSettings, count: int) -> list[int]:
+def choose_times(clip: ClipSession, settings: PreviewSettings, count: int) -> list[int]:
     """Return the time stamps of the frames to look at, in order.
 
     Those at ``settings.at``; where none is named, ``count`` spread evenly over the range, its first and last
     frame among them (a single one is that in the middle). Raises ``VideoError`` for one outside the range.
     """
-    times = frame_times(info.path, settings.time_range)
+    times = clip.times
     if not settings.at:
         last = len(times) - 1
         steps = range(min(count, len(times)))
         numbers = [round(step * last / (len(steps) - 1)) for step in steps] if len(steps) > 1 else [last // 2]
         return [times[number] for number in numbers]
-    named = {find_span(info.path, TimeRange(start=point)).start for point in settings.at}
+    named = {clip.video.find(TimeRange(start=point)).start for point in settings.at}
     chosen = sorted(pts for pts in named if pts is not None)
     if not set(chosen) <= set(times):
-        raise VideoError(f"The frame to preview is outside the part of {info.path} that was asked for.")
+        raise VideoError(f"The frame to preview is outside the part of {clip.info.path} that was asked for.")
     return chosen
 
 
-def looks(
-    info: VideoInfo,
-    settings: PreviewSettings,
-    wanted: list[int],
-    device: torch.device,
-    on_progress: Callable[[Progress], None],
-) -> Iterator[Look]:
-    """Yield the looks at the frames with the time stamps ``wanted``, in order.
+def moments_at(clip: ClipSession, wanted: list[int]) -> Iterator[Moment]:
+    """Yield the moments at the time stamps ``wanted``, in order.
 
     Where disparity is estimated, it is that of the whole range, as ``refocus`` uses it.
     """
-    times = frame_times(info.path, settings.time_range)
-    with disparity_source(
-        info,
-        times,
-        settings.depth,
-        settings.time_range,
-        device,
-        settings.render.dtype,
-        lambda done: on_progress(Progress("depth", done, len(times))),
-    ) as disparity:
-        clip = Clip(info, times, settings.time_range, disparity)
-        focus = pull_focus(
-            clip, settings.focus, lambda done: on_progress(Progress("focus", done, len(times)))
+    all_times, focus = clip.video.all_times, clip.focus
+    for frame, disparity in clip.stills(wanted):
+        yield Moment(
+            frame=frame,
+            disparity=disparity,
+            focus=focus.at(frame.pts),
+            depth_of_field=focus.depth_of_field,
+            number=bisect_left(all_times, frame.pts),
+            time_s=(frame.pts - all_times[0]) * clip.info.time_base,
         )
-        for frame in (_frame_at(info, pts) for pts in wanted):
-            yield Look(
-                frame=frame,
-                disparity=disparity.at(frame),
-                focus=focus.at(frame.pts),
-                depth_of_field=focus.depth_of_field,
-                number=bisect_left(clip.clock.pts, frame.pts),
-                time_s=(frame.pts - clip.clock.pts[0]) * info.time_base,
-            )
-
-
-def _frame_at(info: VideoInfo, pts: int) -> Frame:
-    with VideoReader(info, Span(pts)) as video:
-        return next(iter(video))

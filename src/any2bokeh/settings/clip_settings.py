@@ -1,0 +1,27 @@
+"""What is told of one clip, whatever is made of it."""
+
+from dataclasses import dataclass, field
+
+from any2bokeh.settings.depth_settings import DepthSettings
+from any2bokeh.settings.device_settings import DeviceName, DtypeName
+from any2bokeh.settings.focus_settings import FocusSettings
+from any2bokeh.settings.values import check_choice
+from any2bokeh.settings.video_settings import TimeRange
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipSettings:
+    """Which part of a clip is worked on, where its disparity comes from and where its focus lies.
+
+    ``focus`` of ``None`` is for what needs none. ``device`` and ``dtype`` are those of the depth network.
+    """
+
+    focus: FocusSettings | None = None
+    depth: DepthSettings = field(default_factory=DepthSettings)
+    time_range: TimeRange = field(default_factory=TimeRange)
+    device: DeviceName = "auto"
+    dtype: DtypeName = "auto"
+
+    def __post_init__(self) -> None:
+        check_choice("Device", self.device, DeviceName)
+        check_choice("Dtype", self.dtype, DtypeName)

@@ -1,0 +1,234 @@
+"""A clip is opened, probed and scanned once, and so is its track, whatever is made of them."""
+
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+import torch
+from torch import Tensor
+
+from any2bokeh.depth import source as depth_source
+from any2bokeh.plan import make_plan
+from any2bokeh.preview.pictures import moment_sheet
+from any2bokeh.run import estimate_depth, refocus
+from any2bokeh.session import ClipSession
+from any2bokeh.settings.clip_settings import ClipSettings
+from any2bokeh.settings.depth_settings import DepthSettings, TrackSettings
+from any2bokeh.settings.focus_settings import FocusSettings, Point, PreviewFocusSettings
+from any2bokeh.settings.preview_settings import PreviewSettings
+from any2bokeh.settings.render_settings import RenderSettings
+from any2bokeh.settings.run_settings import Settings
+from any2bokeh.settings.values import TimePoint
+from any2bokeh.settings.video_settings import EncodeSettings, TimeRange
+from any2bokeh.video.create import create_video
+from any2bokeh.video.decode import open_video
+from any2bokeh.video.gray import open_gray_writer
+
+FRAMES, WIDTH, HEIGHT, RATE = 24, 48, 32, Fraction(24)
+LENS = RenderSettings(renderer="lens", device="cpu")
+HELD = FocusSettings(focus_disparity=0.5, blur_strength=0)  # nothing to compile, nothing to render
+
+
+class CountedContainer:
+    """A container that counts the packets that are read of it."""
+
+    def __init__(self, container: Any, name: str, packets: Counter[str]) -> None:
+        self._container, self._name, self._packets = container, name, packets
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._container, name)
+
+    def __enter__(self) -> "CountedContainer":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._container.close()
+
+    def demux(self, *streams: Any) -> Iterator[Any]:
+        for packet in self._container.demux(*streams):
+            self._packets[self._name] += packet.size > 0
+            yield packet
+
+
+class Reads:
+    """How often each file was opened for reading, and how many packets were read of it."""
+
+    def __init__(self) -> None:
+        self.opens: Counter[str] = Counter()
+        self.packets: Counter[str] = Counter()
+
+    def of(self, path: Path) -> tuple[int, int]:
+        """Opens and packets of one file."""
+        return self.opens[str(path)], self.packets[str(path)]
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
+    """Counts from here on."""
+    reads, av_open = Reads(), av.open
+
+    def open_counted(file: str, mode: str = "r", *rest: Any, **options: Any) -> Any:
+        container = av_open(file, mode, *rest, **options)
+        if mode == "w":
+            return container
+        name = file.removeprefix("file:")
+        reads.opens[name] += 1
+        return CountedContainer(container, name, reads.packets)
+
+    monkeypatch.setattr(av, "open", open_counted)
+    return reads
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ANY2BOKEH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "disparity"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a clip without sound, every frame of which can be found, and its track."""
+    folder = tmp_path_factory.mktemp("session")
+    with (
+        create_video(folder / "clip.mkv", WIDTH, HEIGHT, RATE) as video,
+        open_gray_writer(folder / "track.mkv", WIDTH, HEIGHT, 1 / RATE, RATE) as track,
+    ):
+        for number in range(FRAMES):
+            video.write(picture_of(number))
+            track.write(torch.linspace(0, number / FRAMES, WIDTH).expand(1, HEIGHT, -1), number)
+    return folder
+
+
+@pytest.fixture
+def clip(folder: Path) -> Path:
+    return folder / "clip.mkv"
+
+
+@pytest.fixture
+def track(folder: Path) -> Path:
+    return folder / "track.mkv"
+
+
+def picture_of(number: int) -> Tensor:
+    rows = (torch.arange(HEIGHT)[:, None] + torch.arange(WIDTH) + 2 * number) / 5
+    return rows.sin().mul(0.4).add(0.5).expand(3, -1, -1).contiguous()
+
+
+def run(clip: Path, target: Path, *, focus: FocusSettings = HELD, **settings: Any) -> None:
+    lossless = EncodeSettings(lossless=True)
+    refocus(clip, target, Settings(focus=focus, render=LENS, encode=lossless, **settings), overwrite=True)
+
+
+# The clip is opened to be probed and decoded, to be scanned, and to copy its sound, of which there is none.
+ONE_PASS = (3, 2 * FRAMES)
+
+
+def test_with_a_given_track_both_are_scanned_once_and_read_once(
+    clip: Path, track: Path, tmp_path: Path, reads: Reads
+) -> None:
+    run(clip, tmp_path / "out.mkv", depth=DepthSettings(track=track))
+    assert reads.of(clip) == ONE_PASS
+    assert reads.of(track) == (2, 2 * FRAMES)
+
+
+def test_an_estimate_takes_one_more_pass_and_a_cached_one_none(
+    clip: Path, cache: Path, tmp_path: Path, reads: Reads
+) -> None:
+    depth = DepthSettings(model="compact", size=56)
+    run(clip, tmp_path / "first.mkv", depth=depth)
+    assert reads.of(clip) == (4, 3 * FRAMES)
+    (entry,) = cache.glob("*.mkv")
+    assert reads.of(entry) == (1, FRAMES)
+    reads.opens.clear()
+    reads.packets.clear()
+    run(clip, tmp_path / "second.mkv", depth=depth)
+    assert reads.of(clip) == ONE_PASS
+    assert reads.of(entry) == (1, FRAMES)
+
+
+def test_a_part_is_found_by_the_one_scan(clip: Path, track: Path, tmp_path: Path, reads: Reads) -> None:
+    part = TimeRange(start=TimePoint(frame=8), end=TimePoint(seconds=Fraction(2, 3)))
+    run(clip, tmp_path / "out.mkv", depth=DepthSettings(track=track), time_range=part)
+    opens, packets = reads.of(clip)
+    assert opens == 4  # what was decoded to probe it is of no use
+    assert packets <= 2 * FRAMES + 8
+    assert reads.of(track)[0] == 2
+
+
+def test_a_point_of_the_picture_needs_no_frame_to_be_decoded(
+    clip: Path, track: Path, tmp_path: Path, reads: Reads
+) -> None:
+    focus = FocusSettings(focus_at=Point(0.5, 0.5, TimePoint(frame=12)), blur_strength=0)
+    run(clip, tmp_path / "out.mkv", depth=DepthSettings(track=track), focus=focus)
+    assert reads.of(clip) == ONE_PASS
+    assert reads.of(track)[0] == 3
+
+
+def test_following_takes_one_pass_before(clip: Path, track: Path, tmp_path: Path, reads: Reads) -> None:
+    focus = FocusSettings(follow=Point(0.5, 0.5), blur_strength=0)
+    run(clip, tmp_path / "out.mkv", depth=DepthSettings(track=track), focus=focus)
+    assert reads.of(clip) == (4, 3 * FRAMES)
+    assert reads.of(track) == (3, 3 * FRAMES)
+
+
+def test_a_plan_decodes_a_frame_and_scans_once(clip: Path, track: Path, tmp_path: Path, reads: Reads) -> None:
+    settings = Settings(focus=HELD, render=LENS, depth=DepthSettings(track=track))
+    assert make_plan(clip, tmp_path / "out.mkv", settings).frames == FRAMES
+    opens, packets = reads.of(clip)
+    assert opens == 2 and packets < 2 * FRAMES
+    assert reads.of(track)[0] == 2
+
+
+def test_a_still_takes_one_scan(clip: Path, track: Path, reads: Reads) -> None:
+    focus = PreviewFocusSettings(focus_disparity=0.5, blur_strength=0)
+    settings = PreviewSettings(focus=focus, depth=DepthSettings(track=track), render=LENS)
+    moment_sheet(clip, settings)
+    opens, packets = reads.of(clip)
+    assert opens == 3 and packets <= 3 * FRAMES  # probed, scanned, and the frame sought
+    assert reads.of(track)[0] == 2
+
+
+def test_a_track_and_its_colours_are_estimated_once(
+    clip: Path, tmp_path: Path, reads: Reads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Path] = []
+    write = depth_source._write_estimate
+
+    def counted(estimate: Any, time_range: TimeRange, target: Path, on_progress: Any) -> None:
+        made.append(target)
+        write(estimate, time_range, target, on_progress)
+
+    monkeypatch.setattr(depth_source, "_write_estimate", counted)
+    depth = DepthSettings(model="compact", size=56, use_cache=False)
+    settings = TrackSettings(depth=depth, device="cpu")
+    estimate_depth(clip, tmp_path / "track.mkv", settings, colors=tmp_path / "colors.mkv")
+    assert len(made) == 1
+    with open_video(tmp_path / "colors.mkv") as video:
+        assert len(list(video)) == FRAMES
+    assert reads.of(clip) == (4, 3 * FRAMES)
+
+
+def test_frames_can_be_read_more_than_once_and_stills_besides(clip: Path, track: Path) -> None:
+    settings = ClipSettings(focus=HELD, depth=DepthSettings(track=track), device="cpu")
+    with ClipSession(clip, settings) as session:
+        first, second = (
+            [(frame.pts, disparity.mean().item()) for frame, disparity in session.frames()] for _ in range(2)
+        )
+        assert first == second and len(first) == FRAMES
+        wanted = [session.times[3], session.times[20]]
+        stills = [(frame.pts, disparity.mean().item()) for frame, disparity in session.stills(wanted)]
+        assert stills == [first[3], first[20]]
+        assert [scene.pts for scene in session.scenes()] == session.times
+
+
+def test_what_was_opened_is_closed_also_where_nothing_was_read(clip: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copy(clip, tmp_path / "copy.mkv"))
+    with ClipSession(copy, ClipSettings(depth=DepthSettings(track=tmp_path / "absent.mkv"))) as session:
+        assert len(session.times) == FRAMES
+    open_files = [path.resolve() for path in Path("/proc/self/fd").iterdir() if path.exists()]
+    assert copy not in open_files
