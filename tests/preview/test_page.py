@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from any2bokeh.preview.pack import LARGEST_CODE, ByteBudget, pack, webps
-from any2bokeh.preview.page import blur_values, fill, time_option
+from any2bokeh.preview.page import blur_values, fill, format_time
 from any2bokeh.settings.values import parse_time
 
 
@@ -24,7 +24,7 @@ from any2bokeh.settings.values import parse_time
     ],
 )
 def test_a_moment_is_never_after_its_frame(time_s: Fraction, text: str) -> None:
-    assert time_option(Fraction(time_s)) == text
+    assert format_time(Fraction(time_s)) == text
     seconds = parse_time(text).seconds
     assert seconds is not None and 0 <= time_s - seconds < Fraction(1, 1000)
 

@@ -153,7 +153,7 @@ def _stills(found: list[Moment]) -> list[dict[str, Any]]:
     return [
         {
             "seconds": float(moment.time_s),
-            "moment": time_option(moment.time_s),
+            "moment": format_time(moment.time_s),
             "label": f"{float(moment.time_s):.2f} s",
             "focus": moment.focus.focus_disparity,
             "original": as_text(pictures.first_that_fits(webps(moment.frame.picture))),
@@ -165,7 +165,7 @@ def _stills(found: list[Moment]) -> list[dict[str, Any]]:
     ]
 
 
-def time_option(time_s: Fraction) -> str:
+def format_time(time_s: Fraction) -> str:
     """Return a time as an option takes it: never after its frame, which is the first one from there on."""
     return f"{floor(time_s * 1000) / 1000:.3f}".rstrip("0").rstrip(".") + "s"
 
