@@ -1,7 +1,7 @@
 """Change the focus of any video after it was shot."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING
+# Nothing is imported here: the command line must first be ready for Ctrl-C. Type checkers know this name.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from any2bokeh.errors import (
@@ -104,6 +104,8 @@ def __getattr__(name: str) -> object:
         return version("any2bokeh")
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
     value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     globals()[name] = value  # so that it is asked for once
     return value

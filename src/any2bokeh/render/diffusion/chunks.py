@@ -37,7 +37,7 @@ class Chunk:
         return self.stop - self.overlap if self.fades_out else self.stop
 
 
-def next_chunk(before: Chunk | None, available: int, ended: bool, settings: ChunkSettings) -> Chunk | None:
+def next_chunk(before: Chunk | None, available: int, settings: ChunkSettings, *, ended: bool) -> Chunk | None:
     """The chunk that follows ``before``, or ``None`` where more frames must come first, or none are left.
 
     ``available`` is how many frames there are so far, ``ended`` whether there will be no more.
@@ -57,7 +57,7 @@ def next_chunk(before: Chunk | None, available: int, ended: bool, settings: Chun
 def plan_chunks(frame_count: int, settings: ChunkSettings) -> Iterator[Chunk]:
     """The chunks of a clip of ``frame_count`` frames, in order."""
     chunk = None
-    while chunk := next_chunk(chunk, frame_count, True, settings):
+    while chunk := next_chunk(chunk, frame_count, settings, ended=True):
         yield chunk
 
 
@@ -94,7 +94,7 @@ def fuse_chunks(
     fused: deque[Tensor] = deque()  # sums so far of the items from the next chunk's start on
     read, chunk = 0, None
     while True:
-        following = next_chunk(chunk, read, ended, settings)
+        following = next_chunk(chunk, read, settings, ended=ended)
         if following:
             chunk = following
             first = read - len(held)  # the number of the first held item
