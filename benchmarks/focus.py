@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from any2bokeh.depth.track import DepthClip, open_mask, open_track
+from any2bokeh.focus.depth_of_field import focused_scene
 from any2bokeh.focus.focus_track import FocusTrack, smooth_focus
 from any2bokeh.focus.follower import follow_thing
 from any2bokeh.focus.mask import disparity_in_mask
@@ -29,7 +30,6 @@ from any2bokeh.focus.pull import pull_focus
 from any2bokeh.motion.flow import FlowPreset, dense_flow, landing_places
 from any2bokeh.render.base import make_renderer
 from any2bokeh.scene import Scene
-from any2bokeh.session import focused_scene
 from any2bokeh.settings.focus_settings import FocusSettings, Key, Point
 from any2bokeh.settings.render_settings import RenderSettings
 from any2bokeh.settings.values import TimePoint, parse_time

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from any2bokeh.device import choose_device
 from any2bokeh.errors import DisparityError, SettingsError, ShapeError
-from any2bokeh.focus.depth_of_field import reshape
+from any2bokeh.focus.depth_of_field import focused_scene
 from any2bokeh.focus.focus_track import Focus
 from any2bokeh.render.base import make_renderer
-from any2bokeh.scene import PictureFormat, Scene
+from any2bokeh.scene import Frame, PictureFormat, Scene
 from any2bokeh.settings.focus_settings import BLUR_STRENGTH, FOCUS_DISPARITY, DepthOfFieldSettings
 from any2bokeh.settings.render_settings import RenderSettings
 from any2bokeh.settings.values import Range
@@ -123,11 +123,8 @@ class RefocusedFrames(Generic[Picture], Iterator[Picture]):
         for number, (frame, disparity, focus) in enumerate(given):
             sharp = kind.to_picture(frame, number)
             near = _to_disparity(disparity, kind, number)
-            shaped, plane, strength = reshape(near, focus, self._depth_of_field)
             self._in_work.append(focus)
-            yield Scene(
-                sharp=sharp, disparity=shaped, focus_disparity=plane, blur_strength=strength, pts=number
-            )
+            yield focused_scene(Frame(picture=sharp, pts=number), near, focus, self._depth_of_field)
 
     def _count(self, focus: Focus) -> None:
         self.frames += 1

@@ -12,13 +12,12 @@ from torch import Tensor
 from any2bokeh.depth.source import Estimate, EstimatedFrames, open_given, plan_estimate
 from any2bokeh.depth.track import DepthClip, DisparityTrack, open_estimated
 from any2bokeh.device import choose_device
-from any2bokeh.focus.depth_of_field import reshape
-from any2bokeh.focus.focus_track import Focus, FocusTrack
+from any2bokeh.focus.depth_of_field import focused_scene
+from any2bokeh.focus.focus_track import FocusTrack
 from any2bokeh.focus.pull import pull_focus
 from any2bokeh.progress import OnCount, OnProgress, Progress, ignore
 from any2bokeh.scene import Frame, Scene
 from any2bokeh.settings.clip_settings import ClipSettings
-from any2bokeh.settings.focus_settings import DepthOfFieldSettings
 from any2bokeh.video.clip import VideoClip
 from any2bokeh.video.decode import VideoReader
 from any2bokeh.video.span import Span
@@ -118,17 +117,3 @@ class ClipSession:
 
     def _tell(self, stage: Literal["depth", "focus"]) -> OnCount:
         return lambda done: self._on_progress(Progress(stage, done, len(self.times)))
-
-
-def focused_scene(
-    frame: Frame, disparity: Tensor, focus: Focus, depth_of_field: DepthOfFieldSettings
-) -> Scene:
-    """Return a frame to render; ``disparity`` is ``1 H W`` at its size."""
-    shaped, focus_disparity, blur_strength = reshape(disparity, focus, depth_of_field)
-    return Scene(
-        sharp=frame.picture,
-        disparity=shaped,
-        focus_disparity=focus_disparity,
-        blur_strength=blur_strength,
-        pts=frame.pts,
-    )

@@ -147,8 +147,8 @@ def _cache() -> dict[str, str]:
     from any2bokeh.depth.cache import cache_folder
 
     folder = cache_folder()
-    sizes = [path.stat().st_size for path in folder.glob("*")]
-    return {"disparity": f"{folder}, {len(sizes)} tracks, {sum(sizes) / 1e6:.1f} MB"}
+    megabytes = sum(path.stat().st_size for path in folder.glob("*")) / 1e6
+    return {"disparity": f"{folder}, {len(list(folder.glob('*.mkv')))} tracks, {megabytes:.1f} MB"}
 
 
 def _command() -> dict[str, str]:

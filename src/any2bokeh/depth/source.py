@@ -142,7 +142,7 @@ class EstimatedFrames(GrayReader):
                 return self._track
             if self._is_new:
                 raise error
-            log.warning("%s The disparity in the cache was damaged, and is estimated anew.", error.message)
+            log.warning("%s It was kept in the cache, and is estimated anew.", error.message)
             time_range = self._estimate.range_of(damaged)
             drop_track(damaged.path)
             self._is_new = True

@@ -11,9 +11,24 @@ the focal plane and K are replaced by others whose difference, times K, is just 
 from torch import Tensor
 
 from any2bokeh.focus.focus_track import Focus
+from any2bokeh.scene import Frame, Scene
 from any2bokeh.settings.focus_settings import DepthOfFieldSettings
 
 PLAIN = DepthOfFieldSettings()
+
+
+def focused_scene(
+    frame: Frame, disparity: Tensor, focus: Focus, depth_of_field: DepthOfFieldSettings
+) -> Scene:
+    """Return a frame to render; ``disparity`` is ``1 H W`` at its size."""
+    shaped, focus_disparity, blur_strength = reshape(disparity, focus, depth_of_field)
+    return Scene(
+        sharp=frame.picture,
+        disparity=shaped,
+        focus_disparity=focus_disparity,
+        blur_strength=blur_strength,
+        pts=frame.pts,
+    )
 
 
 def reshape(disparity: Tensor, focus: Focus, settings: DepthOfFieldSettings) -> tuple[Tensor, float, float]:

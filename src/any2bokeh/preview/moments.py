@@ -10,10 +10,11 @@ from torch.nn.functional import interpolate
 
 from any2bokeh.depth.upsample import upsample_disparity
 from any2bokeh.errors import VideoError
+from any2bokeh.focus.depth_of_field import focused_scene
 from any2bokeh.focus.focus_track import Focus
 from any2bokeh.render.base import Renderer
 from any2bokeh.scene import Frame, Scene
-from any2bokeh.session import ClipSession, focused_scene
+from any2bokeh.session import ClipSession
 from any2bokeh.settings.focus_settings import DepthOfFieldSettings
 from any2bokeh.settings.preview_settings import PreviewSettings
 from any2bokeh.settings.video_settings import TimeRange
