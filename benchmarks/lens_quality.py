@@ -149,10 +149,10 @@ def disturbed(take: Take, disturb: Disturb) -> Take:
 
 def score(out: Tensor, take: Take) -> Score:
     """Scores of frames ``T 3 H W``; places near steps are those of the exact disparity."""
-    errors = (out - take.truth).square().mean(1)  # T H W
+    errors = (out - take.ground_truth).square().mean(1)  # T H W
     masks = [near_steps(disparity[0]) for disparity in take.disparity]
     near = [psnr(error[mask]) for error, mask in zip(errors, masks, strict=True) if mask.any()]
-    motion = motion_error(out.diff(dim=0), take.truth.diff(dim=0))
+    motion = motion_error(out.diff(dim=0), take.ground_truth.diff(dim=0))
     return Score(mean(psnr(error) for error in errors), mean(near), motion)
 
 
@@ -210,7 +210,7 @@ def write_crops(takes: list[Take], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for crop in CROPS:
         take = next(take for take in takes if take.case.name == crop.case)
-        write_crop(crop, [*(METHODS[name](take) for name in SHOWN), take.truth], folder)
+        write_crop(crop, [*(METHODS[name](take) for name in SHOWN), take.ground_truth], folder)
     night = next(take for take in takes if take.case.name == LOOK.case)
     night = replace(night, case=replace(night.case, blur_strength=LOOK_STRENGTH))
     write_crop(LOOK, [lens(night, look) for look in LOOKS], folder)

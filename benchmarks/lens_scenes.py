@@ -42,7 +42,7 @@ class Take:
     case: Case
     sharp: Tensor
     disparity: Tensor
-    truth: Tensor
+    ground_truth: Tensor
 
 
 def sign_before_wall() -> Stage:
@@ -86,8 +86,8 @@ def load_take(case: Case, cache: Path, frames: int, samples: int) -> Take:
         np.savez(partial_path, *(values.numpy() for values in trace(case, frames, samples)))
         partial_path.replace(path)
     with np.load(path) as stored:
-        sharp, disparity, truth = (torch.from_numpy(stored[f"arr_{i}"]) for i in range(3))
-    return Take(case=case, sharp=sharp, disparity=disparity, truth=truth)
+        sharp, disparity, ground_truth = (torch.from_numpy(stored[f"arr_{i}"]) for i in range(3))
+    return Take(case=case, sharp=sharp, disparity=disparity, ground_truth=ground_truth)
 
 
 def trace(case: Case, frames: int, samples: int) -> tuple[Tensor, ...]:
@@ -98,8 +98,8 @@ def trace(case: Case, frames: int, samples: int) -> tuple[Tensor, ...]:
     def one(frame: int) -> tuple[Tensor, Tensor, Tensor]:
         view = FrameView(time_s=case.start_s + frame / FRAMES_PER_S, width=WIDTH, height=HEIGHT)
         sharp = from_linear(tracer.sharp(view, SHARP_SAMPLES).clamp(0, 1), "srgb")
-        truth = from_linear(tracer.refocused(view, focus, samples=samples).clamp(0, 1), "srgb")
-        return (sharp * 255).round() / 255, tracer.geometry(view).disparity, truth
+        ground_truth = from_linear(tracer.refocused(view, focus, samples=samples).clamp(0, 1), "srgb")
+        return (sharp * 255).round() / 255, tracer.geometry(view).disparity, ground_truth
 
     # A thread per frame costs less than several threads for each of the many small steps of one.
     workers = torch.get_num_threads()

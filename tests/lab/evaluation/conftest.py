@@ -64,5 +64,5 @@ def torchvision_weights(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def lens_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two clips whose truth is what the lens draws."""
+    """Two clips whose ground truth the lens draws."""
     return clips.write_lens_dataset(tmp_path_factory.mktemp("data") / "set")

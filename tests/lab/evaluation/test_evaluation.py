@@ -1,4 +1,4 @@
-"""Methods on cases whose truth is known: figures, failures, results that are kept, and memory."""
+"""Methods on cases with ground truth: figures, failures, results that are kept, and memory."""
 
 import math
 import weakref
@@ -61,8 +61,8 @@ def run(dataset: Path, folder: Path, *methods: Method) -> CaseResult:
 
 
 def true(frame: CaseFrame) -> Tensor:
-    assert frame.truth is not None
-    return frame.truth
+    assert frame.ground_truth is not None
+    return frame.ground_truth
 
 
 def test_the_truth_itself_gets_the_best_of_each_figure(lens_dataset: Path, tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ class LongCase(Case):
     group = ""
     pictures = PictureFormat(height=16, width=24)
     strongest = 8.0
-    has_truth = True
+    has_ground_truth = True
 
     def __init__(self, frames: int) -> None:
         self.frames, self.alive, self.most = frames, 0, 0
@@ -206,7 +206,7 @@ class LongCase(Case):
         self.alive += 1
         self.most = max(self.most, self.alive)
         weakref.finalize(scene, self._gone)
-        return CaseFrame(scene=scene, truth=sharp, mask=torch.ones(1, 16, 24))
+        return CaseFrame(scene=scene, ground_truth=sharp, mask=torch.ones(1, 16, 24))
 
     def _gone(self) -> None:
         self.alive -= 1

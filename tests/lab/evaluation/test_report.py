@@ -20,7 +20,7 @@ class NamedCase(Case):
     def __init__(self, clip: str, setting: str, strongest: float | None = None) -> None:
         self.clip, self.name, self.group = clip, f"{clip}.{setting}", setting
         self.pictures = PictureFormat(height=2, width=2)
-        self.frames, self.strongest, self.has_truth = 1, strongest, True
+        self.frames, self.strongest, self.has_ground_truth = 1, strongest, True
 
     def open(self, on_progress: OnProgress = print) -> AbstractContextManager[Iterator[CaseFrame]]:
         pytest.fail("it was opened")

@@ -1,4 +1,4 @@
-"""What is evaluated: the refocused versions of a data set, whose truth is known, and real clips."""
+"""The cases of an evaluation: refocused versions of a data set, with their ground truth, and real clips."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -36,11 +36,11 @@ OnProgress = Callable[[Progress], None]
 class CaseFrame:
     """One frame of a case: what a renderer is given, what it should draw, and what is in focus.
 
-    ``truth`` is ``3 H W`` in 0..1, ``None`` where it is not known; ``mask`` is ``1 h w`` in 0..1.
+    ``ground_truth`` is ``3 H W`` in 0..1, ``None`` where it is not known; ``mask`` is ``1 h w`` in 0..1.
     """
 
     scene: Scene
-    truth: Tensor | None
+    ground_truth: Tensor | None
     mask: Tensor
 
 
@@ -57,7 +57,7 @@ class Case(ABC):
     pictures: PictureFormat
     frames: int
     strongest: float | None
-    has_truth: bool
+    has_ground_truth: bool
 
     @abstractmethod
     def open(self, on_progress: OnProgress = ignore) -> AbstractContextManager[Iterator[CaseFrame]]:
@@ -75,7 +75,7 @@ class Case(ABC):
 class DatasetCase(Case):
     """A refocused version of a clip of a data set."""
 
-    has_truth = True
+    has_ground_truth = True
 
     def __init__(self, clip: DatasetClip, setting: ClipSetting, prefix: str = "") -> None:
         self._clip, self._setting = clip, setting
@@ -109,7 +109,7 @@ class DatasetCase(Case):
     def _frames(self) -> Iterator[CaseFrame]:
         clip, setting = self._clip, self._setting
         frames = zip(clip.iter_frames(), clip.iter_refocused(setting), strict=True)
-        for number, (frame, truth) in enumerate(frames):
+        for number, (frame, ground_truth) in enumerate(frames):
             focus = setting.at(number)
             scene = Scene(
                 sharp=frame.sharp,
@@ -119,13 +119,13 @@ class DatasetCase(Case):
                 pts=number,
             )
             mask = in_focus(scene) if setting.object is None else (frame.objects == setting.object).float()
-            yield CaseFrame(scene=scene, truth=truth, mask=mask)
+            yield CaseFrame(scene=scene, ground_truth=ground_truth, mask=mask)
 
 
 class FilmedCase(Case):
     """A real clip, focused as the settings say."""
 
-    has_truth = False
+    has_ground_truth = False
 
     def __init__(self, source: Path, settings: EvaluationSettings, name: str) -> None:
         self._settings = settings
@@ -145,7 +145,7 @@ class FilmedCase(Case):
             yield (
                 CaseFrame(
                     scene=scene,
-                    truth=None,
+                    ground_truth=None,
                     mask=masks.values_at(scene.pts) if masks else in_focus(scene),
                 )
                 for scene in scenes

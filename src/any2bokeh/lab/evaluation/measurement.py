@@ -14,7 +14,7 @@ from torch import Tensor
 
 from any2bokeh.errors import RefocusError, VideoError
 from any2bokeh.lab.evaluation.cases import Case, CaseFrame, OnProgress
-from any2bokeh.lab.evaluation.methods import Draw, Method, truth, unchanged
+from any2bokeh.lab.evaluation.methods import Draw, Method, ground_truth, unchanged
 from any2bokeh.lab.evaluation.metric_networks import Networks
 from any2bokeh.lab.evaluation.scores import ClipScores, FlowBetween, ReferenceFrame, Scorer, flow_of
 from any2bokeh.lab.evaluation.stills import ReportStills, has_pictures, write_pictures
@@ -193,12 +193,12 @@ class Evaluation:
         return CaseResult(case=case, scores=known, failures=failures, measured=measured)
 
     def _methods_for(self, case: Case, *, is_shown: bool) -> list[Method]:
-        methods = [*self.methods, *([truth()] if case.has_truth else [])]
+        methods = [*self.methods, *([ground_truth()] if case.has_ground_truth else [])]
         is_there = any(method.name == unchanged().name for method in methods)
         return methods if is_there or not is_shown else [unchanged(), *methods]
 
     def _runner(self, method: Method, case: Case, key: str, *, is_shown: bool) -> Runner:
-        scorer = Scorer(self.networks, is_truth=method.name == TRUTH)
+        scorer = Scorer(self.networks, is_ground_truth=method.name == TRUTH)
         return Runner(method, method.make(case), key, scorer, ReportStills(case.frames) if is_shown else None)
 
     def _key(self, method: Method, case: Case) -> str:

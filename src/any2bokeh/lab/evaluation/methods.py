@@ -73,9 +73,9 @@ def unchanged() -> Method:
     return _onlooker("none", "the input, unchanged", lambda frame: frame.scene.sharp)
 
 
-def truth() -> Method:
+def ground_truth() -> Method:
     """The ground truth as a method, for the figures that need no ground truth: edges and motion."""
-    return _onlooker(TRUTH, "the truth, for its edges and its motion", lambda frame: frame.truth)
+    return _onlooker(TRUTH, "the truth, for its edges and its motion", lambda frame: frame.ground_truth)
 
 
 @dataclass(frozen=True)

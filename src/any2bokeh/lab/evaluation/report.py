@@ -48,7 +48,7 @@ class Summary:
         return self.cases[name] == self.of
 
     def best(self, metric: Metric) -> set[str]:
-        """The methods with the best figure, as it is shown; the input and the truth do not compete.
+        """The methods with the best figure, as it is shown; the input and the ground truth do not compete.
 
         Nor do those that were not measured on all cases.
         """
@@ -97,7 +97,7 @@ def _means(results: list[CaseResult], name: str) -> dict[str, float]:
 
 
 def _distances(results: list[CaseResult], name: str) -> dict[str, float]:
-    """How far a method's clips are from the truth's, as sets."""
+    """How far a method's clips are from those of the ground truth, as sets."""
     if name == TRUTH:
         return {}
     both = [
@@ -143,7 +143,7 @@ class Report:
 
     @property
     def names(self) -> list[str]:
-        """The methods in the order in which they are shown, the truth last."""
+        """The methods in the order in which they are shown, the ground truth last."""
         return [*(method.name for method in self.methods), TRUTH]
 
     @cached_property
@@ -179,12 +179,12 @@ class Report:
 
     def _notes(self) -> Iterator[str]:
         yield from (f"{name}: left out. {reason}" for name, reason in self.left_out.items())
-        has_truth = any(result.case.has_truth for result in self.results)
-        if not has_truth:
+        has_ground_truth = any(result.case.has_ground_truth for result in self.results)
+        if not has_ground_truth:
             yield "No truth is known of these clips: figures that need one are left out."
-        for network, reason in self.missing.items() if has_truth else ():
+        for network, reason in self.missing.items() if has_ground_truth else ():
             yield f"{MEASURED_BY[network]}: left out. {reason}"
-        if has_truth and self.flow != OPTICAL_FLOW:
+        if has_ground_truth and self.flow != OPTICAL_FLOW:
             yield f"FD is by OpenCV's {self.flow} flow, not by RAFT: compare it within this table alone."
         for network, count in self._windows().items():
             if count < FEW_WINDOWS:
@@ -198,7 +198,7 @@ class Report:
             yield f"NAME{PERTURBED} is given disparity with an estimator's mistakes (lab/perturbation.py)."
 
     def _windows(self) -> dict[str, int]:
-        """How many windows of the truth each network has seen."""
+        """How many windows of the ground truth each network has seen."""
         truths = [result.scores[TRUTH].features for result in self.results if TRUTH in result.scores]
         seen = {network: [one[network] for one in truths if network in one] for network in (VIDEO, ACTIONS)}
         return {network: sum(map(len, windows)) for network, windows in seen.items() if windows}
@@ -286,7 +286,11 @@ def plots(report: Report) -> list[Plot]:
 
 
 def _over_time(result: CaseResult, names: list[str]) -> Iterator[Plot]:
-    titles = {"psnr": "PSNR [dB]", "rm": "RM"} if result.case.has_truth else {"vepi": "VEPI", "warp": "warp"}
+    titles = (
+        {"psnr": "PSNR [dB]", "rm": "RM"}
+        if result.case.has_ground_truth
+        else {"vepi": "VEPI", "warp": "warp"}
+    )
     for key, title in titles.items():
         lines = {
             name: series

@@ -24,7 +24,7 @@ SCALE_STEPS = 9
 
 def picture_bytes(cases: int, methods: int) -> int:
     """Return the bytes that one picture may take, so that the page keeps its size."""
-    pictures = cases * (methods + 2) * 5  # the input and the truth are shown too
+    pictures = cases * (methods + 2) * 5  # the input and the ground truth are shown too
     return PAGE_BYTES // max(1, pictures)
 
 
@@ -76,7 +76,7 @@ def _plots(report: Report) -> str:
 
 def strips(result: CaseResult) -> list[tuple[str, str]]:
     """Return the kinds of pictures of a case, in order, and their captions."""
-    frames, other = result.case.frames, "the truth" if result.case.has_truth else "the input"
+    frames, other = result.case.frames, "the truth" if result.case.has_ground_truth else "the input"
     return [
         (STILL, f"Frame {frames // 2} of {frames}"),
         (CROP, "Where most edges are, three times as large"),
@@ -88,7 +88,7 @@ def strips(result: CaseResult) -> list[tuple[str, str]]:
 
 def columns(result: CaseResult, report: Report) -> list[tuple[str, str]]:
     """Return the methods whose pictures stand side by side, and their captions."""
-    names = ["none", *([TRUTH] if result.case.has_truth else [])]
+    names = ["none", *([TRUTH] if result.case.has_ground_truth else [])]
     names += [name for name in report.names if name not in names]
     captions = {"none": "input", TRUTH: "truth"}
     return [(name, captions.get(name, name)) for name in names if name in result.scores]
@@ -108,7 +108,7 @@ def _case(result: CaseResult, report: Report, folder: Path) -> str:
 
 def _figure(folder: Path, result: CaseResult, name: str, kind: str, caption: str) -> str:
     """A picture with its caption; nothing for the reference's own errors."""
-    reference = TRUTH if result.case.has_truth else "none"
+    reference = TRUTH if result.case.has_ground_truth else "none"
     if kind in (ERROR, SLICE_ERROR) and name == reference:
         return "<figure></figure>"  # keeps the columns below each other
     psnr = result.scores[name].scores.get("psnr")

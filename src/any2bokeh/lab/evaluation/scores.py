@@ -38,7 +38,7 @@ SERIES = ("psnr", "ssim", "vepi", "rm", "warp")  # of each frame; what plots sho
 class Metric:
     """A figure: its key, the head of its column, which way is better, and its definition in a sentence.
 
-    Of one that blur itself makes smaller, no way is better: that of the truth is right.
+    Of one that blur itself makes smaller, no way is better: that of the ground truth is right.
     """
 
     key: str
@@ -140,17 +140,21 @@ class ReferenceFrame:
         return sharp_motion(self.before.scene.sharp, self.frame.scene.sharp)
 
     @cached_property
-    def true_flow(self) -> Tensor:
-        """Of the truth, from the frame before."""
-        assert self.before is not None and self.before.truth is not None and self.frame.truth is not None
-        return self.flow(self.before.truth, self.frame.truth)
+    def ground_truth_flow(self) -> Tensor:
+        """Flow of the ground truth, from the frame before."""
+        assert (
+            self.before is not None
+            and self.before.ground_truth is not None
+            and self.frame.ground_truth is not None
+        )
+        return self.flow(self.before.ground_truth, self.frame.ground_truth)
 
 
 class Scorer:
     """Figures of one method on one case; pictures are ``3 H W`` in 0..1, in the order of the frames."""
 
-    def __init__(self, networks: Networks, *, is_truth: bool = False) -> None:
-        self._networks, self._is_truth = networks, is_truth
+    def __init__(self, networks: Networks, *, is_ground_truth: bool = False) -> None:
+        self._networks, self._is_ground_truth = networks, is_ground_truth
         self._before: Tensor | None = None
         self._series: dict[str, list[float | None]] = {}
         self._error, self._near_error, self._near_pixels, self._frames = 0.0, 0.0, 0, 0
@@ -162,12 +166,12 @@ class Scorer:
         self._frames += 1
         if seen.region.any():  # where nothing is in focus, no edge can be kept: the published code counts 0
             self._note("vepi", edge_preservation(seen.sharp_edges, edge_strength(picture), seen.region))
-        truth = seen.frame.truth
-        if truth is not None and not self._is_truth:
-            self._compare(picture, truth, seen)
+        ground_truth = seen.frame.ground_truth
+        if ground_truth is not None and not self._is_ground_truth:
+            self._compare(picture, ground_truth, seen)
         if self._before is not None and seen.before is not None:
             self._compare_motion(picture, self._before, seen)
-        for windows in self._windows.values() if truth is not None else ():
+        for windows in self._windows.values() if ground_truth is not None else ():
             windows.add(picture)
         self._before = picture
 
@@ -188,27 +192,27 @@ class Scorer:
         }
         return ClipScores(scores=scores, series=series, features=features)
 
-    def _compare(self, picture: Tensor, truth: Tensor, seen: ReferenceFrame) -> None:
-        """With the truth of the same frame."""
-        error = (picture - truth).square().mean(dim=0)  # H W
+    def _compare(self, picture: Tensor, ground_truth: Tensor, seen: ReferenceFrame) -> None:
+        """With the ground truth of the same frame."""
+        error = (picture - ground_truth).square().mean(dim=0)  # H W
         near = error[seen.near_edges]
         self._error += float(error.mean())
         self._near_error += float(near.sum())
         self._near_pixels += near.numel()
         self._note("psnr", psnr(error))
-        self._note("ssim", ssim(picture, truth))
+        self._note("ssim", ssim(picture, ground_truth))
         if self._networks.lpips:
-            self._note("lpips", self._networks.lpips(picture, truth))
+            self._note("lpips", self._networks.lpips(picture, ground_truth))
 
     def _compare_motion(self, picture: Tensor, before: Tensor, seen: ReferenceFrame) -> None:
-        """With the frame before, and with how the truth moved."""
+        """With the frame before, and with the motion of the ground truth."""
         self._note("warp", warp_error(before, picture, seen.motion))
         self._note("still", still_flicker(before, picture, seen.motion))
         assert seen.before is not None
-        if seen.frame.truth is None or seen.before.truth is None or self._is_truth:
+        if seen.frame.ground_truth is None or seen.before.ground_truth is None or self._is_ground_truth:
             return
-        self._note("rm", motion_error(picture - before, seen.frame.truth - seen.before.truth))
-        self._note("fd", float((seen.flow(before, picture) - seen.true_flow).abs().mean()))
+        self._note("rm", motion_error(picture - before, seen.frame.ground_truth - seen.before.ground_truth))
+        self._note("fd", float((seen.flow(before, picture) - seen.ground_truth_flow).abs().mean()))
 
     def _note(self, key: str, value: float | None) -> None:
         self._series.setdefault(key, []).append(value)

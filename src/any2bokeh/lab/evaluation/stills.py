@@ -49,7 +49,7 @@ class Places:
 class ReportStills:
     """Takes the pictures of one method, frame after frame, and keeps what is shown of them.
 
-    Errors are against the truth; where there is none, they are what differs from the sharp picture.
+    Errors are against the ground truth; where there is none, they are what differs from the sharp picture.
     """
 
     def __init__(self, frames: int) -> None:
@@ -63,7 +63,7 @@ class ReportStills:
         """Take the next frame, ``3 H W`` in 0..1."""
         if self._number == 0:
             self._row = Places.of(seen).row
-        reference = seen.frame.scene.sharp if seen.frame.truth is None else seen.frame.truth
+        reference = seen.frame.scene.sharp if seen.frame.ground_truth is None else seen.frame.ground_truth
         if self._number < MOST_ROWS:
             self._rows.append(picture[:, self._row])
             self._row_errors.append(_error(picture[:, self._row], reference[:, self._row]))
