@@ -57,7 +57,7 @@ def preview_command(
     settings = with_own_tracks(settings, source)
     check_targets([target], [source, settings.depth.track, settings.focus.focus_mask])
     if page:
-        _write_page(source, target, settings, overwrite)
+        _write_page(source, target, settings, overwrite=overwrite)
     else:
         from any2bokeh.preview import pictures
         from any2bokeh.video.png import write_png
@@ -80,7 +80,7 @@ def _check_suffix(target: Path, what: Literal["page", "picture"]) -> None:
         raise UsageError(f"{kind[0].upper()}{kind[1:]}: {target} must end in {suffixes[0]}.")
 
 
-def _write_page(source: Path, target: Path, settings: PreviewSettings, overwrite: bool) -> None:
+def _write_page(source: Path, target: Path, settings: PreviewSettings, *, overwrite: bool) -> None:
     from any2bokeh.preview.page import PAGE_BYTES, CommandLine, write_page
 
     check_target(target, overwrite=overwrite)  # before much is rendered
