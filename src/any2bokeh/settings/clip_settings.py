@@ -23,5 +23,5 @@ class ClipSettings:
     dtype: DtypeName = "auto"
 
     def __post_init__(self) -> None:
-        check_choice("Device", self.device, DeviceName)
-        check_choice("Dtype", self.dtype, DtypeName)
+        check_choice("`device`", self.device, DeviceName)
+        check_choice("`dtype`", self.dtype, DtypeName)

@@ -19,6 +19,7 @@ from any2bokeh.lab.synthesis.patterns import whole
 from any2bokeh.lab.synthesis.ray_tracer import RayTracer
 from any2bokeh.lab.synthesis.rich_scenes import rich_scene
 from any2bokeh.optics.transfer import from_linear
+from any2bokeh.progress import ignore
 from any2bokeh.settings.focus_settings import BLUR_STRENGTH
 from any2bokeh.settings.synthesis_settings import SynthesisSettings
 
@@ -46,7 +47,7 @@ def make_clip(
     settings: SynthesisSettings,
     number: int,
     material: Material,
-    on_frame: Callable[[], None] = lambda: None,
+    on_frame: Callable[[], None] = ignore,
 ) -> None:
     """Make a clip of the data set in ``folder``; ``on_frame`` is called before each frame, and may raise.
 
