@@ -15,7 +15,12 @@ GRAPH = rooms.arrows(MODULES)
 LIBRARIES = {
     "accelerate": ("lab.training",),
     "av": ("video",),
-    "cv2": ("motion", "focus.follower", "lab"),  # the follower grows regions in pixels; the laboratory draws
+    "cv2": (
+        "motion",
+        "focus.follower",
+        "subject.occlusion",
+        "lab",
+    ),  # regions of pixels; the laboratory draws
     "diffusers": ("render.diffusion",),
     "matplotlib": ("lab",),
     "numba": ("jit",),

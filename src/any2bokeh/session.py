@@ -18,6 +18,7 @@ from any2bokeh.focus.pull import pull_focus
 from any2bokeh.progress import OnCount, OnProgress, Progress, ignore
 from any2bokeh.scene import Frame, Scene
 from any2bokeh.settings.clip_settings import ClipSettings
+from any2bokeh.subject.subject_track import SubjectTrack, measure_subject
 from any2bokeh.video.clip import VideoClip
 from any2bokeh.video.decode import VideoReader
 from any2bokeh.video.span import Span
@@ -71,19 +72,31 @@ class ClipSession:
         """The focal plane and the blur strength of each frame."""
         assert self.settings.focus is not None
         clip = DepthClip(self.video, self.disparity)
-        return pull_focus(clip, self.settings.focus, self._tell("focus"))
+        measured = self.subject.measured if self.subject else None
+        return pull_focus(clip, self.settings.focus, self._tell("focus"), subject=measured)
+
+    @cached_property
+    def subject(self) -> SubjectTrack | None:
+        """The subject that is held in focus, if one is."""
+        focus = self.settings.focus
+        if focus is None or focus.focus_mask is None or not focus.holds_subject:
+            return None
+        clip = DepthClip(self.video, self.disparity)
+        return self._opened.enter_context(
+            closing(measure_subject(focus.focus_mask, clip, self._tell("focus")))
+        )
 
     def scenes(self) -> Generator[Scene]:
         """Give each frame with its disparity and the focus at its time, in order; both are found at once."""
         return self._scenes(self.focus)
 
     def frames(self) -> Generator[tuple[Frame, Tensor]]:
-        """Yield each frame with its disparity, ``1 H W`` at its size, in order."""
+        """Yield each frame with its disparity, ``1 H W`` at its size, in order; a subject is held in it."""
         disparity = self._disparity_from_start()
         with self.video.frames() as video:
             self._reader = video
             for frame in video:
-                yield frame, disparity.at(frame)
+                yield frame, self._held(frame, disparity.at(frame))
 
     def stills(self, wanted: Sequence[int]) -> Iterator[tuple[Frame, Tensor]]:
         """Yield the frames at some time stamps, ascending, each with its disparity as ``frames`` does."""
@@ -91,7 +104,7 @@ class ClipSession:
         for pts in wanted:
             with self.video.frames(Span(pts)) as video:
                 frame = next(iter(video))
-            yield frame, disparity.at(frame)
+            yield frame, self._held(frame, disparity.at(frame))
 
     def close(self) -> None:
         """Let go of all that was opened."""
@@ -109,6 +122,11 @@ class ClipSession:
         with closing(self.frames()) as frames:
             for frame, disparity in frames:
                 yield focused_scene(frame, disparity, focus.at(frame.pts), focus.depth_of_field)
+
+    def _held(self, frame: Frame, disparity: Tensor) -> Tensor:
+        if self.subject is None:
+            return disparity
+        return self.subject.hold(frame, disparity, self.focus.at(frame.pts).focus_disparity)
 
     def _disparity_from_start(self) -> DisparityTrack:
         """The disparity, which is read in order of time, to be read once more."""

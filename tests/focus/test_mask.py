@@ -36,12 +36,12 @@ def focus_of(clip: DepthClip, mask: Path, smoothing_s: float = 0.0) -> list[floa
 def test_focus_is_the_disparity_inside_and_held_where_the_mask_is_empty(film: Film, tmp_path: Path) -> None:
     clip = film(swinging, FRAMES)
     told, tell = counted()
-    measured, _ = disparity_in_mask(tmp_path / "mask.mkv", clip, tell)
+    measured = disparity_in_mask(tmp_path / "mask.mkv", clip, tell)
     wanted = disparities(swinging, FRAMES)
     empty = np.arange(FRAMES)[12:16]
-    assert np.isnan(measured[empty]).all()
+    assert np.isnan(measured.disparity[empty]).all()
     seen = np.delete(np.arange(FRAMES), empty)
-    np.testing.assert_allclose(measured[seen], wanted[seen], atol=1e-4)
+    np.testing.assert_allclose(measured.disparity[seen], wanted[seen], atol=1e-4)
     assert told == list(range(1, FRAMES + 1))
     held = focus_of(clip, tmp_path / "mask.mkv")
     np.testing.assert_allclose(np.array(held)[12:16], wanted[11], atol=0.05)
@@ -103,9 +103,9 @@ def test_a_frame_of_something_else_is_no_cut(film: Film, tmp_path: Path) -> None
         return [*(others if number == 10 else []), (60 + number, 40, 20, 0.3 + 0.01 * number)]
 
     clip = film(flash, 24)
-    measured, starts = disparity_in_mask(tmp_path / "mask.mkv", clip, lambda done: None)
-    assert starts == []
-    np.testing.assert_allclose(measured, disparities(flash, 24), atol=1e-4)
+    measured = disparity_in_mask(tmp_path / "mask.mkv", clip, lambda done: None)
+    assert measured.starts == []
+    np.testing.assert_allclose(measured.disparity, disparities(flash, 24), atol=1e-4)
 
 
 def test_focus_jumps_at_a_cut_and_nowhere_else(film: Film, tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_focus_jumps_at_a_cut_and_nowhere_else(film: Film, tmp_path: Path) -> No
         return [*others, (120 - number, 60, 20, 0.8)]
 
     clip = film(cut, 24)
-    _, starts = disparity_in_mask(tmp_path / "mask.mkv", clip, lambda done: None)
-    assert starts == [12]
+    measured = disparity_in_mask(tmp_path / "mask.mkv", clip, lambda done: None)
+    assert measured.starts == [12]
     focus = focus_of(clip, tmp_path / "mask.mkv", smoothing_s=0.2)
     assert focus == pytest.approx([0.3] * 12 + [0.8] * 12, abs=1e-3)

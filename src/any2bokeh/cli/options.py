@@ -39,8 +39,11 @@ OPTIONS: dict[object, dict[str, Any]] = {
         "follow": point_option("--follow", "Stay focused on the thing at this point, wherever it moves."),
         "focus_mask": option(
             "--focus-mask",
-            help="Stay focused on what is white in this mask: a gray video or a folder of PNGs, or a folder"
-            " that holds the mask of each input as <stem>.*",
+            help="Keep the whole subject sharp that is white in this mask: a gray video, a folder of PNGs, or"
+            " a folder that holds the mask of each input as <stem>.*",
+        ),
+        "subject_depth": option(
+            "--subject-depth", help="Keep the estimated relief of the subject: parts of it may blur."
         ),
         "smoothing_s": option(
             "--focus-smoothing",

@@ -1,15 +1,15 @@
 """The disparity of what a mask shows, in each frame."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.nn.functional import interpolate
 
-from any2bokeh.arrays import Bytes
+from any2bokeh.arrays import Bytes, Doubles
 from any2bokeh.depth.track import DepthClip, open_mask
 from any2bokeh.errors import DisparityError, FocusError
 from any2bokeh.motion.shots import find_shots, shot_thumbnail
@@ -22,12 +22,16 @@ MOST, SPREAD = (0.1, 0.9), 0.25  # disparity of most of a subject, and how far a
 log = logging.getLogger(__name__)
 
 
-def disparity_in_mask(
-    path: Path, clip: DepthClip, on_frames: OnCount
-) -> tuple[NDArray[np.float64], list[int]]:
-    """Return the median of the disparity inside a mask for each frame of a clip, NaN where it is empty.
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """The disparity of a subject in each frame, NaN where it is not seen; the frames that start shots."""
 
-    The numbers of the frames with which new shots start come with it.
+    disparity: Doubles
+    starts: Sequence[int]
+
+
+def disparity_in_mask(path: Path, clip: DepthClip, on_frames: OnCount) -> Measured:
+    """Return the median of the disparity inside a mask for each frame of a clip, NaN where it is empty.
 
     The mask is a gray video, a PNG folder or an array, of any size, matched to the frames as a disparity
     track is. A subject that is not at one distance is warned of. Raises ``FocusError`` if the mask cannot be
@@ -68,4 +72,4 @@ def disparity_in_mask(
             farthest,
             nearest,
         )
-    return middles, starts[1:]  # the first frame begins no new shot
+    return Measured(middles, starts[1:])  # the first frame begins no new shot

@@ -10,7 +10,7 @@ from any2bokeh.depth.track import DepthClip
 from any2bokeh.errors import FocusError, SettingsError
 from any2bokeh.focus.focus_track import Curve, Focus, FocusTrack, smooth_focus
 from any2bokeh.focus.follower import follow_thing
-from any2bokeh.focus.mask import disparity_in_mask
+from any2bokeh.focus.mask import Measured, disparity_in_mask
 from any2bokeh.focus.points import disparity_under
 from any2bokeh.focus.thin_lens import blur_strength
 from any2bokeh.focus.track_files import FocusKeys, read_focus
@@ -22,28 +22,40 @@ from any2bokeh.video.clip import VideoClip
 Values = Callable[[int], float]  # a value at each time stamp
 
 
-def pull_focus(clip: DepthClip, settings: FocusSettings, on_frames: OnCount = ignore) -> FocusTrack:
-    """Return the focal plane and K of each frame of a clip.
+def pull_focus(
+    clip: DepthClip,
+    settings: FocusSettings,
+    on_frames: OnCount = ignore,
+    *,
+    subject: Measured | None = None,
+) -> FocusTrack:
+    """Return the focal plane and K of each frame of a clip; ``subject`` is the disparity of a held subject.
 
     Where the focus is a place in the picture, the clip and its disparity are read before they are rendered;
     only numbers are kept. Raises ``FocusError`` if the focus cannot be found in this clip, ``SettingsError``
     for a K that a track or a camera cannot have.
     """
     saved = read_focus(settings.focus_track) if settings.focus_track else None
-    plane = _planes(clip, settings, saved, on_frames)
+    plane = _planes(clip, settings, saved, on_frames, subject)
     strength = _strengths(clip, settings, saved)
     focus = [Focus(here := plane(pts), strength(pts, here)) for pts in clip.video.times]
     return FocusTrack(clip.video.times, focus, settings.depth_of_field)
 
 
-def _planes(clip: DepthClip, settings: FocusSettings, saved: FocusKeys | None, on_frames: OnCount) -> Values:
+def _planes(
+    clip: DepthClip,
+    settings: FocusSettings,
+    saved: FocusKeys | None,
+    on_frames: OnCount,
+    subject: Measured | None,
+) -> Values:
     """What the focal plane is at each time stamp."""
     if settings.follow:
         seen = follow_thing(settings.follow, clip, on_frames)
         return _smoothed(clip, np.array([one.disparity for one in seen]), settings)
-    if settings.focus_mask:
-        measured, starts = disparity_in_mask(settings.focus_mask, clip, on_frames)
-        return _smoothed(clip, measured, settings, starts)
+    if settings.focus_mask and settings.focus_disparity is None:
+        measured = subject or disparity_in_mask(settings.focus_mask, clip, on_frames)
+        return _smoothed(clip, measured.disparity, settings, measured.starts)
     if settings.focus_at:
         held = disparity_under(settings.focus_at, clip)
         return lambda pts: held

@@ -117,10 +117,12 @@ class FocusSettings:
     """Where the focus is, said in exactly one way, and how strong the blur is.
 
     ``focus_disparity``: a disparity (0..1, near is 1), or keys over time. ``focus_at``: the disparity under a
-    point, held. ``follow``: the thing at a point, wherever it moves. ``focus_mask``: what a mask shows in
-    each frame. ``focus_track``: a file of focus over time. ``blur_strength`` is K, a number or keys over
-    time, unless a track or the camera gives it. ``easing`` is how values move from key to key;
-    ``smoothing_s``, over how much time the focus on what moves is smoothed (a standard deviation).
+    point, held. ``follow``: the thing at a point, wherever it moves. ``focus_mask``: the subject that a mask
+    shows. All of it is held sharp, unless ``subject_depth`` keeps its estimated relief; a number as
+    ``focus_disparity`` says at which disparity. ``focus_track``: a file of focus over time. ``blur_strength``
+    is K, a number or keys over time, unless a track or the camera gives it. ``easing`` is how values move
+    from key to key; ``smoothing_s``, over how much time the focus on what moves is smoothed (a standard
+    deviation).
     """
 
     focus_disparity: float | Keys | None = None
@@ -128,6 +130,7 @@ class FocusSettings:
     follow: Point | None = None
     focus_mask: Path | None = None
     focus_track: Path | None = None
+    subject_depth: bool = False
     blur_strength: float | Keys | None = None
     easing: Easing = "smooth"
     smoothing_s: float = 0.1
@@ -138,14 +141,22 @@ class FocusSettings:
         check_choice("`easing`", self.easing, Easing)
         SMOOTHING_S.check(self.smoothing_s)
         ways = [f"`{name}`" for name in _WAYS if getattr(self, name) is not None]
-        if len(ways) > 1:
+        holds_at_number = self.focus_mask is not None and isinstance(self.focus_disparity, float | int)
+        if len(ways) > 1 + holds_at_number:
             raise SettingsError(f"The focus is said in {len(ways)} ways: {' and '.join(ways)}.")
         if not ways:
             names = ", ".join(f"`{name}`" for name in _WAYS)
             raise SettingsError("Nothing says where the focus is.", hint=f"Give one of {names}.")
         if self.focus_disparity is not None:
             check_values(self.focus_disparity, FOCUS_DISPARITY)
+        if self.subject_depth and self.focus_mask is None:
+            raise SettingsError("`subject_depth` is for a subject: it needs `focus_mask`.")
         self._check_strength()
+
+    @property
+    def holds_subject(self) -> bool:
+        """Whether all of a subject is kept in focus."""
+        return self.focus_mask is not None and not self.subject_depth
 
     @property
     def strongest(self) -> float | None:

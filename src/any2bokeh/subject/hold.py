@@ -1,0 +1,214 @@
+"""Holding a subject: disparity that keeps all of it sharp, whatever an estimator makes of its parts.
+
+A viewer who says "keep this sharp" means the whole thing: head, hands and feet. So inside the subject's
+mask disparity becomes that of the focal plane. What stands behind its outline, although the estimator puts
+it at the subject's distance or nearer, is moved back; the ground that carries the subject keeps its own
+slope, so that focus falls off along the floor; what lies below the line where the subject meets the ground
+is never touched.
+
+How much is moved back depends on how far the disparity can be trusted, which the outline tells: a good
+track drops there by much, all around; an estimate that saw a vertical ramp does not.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate, max_pool2d, pad
+
+from any2bokeh.errors import ShapeError
+from any2bokeh.optics.smoothstep import smoothstep
+
+WORK_SIDE_PX = 384  # the longer side of the maps that are measured; all lengths below are shares of it
+INSIDE = 0.5  # coverage from which a pixel belongs to the subject
+LEAST_PX = 12  # pixels of the small mask: fewer are no subject
+COLUMNS = 48  # of the line where the subject meets the ground
+FALL = 0.05  # rows per column by which that line rises beside the feet
+FEET = 0.08  # the lowest part of the subject, as a share of its height
+STEP = 0.15  # disparity from feet to ground: more is an edge, so something else stands in front of the feet
+GROUND = 0.012  # how far below the feet the ground is looked at, as a share of the longer side
+BEHIND = 0.5  # of the focal plane's disparity: what stands behind is at least twice as far away
+RISE = 0.12  # of the subject's height, over which the ground behind the feet may take to fall so far
+DROP = 0.1  # disparity by which a good track falls across the outline
+DOUBTED, TRUSTED = 0.65, 0.9  # shares of the outline with such a drop
+
+
+@dataclass(frozen=True, eq=False)
+class Standing:
+    """How a subject stands in one frame.
+
+    ``disparity`` is where the focal plane has to be: that of the ground at its feet, or its own median
+    where that is nearer. ``trust`` (0..1) is the share of its outline across which disparity drops.
+    ``slope`` is the ground's change of disparity per frame height. ``line`` holds for ``COLUMNS`` columns,
+    left to right, the row (a share of the height) where the subject meets the ground. ``height`` is the
+    subject's, a share of the frame's.
+    """
+
+    disparity: float
+    trust: float
+    slope: float
+    height: float
+    line: Tensor  # COLUMNS
+
+
+def measure_standing(disparity: Tensor, mask: Tensor) -> Standing | None:
+    """Return how the subject of ``mask`` (``1 h w``, 0..1) stands in ``disparity`` (``1 h w``).
+
+    Sizes may differ. ``None`` where the mask is empty.
+    """
+    small, coverage = small_maps(disparity, mask)
+    inside = coverage >= INSIDE
+    if int(inside.sum()) < LEAST_PX:
+        return None
+    height = small.shape[0]
+    rows = inside.any(1).nonzero()[:, 0]
+    top, bottom = int(rows[0]), int(rows[-1])
+    tall = bottom - top + 1
+    lowest = _lowest_rows(inside)
+    line = _cone(lowest)
+    own = float(small[inside].median())
+    feet, ground, slope = _at_feet(small, lowest, bottom - FEET * tall)
+    carried = min(feet, ground) if abs(feet - ground) < STEP else own
+    return Standing(
+        disparity=max(own, carried),
+        trust=_trust(small, inside, line - FEET * tall),
+        slope=slope * height,
+        height=tall / height,
+        line=interpolate((line / height)[None, None], COLUMNS, mode="linear", align_corners=True)[0, 0],
+    )
+
+
+def hold(
+    disparity: Tensor,
+    mask: Tensor,
+    standing: Standing,
+    focus_disparity: float,
+    occluders: Tensor | None = None,
+) -> Tensor:
+    """Return ``disparity`` with the subject of ``mask`` held at ``focus_disparity``: all ``1 H W``, 0..1.
+
+    ``standing`` is the subject's, smoothed over time; ``occluders`` (``h w`` bool, any size) stay as they
+    are. Raises ``ShapeError`` where sizes differ.
+    """
+    if disparity.shape != mask.shape or disparity.ndim != 3:
+        raise ShapeError(f"the mask is {tuple(mask.shape)} where disparity is {tuple(disparity.shape)}")
+    size = disparity.shape[1:]
+    small, coverage = small_maps(disparity, mask)
+    limit = _limit(small.shape, standing, focus_disparity)
+    background = _background(small, coverage >= INSIDE)
+    maps = interpolate(torch.stack([limit, background])[None], size, mode="bilinear", align_corners=False)[0]
+    limit, background = maps[:1], maps[1:]
+    trust = smoothstep(min(max((standing.trust - DOUBTED) / (TRUSTED - DOUBTED), 0.0), 1.0))
+    is_above_feet = limit < focus_disparity * (1 - 0.6 * BEHIND)
+    bled = is_above_feet & (disparity > (focus_disparity + background) / 2) & _near_outline(mask)
+    moved = torch.where(bled, torch.minimum(background, disparity), disparity)
+    moved = torch.minimum(moved, limit + trust * (2 - limit))
+    if occluders is not None:
+        covers = interpolate(occluders[None, None].float(), size, mode="nearest")[0] > 0
+        moved = torch.where(covers, disparity, moved)
+    return torch.where(mask >= INSIDE, moved.new_tensor(focus_disparity), moved)
+
+
+def small_maps(disparity: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Disparity and coverage, ``h w`` each, with a longer side of ``WORK_SIDE_PX``."""
+    height, width = mask.shape[1:]
+    scale = min(1.0, WORK_SIDE_PX / max(height, width))
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    small, coverage = (
+        interpolate(image[None].float().cpu(), size, mode="bilinear", antialias=True)[0, 0]
+        for image in (disparity, mask)
+    )
+    return small, coverage
+
+
+def _lowest_rows(inside: Tensor) -> Tensor:
+    """The lowest row of the subject in each column, ``w``; far below 0 where there is none."""
+    height = inside.shape[0]
+    last = height - 1 - inside.flip(0).float().argmax(dim=0)
+    return torch.where(inside.any(0), last.float(), torch.tensor(-1e6))
+
+
+def _cone(lowest: Tensor) -> Tensor:
+    """The row where the subject meets the ground: that of its feet, and a little higher beside them."""
+    fall = FALL * torch.arange(len(lowest), dtype=torch.float32)
+    from_left = (lowest + fall).cummax(0).values - fall
+    from_right = ((lowest.flip(0) + fall).cummax(0).values - fall).flip(0)
+    return torch.maximum(from_left, from_right)
+
+
+def _at_feet(small: Tensor, lowest: Tensor, feet_row: float) -> tuple[float, float, float]:
+    """Disparity of the feet and of the ground below them, and how the ground's grows per row."""
+    height, width = small.shape
+    columns = (lowest >= feet_row).nonzero()[:, 0]
+    rows = lowest[columns].long()
+    gap = max(2, round(GROUND * max(height, width)))
+    feet = float(small[rows, columns].median())
+    has_ground = rows + 2 * gap < height
+    if int(has_ground.sum()) < max(1, 0.3 * len(columns)):
+        return feet, feet, 0.0
+    rows, columns = rows[has_ground], columns[has_ground]
+    near, far = small[rows + gap, columns], small[rows + 2 * gap, columns]
+    return feet, float(near.median()), max(0.0, float((far - near).median()) / gap)
+
+
+def _trust(small: Tensor, inside: Tensor, line: Tensor) -> float:
+    """The share of the outline, above the feet, across which disparity drops by ``DROP``."""
+    unit = max(1, round(max(small.shape) / 256))
+    core = _grown(inside, -unit) & ~_grown(inside, -3 * unit)
+    around = _grown(inside, 3 * unit) & ~_grown(inside, unit)
+    rows = torch.arange(small.shape[0], dtype=torch.float32)[:, None]
+    around &= rows < line[None]
+    if not (core.any() and around.any()):
+        return 0.0
+    drop = _mean_of(small, core, 4 * unit) - small
+    return float((drop[around] > DROP).float().mean())
+
+
+def _limit(size: torch.Size, standing: Standing, focus_disparity: float) -> Tensor:
+    """The largest disparity, ``h w``, of what is not the subject; 2 (none) below the line of its feet."""
+    height, width = size
+    line = interpolate(standing.line[None, None], width, mode="linear", align_corners=True)[0, 0]
+    above = line[None] - (torch.arange(height, dtype=torch.float32)[:, None] + 0.5) / height
+    most = BEHIND * focus_disparity
+    slope = max(standing.slope, most / (RISE * standing.height))
+    limit = focus_disparity - (slope * above).clamp(0, most)
+    return torch.where(above > 0, limit, torch.tensor(2.0))
+
+
+def _background(small: Tensor, inside: Tensor) -> Tensor:
+    """The disparity of what stands around the subject, continued to its outline and behind it, ``h w``."""
+    unit = max(1, round(max(small.shape) / 128))
+    outside = ~_grown(inside, 2 * unit)
+    result = torch.full_like(small, float(small[outside].median()) if outside.any() else 0.0)
+    for radius in (32 * unit, 16 * unit, 8 * unit, 4 * unit):
+        share = _box_sum(outside.float(), radius) / (2 * radius + 1) ** 2
+        result = torch.where(share > 0.05, _mean_of(small, outside, radius), result)
+    return result
+
+
+def _mean_of(small: Tensor, chosen: Tensor, radius: int) -> Tensor:
+    """The mean of the chosen pixels in the square around each pixel; 0 where there is none."""
+    return _box_sum(small * chosen, radius) / _box_sum(chosen.float(), radius).clamp_min(0.5)
+
+
+def _box_sum(image: Tensor, radius: int) -> Tensor:
+    """The sum in the square of ``2 radius + 1`` pixels around each pixel, ``h w``; outside lies nothing."""
+    for _ in range(2):  # along columns, then along rows
+        sums = pad(image.double(), (0, 0, radius + 1, radius)).cumsum(0)
+        image = (sums[2 * radius + 1 :] - sums[: -2 * radius - 1]).float().T
+    return image
+
+
+def _grown(inside: Tensor, radius: int) -> Tensor:
+    """The set with a border of ``radius`` pixels, or without its own where that is negative."""
+    reach, field = abs(radius), (inside if radius > 0 else ~inside).float()[None, None]
+    field = max_pool2d(field, (2 * reach + 1, 1), 1, (reach, 0))
+    grown = max_pool2d(field, (1, 2 * reach + 1), 1, (0, reach))[0, 0] > 0
+    return grown if radius > 0 else ~grown
+
+
+def _near_outline(mask: Tensor) -> Tensor:
+    """Where the subject is not far, ``1 H W``: estimated edges may lie so far beside its own."""
+    _, coverage = small_maps(mask, mask)
+    near = _grown(coverage >= INSIDE, max(1, round(max(coverage.shape) / 32)))
+    return interpolate(near[None, None].float(), mask.shape[1:], mode="nearest")[0] > 0
