@@ -16,6 +16,8 @@ from films import write_clip, write_track
 
 from .conftest import Bokeh
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -10,6 +10,8 @@ import pytest
 
 from any2bokeh.video.decode import frame_times
 
+pytestmark = pytest.mark.slow
+
 FRAMES = 200
 Start = Callable[..., subprocess.Popen[str]]
 

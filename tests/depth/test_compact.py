@@ -39,6 +39,7 @@ def test_any_picture_gets_finite_disparity_of_the_size_asked_for(
     assert bool(disparity.isfinite().all())
 
 
+@pytest.mark.slow
 def test_scenes_it_never_saw_are_ranked_better_than_by_their_rows(shipped: CompactEstimator) -> None:
     size = (192, 320)
     ramp = torch.linspace(0, 1, size[0])[:, None].expand(size)

@@ -426,6 +426,7 @@ def test_what_is_quick_estimates_every_frame(film, weights, model, device, every
     assert plan.pace.every == every
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("every", "estimated"), [(1, 22), (3, 9), (11, 4)])
 def test_as_many_are_estimated_as_asked_for(film, weights, caplog, every, estimated):
     weights()

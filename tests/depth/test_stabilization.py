@@ -76,6 +76,7 @@ def columns(frames):
     return [torch.stack(column) for column in zip(*frames, strict=True)]
 
 
+@pytest.mark.slow
 def test_a_still_clip_keeps_a_quarter_of_the_error_and_a_tenth_of_the_flicker():
     frames = list(estimates(Film(), 40))
     _, exact, raw = columns(frames)
@@ -90,6 +91,7 @@ def test_scale_and_shift_are_removed_where_there_is_no_noise():
     assert errors(steadied(frames), exact).mean() < 0.12 * errors(raw, exact).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pan_px", [1, 4])
 def test_a_moving_camera_keeps_its_scale(pan_px):
     frames = list(estimates(Film(pan_px=pan_px), 40, noise=0.002))
@@ -97,6 +99,7 @@ def test_a_moving_camera_keeps_its_scale(pan_px):
     assert errors(steadied(frames), exact).mean() < 0.35 * errors(raw, exact).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("speed_px", [0.25, 1, 3])
 def test_nothing_is_dragged_behind_a_moving_object(speed_px):
     film = Film(speed_px=speed_px)
@@ -108,6 +111,7 @@ def test_nothing_is_dragged_behind_a_moving_object(speed_px):
         assert error[number][around].mean() < 0.015, number
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("speed_px", [0.25, 1, 3])
 def test_a_moving_object_is_no_worse_than_unsteadied_and_its_surroundings_are_better(speed_px):
     film = Film(speed_px=speed_px)
@@ -134,6 +138,7 @@ def test_a_third_of_the_picture_that_leaps_does_not_push_the_rest_away(pan_px):
     assert rest.abs().mean() < 0.02
 
 
+@pytest.mark.slow
 def test_the_scale_does_not_drift_over_a_long_clip():
     frames = list(estimates(Film(), 200, noise=0.05))
     exact, steady = frames[0][1], steadied(frames)
@@ -147,6 +152,7 @@ def test_without_a_way_back_it_starts_anew():
         assert (stabilizer.stabilize(raw[0].numpy(), prepare_picture(picture), None) == raw[0].numpy()).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pan_px", [0, 2])
 def test_the_error_is_hardly_that_of_the_noise_alone(pan_px):
     frames = list(estimates(Film(pan_px=pan_px), 40))

@@ -134,6 +134,7 @@ def test_other_counts_are_an_error_before_anything_is_read(
         open_for(track, make_video([40 * number for number in range(8)]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(32, 24), (64, 48), (128, 96), (65, 48)])
 def test_tracks_of_other_sizes_are_brought_to_the_frame(
     tmp_path: Path, make_video: MakeVideo, size: tuple[int, int]

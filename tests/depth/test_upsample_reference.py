@@ -51,6 +51,7 @@ def check(disparity: Tensor, picture: Tensor) -> None:
     assert off.sum() <= max(1, 5e-5 * off.numel()), f"{off.sum()} of {off.numel()} pixels differ"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("small", "large"), SIZES)
 def test_boxes_become_the_same(small: tuple[int, int], large: tuple[int, int]) -> None:
     for count in (0, 3, 20):

@@ -12,6 +12,8 @@ from any2bokeh.video.decode import frame_times, open_video, probe_video
 from any2bokeh.video.gray import open_gray
 from any2bokeh.video.png import read_png
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 

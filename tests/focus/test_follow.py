@@ -34,6 +34,7 @@ def assert_on_it(seen: list, things: Callable, frames: range) -> None:
         assert seen[number].disparity == pytest.approx(disparity, abs=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frame", [0, 30, 59])
 def test_a_thing_is_followed_forwards_and_backwards(film: Film, frame: int, caplog: object) -> None:
     clip = film(crossing, 60)
@@ -44,6 +45,7 @@ def test_a_thing_is_followed_forwards_and_backwards(film: Film, frame: int, capl
     assert told == list(range(2, 61))
 
 
+@pytest.mark.slow
 def test_more_frames_than_are_held_are_gone_through_backwards(film: Film) -> None:
     frames = BACKWARDS_FRAMES + 7
 
@@ -61,6 +63,7 @@ def hidden_at_times(number: int) -> list[tuple[float, float, float, float]]:
     return [thing, (96 + 0.3 * number - 7 * (number - 25), 45, 22, 0.9)]
 
 
+@pytest.mark.slow
 def test_a_hidden_thing_is_waited_for_and_its_focus_held(
     film: Film, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -78,6 +81,7 @@ def test_a_hidden_thing_is_waited_for_and_its_focus_held(
     assert math.dist((seen[-1].x * WIDTH, seen[-1].y * HEIGHT), (96 + 0.3 * 49, 45)) < 12
 
 
+@pytest.mark.slow
 def test_a_thing_that_leaves_the_picture_is_lost_and_its_last_focus_held(film: Film) -> None:
     def leaves(number: int) -> list[tuple[float, float, float, float]]:
         return [(150 + 5 * number, 40, 12, 0.6)]
@@ -89,6 +93,7 @@ def test_a_thing_that_leaves_the_picture_is_lost_and_its_last_focus_held(film: F
     assert [focus.focus_disparity for focus in track.focus] == pytest.approx([0.6] * 24, abs=0.01)
 
 
+@pytest.mark.slow
 def test_what_stands_on_a_floor_does_not_run_out_into_it(film: Film) -> None:
     def stands(number: int) -> list[tuple[float, float, float, float]]:
         return [(60 + number, 0.8 * HEIGHT - 14, 20, 0.4)]  # reaches down to where the floor is as near
@@ -106,6 +111,7 @@ def test_a_click_on_the_floor_stays_on_the_floor(film: Film) -> None:
     assert values == pytest.approx([wanted] * 12, abs=0.1)
 
 
+@pytest.mark.slow
 def test_smoothed_focus_keeps_up_with_the_thing(film: Film) -> None:
     clip = film(crossing, 60)
     track = pull_focus(clip, FocusSettings(follow=Point(30, 45), blur_strength=8))

@@ -6,6 +6,7 @@ from any2bokeh.video.chroma import downsample, upsample
 SIZES = [(1, 1), (1, 2), (2, 1), (2, 2), (3, 5), (6, 4), (64, 64), (65, 63), (66, 130), (129, 7)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lines", [True, False])
 @pytest.mark.parametrize("depth", [8, 10, 12, 14, 16])
 @pytest.mark.parametrize("size", SIZES)

@@ -43,6 +43,7 @@ def picture_of(clips, width, height):
     return np.ascontiguousarray(clips.picture(0, width, height).transpose(2, 0, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(64, 48), (66, 50), (130, 6)])
 @pytest.mark.parametrize("color_range", [1, 2])
 @pytest.mark.parametrize("pixel_format", PLANAR + OTHERS)

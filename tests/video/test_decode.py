@@ -102,6 +102,7 @@ def test_frames_are_handed_out_as_displayed(clips, name, matrix):
     assert np.abs(picture - upright).mean() < 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv"])
 @pytest.mark.parametrize(
     ("part", "expected"),

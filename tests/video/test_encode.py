@@ -141,6 +141,7 @@ def test_colour_tags_are_kept_by_stream_and_frames(clips, codec, name, tags):
     assert after.video["frame_tags"] == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("matrix", [ROTATED, MIRRORED])
 @pytest.mark.parametrize("source", ["clip.mp4", "clip.mkv"])
 @pytest.mark.parametrize("target", ["out.mp4", "out.mov", "out.mkv"])

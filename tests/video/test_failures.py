@@ -158,6 +158,7 @@ class TestInterruption:
             pytest.fail("a failed writer takes no more frames")
         assert names(clips.folder) == ["clip.mp4"]
 
+    @pytest.mark.slow
     def test_ctrl_c_leaves_nothing(self, clips):
         source = clips.make("clip.mkv", codec="ffv1")
         process = pass_through(source, clips.folder / "out.mkv", pause_s=60)
@@ -167,6 +168,7 @@ class TestInterruption:
         assert "KeyboardInterrupt" in errors
         assert names(clips.folder) == ["clip.mkv"]
 
+    @pytest.mark.slow
     def test_kill_leaves_nothing_under_the_final_name(self, clips):
         source = clips.make("clip.mkv", codec="ffv1")
         process = pass_through(source, clips.folder / "out.mkv", pause_s=60)
@@ -176,6 +178,7 @@ class TestInterruption:
         assert "out.mkv" not in names(clips.folder)
         assert all(name.startswith(".out.") for name in names(clips.folder) if name != "clip.mkv")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("limit", [0, 20_000])
     def test_a_full_disk_is_said_in_a_sentence(self, clips, limit):
         source = clips.make("clip.mkv", codec="ffv1", size=(160, 120), pts=tuple(range(0, 512 * 40, 512)))
@@ -185,6 +188,7 @@ class TestInterruption:
         assert errors.rstrip().endswith("out.mkv cannot be written: the disk is full.")
         assert names(clips.folder) == ["clip.mkv"]
 
+    @pytest.mark.slow
     def test_a_disk_that_is_full_at_the_very_end(self, clips):
         source = clips.make("clip.mkv", codec="ffv1", sound=("pcm_s16le",))
         size = clips.copy(source, "whole.mkv", lossless=True).stat().st_size
@@ -194,6 +198,7 @@ class TestInterruption:
         assert names(clips.folder) == ["clip.mkv", "whole.mkv"]
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_length(clips):
     peak = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
     peaks_mb = []

@@ -17,6 +17,8 @@ from any2bokeh.weights.catalog import IMAGE_ENCODER, load_catalog, shipped_catal
 from any2bokeh.weights.checkpoint import load_weights, read_checkpoint
 from any2bokeh.weights.lock import lock_model
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = "depth-anything/Tiny-hf"
 
 

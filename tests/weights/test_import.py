@@ -96,6 +96,7 @@ def assert_holds(folder: Path, states) -> None:
             assert torch.equal(written[key], tensor.half()), key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("unet", "vae", "packed"),
     [
@@ -130,6 +131,7 @@ def test_every_published_layout_becomes_a_checkpoint_in_half_precision(publish, 
     assert list(checkpoints_folder().iterdir()) == [checkpoint.folder]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("old_format", [False, True])
 def test_a_pickle_is_converted(publish, states, old_format):
     folder = run(publish(suffix=".bin", _use_new_zipfile_serialization=not old_format)).checkpoint.folder
@@ -160,6 +162,7 @@ def test_the_full_size_networks_have_the_published_keys_and_shapes():
         assert {key: list(tensor.shape) for key, tensor in network.state_dict().items()} == full["keys"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "key", "tensor", "said"),
     [
@@ -184,6 +187,7 @@ def test_weights_that_do_not_fit_name_the_key_and_leave_nothing(publish, states,
     assert list(checkpoints_folder().iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"block_out_channels": 3}'])
 def test_a_config_that_describes_no_network_is_named(publish, text):
     source = publish()
@@ -229,6 +233,7 @@ def train_fusers(state, mode, steps):
     return unet.state_dict()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["released", "paper"])
 def test_the_mask_mode_of_a_trained_network_is_found(publish, states, mode):
     states["unet"] = train_fusers(states["unet"], mode, steps=8)
@@ -238,6 +243,7 @@ def test_the_mask_mode_of_a_trained_network_is_found(publish, states, mode):
     assert imported.checkpoint.facts.mask_mode == mode
 
 
+@pytest.mark.slow
 def test_the_unet_of_svd_is_compared_where_it_was_downloaded(publish, states, tmp_path):
     folder = downloaded(tmp_path, "nobody/nothing") / "unet"
     folder.mkdir()

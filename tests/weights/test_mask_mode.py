@@ -98,6 +98,7 @@ def test_tokens_masked_in_training_leave_an_untouched_layer_and_a_scaled_copy(sv
     assert evidence.conv_in.is_trained is False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_tokens_that_took_part_in_training_leave_a_layer_beyond_its_bound(svd, dtype):
     fuser = Fuser()
@@ -130,6 +131,7 @@ def test_a_single_stray_value_is_no_training():
     assert (evidence.fusers[0].beyond, evidence.mode, evidence.is_clear) == (1, "released", True)
 
 
+@pytest.mark.slow
 def test_fusers_that_disagree_are_not_clear():
     untouched = [Fuser().weights(torch.float16) for _ in range(3)]
     trained = train(Fuser(), masked=False, steps=300).weights(torch.float16)
@@ -146,6 +148,7 @@ def test_weights_that_never_began_as_linear_layers_do_say_nothing():
     assert "this does not tell whether the MPI tokens were masked in training" in evidence.sentences()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("masked", "mode"), [(True, "released"), (False, "paper")])
 def test_where_the_fusers_say_nothing_the_copy_of_svd_decides(svd, masked, mode):
     fuser = Fuser()
@@ -157,6 +160,7 @@ def test_where_the_fusers_say_nothing_the_copy_of_svd_decides(svd, masked, mode)
     assert (evidence.fusers_trained, evidence.mode, evidence.is_clear) == (None, mode, True)
 
 
+@pytest.mark.slow
 def test_tests_that_contradict_each_other_are_not_clear_and_the_fusers_decide(svd):
     fuser = train(Fuser(), masked=False, steps=300)
     path = svd(Fuser())  # of another start: no copy at all
@@ -166,6 +170,7 @@ def test_tests_that_contradict_each_other_are_not_clear_and_the_fusers_decide(sv
     assert (evidence.mode, evidence.is_clear) == ("released", False)
 
 
+@pytest.mark.slow
 def test_the_evidence_states_its_numbers(svd):
     fuser = train(Fuser(), masked=False, steps=300)
     left, control, conv_in = find_evidence(as_file(fuser.weights(torch.float32)), svd(fuser)).sentences()

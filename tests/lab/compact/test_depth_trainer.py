@@ -24,6 +24,8 @@ from any2bokeh.lab.compact.pairs import DataSettings, Pairs
 from any2bokeh.lab.compact.scale_free import depth_loss
 from any2bokeh.weights.checkpoint import load_weights
 
+pytestmark = pytest.mark.slow
+
 TINY = CompactDims(widths=(8, 8, 16, 16), blocks=(1, 1, 1, 1), attentions=1, heads=2, decoder=(8, 8, 8))
 
 

@@ -27,6 +27,8 @@ from any2bokeh.scene import Frame, PictureFormat, Scene
 from any2bokeh.settings.evaluation_settings import EvaluationSettings, NamedFolder
 from any2bokeh.video.lossless import RGB, LosslessWriter
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 Change = Callable[[CaseFrame, int], Tensor]
 

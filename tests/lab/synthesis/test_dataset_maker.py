@@ -18,6 +18,8 @@ from any2bokeh.lab.synthesis.dataset_card import command_line
 from any2bokeh.lab.synthesis.dataset_maker import Synthesis, synthesize
 from any2bokeh.settings.synthesis_settings import PictureSize, SynthesisSettings
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = SynthesisSettings(
     clips=3, size=PictureSize(48, 27), frames=3, versions=3, samples=16, seed=8, scenes="mixed"
 )

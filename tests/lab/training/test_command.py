@@ -19,6 +19,8 @@ from any2bokeh.errors import install_hint
 from any2bokeh.lab.synthesis.dataset import open_dataset
 from any2bokeh.video.lossless import read_lossless
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = [part for change in QUICK for part in ("--set", change)]
 FOCUS = ("--focus", "0.8", "--k", "60", "--device", "cpu")
 

@@ -21,6 +21,8 @@ from any2bokeh.scene import PictureFormat, Scene
 from any2bokeh.settings.render_settings import DiffusionSettings, LensSettings
 from any2bokeh.weights.checkpoint import read_checkpoint
 
+pytestmark = pytest.mark.slow
+
 HEIGHT, WIDTH, FOCUS, BLUR_STRENGTH, FRAMES = 64, 128, 0.6, 60.0, 3
 
 

@@ -16,6 +16,8 @@ from any2bokeh.lab.training.trainer import make_state, make_windows, train
 from any2bokeh.lab.training.training_settings import RunSettings, StageName
 from any2bokeh.weights.checkpoint import read_checkpoint
 
+pytestmark = pytest.mark.slow
+
 STAGES: tuple[StageName, ...] = ("geometry", "temporal", "detail", "correction")
 
 

@@ -82,6 +82,7 @@ def test_a_short_chunk_gives_the_published_latents_without_padding() -> None:
     assert_near(latents, PUBLISHED["n13.last_chunk_unpadded_unet_latents"], 2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 8, 9, 13, 18])
 def test_every_frame_comes_back_in_order(count: int) -> None:
     frames = render(list(made_scenes(count, 48, 80)))
@@ -135,6 +136,7 @@ def test_a_nearer_blurred_thing_covers_what_is_in_focus() -> None:
     assert not changed[:, 130 + int(radius * 1.1) + 6 :].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["released", "paper"])
 def test_the_same_input_gives_the_same_bits(mode: MaskMode) -> None:
     scenes = list(made_scenes(9, 64, 128))
@@ -172,6 +174,7 @@ def test_focus_and_blur_strength_of_each_frame_reach_the_network() -> None:
         assert (tiny_network(SETTINGS).denoise(coded(changed)) - before).abs().max() > 1e-2
 
 
+@pytest.mark.slow
 def test_settings_for_comparison_change_the_picture() -> None:
     scenes = list(made_scenes(12, 64, 128))
     plain = torch.stack([frame.picture for frame in render(scenes, mode="paper")])
@@ -220,6 +223,7 @@ def test_blur_strength_is_stated_in_the_working_frame() -> None:
 # Windows of the decoder -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make_vae", [tiny_vae, recipe_vae])
 def test_windows_of_the_decoder_join_without_a_seam(make_vae: Callable[[], BokehVAE]) -> None:
     assert_seamless(make_vae())

@@ -121,6 +121,7 @@ def test_the_parts_give_the_published_latents(key: str, mode: MaskMode, in_pairs
     assert_near(fuse(wanted, chunks_of(13).weights, 13), CASE[f"n13.{key}fused_latents"], 1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frame_count", [12, 16, 20])
 def test_other_lengths_give_the_published_latents(frame_count: int) -> None:
     latents, weights = unet_latents(frame_count, "released", True), chunks_of(frame_count).weights

@@ -77,6 +77,7 @@ def test_an_oval_is_as_tall_as_asked_and_keeps_the_light() -> None:
     assert drawn.sum() == pytest.approx(math.pi * radius**2, rel=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_each_renderer")
 @pytest.mark.parametrize("settings", [LensSettings(cats_eye=1), LensSettings(cats_eye=0.4, anamorphic=2)])
 @pytest.mark.parametrize("radius", [3.0, 17.0, -40.0])
@@ -85,6 +86,7 @@ def test_a_flat_field_stays_flat(settings: LensSettings, radius: float) -> None:
     torch.testing.assert_close(refocus(flat, settings, radius), flat, atol=2e-4, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_each_renderer")
 @pytest.mark.parametrize(("radius", "cell"), [(5.0, 1), (13.0, 2), (-26.0, 4)])
 def test_zones_leave_no_seams(radius: float, cell: int) -> None:

@@ -128,6 +128,7 @@ def test_a_frame_does_not_show_the_one_before() -> None:
         torch.testing.assert_close(frame.picture, expected, rtol=0, atol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(70, 110), (1090, 120)])  # the search takes all pixels, or every other
 def test_both_draw_the_same_with_the_frames_around(size: tuple[int, int]) -> None:
     background, block = torch.rand(3, size[0], size[1] + 60), torch.rand(3, 30, 30)

@@ -208,6 +208,7 @@ def test_two_planes_equal_a_double_loop(near_px: float, far_px: float) -> None:
     assert error.max() < 0.05
 
 
+@pytest.mark.slow
 def test_a_sharp_foreground_leaves_no_halo_in_the_blurred_background() -> None:
     size = 97
     x, y = distances(size)

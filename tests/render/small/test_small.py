@@ -75,6 +75,7 @@ def test_it_is_as_small_as_it_is_said_to_be_and_whole() -> None:
         assert sha256_of(checkpoint.folder / name) == digest
 
 
+@pytest.mark.slow
 def test_it_is_nearer_to_the_truth_than_the_lens_above_all_where_disparity_is_wrong(
     clip: DatasetClip,
 ) -> None:
@@ -88,6 +89,7 @@ def test_it_is_nearer_to_the_truth_than_the_lens_above_all_where_disparity_is_wr
         assert small > lens + gain_db
 
 
+@pytest.mark.slow
 def test_half_precision_costs_less_than_a_code_value(clip: DatasetClip) -> None:
     scenes = scenes_of(clip, clip.disparity())
     whole, half = (render(scenes, "small", dtype) for dtype in ("float32", "bfloat16"))
