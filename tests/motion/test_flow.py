@@ -6,7 +6,17 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from any2bokeh.motion.flow import FlowPreset, dense_flow, flow_between, to_gray, warp
+from any2bokeh.motion.flow import (
+    FlowPreset,
+    dense_flow,
+    difference,
+    flow_between,
+    prepare_picture,
+    to_gray,
+    vector_length,
+    warp,
+)
+from any2bokeh.motion.parallax import motion_between, moving_parts
 
 HEIGHT, WIDTH = 96, 160
 
@@ -64,3 +74,38 @@ def test_warping_takes_values_from_where_the_shift_leads():
     warped = warp(values, shift)
     np.testing.assert_array_equal(warped[0], [1, 2, 3, 4, 4])  # beyond the border, its last value
     assert warped[1, 1] == pytest.approx(values[1:3, 1:3].mean())
+
+
+def elsewhere(values, offset):
+    """A copy that begins at another place in memory, in steps of a number's size."""
+    room = np.empty(values.size + offset, values.dtype)
+    room[offset:] = values.ravel()
+    return room[offset:].reshape(values.shape)
+
+
+def test_the_length_of_a_vector_does_not_depend_on_where_it_lies_in_memory():
+    x, y = np.random.default_rng(0).normal(size=(2, 280, 498)).astype(np.float32)
+    for offset in range(9):
+        np.testing.assert_array_equal(
+            vector_length(elsewhere(x, offset), elsewhere(y, 0)), vector_length(x, y)
+        )
+    np.testing.assert_allclose(vector_length(x, y), np.hypot(x, y), rtol=1e-6)
+
+
+def test_what_is_measured_is_the_same_again_wherever_it_lies_in_memory():
+    wall = texture()
+    first, second = wall[:, :, :WIDTH].contiguous(), wall[:, :, 3 : 3 + WIDTH].contiguous()
+
+    def measured():
+        one, other = prepare_picture(first), prepare_picture(second)
+        there, back = flow_between(one.gray, other.gray)
+        changes = difference(one, other, there)
+        moves = [*motion_between(first, second), *moving_parts(first, second)]
+        return [there.shift, there.trust, back.trust, one.steepness, changes, *moves]
+
+    expected, held = measured(), []
+    sizes = np.random.default_rng(1).integers(1, 200_000, 30)
+    for size in sizes:
+        held.append(np.empty(size, np.uint8))  # what is allocated after it comes to lie elsewhere
+        for one, other in zip(measured(), expected, strict=True):
+            np.testing.assert_array_equal(np.asarray(one), np.asarray(other))

@@ -85,7 +85,7 @@ def prepare_picture(picture: Tensor) -> PreparedPicture:
     color = to_uint8_rgb(picture)
     gray = cv2.cvtColor(color, cv2.COLOR_RGB2GRAY)
     along_x, along_y = (cv2.Sobel(gray, cv2.CV_32F, *axis, scale=1 / 8) for axis in ((1, 0), (0, 1)))
-    steepness = cv2.blur(cv2.magnitude(along_x, along_y), (_WINDOW_PX, _WINDOW_PX))
+    steepness = cv2.blur(vector_length(along_x, along_y), (_WINDOW_PX, _WINDOW_PX))
     return PreparedPicture(color, gray, steepness / 255)
 
 
@@ -153,11 +153,20 @@ def _returns(there: Floats, back: Floats) -> Floats:
     """How surely there and back again leads to the start, ``h w`` in 0..1; 0 where it leads outside."""
     x, y = landing_places(there)
     error = there + warp(back, there)
-    length_px, missed_px = (cv2.magnitude(*cv2.split(vectors)) for vectors in (there, error))
+    length_px, missed_px = (vector_length(*cv2.split(vectors)) for vectors in (there, error))
     height, width = there.shape[:2]
     inside = (x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5)
     missed_px -= np.float32(_LONG_WAY) * length_px
     return np.where(inside, falloff(missed_px, _NEAR_PX, _FAR_PX), np.float32(0))
+
+
+def vector_length(x: Floats, y: Floats) -> Floats:
+    """Return the length of vectors with these components, of any shape.
+
+    ``cv2.magnitude`` rounds differently where the arrays begin elsewhere in memory: with it, two runs on one
+    machine differ in their last bits.
+    """
+    return np.sqrt(x * x + y * y)
 
 
 def landing_places(shift: Floats) -> tuple[Floats, Floats]:

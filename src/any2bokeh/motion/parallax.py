@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from any2bokeh.arrays import Floats
-from any2bokeh.motion.flow import Flow, flow_between, to_gray, warp
+from any2bokeh.motion.flow import Flow, flow_between, to_gray, vector_length, warp
 
 CHANNELS = 5  # flow (x, y), flow against the largest part (x, y), trust
 CELL = 4  # pixels to a side of a cell of the result
@@ -52,7 +52,7 @@ def moving_parts(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     halves = _sized(shift * _HALF, 0.5), _sized(largest * _HALF, 0.5), _sized(trust, 0.5)
     along = _sized(flow.shift, 0.5)
     along_largest: Floats = cv2.resize(largest, (first.shape[2] // 2, first.shape[1] // 2))
-    length = cv2.magnitude(*cv2.split(along - along_largest))
+    length = vector_length(*cv2.split(along - along_largest))
     usual = max(_FAST * float(np.median(length)), _FASTEST * max(first.shape[1:]))
     colors, next_colors = (_sized(_packed(picture), 0.5) for picture in (first, second))
     errors = [_error(colors, next_colors, shift * _HALF) for shift in (along, along_largest)]
@@ -110,7 +110,7 @@ def _along_edges(values: Floats, colors: Floats) -> Floats:
 
 def _channels(shift: Floats, largest: Floats, trust: Floats) -> Tensor:
     against, longer_side = shift - largest, max(trust.shape) * CELL
-    length = np.percentile(cv2.magnitude(*cv2.split(against)), 90)
+    length = np.percentile(vector_length(*cv2.split(against)), 90)
     against = np.clip(against / max(length, _LEAST * longer_side), -_MOST, _MOST)
     way = np.tanh(shift / (_USUAL * longer_side))
     return torch.from_numpy(np.dstack([way, against, trust]).astype(np.float32)).permute(2, 0, 1)
