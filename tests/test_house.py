@@ -21,7 +21,7 @@ LIBRARIES = {
         "subject.occlusion",
         "lab",
     ),  # regions of pixels; the laboratory draws
-    "diffusers": ("render.diffusion",),
+    "diffusers": (),  # tests alone hold our layers to its classes
     "matplotlib": ("lab",),
     "numba": ("jit",),
     "PIL": ("preview",),
