@@ -10,9 +10,11 @@ from typing import Any
 import av
 import pytest
 import torch
+from folders import use_own_folders
 from torch import Tensor
 
 from any2bokeh.depth import source as depth_source
+from any2bokeh.errors import VideoError
 from any2bokeh.plan import make_plan
 from any2bokeh.preview.pictures import moment_sheet
 from any2bokeh.run import estimate_depth, refocus
@@ -25,6 +27,7 @@ from any2bokeh.settings.render_settings import RenderSettings
 from any2bokeh.settings.run_settings import Settings
 from any2bokeh.settings.values import TimePoint
 from any2bokeh.settings.video_settings import EncodeSettings, TimeRange
+from any2bokeh.video.clip import VideoClip
 from any2bokeh.video.create import create_video
 from any2bokeh.video.decode import open_video
 from any2bokeh.video.gray import open_gray_writer
@@ -86,7 +89,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("ANY2BOKEH_CACHE", str(tmp_path / "cache"))
+    use_own_folders(tmp_path, "", monkeypatch)
     return tmp_path / "cache" / "disparity"
 
 
@@ -158,6 +161,47 @@ def test_a_part_is_found_by_the_one_scan(clip: Path, track: Path, tmp_path: Path
     assert opens == 4  # what was decoded to probe it is of no use
     assert packets <= 2 * FRAMES + 8
     assert reads.of(track)[0] == 2
+
+
+SECONDS = TimeRange(start=TimePoint(seconds=Fraction("0.33")), end=TimePoint(seconds=Fraction("0.66")))
+PARTS = [
+    SECONDS,
+    TimeRange(start=TimePoint(seconds=Fraction(7, 20))),
+    TimeRange(end=TimePoint(seconds=Fraction(1, 10))),
+    TimeRange(start=TimePoint(frame=8), end=TimePoint(frame=9)),
+]
+
+
+def test_a_part_of_a_long_file_is_found_without_reading_the_rest(
+    track: Path, reads: Reads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("any2bokeh.video.clip.PART_ALONE_BYTES", 0)
+    with VideoClip(track, SECONDS) as video:
+        assert len(video.times) == 8
+        assert video.seconds(video.times[0]) == pytest.approx(1 / 3, abs=1e-3)
+        assert reads.of(track)[1] < FRAMES  # of which each is a keyframe
+        assert len(video.all_times) == FRAMES
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_of_a_long_file_is_the_same_part(
+    clip: Path, part: TimeRange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with VideoClip(clip, part) as video:
+        span, times = video.span, video.times
+    monkeypatch.setattr("any2bokeh.video.clip.PART_ALONE_BYTES", 0)
+    with VideoClip(clip, part) as video:
+        assert (video.span, video.times) == (span, times)
+
+
+@pytest.mark.parametrize("seconds", [(5, 6), (Fraction(1, 100), Fraction(2, 100))])
+def test_a_long_file_without_a_frame_in_the_part_says_so(
+    clip: Path, seconds: tuple[Fraction, Fraction], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("any2bokeh.video.clip.PART_ALONE_BYTES", 0)
+    start, end = (TimePoint(seconds=Fraction(moment)) for moment in seconds)
+    with pytest.raises(VideoError, match=r"has no frame from .* of its 24 frames, the last is at"):
+        VideoClip(clip, TimeRange(start=start, end=end))
 
 
 def test_a_point_of_the_picture_needs_no_frame_to_be_decoded(

@@ -81,7 +81,7 @@ class DepthOfFieldSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class CameraSettings:
-    """A real lens, from which K follows (see ``optics/thin_lens.py``): full-frame equivalents.
+    """A real lens, from which K follows (see ``focus/thin_lens.py``): full-frame equivalents.
 
     ``near_m`` and ``far_m`` are the distances that disparity 1 and 0 stand for.
     """

@@ -1,22 +1,28 @@
 """A video that is worked on: opened, probed and scanned once, whatever is read of it."""
 
 import threading
+from collections.abc import Iterator
 from functools import cached_property
+from math import ceil
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from any2bokeh.settings.video_settings import TimeRange
 from any2bokeh.video.decode import Beginning, VideoReader, begin_video
-from any2bokeh.video.demux import scan_times
+from any2bokeh.video.demux import INDEXED_FORMATS, scan_times, stored_packets
 from any2bokeh.video.span import ALL_FRAMES, WHOLE_VIDEO, Span, find_span
+
+# A part of a file of this size is looked for and scanned without the rest, which would take long to read.
+PART_ALONE_BYTES = 1_000_000_000
 
 
 class VideoClip:
     """A video and the part of it that is worked on; a context manager.
 
     ``info`` is what is known of the file, ``span`` the part, as its time stamps. Opening decodes the first
-    frame, and reading from the beginning goes on from there. Times are in units of ``info.time_base``.
+    frame, and reading from the beginning goes on from there. Times are in units of ``info.time_base``,
+    ``first_pts`` is that of the video's first frame.
     """
 
     def __init__(self, path: Path, time_range: TimeRange = WHOLE_VIDEO) -> None:
@@ -24,7 +30,9 @@ class VideoClip:
         self.time_range = time_range
         self._lock = threading.Lock()
         self._beginning: Beginning | None = begin_video(path)
-        self.info = self._beginning.info
+        self.info, self.first_pts = self._beginning.info, self._beginning.first_pts
+        is_long = path.stat().st_size >= PART_ALONE_BYTES
+        self._reads_parts_alone = is_long and self.info.container in INDEXED_FORMATS
         try:
             self.span = ALL_FRAMES if time_range == WHOLE_VIDEO else self.find(time_range)
         except BaseException:
@@ -41,15 +49,18 @@ class VideoClip:
     @cached_property
     def times(self) -> list[int]:
         """The time stamps of the frames in the part, ascending."""
-        return [pts for pts in self.all_times if pts in self.span]
+        if self.span == ALL_FRAMES or self._knows_all or not self._reads_parts_alone:
+            return [pts for pts in self.all_times if pts in self.span]
+        return sorted({pts for pts in self._stored_times(self.span) if pts in self.span})
 
     def find(self, time_range: TimeRange) -> Span:
         """Return another part of the video; raises ``VideoError`` if there is no frame in it."""
-        return find_span(self.info.path, self.all_times, self.info.time_base, time_range)
+        alone = self._find_alone(time_range) if self._reads_parts_alone and not self._knows_all else None
+        return alone or find_span(self.info.path, self.all_times, self.info.time_base, time_range)
 
     def seconds(self, pts: int) -> float:
         """Return the time of a time stamp [s]; the video's first frame is at 0."""
-        return float((pts - self.all_times[0]) * self.info.time_base)
+        return float((pts - self.first_pts) * self.info.time_base)
 
     def frames(self, span: Span | None = None) -> VideoReader:
         """Start to decode the frames of the part, or of another one."""
@@ -74,6 +85,38 @@ class VideoClip:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def _knows_all(self) -> bool:
+        return "all_times" in self.__dict__
+
+    def _find_alone(self, time_range: TimeRange) -> Span | None:
+        """A part whose borders are told in seconds; ``None`` where only a scan of all can tell it."""
+        start, end = time_range.start, time_range.end
+        if any(point and point.seconds is None for point in (start, end)):
+            return None
+        first, stop = (
+            None if point is None else self.first_pts + ceil((point.seconds or 0) / self.info.time_base)
+            for point in (start, end)
+        )
+        if first is not None:
+            later = [pts for pts in self._stored_times(Span(first, first + 1)) if pts >= first]
+            if not later:
+                return None
+            first = min(later)
+        is_empty = stop is not None and stop <= (self.first_pts if first is None else first)
+        return None if is_empty else Span(first, stop)
+
+    def _stored_times(self, span: Span) -> Iterator[int]:
+        """The time stamps of all frames in a part as they are stored, of the next one, and of some around."""
+        last = None  # of those behind the part, the one that is shown first
+        for pts, packet in stored_packets(self.info.path, span.start):
+            yield pts
+            if span.end is not None and pts >= span.end:
+                last = pts if last is None else min(last, pts)
+            # Nothing is shown before it is decoded, so what is stored later is shown later.
+            if last is not None and packet.dts is not None and packet.dts >= last:
+                return
 
     def _starts_within(self, span: Span) -> bool:
         """Whether the part begins with the first frame, which is decoded already."""

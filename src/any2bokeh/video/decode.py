@@ -96,6 +96,7 @@ class VideoInfo:
 class Beginning:
     """An open video whose first frame is decoded already: reading goes on from there, once.
 
+    ``first_pts`` is the time of the first frame that is stored, whether it can be decoded or not;
     ``following`` decodes the frames after ``first``, each with its time stamp.
     """
 
@@ -103,6 +104,7 @@ class Beginning:
     container: Any
     stream: Any
     damage: Damage
+    first_pts: int
     first: tuple[int, av.VideoFrame]
     following: Iterator[tuple[int, av.VideoFrame]]
 
@@ -172,9 +174,17 @@ def probe_video(path: Path) -> VideoInfo:
 def begin_video(path: Path) -> Beginning:
     """Open a video and decode its first frame; raises ``VideoError`` if it cannot be read as a video."""
     container = open_source(path)
+    frame: av.VideoFrame | None = None
+    first_pts: int | None = None
+
+    def note(pts: int, packet: Any) -> None:
+        nonlocal first_pts
+        if frame is None and not packet.is_discard:  # what is shown first is stored before it is shown
+            first_pts = pts if first_pts is None else min(first_pts, pts)
+
     try:
         stream, damage = video_stream(path, container), Damage(path)
-        frames = decoded_frames(container, stream, damage)
+        frames = decoded_frames(container, stream, damage, note)
         start_pts, frame = next(frames, (0, None))
         if frame is None:
             raise VideoError(f"{path} holds no frame that can be decoded.")
@@ -182,7 +192,8 @@ def begin_video(path: Path) -> Beginning:
     except BaseException:
         container.close()
         raise
-    return Beginning(info, container, stream, damage, (start_pts, frame), frames)
+    first_pts = start_pts if first_pts is None else first_pts
+    return Beginning(info, container, stream, damage, first_pts, (start_pts, frame), frames)
 
 
 def frame_times(path: Path, time_range: TimeRange = WHOLE_VIDEO) -> list[int]:
