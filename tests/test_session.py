@@ -276,3 +276,21 @@ def test_what_was_opened_is_closed_also_where_nothing_was_read(clip: Path, tmp_p
         assert len(session.times) == FRAMES
     open_files = [path.resolve() for path in Path("/proc/self/fd").iterdir() if path.exists()]
     assert copy not in open_files
+
+
+def test_stills_of_a_frame_that_cannot_be_decoded_are_left_out(
+    clip: Path, track: Path, tmp_path: Path
+) -> None:
+    whole, damaged = tmp_path / "whole.mkv", tmp_path / "damaged.mkv"
+    run(clip, whole, depth=DepthSettings(track=track))
+    with av.open(str(whole)) as file:
+        last = [bytes(packet) for packet in file.demux(video=0) if packet.size][-1]
+    content = whole.read_bytes()
+    place = content.rindex(last)
+    damaged.write_bytes(content[: place + 8] + bytes(len(last) - 8) + content[place + len(last) :])
+    settings = ClipSettings(focus=HELD, depth=DepthSettings(track=track))
+    with ClipSession(damaged, settings) as session:
+        shown = [frame.pts for frame, _ in session.stills([session.times[0], session.times[-1]])]
+        assert shown == [session.times[0]]
+        with pytest.raises(VideoError, match="cannot be decoded"):
+            list(session.stills([session.times[-1]]))

@@ -12,6 +12,7 @@ from torch import Tensor
 from any2bokeh.depth.source import Estimate, EstimatedFrames, open_given, plan_estimate
 from any2bokeh.depth.track import DepthClip, DisparityTrack, open_estimated
 from any2bokeh.device import choose_device
+from any2bokeh.errors import VideoError
 from any2bokeh.focus.depth_of_field import focused_scene
 from any2bokeh.focus.focus_track import FocusTrack
 from any2bokeh.focus.pull import pull_focus
@@ -101,10 +102,15 @@ class ClipSession:
     def stills(self, wanted: Sequence[int]) -> Iterator[tuple[Frame, Tensor]]:
         """Yield the frames at some time stamps, ascending, each with its disparity as ``frames`` does."""
         disparity = self._disparity_from_start()
+        last: int | None = None
         for pts in wanted:
-            with self.video.frames(Span(pts)) as video:
-                frame = next(iter(video))
-            yield frame, self._held(frame, disparity.at(frame))
+            with self.video.frames(Span(pts, self.span.end)) as video:
+                frame = next(iter(video), None)
+            if frame is not None and frame.pts != last:  # one that cannot be decoded gives way to the next
+                last = frame.pts
+                yield frame, self._held(frame, disparity.at(frame))
+        if last is None and wanted:
+            raise VideoError(f"{self.info.path} cannot be decoded at the times asked for.")
 
     def close(self) -> None:
         """Let go of all that was opened."""

@@ -82,3 +82,15 @@ def test_shots_are_smoothed_each_by_itself() -> None:
     values = np.where(times_s < 1, 0.2 + 0.1 * times_s, 0.8)
     np.testing.assert_allclose(smooth_focus(values, times_s, 0.2, [25]), values, atol=1e-12)
     assert abs(smooth_focus(values, times_s, 0.2) - values).max() > 0.1
+
+
+def test_a_shot_that_begins_before_its_subject_is_seen_begins_with_its_own_focus() -> None:
+    values = np.array([0.9] * 10 + [np.nan] * 10 + [0.2] * 10)
+    smoothed = smooth_focus(values, np.arange(30) / 24, 0.1, starts=[10])
+    np.testing.assert_allclose(smoothed[:10], 0.9)
+    np.testing.assert_allclose(smoothed[10:], 0.2)
+
+
+def test_a_shot_in_which_nothing_is_seen_keeps_the_last_focus() -> None:
+    smoothed = smooth_focus(np.array([0.9] * 5 + [np.nan] * 5), np.arange(10) / 24, 0.1, starts=[5])
+    np.testing.assert_allclose(smoothed, 0.9)

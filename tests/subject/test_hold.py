@@ -1,5 +1,7 @@
 """Holding a subject, on scenes whose disparity is known by construction."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -118,3 +120,25 @@ def test_an_occluder_keeps_its_own_disparity():
     assert (without[0, 70:100, 150:156] < standing.disparity).all()
     result = hold(disparity, mask, standing, standing.disparity, post)
     assert torch.equal(result[0, 20:130, 150:156], disparity[0, 20:130, 150:156])
+
+
+def test_at_the_far_end_there_is_nothing_to_move_things_into():
+    disparity = torch.full((1, HEIGHT, WIDTH), 0.5)
+    disparity[:, TOP:FEET, LEFT:RIGHT] = 0.2
+    standing = measure_standing(disparity, person())
+    assert standing is not None
+    result = hold(disparity, person(), standing, 0.0)
+    outside = person() < 0.5
+    assert torch.equal(result[outside], disparity[outside])
+
+
+def test_as_the_subject_leaves_less_is_moved():
+    disparity = floor()
+    disparity[:, TOP:100, LEFT - 60 : LEFT] = 0.8
+    standing = measure_standing(disparity, person())
+    assert standing is not None
+    beside = []
+    for presence in (1.0, 0.5, 0.0):
+        leaving = replace(standing, presence=presence)
+        beside.append(float(hold(disparity, person(), leaving, standing.disparity)[0, 80, LEFT - 40]))
+    assert beside[0] < beside[1] < beside[2] == pytest.approx(0.8)

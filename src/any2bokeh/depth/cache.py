@@ -10,6 +10,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -78,7 +79,8 @@ def find_track(key: str) -> KeptTrack | None:
             if index is None and _hash_content(entry) == content_hash:
                 index = _write_index(entry)
             if index is not None:
-                os.utime(entry)
+                with suppress(OSError):  # on a read-only disk, or another user's: it is as good
+                    os.utime(entry)
                 return KeptTrack(entry, index, content_hash)
         except (OSError, VideoError) as error:
             _log.debug("the cached track %s cannot be read: %s", entry, error)

@@ -96,10 +96,14 @@ def smooth_focus(
     steady move comes out as it went in, also at both ends. Nothing is smoothed across ``starts``, the numbers
     of the values with which a new shot begins. Nothing seen at all stays NaN.
     """
-    held, parts = _hold(values), (0, *starts, len(values))
-    return np.concatenate(
-        [_smooth_shot(held[start:stop], times_s[start:stop], smoothing_s) for start, stop in pairwise(parts)]
-    )
+    held, shots = _hold(values), []
+    for start, stop in pairwise((0, *starts, len(values))):
+        # A shot that begins before its subject is seen does not begin with what another shot was focused on.
+        own = _hold(values[start:stop])
+        nothing_seen = bool(np.isnan(own).any())
+        shot = held[start:stop] if nothing_seen else own
+        shots.append(_smooth_shot(shot, times_s[start:stop], smoothing_s))
+    return np.concatenate(shots)
 
 
 def _smooth_shot(

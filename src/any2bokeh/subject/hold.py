@@ -29,6 +29,7 @@ STEP = 0.15  # disparity from feet to ground: more is an edge, so something else
 GROUND = 0.012  # how far below the feet the ground is looked at, as a share of the longer side
 BEHIND = 0.5  # of the focal plane's disparity: what stands behind is at least twice as far away
 RISE = 0.12  # of the subject's height, over which the ground behind the feet may take to fall so far
+ROOM = 0.1  # of disparity at the focal plane: below, there is no room behind it to move things into
 DROP = 0.1  # disparity by which a good track falls across the outline
 DOUBTED, TRUSTED = 0.65, 0.9  # shares of the outline with such a drop
 
@@ -41,7 +42,8 @@ class Standing:
     where that is nearer. ``trust`` (0..1) is the share of its outline across which disparity drops.
     ``slope`` is the ground's change of disparity per frame height. ``line`` holds for ``COLUMNS`` columns,
     left to right, the row (a share of the height) where the subject meets the ground. ``height`` is the
-    subject's, a share of the frame's.
+    subject's, a share of the frame's. ``presence`` (0..1) falls as the subject leaves and rises as it comes:
+    so much of what stands behind it is moved, and nothing pops.
     """
 
     disparity: float
@@ -49,6 +51,7 @@ class Standing:
     slope: float
     height: float
     line: Tensor  # COLUMNS
+    presence: float = 1.0
 
 
 def measure_standing(disparity: Tensor, mask: Tensor) -> Standing | None:
@@ -98,11 +101,13 @@ def hold(
     background = _background(small, coverage >= INSIDE)
     maps = interpolate(torch.stack([limit, background])[None], size, mode="bilinear", align_corners=False)[0]
     limit, background = maps[:1], maps[1:]
+    room = min(1.0, focus_disparity / ROOM)
     trust = smoothstep(min(max((standing.trust - DOUBTED) / (TRUSTED - DOUBTED), 0.0), 1.0))
-    is_above_feet = limit < focus_disparity * (1 - 0.6 * BEHIND)
-    bled = is_above_feet & (disparity > (focus_disparity + background) / 2) & _near_outline(mask)
+    may_bleed = (limit < focus_disparity * (1 - 0.6 * BEHIND)) & (room == 1)  # not at the feet
+    bled = may_bleed & (disparity > (focus_disparity + background) / 2) & _near_outline(mask)
     moved = torch.where(bled, torch.minimum(background, disparity), disparity)
-    moved = torch.minimum(moved, limit + trust * (2 - limit))
+    doubt = (1 - trust) * room * standing.presence
+    moved = moved - doubt * (moved - limit).clamp_min(0)
     if occluders is not None:
         covers = interpolate(occluders[None, None].float(), size, mode="nearest")[0] > 0
         moved = torch.where(covers, disparity, moved)

@@ -22,6 +22,7 @@ REACH = 6  # frames to each side whose masks are brought here
 NEARER = 0.06  # disparity by which a thing is before the subject: more than a depth of field
 CUT_SHARE = 0.4  # of the border with the mask, along which the mask must be cut
 BORDER_PX = 4  # of the small picture: what is so near to the mask is at its border
+SMALLEST_PX = 16  # a side below this holds too little for a flow
 LEAST_PX = 24  # of such a border
 BETWEEN_SHARE = 0.5  # of a thing's border, that lies between two parts of the mask
 
@@ -91,7 +92,7 @@ def _occluders(
 
 def _subject_motion(first: SubjectView, second: SubjectView) -> tuple[float, float] | None:
     """How the subject moves from one frame to the next: the median flow inside its mask [px] (x, y)."""
-    if not (first.inside.any() and second.inside.any()):
+    if not (first.inside.any() and second.inside.any()) or min(first.gray.shape) < SMALLEST_PX:
         return None
     shift = dense_flow(first.gray, second.gray, FlowPreset.UNREFINED)[first.inside]
     x, y = np.median(shift, axis=0)

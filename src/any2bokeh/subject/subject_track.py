@@ -72,8 +72,8 @@ class SubjectTrack:
     def hold(self, frame: Frame, disparity: Tensor, focus_disparity: float) -> Tensor:
         """Return ``disparity`` (``1 H W``) of a frame with the subject held at ``focus_disparity``.
 
-        Where the mask is empty the disparity is returned as it is. Frames are asked for in order of time;
-        going back opens the mask anew.
+        Where the mask is empty for long, the disparity is returned as it is. Frames are asked for in order of
+        time; going back opens the mask anew.
         """
         if self._masks is None or (self._last_pts is not None and frame.pts < self._last_pts):
             self.close()
@@ -168,6 +168,8 @@ def _smoothed(
         if not seen:
             result += [None] * (stop - start)
             continue
+        present = np.array([float(one is not None) for one in standings[start:stop]])
+        presence = smooth_focus(present, times_s[start:stop], SMOOTHING_S).clip(0, 1)
         empty = np.full(len(seen[0].line) + 3, np.nan)
         rows = [
             np.concatenate([[one.disparity, one.slope, one.height], one.line.numpy()]) if one else empty
@@ -182,7 +184,8 @@ def _smoothed(
                 slope=float(row[1]),
                 height=float(row[2]),
                 line=torch.from_numpy(row[3:].astype(np.float32)),
+                presence=float(share),
             )
-            for row in np.stack(courses, 1)
+            for row, share in zip(np.stack(courses, 1), presence, strict=True)
         ]
     return result
