@@ -1,4 +1,6 @@
 import logging
+import subprocess
+import sys
 import threading
 from fractions import Fraction
 
@@ -336,3 +338,27 @@ class TestNotAVideo:
 
     def test_names_with_a_colon_are_files(self, clips):
         assert len(read(clips.make("take:1.mkv"))) == 10
+
+
+def test_a_decoder_that_tells_python_what_it_does_can_be_given_up_at_any_time(clips):
+    """Libraries turn PyAV's log on; the decoder's threads then wait for Python's lock."""
+    path = clips.make("clip.mp4", size=(320, 240), pts=tuple(range(0, 512 * 12, 512)))
+    program = """
+import sys
+from pathlib import Path
+import av.logging
+from any2bokeh.video.decode import open_video, probe_video
+from any2bokeh.video.gray import open_gray
+av.logging.set_level(av.logging.DEBUG)
+path = Path(sys.argv[1])
+for _ in range(10):
+    probe_video(path)
+    with open_video(path) as video:
+        next(iter(video))
+    open_gray(path)
+print("all were closed")
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, timeout=60
+    )
+    assert result.stdout == "all were closed\n", result.stderr[-2000:]

@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -112,31 +113,47 @@ def decoded_frames(
     """
     last = None
     untimed: list[int] = []  # a heap of the times of packets whose frames have none
-    for pts, packet in timed_packets(container, stream, damage):
-        if on_packet and pts is not None:
-            on_packet(pts, packet)
-        if pts is not None and (packet.pts is None or container.format.name in UNTIMED_FORMATS):
-            heapq.heappush(untimed, pts)
-        try:
-            frames = packet.decode()
-        except EOFError:
-            continue  # emptied already
-        except av.FFmpegError as error:
-            damage.more(error)
-            if pts in untimed:
-                untimed.remove(pts)
-                heapq.heapify(untimed)
-            continue
-        if packet.size:
-            damage.none()
-        for frame in frames:
-            time = heapq.heappop(untimed) if untimed else frame.pts
-            if time is None or (last is not None and time <= last):
-                damage.more()
+    with decoder_at_rest_after(stream):
+        for pts, packet in timed_packets(container, stream, damage):
+            if on_packet and pts is not None:
+                on_packet(pts, packet)
+            if pts is not None and (packet.pts is None or container.format.name in UNTIMED_FORMATS):
+                heapq.heappush(untimed, pts)
+            try:
+                frames = packet.decode()
+            except EOFError:
+                continue  # emptied already
+            except av.FFmpegError as error:
+                damage.more(error)
+                if pts in untimed:
+                    untimed.remove(pts)
+                    heapq.heapify(untimed)
                 continue
-            last = time
-            yield time, frame
+            if packet.size:
+                damage.none()
+            for frame in frames:
+                time = heapq.heappop(untimed) if untimed else frame.pts
+                if time is None or (last is not None and time <= last):
+                    damage.more()
+                    continue
+                last = time
+                yield time, frame
     damage.check_share()
+
+
+@contextmanager
+def decoder_at_rest_after(stream: Any) -> Iterator[None]:
+    """Wait for the decoder's threads when the block ends, however that is.
+
+    A decoder that is given up while its threads work waits for them under Python's lock. Where PyAV hands
+    FFmpeg's log to Python, as other libraries make it do, they wait for that lock in turn, for ever. Emptying
+    the decoder waits for them as well, without the lock.
+    """
+    context = stream.codec_context
+    try:
+        yield
+    finally:
+        context.flush_buffers()
 
 
 def timed_packets(container: Any, stream: Any, damage: Damage) -> Iterator[tuple[int | None, Any]]:

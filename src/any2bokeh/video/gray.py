@@ -20,7 +20,15 @@ from torch import Tensor
 from any2bokeh.atomic import partial_file
 from any2bokeh.errors import DisparityError, VideoError
 from any2bokeh.video.color import FULL, ColorTags, frame_planes, pixel_layout
-from any2bokeh.video.demux import Damage, decoded_frames, open_source, seek, timed_packets, video_stream
+from any2bokeh.video.demux import (
+    Damage,
+    decoded_frames,
+    decoder_at_rest_after,
+    open_source,
+    seek,
+    timed_packets,
+    video_stream,
+)
 from any2bokeh.video.lossless import GRAY16, LosslessWriter, checksums_hold
 from any2bokeh.video.metadata import display_matrix, orientation_of
 from any2bokeh.video.npy import ArrayFile
@@ -226,16 +234,17 @@ def _scan(path: Path) -> tuple[list[int], Fraction, av.VideoFrame]:
     with open_source(path) as container:
         stream = video_stream(path, container)
         has_checksums = stream.codec_context.name == "ffv1"
-        for pts, packet in timed_packets(container, stream, Damage(path)):
-            if first is None:
-                with suppress(av.FFmpegError):
-                    first = next(iter(packet.decode()), None)
-            if pts is None or packet.is_discard:
-                continue
-            if has_checksums and not checksums_hold(bytes(packet)):
-                damaged.append(packets)
-            times.add(pts)
-            packets += 1
+        with decoder_at_rest_after(stream):
+            for pts, packet in timed_packets(container, stream, Damage(path)):
+                if first is None:
+                    with suppress(av.FFmpegError):
+                        first = next(iter(packet.decode()), None)
+                if pts is None or packet.is_discard:
+                    continue
+                if has_checksums and not checksums_hold(bytes(packet)):
+                    damaged.append(packets)
+                times.add(pts)
+                packets += 1
         if 0 < len(damaged) < packets:  # where none holds, none was written
             raise DisparityError(f"Frame {damaged[0]} of {path} is damaged.")
         if first is None:
