@@ -1,5 +1,6 @@
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -76,11 +77,15 @@ def neutral(value: int, dtype: Any, height: int = HEIGHT // 2, width: int = WIDT
     return np.full((height, width), value, dtype)
 
 
-@pytest.fixture
-def small_files() -> Iterator[Callable[[int], None]]:
+@contextmanager
+def files_of_at_most(size_bytes: int) -> Iterator[None]:
+    """Within the block alone: what reports the test may write to a file that is larger by now."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_every_code_comes_back_at_its_time(tmp_path: Path) -> None:
@@ -357,10 +362,10 @@ def test_nothing_is_left_of_a_track_that_was_not_finished(tmp_path: Path) -> Non
 
 
 def test_a_full_disk_is_an_error_and_leaves_nothing(
-    tmp_path: Path, small_files: Callable[[int], None]
+    tmp_path: Path,
 ) -> None:
-    small_files(20_000)
     with (
+        files_of_at_most(20_000),
         pytest.raises(VideoError, match="cannot be written"),
         open_gray_writer(tmp_path / "track.mkv", 64, 64, MILLISECOND) as writer,
     ):
