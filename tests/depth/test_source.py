@@ -281,7 +281,9 @@ def test_a_cache_that_cannot_be_written_is_only_a_warning(clip, weights, tmp_pat
     (tmp_path / "file").touch()
     monkeypatch.setenv("ANY2BOKEH_CACHE", str(tmp_path / "file"))
     assert len(estimate(clip)) == FRAMES
-    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    # Compiled code says the same of its own folder, where it is not loaded yet.
+    records = [record for record in caplog.records if record.name != "any2bokeh.jit"]
+    assert [record.levelno for record in records] == [logging.WARNING]
 
 
 def test_an_estimate_that_fails_leaves_nothing_in_the_cache(clip, weights, tmp_path):
