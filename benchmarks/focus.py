@@ -90,7 +90,7 @@ def clicks(mask: NDArray[np.bool_], count: int, at: TimePoint) -> list[Point]:
 def print_following(clip: DepthClip, mask: Path, masks: Masks, points: list[Point]) -> None:
     """Print how each click fared; the focus is the smoothed one, as a run uses it."""
     wanted = disparity_in_mask(mask, clip, lambda done: None).disparity
-    times_s = np.array([clip.video.seconds(pts) for pts in clip.video.times])
+    times_s = clip.video.times_s
     smoothing_s = FocusSettings(follow=points[0], blur_strength=K).smoothing_s
     print("| click | inside the mask | lost | focus within 0.03 | largest | mean | CPU-ms a frame |")
     print("|---|---|---|---|---|---|---|")

@@ -5,14 +5,14 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, count, repeat
 from numbers import Real
-from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from any2bokeh.closeable import Closeable
 from any2bokeh.device import choose_device
 from any2bokeh.errors import DisparityError, SettingsError, ShapeError
 from any2bokeh.focus.depth_of_field import focused_scene
@@ -64,7 +64,7 @@ def refocus_frames(
     return RefocusedFrames(given, settings, depth_of_field, strength.constant)
 
 
-class RefocusedFrames(Generic[Picture], Iterator[Picture]):
+class RefocusedFrames(Generic[Picture], Iterator[Picture], Closeable):
     """The frames that ``refocus_frames`` gives, and what is known of them so far.
 
     ``frames`` counts those given out; ``focus`` and ``k`` are the smallest and the largest value of theirs.
@@ -94,14 +94,6 @@ class RefocusedFrames(Generic[Picture], Iterator[Picture]):
     def close(self) -> None:
         """Stop; nothing is given out after that. Closing twice is harmless."""
         self._made.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _render(self, given: Iterator[tuple[Picture, Array, Focus]]) -> Generator[Picture]:
         first = next(given, None)

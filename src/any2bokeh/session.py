@@ -4,11 +4,11 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 from torch import Tensor
 
+from any2bokeh.closeable import Closeable
 from any2bokeh.depth.source import Estimate, EstimatedFrames, open_given, plan_estimate
 from any2bokeh.depth.track import DepthClip, DisparityTrack, open_estimated
 from any2bokeh.device import choose_device
@@ -25,7 +25,7 @@ from any2bokeh.video.decode import VideoReader
 from any2bokeh.video.span import Span
 
 
-class ClipSession:
+class ClipSession(Closeable):
     """A clip that is worked on; a context manager, which closes all that was opened.
 
     The video is probed and scanned once. Its disparity and its focus are found when they are first asked for,
@@ -72,9 +72,8 @@ class ClipSession:
     def focus(self) -> FocusTrack:
         """The focal plane and the blur strength of each frame."""
         assert self.settings.focus is not None
-        clip = DepthClip(self.video, self.disparity)
         measured = self.subject.measured if self.subject else None
-        return pull_focus(clip, self.settings.focus, self._tell("focus"), subject=measured)
+        return pull_focus(self._depth_clip, self.settings.focus, self._tell("focus"), subject=measured)
 
     @cached_property
     def subject(self) -> SubjectTrack | None:
@@ -82,10 +81,8 @@ class ClipSession:
         focus = self.settings.focus
         if focus is None or focus.focus_mask is None or not focus.holds_subject:
             return None
-        clip = DepthClip(self.video, self.disparity)
-        return self._opened.enter_context(
-            closing(measure_subject(focus.focus_mask, clip, self._tell("focus")))
-        )
+        subject = measure_subject(focus.focus_mask, self._depth_clip, self._tell("focus"))
+        return self._opened.enter_context(subject)
 
     def scenes(self) -> Generator[Scene]:
         """Give each frame with its disparity and the focus at its time, in order; both are found at once."""
@@ -116,13 +113,9 @@ class ClipSession:
         """Let go of all that was opened."""
         self._opened.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._opened.__exit__(kind, error, trace)
+    @property
+    def _depth_clip(self) -> DepthClip:
+        return DepthClip(self.video, self.disparity)
 
     def _scenes(self, focus: FocusTrack) -> Generator[Scene]:
         with closing(self.frames()) as frames:

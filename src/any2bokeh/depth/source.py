@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor
 
+from any2bokeh.closeable import Closeable
 from any2bokeh.depth.cache import (
     KeptTrack,
     cache_key,
@@ -81,7 +82,7 @@ class Estimate:
         return _WHOLE if track.path.name.startswith(self.key(_WHOLE)) else self.video.time_range
 
 
-class EstimatedFrames(GrayReader):
+class EstimatedFrames(GrayReader, Closeable):
     """The frames of an estimated track, from the cache or new; a context manager.
 
     What is read of it is compared with what was written. A track that was damaged since is estimated anew at
@@ -128,12 +129,6 @@ class EstimatedFrames(GrayReader):
         """Remove what is not kept in the cache."""
         if self._folder:
             self._folder.cleanup()
-
-    def __enter__(self) -> "EstimatedFrames":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
     def _made_anew(self, damaged: KeptTrack, error: DisparityError) -> KeptTrack:
         """The track in place of one that was damaged; raises ``error`` if that was made by this run."""

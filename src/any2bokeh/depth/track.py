@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from any2bokeh.arrays import Doubles, Integers
+from any2bokeh.closeable import Closeable
 from any2bokeh.depth.stabilization import TrackStabilizer
 from any2bokeh.depth.upsample import upsample_disparity
 from any2bokeh.errors import DisparityError
@@ -91,7 +91,7 @@ def nearest_in_time(track: FrameTimes, video: FrameTimes) -> Integers:
     return np.where(is_near, nearest, -1)
 
 
-class MatchedFrames:
+class MatchedFrames(Closeable):
     """The pictures of a gray file in step with a video; a context manager."""
 
     def __init__(self, reader: GrayReader, times: list[int], numbers: list[int]) -> None:
@@ -125,14 +125,6 @@ class MatchedFrames:
         if self._frames is not None:
             self._frames.close()
             self._frames = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class DisparityTrack(MatchedFrames):

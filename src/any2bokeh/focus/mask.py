@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn.functional import interpolate
 
 from any2bokeh.arrays import Bytes, Doubles
@@ -14,6 +15,7 @@ from any2bokeh.depth.track import DepthClip, open_mask
 from any2bokeh.errors import DisparityError, FocusError
 from any2bokeh.motion.shots import find_shots, shot_thumbnail
 from any2bokeh.progress import OnCount
+from any2bokeh.scene import Frame
 from any2bokeh.video.lossless import to_uint8_rgb
 
 INSIDE = 0.5  # what is brighter is inside the mask
@@ -30,41 +32,69 @@ class Measured:
     starts: Sequence[int]
 
 
-def disparity_in_mask(path: Path, clip: DepthClip, on_frames: OnCount) -> Measured:
-    """Return the median of the disparity inside a mask for each frame of a clip, NaN where it is empty.
+@dataclass(frozen=True, eq=False)
+class MaskedFrame:
+    """A frame with its mask, ``1 H W``, and its disparity, ``1 h w``, each of its own size.
 
-    The mask is a gray video, a PNG folder or an array, of any size, matched to the frames as a disparity
-    track is. A subject that is not at one distance is warned of. Raises ``FocusError`` if the mask cannot be
-    used or is empty in all frames.
+    ``number`` is the frame's among those of the clip, ``thumbnail`` tells shots apart.
     """
-    times = clip.video.times
-    middles, spreads = np.full(len(times), np.nan), []
-    place = {pts: number for number, pts in enumerate(times)}
 
-    def measured() -> Iterator[tuple[int, Bytes]]:
-        """The number of each frame and its thumbnail; the frame itself is let go."""
+    number: int
+    frame: Frame
+    disparity: Tensor
+    mask: Tensor
+    thumbnail: Bytes
+
+
+def masked_frames(path: Path, clip: DepthClip, on_frames: OnCount) -> Iterator[MaskedFrame]:
+    """Yield the frames of a clip with the mask at ``path``: a gray video, a PNG folder or an array.
+
+    It may have any size, and is matched to the frames as a disparity track is. Raises ``FocusError`` if it
+    cannot be used.
+    """
+    place = {pts: number for number, pts in enumerate(clip.video.times)}
+    try:
         with open_mask(path, clip.video) as masks, clip.frames() as frames:
             for done, (frame, disparity) in enumerate(frames, start=1):
                 mask = masks.values_at(frame.pts)
-                # Edges of a mask are sharper than those of disparity: disparity takes the mask's size.
-                fitted = interpolate(disparity[None].cpu(), size=mask.shape[1:], mode="nearest")[0]
-                inside = fitted[mask > INSIDE]
-                if len(inside):
-                    middles[place[frame.pts]] = torch.median(inside)
-                    spreads.append(np.quantile(inside.numpy(), MOST))
                 on_frames(done)
-                yield place[frame.pts], shot_thumbnail(to_uint8_rgb(frame.picture))
-
-    try:
-        shots = find_shots(measured(), lambda frame: frame[1])
-        starts = [number for (number, _), starts_shot in shots if starts_shot]
+                thumbnail = shot_thumbnail(to_uint8_rgb(frame.picture))
+                yield MaskedFrame(place[frame.pts], frame, disparity, mask, thumbnail)
     except DisparityError as error:
         raise FocusError(f"The mask cannot be used: {error.message}") from error
+
+
+def empty_mask(path: Path, clip: DepthClip) -> FocusError:
+    """Return the error of a mask that shows nothing in any frame."""
+    return FocusError(
+        f"The mask {path} is empty in every frame of {clip.video.info.path}.",
+        hint="What is brighter than half of white is inside.",
+    )
+
+
+def disparity_in_mask(path: Path, clip: DepthClip, on_frames: OnCount) -> Measured:
+    """Return the median of the disparity inside a mask for each frame of a clip, NaN where it is empty.
+
+    A subject that is not at one distance is warned of. Raises ``FocusError`` if the mask cannot be used or is
+    empty in all frames.
+    """
+    middles, spreads = np.full(len(clip.video.times), np.nan), []
+
+    def measured() -> Iterator[tuple[int, Bytes]]:
+        """The number of each frame and its thumbnail; the frame itself is let go."""
+        for one in masked_frames(path, clip, on_frames):
+            # Edges of a mask are sharper than those of disparity: disparity takes the mask's size.
+            fitted = interpolate(one.disparity[None].cpu(), size=one.mask.shape[1:], mode="nearest")[0]
+            inside = fitted[one.mask > INSIDE]
+            if len(inside):
+                middles[one.number] = torch.median(inside)
+                spreads.append(np.quantile(inside.numpy(), MOST))
+            yield one.number, one.thumbnail
+
+    shots = find_shots(measured(), lambda frame: frame[1])
+    starts = [number for (number, _), starts_shot in shots if starts_shot]
     if np.isnan(middles).all():
-        raise FocusError(
-            f"The mask {path} is empty in every frame of {clip.video.info.path}.",
-            hint="What is brighter than half of white is inside.",
-        )
+        raise empty_mask(path, clip)
     farthest, nearest = np.mean(spreads, axis=0)
     if nearest - farthest > SPREAD:
         log.warning(

@@ -68,7 +68,7 @@ def _smoothed(
     clip: DepthClip, measured: NDArray[np.float64], settings: FocusSettings, starts: Sequence[int] = ()
 ) -> Values:
     """What was measured in each frame, as a focus puller would follow it, anew in each shot."""
-    times_s = np.array([clip.video.seconds(pts) for pts in clip.video.times])
+    times_s = clip.video.times_s
     smoothed = smooth_focus(measured, times_s, settings.smoothing_s, starts).clip(0, 1)
     by_pts = dict(zip(clip.video.times, smoothed.tolist(), strict=True))
     return lambda pts: by_pts[pts]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from any2bokeh.settings.depth_settings import DepthSettings
 from any2bokeh.settings.device_settings import DeviceName, DtypeName
 from any2bokeh.settings.focus_settings import FocusSettings
+from any2bokeh.settings.render_settings import RenderSettings
 from any2bokeh.settings.values import check_choice
 from any2bokeh.settings.video_settings import TimeRange
 
@@ -25,3 +26,10 @@ class ClipSettings:
     def __post_init__(self) -> None:
         check_choice("`device`", self.device, DeviceName)
         check_choice("`dtype`", self.dtype, DtypeName)
+
+    @classmethod
+    def rendered(
+        cls, focus: FocusSettings, depth: DepthSettings, time_range: TimeRange, render: RenderSettings
+    ) -> "ClipSettings":
+        """Return the settings of a clip whose depth network runs where the renderer does."""
+        return cls(focus=focus, depth=depth, time_range=time_range, device=render.device, dtype=render.dtype)

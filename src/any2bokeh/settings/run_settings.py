@@ -27,10 +27,4 @@ class Settings:
     @property
     def clip(self) -> ClipSettings:
         """What they say of the clip itself."""
-        return ClipSettings(
-            focus=self.focus,
-            depth=self.depth,
-            time_range=self.time_range,
-            device=self.render.device,
-            dtype=self.render.dtype,
-        )
+        return ClipSettings.rendered(self.focus, self.depth, self.time_range, self.render)

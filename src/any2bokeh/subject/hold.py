@@ -53,13 +53,21 @@ class Standing:
     line: Tensor  # COLUMNS
     presence: float = 1.0
 
+    def line_at(self, width: int) -> Tensor:
+        """Return the line for so many columns, ``width``."""
+        return interpolate(self.line[None, None], width, mode="linear", align_corners=True)[0, 0]
+
 
 def measure_standing(disparity: Tensor, mask: Tensor) -> Standing | None:
     """Return how the subject of ``mask`` (``1 h w``, 0..1) stands in ``disparity`` (``1 h w``).
 
     Sizes may differ. ``None`` where the mask is empty.
     """
-    small, coverage = small_maps(disparity, mask)
+    return standing_in(*small_maps(disparity, mask))
+
+
+def standing_in(small: Tensor, coverage: Tensor) -> Standing | None:
+    """Return how the subject stands in the ``small_maps`` of disparity and mask."""
     inside = coverage >= INSIDE
     if int(inside.sum()) < LEAST_PX:
         return None
@@ -98,13 +106,14 @@ def hold(
     size = disparity.shape[1:]
     small, coverage = small_maps(disparity, mask)
     limit = _limit(small.shape, standing, focus_disparity)
-    background = _background(small, coverage >= INSIDE)
+    inside = coverage >= INSIDE
+    background = _background(small, inside)
     maps = interpolate(torch.stack([limit, background])[None], size, mode="bilinear", align_corners=False)[0]
     limit, background = maps[:1], maps[1:]
     room = min(1.0, focus_disparity / ROOM)
     trust = smoothstep(min(max((standing.trust - DOUBTED) / (TRUSTED - DOUBTED), 0.0), 1.0))
     may_bleed = (limit < focus_disparity * (1 - 0.6 * BEHIND)) & (room == 1)  # not at the feet
-    bled = may_bleed & (disparity > (focus_disparity + background) / 2) & _near_outline(mask)
+    bled = may_bleed & (disparity > (focus_disparity + background) / 2) & _near(inside, size)
     moved = torch.where(bled, torch.minimum(background, disparity), disparity)
     doubt = (1 - trust) * room * standing.presence
     moved = moved - doubt * (moved - limit).clamp_min(0)
@@ -115,7 +124,7 @@ def hold(
 
 
 def small_maps(disparity: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Disparity and coverage, ``h w`` each, with a longer side of ``WORK_SIDE_PX``."""
+    """Return disparity and coverage, ``h w`` each, with a longer side of ``WORK_SIDE_PX``."""
     height, width = mask.shape[1:]
     scale = min(1.0, WORK_SIDE_PX / max(height, width))
     size = max(1, round(height * scale)), max(1, round(width * scale))
@@ -159,8 +168,8 @@ def _at_feet(small: Tensor, lowest: Tensor, feet_row: float) -> tuple[float, flo
 def _trust(small: Tensor, inside: Tensor, line: Tensor) -> float:
     """The share of the outline, above the feet, across which disparity drops by ``DROP``."""
     unit = max(1, round(max(small.shape) / 256))
-    core = _grown(inside, -unit) & ~_grown(inside, -3 * unit)
-    around = _grown(inside, 3 * unit) & ~_grown(inside, unit)
+    core = grown(inside, -unit) & ~grown(inside, -3 * unit)
+    around = grown(inside, 3 * unit) & ~grown(inside, unit)
     rows = torch.arange(small.shape[0], dtype=torch.float32)[:, None]
     around &= rows < line[None]
     if not (core.any() and around.any()):
@@ -172,8 +181,8 @@ def _trust(small: Tensor, inside: Tensor, line: Tensor) -> float:
 def _limit(size: torch.Size, standing: Standing, focus_disparity: float) -> Tensor:
     """The largest disparity, ``h w``, of what is not the subject; 2 (none) below the line of its feet."""
     height, width = size
-    line = interpolate(standing.line[None, None], width, mode="linear", align_corners=True)[0, 0]
-    above = line[None] - (torch.arange(height, dtype=torch.float32)[:, None] + 0.5) / height
+    rows = (torch.arange(height, dtype=torch.float32) + 0.5) / height
+    above = standing.line_at(width)[None] - rows[:, None]
     most = BEHIND * focus_disparity
     slope = max(standing.slope, most / (RISE * standing.height))
     limit = focus_disparity - (slope * above).clamp(0, most)
@@ -183,7 +192,7 @@ def _limit(size: torch.Size, standing: Standing, focus_disparity: float) -> Tens
 def _background(small: Tensor, inside: Tensor) -> Tensor:
     """The disparity of what stands around the subject, continued to its outline and behind it, ``h w``."""
     unit = max(1, round(max(small.shape) / 128))
-    outside = ~_grown(inside, 2 * unit)
+    outside = ~grown(inside, 2 * unit)
     result = torch.full_like(small, float(small[outside].median()) if outside.any() else 0.0)
     for radius in (32 * unit, 16 * unit, 8 * unit, 4 * unit):
         share = _box_sum(outside.float(), radius) / (2 * radius + 1) ** 2
@@ -204,16 +213,15 @@ def _box_sum(image: Tensor, radius: int) -> Tensor:
     return image
 
 
-def _grown(inside: Tensor, radius: int) -> Tensor:
-    """The set with a border of ``radius`` pixels, or without its own where that is negative."""
+def grown(inside: Tensor, radius: int) -> Tensor:
+    """Return a set ``h w`` with a border of ``radius`` pixels, or without its own where that is negative."""
     reach, field = abs(radius), (inside if radius > 0 else ~inside).float()[None, None]
     field = max_pool2d(field, (2 * reach + 1, 1), 1, (reach, 0))
-    grown = max_pool2d(field, (1, 2 * reach + 1), 1, (0, reach))[0, 0] > 0
-    return grown if radius > 0 else ~grown
+    reached = max_pool2d(field, (1, 2 * reach + 1), 1, (0, reach))[0, 0] > 0
+    return reached if radius > 0 else ~reached
 
 
-def _near_outline(mask: Tensor) -> Tensor:
-    """Where the subject is not far, ``1 H W``: estimated edges may lie so far beside its own."""
-    _, coverage = small_maps(mask, mask)
-    near = _grown(coverage >= INSIDE, max(1, round(max(coverage.shape) / 32)))
-    return interpolate(near[None, None].float(), mask.shape[1:], mode="nearest")[0] > 0
+def _near(inside: Tensor, size: torch.Size) -> Tensor:
+    """The subject and its surroundings, ``1 H W``: estimated edges may lie so far beside its own."""
+    near = grown(inside, max(1, round(max(inside.shape) / 32)))
+    return interpolate(near[None, None].float(), size, mode="nearest")[0] > 0

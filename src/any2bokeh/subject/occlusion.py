@@ -13,10 +13,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import torch
 
 from any2bokeh.arrays import Bytes, Flags, Floats
 from any2bokeh.motion.flow import FlowPreset, dense_flow
-from any2bokeh.subject.hold import Standing
+from any2bokeh.subject.hold import Standing, grown
 
 REACH = 6  # frames to each side whose masks are brought here
 NEARER = 0.06  # disparity by which a thing is before the subject: more than a depth of field
@@ -75,7 +76,7 @@ def _occluders(
     nearer = (view.disparity > view.standing.disparity + NEARER) & ~view.inside & _above_feet(view)
     if not nearer.any():
         return None
-    border = nearer & _grown(view.inside, BORDER_PX)
+    border = nearer & grown(torch.from_numpy(view.inside), BORDER_PX).numpy()
     cut = _expected(window, steps, here) & ~view.inside
     between = _between(view.inside)
     found = np.zeros_like(nearer)
@@ -142,16 +143,9 @@ def _above_feet(view: SubjectView) -> Flags:
     """What lies above the line where the subject meets the ground, which may be nearer than all of it."""
     assert view.standing is not None
     height, width = view.inside.shape
-    line = view.standing.line.numpy()
-    rows = np.interp(np.arange(width), np.linspace(0, width - 1, len(line)), line) * height
+    rows = view.standing.line_at(width).numpy() * height
     above: Flags = np.arange(height)[:, None] < rows[None]
     return above
-
-
-def _grown(inside: Flags, radius_px: int) -> Flags:
-    size = 2 * radius_px + 1
-    grown: Bytes = cv2.dilate(inside.view(np.uint8), np.ones((size, size), np.uint8))
-    return grown.view(np.bool_)
 
 
 def _parts(chosen: Flags) -> Iterator[Flags]:

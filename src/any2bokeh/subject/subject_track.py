@@ -3,27 +3,27 @@
 import logging
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
-from any2bokeh.arrays import Bytes, Doubles, Flags
+from any2bokeh.arrays import Doubles, Flags
+from any2bokeh.closeable import Closeable
 from any2bokeh.depth.track import DepthClip, MatchedFrames, open_mask
 from any2bokeh.depth.upsample import upsample_disparity
-from any2bokeh.errors import DisparityError, FocusError
 from any2bokeh.focus.focus_track import smooth_focus
-from any2bokeh.focus.mask import Measured
+from any2bokeh.focus.mask import MaskedFrame, Measured, empty_mask, masked_frames
 from any2bokeh.motion.flow import to_gray
-from any2bokeh.motion.shots import find_shots, shot_thumbnail
+from any2bokeh.motion.shots import find_shots
 from any2bokeh.progress import OnCount
 from any2bokeh.scene import Frame
-from any2bokeh.subject.hold import Standing, hold, measure_standing, small_maps
+from any2bokeh.subject.hold import INSIDE, Standing, hold, small_maps, standing_in
 from any2bokeh.subject.occlusion import SubjectView, find_occluders
-from any2bokeh.video.lossless import to_uint8_rgb
 
 SMOOTHING_S = 0.15  # a standard deviation: limbs that come and go do not move the ground
 
@@ -47,7 +47,7 @@ class _Occluders:
         return torch.from_numpy(bits.reshape(self.size).view(np.bool_))
 
 
-class SubjectTrack:
+class SubjectTrack(Closeable):
     """The subject that a mask shows.
 
     ``measured`` is where the focal plane has to be in each frame.
@@ -65,7 +65,7 @@ class SubjectTrack:
         self._times = clip.video.times
         self._occluders = occluders
         self.measured = Measured(np.array([one.disparity if one else np.nan for one in standings]), starts)
-        self._standings = _smoothed(standings, self._seconds(), starts)
+        self._standings = _smoothed(standings, clip.video.times_s, starts)
         self._masks: MatchedFrames | None = None
         self._last_pts: int | None = None
 
@@ -100,9 +100,6 @@ class SubjectTrack:
             self._masks.close()
             self._masks = None
 
-    def _seconds(self) -> Doubles:
-        return np.array([self._clip.video.seconds(pts) for pts in self._times])
-
 
 def measure_subject(path: Path, clip: DepthClip, on_frames: OnCount) -> SubjectTrack:
     """Return the subject that the mask at ``path`` shows in a clip, read once from end to end.
@@ -117,45 +114,33 @@ def measure_subject(path: Path, clip: DepthClip, on_frames: OnCount) -> SubjectT
     starts: list[int] = []
 
     def views() -> Iterator[SubjectView]:
-        for (number, view, _), starts_shot in find_shots(_looks(path, clip, on_frames), lambda look: look[2]):
+        looks = ((one.number, _view(one), one.thumbnail) for one in masked_frames(path, clip, on_frames))
+        for (number, view, _), starts_shot in find_shots(looks, lambda look: look[2]):
             standings[number] = view.standing
             numbers.append(number)
             if starts_shot:
                 starts.append(number)
-            yield SubjectView(view.gray, view.inside, view.disparity, view.standing, starts_shot)
+            yield replace(view, starts_shot=starts_shot)
 
-    try:
-        for place, found in enumerate(find_occluders(views())):
-            occluders[numbers[place]] = _Occluders.pack(found) if found is not None else None
-    except DisparityError as error:
-        raise FocusError(f"The mask cannot be used: {error.message}") from error
+    for place, found in enumerate(find_occluders(views())):
+        occluders[numbers[place]] = _Occluders.pack(found) if found is not None else None
     if not any(standings):
-        raise FocusError(
-            f"The mask {path} is empty in every frame of {clip.video.info.path}.",
-            hint="What is brighter than half of white is inside.",
-        )
+        raise empty_mask(path, clip)
     if any(occluders):
         log.info("Something passes before the subject in %d frames.", sum(map(bool, occluders)))
     return SubjectTrack(path, clip, standings, occluders, starts[1:])
 
 
-def _looks(path: Path, clip: DepthClip, on_frames: OnCount) -> Iterator[tuple[int, SubjectView, Bytes]]:
-    """The number of each frame, the subject in it, and a thumbnail to find shots by; the frame is let go."""
-    place = {pts: number for number, pts in enumerate(clip.video.times)}
-    with open_mask(path, clip.video) as masks, clip.frames() as frames:
-        for done, (frame, disparity) in enumerate(frames, start=1):
-            mask = masks.values_at(frame.pts)
-            small, coverage = small_maps(disparity, mask)
-            size = small.shape
-            picture = torch.nn.functional.interpolate(frame.picture.cpu()[None], size, mode="area")[0]
-            view = SubjectView(
-                gray=to_gray(picture),
-                inside=(coverage >= 0.5).numpy(),
-                disparity=small.numpy(),
-                standing=measure_standing(disparity, mask),
-            )
-            on_frames(done)
-            yield place[frame.pts], view, shot_thumbnail(to_uint8_rgb(frame.picture))
+def _view(one: MaskedFrame) -> SubjectView:
+    """The subject in one frame, small; the frame itself is let go."""
+    small, coverage = small_maps(one.disparity, one.mask)
+    picture = interpolate(one.frame.picture.cpu()[None], small.shape, mode="area")[0]
+    return SubjectView(
+        gray=to_gray(picture),
+        inside=(coverage >= INSIDE).numpy(),
+        disparity=small.numpy(),
+        standing=standing_in(small, coverage),
+    )
 
 
 def _smoothed(

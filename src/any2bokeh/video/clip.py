@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from functools import cached_property
 from math import ceil
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+import numpy as np
+
+from any2bokeh.arrays import Doubles
+from any2bokeh.closeable import Closeable
 from any2bokeh.settings.video_settings import TimeRange
 from any2bokeh.video.decode import Beginning, VideoReader, begin_video
 from any2bokeh.video.demux import INDEXED_FORMATS, scan_times, stored_packets
@@ -17,7 +19,7 @@ from any2bokeh.video.span import ALL_FRAMES, WHOLE_VIDEO, Span, find_span
 PART_ALONE_BYTES = 1_000_000_000
 
 
-class VideoClip:
+class VideoClip(Closeable):
     """A video and the part of it that is worked on; a context manager.
 
     ``info`` is what is known of the file, ``span`` the part, as its time stamps. Opening decodes the first
@@ -62,6 +64,11 @@ class VideoClip:
         """Return the time of a time stamp [s]; the video's first frame is at 0."""
         return float((pts - self.first_pts) * self.info.time_base)
 
+    @property
+    def times_s(self) -> Doubles:
+        """The times of the frames in the part [s]; the video's first frame is at 0."""
+        return np.array([self.seconds(pts) for pts in self.times])
+
     def frames(self, span: Span | None = None) -> VideoReader:
         """Start to decode the frames of the part, or of another one."""
         span = self.span if span is None else span
@@ -77,14 +84,6 @@ class VideoClip:
             if self._beginning:
                 self._beginning.container.close()
             self._beginning = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def _knows_all(self) -> bool:

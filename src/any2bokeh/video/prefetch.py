@@ -3,8 +3,9 @@
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
+
+from any2bokeh.closeable import Closeable
 
 T = TypeVar("T")
 
@@ -58,7 +59,7 @@ class Channel(Iterator[T]):
             self._changed.notify_all()
 
 
-class Prefetch(Iterator[T]):
+class Prefetch(Iterator[T], Closeable):
     """The items of an iterable, made ahead in a thread; use it as a context manager.
 
     What the iterable raises is raised where the items are taken. A generator is closed in the thread
@@ -77,14 +78,6 @@ class Prefetch(Iterator[T]):
         """Stop making items, and wait until the thread has ended."""
         self._channel.close()
         self._thread.join()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _run(self, items: Iterable[T]) -> None:
         try:
