@@ -97,7 +97,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Load what is asked for; ``__version__`` too takes as long as all the rest of ``--help``."""
+    """Load a public name on first use; ``__version__`` too takes as long as all the rest of ``--help``."""
     if name == "__version__":
         from importlib.metadata import version
 

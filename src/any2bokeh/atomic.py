@@ -18,13 +18,13 @@ from any2bokeh.errors import RefocusError, VideoError
 KEPT_MARK = ".refocus"  # stands before the number in the name of a result whose own name was taken
 _KEPT = re.compile(rf".*{re.escape(KEPT_MARK)}-[0-9]+")
 
-DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # what writing fails with when nothing is left
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # errors of writing to a full disk
 
 _STALE_S = 24 * 3600
 
 _LINUX_HERE, _LINUX_NO_REPLACE = -100, 1  # AT_FDCWD and RENAME_NOREPLACE of renameat2(2)
 _MACOS_EXCLUSIVE = 4  # RENAME_EXCL of renamex_np(2)
-# What the systems answer where a file system does not know the call: ext3, NFS, FAT, FUSE and others.
+# The systems' errors where a file system does not know the call: ext3, NFS, FAT, FUSE and others.
 _UNSUPPORTED = {
     errno.EINVAL,
     errno.ENOSYS,
@@ -78,9 +78,9 @@ def partial_folder(
 ) -> Iterator[Path]:
     """Give a temporary folder beside ``target``; rename it to ``target`` when the block ends well.
 
-    On any exception, Ctrl-C included, it is removed and ``target`` stays as it was. What killed processes
-    left beside ``target`` more than a day ago is removed. Raises ``error_class`` if ``target`` exists, or
-    appears during the block, and may not be overwritten.
+    On any exception, Ctrl-C included, it is removed and ``target`` stays as it was. Leftovers of
+    killed processes beside ``target`` are removed if they are more than a day old. Raises ``error_class`` if
+    ``target`` exists, or appears during the block, and may not be overwritten.
     """
     exists = f"{target} exists already."
     if os.path.lexists(target) and not overwrite:
@@ -158,7 +158,7 @@ def sole_user(folder: Path, busy: Exception, name: str = ".lock") -> Iterator[No
 
 
 def _create(partial: Path) -> None:
-    """Make an empty file of ours; what bore its name, a link perhaps, goes and is not followed."""
+    """Make an empty file of ours; an entry of its name, a link perhaps, is removed and not followed."""
     partial.unlink(missing_ok=True)
     os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
 
@@ -218,7 +218,7 @@ def _replace_own_placeholder(source: Path, target: Path) -> None:
 
 
 def _replace_folder(partial: Path, target: Path) -> None:
-    """Rename ``partial`` to ``target``; what was there goes only when that has worked."""
+    """Rename ``partial`` to ``target``; the old ``target`` goes only when that has worked."""
     replaced = target.with_name(f".{target.name}.{os.getpid()}.old")
     try:
         if target.exists():

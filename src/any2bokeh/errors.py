@@ -54,7 +54,7 @@ class DatasetError(RefocusError):
 
 
 def install_hint(extra: str) -> str:
-    """Return the command that installs what the extra called ``extra`` holds.
+    """Return the command that installs the packages of the extra called ``extra``.
 
     It names the packages themselves, as this one is on no index: that works beside a wheel and in a checkout.
     """

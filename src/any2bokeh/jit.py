@@ -28,9 +28,9 @@ from any2bokeh.errors import RefocusError
 from any2bokeh.paths import cache_root, private_folder
 
 log = logging.getLogger(__name__)
-news = logging.getLogger("any2bokeh.news")  # what is no warning, but worth knowing: the command line shows it
+news = logging.getLogger("any2bokeh.news")  # no warnings, but worth knowing: the command line shows it
 
-# What a module takes from others of the package, at its top level.
+# A module's top-level imports from others of the package.
 IMPORT = re.compile(r"^from any2bokeh\.?([\w.]*) import (\([^)]*\)|.*)", re.MULTILINE)
 UNUSED_S = 30 * 24 * 3600
 DIGEST_BYTES = hashlib.sha256().digest_size
@@ -62,7 +62,7 @@ def compiled(function: Function) -> Function:
 class _KeptCode:
     """The compiled forms of one function on disk, in the place of numba's own cache of a dispatcher.
 
-    A file is the SHA-256 of what follows, and numba's serialised result. A file that was truncated or changed
+    A file is the SHA-256 of the rest, and numba's serialized result. A file that was truncated or changed
     counts as missing: its function is compiled anew and the file replaced.
     """
 
@@ -70,7 +70,7 @@ class _KeptCode:
         self._function = function
 
     def load_overload(self, signature: Any, target: Any) -> Any:
-        """Return what was compiled for a signature on a kind of processor, or ``None``."""
+        """Return the code compiled for a signature on a kind of processor, or ``None``."""
         folder = compiled_folder()
         if folder is None:
             return None
@@ -87,7 +87,7 @@ class _KeptCode:
         return CompileResult._rebuild(target, *pickle.loads(payload))
 
     def save_overload(self, signature: Any, result: Any) -> None:
-        """Keep what was compiled for a signature."""
+        """Keep the code compiled for a signature."""
         folder = compiled_folder()
         if folder is None or result.lifted or result.library.has_dynamic_globals:
             return
@@ -105,7 +105,7 @@ class _KeptCode:
             _say_not_kept(folder, error.message.rstrip("."))
 
     def _file_name(self, signature: Any, codegen: Any) -> str:
-        """The name that tells apart all that numba compiles differently."""
+        """A name for each version that numba compiles differently."""
         function = self._function
         cells = tuple(cell.cell_contents for cell in function.__closure__ or ())
         facts = (
@@ -119,7 +119,7 @@ class _KeptCode:
 def compiled_folder() -> Path | None:
     """The folder for compiled code, created; ``None`` if it cannot be used.
 
-    Its name tells the sources apart. What lies in it is executed: it belongs to the user alone.
+    Its name tells the sources apart. Its files are executed: it belongs to the user alone.
     """
     return _make_folder(cache_root() / "compiled")
 
@@ -159,7 +159,7 @@ def _say_not_kept(folder: Path, reason: str) -> None:
 
 @cache
 def _sources_digest() -> str:
-    """What tells compiled code apart: all modules that it is written in, or takes constants from."""
+    """A digest of all modules that compiled code is written in, or takes constants from."""
     package = Path(__file__).parent
     texts = {path: path.read_text(encoding="utf-8") for path in package.rglob("*.py")}
     waiting = [path for path, text in texts.items() if "from any2bokeh.jit import" in text]

@@ -16,7 +16,7 @@ _REFUSED = re.compile(r"[/\\:\x00-\x1f\x7f-\x9f]")
 
 
 def cache_root() -> Path:
-    """Return the folder of all caches: what ``ANY2BOKEH_CACHE`` names, else the user's cache folder."""
+    """Return the folder of all caches: the one in ``ANY2BOKEH_CACHE``, else the user's cache folder."""
     if chosen := os.environ.get(CACHE_VARIABLE):
         return Path(chosen).expanduser()
     import platformdirs  # here: --help needs no folder
@@ -25,7 +25,7 @@ def cache_root() -> Path:
 
 
 def data_root() -> Path:
-    """Return the folder of what users keep: what ``ANY2BOKEH_HOME`` names, else the user's data folder."""
+    """Return the folder of users' files: the one in ``ANY2BOKEH_HOME``, else the user's data folder."""
     if chosen := os.environ.get(HOME_VARIABLE):
         return Path(chosen).expanduser()
     import platformdirs
@@ -39,7 +39,7 @@ def checkpoints_folder() -> Path:
 
 
 def private_folder(folder: Path) -> Path:
-    """Return ``folder`` after making it, and those above it, if need be; what is new is for its user alone.
+    """Return ``folder`` after making it, and those above it, if need be; new ones are for their user alone.
 
     Raises ``OSError`` if it cannot be made.
     """
@@ -53,7 +53,7 @@ def private_folder(folder: Path) -> Path:
 def checked_name(name: object, what: str) -> str:
     """Return ``name`` if a file or folder can bear it on every platform, inside the folder it is put into.
 
-    Whatever comes from a file, an option or another program and becomes part of a path goes through here.
+    Every name from a file, an option or another program that becomes part of a path goes through here.
     ``what`` it is called in messages ("The name of the clip"). Raises ``SettingsError`` for anything but
     one part of a path: empty, ``.`` or ``..``, separators, a drive, control characters, a dot or a space at
     an end, a device of Windows, more than ``LONGEST_NAME_BYTES``.
@@ -64,7 +64,7 @@ def checked_name(name: object, what: str) -> str:
 
 
 def _problem(name: object) -> str:
-    """What keeps ``name`` from being the name of a file; empty where nothing does."""
+    """Why ``name`` cannot be the name of a file; empty where it can."""
     if not isinstance(name, str):
         return "it is not text"
     if not name:

@@ -16,7 +16,7 @@ from any2bokeh.video.encoders import choose_encoder
 class Plan:
     """What a run would work on, with what, and what it would need; sizes are of the displayed picture.
 
-    ``memory_bytes`` is what the renderer states. ``render_seconds`` is measured on the first frame; ``None``
+    ``memory_bytes`` is the renderer's figure. ``render_seconds`` is measured on the first frame; ``None``
     where that is not like the others, or where its disparity would have to be estimated before.
     """
 

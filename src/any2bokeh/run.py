@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What one run made; ``focus`` and ``k`` are the smallest and the largest of all frames."""
+    """The result of one run; ``focus`` and ``k`` are the smallest and the largest of all frames."""
 
     target: Path
     frames: int
@@ -42,7 +42,7 @@ def refocus(
     *,
     overwrite: bool = False,
 ) -> Result:
-    """Write ``source``, refocused, to ``target`` and return what was done.
+    """Write ``source``, refocused, to ``target`` and return the run's result.
 
     Decoding, disparity, rendering and encoding run at the same time; memory does not depend on the
     clip's length. ``target`` appears under its name only when it is complete, and so does the focus track

@@ -108,7 +108,7 @@ def _type_for(kind: Any, *, reads_itself: bool) -> Any:
     """The type as typer understands it: a tuple of any length is an option that may be repeated."""
     if get_origin(kind) is tuple:
         return list[str] if reads_itself else list[get_args(kind)[0]]  # type: ignore[misc]
-    return str if reads_itself else kind  # what an option reads by itself may be of any type
+    return str if reads_itself else kind  # an option with its own parser may be of any type
 
 
 def _collect(group: Callable[..., Group], values: dict[str, Any]) -> Group:
@@ -187,7 +187,7 @@ def _long_name(made: Any) -> str:
 
 
 def quoted(words: list[str]) -> str:
-    """Return words as a shell takes them; what cannot be typed is written as bash and zsh understand it."""
+    """Return words as a shell takes them; untypable characters are written as bash and zsh understand it."""
     return " ".join(shlex.quote(word) if word.isprintable() else _escaped(word) for word in words)
 
 

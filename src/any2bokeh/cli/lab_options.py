@@ -37,7 +37,7 @@ def parse_named_folder(text: str) -> NamedFolder:
 
 
 def parse_size(text: object) -> PictureSize:
-    """Read ``1024x576``, or what was read already; raises ``SettingsError``."""
+    """Read ``1024x576``, or a size read already; raises ``SettingsError``."""
     found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", str(text).strip())
     if not found:
         raise SettingsError(f"--size must be WIDTHxHEIGHT, such as 1024x576, got {text!r}.")

@@ -1,4 +1,4 @@
-"""What the program says: results on stdout (a line each, or one JSON document), everything else on stderr."""
+"""The program's output: results on stdout (a line each, or one JSON document), everything else on stderr."""
 
 import json
 import logging
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 LIBRARY = logging.getLogger("any2bokeh")
-NEWS = logging.getLogger("any2bokeh.news")  # what is no warning, but shown unless the user asks for silence
+NEWS = logging.getLogger("any2bokeh.news")  # no warnings, but shown unless the user asks for silence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ def print_result(line: object) -> None:
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
     except BrokenPipeError:
-        # What is still buffered would fail again when the process ends.
+        # Buffered output would fail again when the process ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -42,7 +42,7 @@ class KeptTrack:
     content_hash: str | None = None
 
     def open(self) -> IndexedGrayVideo:
-        """Return its reader, which compares what it reads with the index."""
+        """Return its reader, which compares every packet with the index."""
         return IndexedGrayVideo(self.path, self.index)
 
 
@@ -98,7 +98,7 @@ def drop_track(entry: Path) -> None:
 
 
 def copy_track(track: KeptTrack, target: Path) -> bool:
-    """Write the track to ``target`` and say whether it is the one that was made; else it was damaged since.
+    """Write the track to ``target`` and say whether it is intact; else it was damaged since it was made.
 
     Raises ``OSError``.
     """

@@ -1,4 +1,4 @@
-"""A loaded depth network: what it is asked, what it gives back, and the checks of both."""
+"""A loaded depth network: its input, its output, and the checks of both."""
 
 from collections.abc import Sequence
 from typing import Protocol

@@ -60,7 +60,7 @@ class Stabilizer:
     """Stabilizes the disparity of frames that come one after the other.
 
     Monocular networks are right only up to a scale and a shift, anew in every frame. Both are fitted to the
-    running estimate, warped along the flow, with what does not agree as outliers. Then only a share of the
+    running estimate, warped along the flow, with disagreeing points as outliers. Then only a share of the
     new estimate enters the running one (a Kalman filter per point); where the flow, the picture or the
     disparity itself tells that the point is another one, the new estimate replaces it, so nothing is dragged
     behind what moves.

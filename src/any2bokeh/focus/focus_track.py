@@ -98,7 +98,7 @@ def smooth_focus(
     """
     held, shots = _hold(values), []
     for start, stop in pairwise((0, *starts, len(values))):
-        # A shot that begins before its subject is seen does not begin with what another shot was focused on.
+        # A shot that begins before its subject is seen does not begin with another shot's focus.
         own = _hold(values[start:stop])
         nothing_seen = bool(np.isnan(own).any())
         shot = held[start:stop] if nothing_seen else own

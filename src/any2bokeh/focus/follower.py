@@ -190,7 +190,7 @@ class Follower:
 
 
 def follow_thing(point: Point, clip: DepthClip, on_frames: OnCount) -> list[Sighting]:
-    """Return what is seen in each frame of the thing at a point, followed from there both ways.
+    """Return a sighting per frame of the thing at a point, followed from there both ways.
 
     One warning tells where it was lost. Raises ``FocusError`` for a point outside the picture or outside the
     part that is worked on.

@@ -19,7 +19,7 @@ from any2bokeh.video.lossless import to_uint8_rgb
 
 _NEAR_PX, _FAR_PX = 0.5, 1.5  # there and back again must end this near to the start
 _LONG_WAY = 0.05  # longer ways may err by this share of their length
-_MISPLACED_PX = 0.5  # what a flow may err by: so far, the pictures' gradients explain a difference
+_MISPLACED_PX = 0.5  # a flow's tolerated error: so far, the pictures' gradients explain a difference
 _WINDOW_PX = 5  # of the comparison of pictures
 _STILL_PX = 0.2  # a shorter way between places that look the same as they are is none: see _hold_still
 _STILL = 1.5 / 255
@@ -57,7 +57,7 @@ class Flow:
     """Where the points of one picture are in another.
 
     ``shift`` is ``h w 2`` (x, y) in pixels. ``trust``, ``h w`` in 0..1, is low where there and back again
-    leads elsewhere: at what only one of the two pictures shows.
+    leads elsewhere: at points that only one of the two pictures shows.
     """
 
     shift: Floats
@@ -124,7 +124,7 @@ def flow_between(first: Bytes, second: Bytes) -> tuple[Flow, Flow]:
 def difference(first: PreparedPicture, second: PreparedPicture, flow: Flow) -> Floats:
     """Return how far ``second``, warped to ``first``, differs from it: ``h w`` in code values, 0..1.
 
-    It is the mean of a neighbourhood, less what a small error of ``flow`` explains, and less a change of
+    It is the mean of a neighbourhood, less the effect of a small error of ``flow``, and less a change of
     light all over the picture.
     """
     warped = flow.warp(second.color)
@@ -143,7 +143,7 @@ def falloff(values: Floats, start: float, end: float) -> Floats:
 
 
 def _hold_still(shift: Floats, same: NDArray[np.bool_]) -> Floats:
-    """The shift, 0 where nothing moved: what is warped from frame to frame many times stays sharp there."""
+    """The shift, 0 where nothing moved: a picture warped from frame to frame many times stays sharp there."""
     is_short = (shift * shift).sum(axis=2) < _STILL_PX**2
     held: Floats = np.where((same & is_short)[..., None], np.float32(0), shift)
     return held

@@ -51,12 +51,12 @@ def mark_shots(frames: Iterable[ReducedFrame], *, single_shot: bool = False) -> 
 
 
 def find_shots(items: Iterable[Item], thumbnail_of: Callable[[Item], Bytes]) -> Iterator[tuple[Item, bool]]:
-    """Yield what stands for the frames of a clip, in order, and whether a shot starts with it.
+    """Yield the items, one per frame of a clip, in order, and whether a shot starts with it.
 
     ``thumbnail_of`` gives the frame's ``shot_thumbnail``. At a flash, and where a lamp is switched on, no
     shot starts. ``_AROUND`` items are held back, and no others are held.
     """
-    # Not itertools.tee: it keeps what it has handed out in blocks of 57.
+    # Not itertools.tee: it keeps past items in blocks of 57.
     waiting = deque[Item]()
 
     def thumbnails() -> Iterator[Bytes]:

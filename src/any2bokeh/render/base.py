@@ -30,7 +30,7 @@ class Renderer(Protocol):
         ...
 
     def peak_bytes(self, pictures: PictureFormat) -> int | None:
-        """Return what a whole run on such pictures takes of the device at its peak; ``None`` if not known."""
+        """Return the peak device memory of a whole run on such pictures; ``None`` if not known."""
         ...
 
     def close(self) -> None:

@@ -1,1 +1,1 @@
-"""What can be chosen: one frozen dataclass per step, each checks itself; every default lives here, once."""
+"""The settings: one frozen dataclass per step, each checks itself; every default lives here, once."""

@@ -1,4 +1,4 @@
-"""What is told of one clip, whatever is made of it."""
+"""The settings of one clip, for every kind of run on it."""
 
 from dataclasses import dataclass, field
 
@@ -14,7 +14,7 @@ from any2bokeh.settings.video_settings import TimeRange
 class ClipSettings:
     """Which part of a clip is worked on, where its disparity comes from and where its focus lies.
 
-    ``focus`` of ``None`` is for what needs none. ``device`` and ``dtype`` are those of the depth network.
+    ``focus`` of ``None`` is for runs that need none. ``device`` and ``dtype`` are those of the depth network.
     """
 
     focus: FocusSettings | None = None

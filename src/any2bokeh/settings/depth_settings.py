@@ -1,4 +1,4 @@
-"""Where disparity comes from, and what a disparity track is made of."""
+"""The settings of disparity and of disparity tracks."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,7 +45,7 @@ class DepthSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class TrackSettings:
-    """What is asked of a disparity track that is written: where it comes from, and of which frames."""
+    """The settings of a disparity track to write: its source, and its frames."""
 
     depth: DepthSettings = field(default_factory=DepthSettings)
     time_range: TimeRange = field(default_factory=TimeRange)

@@ -64,7 +64,7 @@ class EvaluationSettings:
 
     @property
     def clip(self) -> ClipSettings:
-        """What they say of a real clip."""
+        """The settings of a real clip."""
         return ClipSettings(
             focus=self.focus,
             depth=self.depth,

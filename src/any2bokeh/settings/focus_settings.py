@@ -121,7 +121,7 @@ class FocusSettings:
     shows. All of it is held sharp, unless ``subject_depth`` keeps its estimated relief; a number as
     ``focus_disparity`` says at which disparity. ``focus_track``: a file of focus over time. ``blur_strength``
     is K, a number or keys over time, unless a track or the camera gives it. ``easing`` is how values move
-    from key to key; ``smoothing_s``, over how much time the focus on what moves is smoothed (a standard
+    from key to key; ``smoothing_s``, over how much time the focus on a moving subject is smoothed (a standard
     deviation).
     """
 

@@ -1,4 +1,4 @@
-"""What is looked at before a run."""
+"""The settings of a preview before a run."""
 
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ BLUR_VALUES = Range("blur_values", "a number of blur strengths", 1, 5)
 
 @dataclass(frozen=True, kw_only=True)
 class PreviewSettings:
-    """What is looked at: moments of what a run on ``time_range`` is told to make.
+    """The moments to preview, of the result of a run on ``time_range``.
 
     ``at`` names the moments; where it is empty, a sheet and a page take ``stills`` of them, spread over the
     range, a single look the one in its middle. ``focus_values`` and ``blur_values`` are how many focal planes
@@ -34,7 +34,7 @@ class PreviewSettings:
 
     @property
     def clip(self) -> ClipSettings:
-        """What they say of the clip itself."""
+        """The settings of the clip itself."""
         return ClipSettings.rendered(self.focus, self.depth, self.time_range, self.render)
 
     def __post_init__(self) -> None:

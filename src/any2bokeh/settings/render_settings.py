@@ -25,14 +25,14 @@ OVERLAP = Range("overlap", "a number of frames", 0, 32)
 
 @dataclass(frozen=True, kw_only=True)
 class LensSettings:
-    """The aperture's shape and what happens to clipped lights.
+    """The aperture's shape and the treatment of clipped lights.
 
     The polygon's blades are straight at ``roundness`` 0 and parts of one circle at 1; ``rotation_deg`` turns
     it counter-clockwise on the display. In the corners of the frame ``cats_eye`` displaces the rim that cuts
     the aperture off, in radii; the light of a point stays the same. ``anamorphic`` is the height of the
     aperture over its width. ``highlights`` is how many times brighter than white a pixel above
     ``highlight_threshold`` (code value 0..1) may become, minus one.
-    ``quality`` "best" also looks into the frames around for what things hide in one frame.
+    ``quality`` "best" also looks into neighboring frames for regions that are occluded in one frame.
     """
 
     aperture: ApertureShape = "disc"

@@ -1,4 +1,4 @@
-"""Everything that one run is told."""
+"""The settings of one run."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ from any2bokeh.settings.video_settings import EncodeSettings, TimeRange
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything that one run of ``refocus`` is told, besides its input and output.
+    """All settings of one run of ``refocus``, besides its input and output.
 
     ``save_focus_track`` is where the focus of each frame is written, CSV or (``.json``) JSON.
     """
@@ -26,5 +26,5 @@ class Settings:
 
     @property
     def clip(self) -> ClipSettings:
-        """What they say of the clip itself."""
+        """The settings of the clip itself."""
         return ClipSettings.rendered(self.focus, self.depth, self.time_range, self.render)

@@ -1,4 +1,4 @@
-"""What the user can choose of a data set of synthetic clips."""
+"""The settings of a data set of synthetic clips."""
 
 from dataclasses import dataclass
 from pathlib import Path

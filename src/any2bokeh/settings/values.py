@@ -1,4 +1,4 @@
-"""What settings are made of: numbers in a range, choices, and moments of a video as people write them."""
+"""The types of settings: numbers in a range, choices, and moments of a video as people write them."""
 
 import math
 import re

@@ -17,7 +17,7 @@ KPrecision = Literal["float32", "float16_exponents", "float16"]
 class ImportSettings:
     """How published weights become a checkpoint: its name, and how the mask mode is found.
 
-    ``mask_mode`` overrides what the weights say; ``svd`` is the U-Net of Stable Video Diffusion to
+    ``mask_mode`` overrides the mode found in the weights; ``svd`` is the U-Net of Stable Video Diffusion to
     compare them with, by default the one that was downloaded, if any.
     """
 

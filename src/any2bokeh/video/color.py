@@ -195,7 +195,7 @@ def frame_planes(frame: av.VideoFrame) -> tuple[list[NDArray[Any]], float]:
     """
     layout = pixel_layout(frame.format.name)
     if not layout.is_planar:
-        # With equal ranges the codes stay what they are. Alpha in a plane of its own is left out below, not
+        # With equal ranges the codes stay unchanged. Alpha in a plane of its own is left out below, not
         # by this, which would garble planes of 10 and more bits.
         frame = VideoReformatter().reformat(
             frame, format=layout.planar, src_color_range=FULL, dst_color_range=FULL

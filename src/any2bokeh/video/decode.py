@@ -179,7 +179,7 @@ def begin_video(path: Path) -> Beginning:
 
     def note(pts: int, packet: Any) -> None:
         nonlocal first_pts
-        if frame is None and not packet.is_discard:  # what is shown first is stored before it is shown
+        if frame is None and not packet.is_discard:  # the frame shown first is stored before it is shown
             first_pts = pts if first_pts is None else min(first_pts, pts)
 
     try:
@@ -225,7 +225,7 @@ def _frames(
     stream: Any,
     damage: Damage,
 ) -> Iterator[Frame]:
-    """The frames in a span, of those that are decoded; at the end, what was wrong with the file."""
+    """The frames in a span, of those that are decoded; logs damage to the file at the end."""
     pictures = PictureReader(info.color, info.orientation)
     width, height = info.orientation.size(info.width, info.height)
     ends = None

@@ -107,7 +107,7 @@ class Damage:
 def decoded_frames(
     container: Any, stream: Any, damage: Damage, on_packet: Callable[[int, Any], None] | None = None
 ) -> Iterator[tuple[int, av.VideoFrame]]:
-    """Yield time stamp and frame in presentation order; what cannot be decoded is left out and counted.
+    """Yield time stamp and frame in presentation order; undecodable frames are left out and counted.
 
     ``on_packet`` sees the time stamp and the packet of each frame before it is decoded, and may raise.
     """

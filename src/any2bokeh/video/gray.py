@@ -198,7 +198,7 @@ def open_gray_writer(
 def gray_values(frame: av.VideoFrame, stated_range: int, name: str) -> NDArray[np.float32]:
     """Return ``h w`` as stored (not turned): 0..1, unless the frame holds floats, which stay as they are.
 
-    ``stated_range`` is what the container says of YUV (0: nothing, 1: limited, 2: full); ``name`` is the
+    ``stated_range`` is the container's range of YUV (0: nothing, 1: limited, 2: full); ``name`` is the
     frame's, for messages. Gray and RGB formats are full range, whatever their tags say; YUV is full range
     only where the file says so. RGB and YUV must be gray in fact: false colours, made for looking, cannot be
     read back as numbers. Raises ``DisparityError`` if the frame is in colour.

@@ -27,7 +27,7 @@ class PacketIndex:
 
 
 class IndexedGrayVideo(GrayReader):
-    """A gray video that we wrote and indexed: nothing of it is read in advance, all that is read is compared.
+    """A gray video that we wrote and indexed: read without a first pass, each packet compared.
 
     Damage of any kind is a ``DisparityError`` at the first frame that it reaches.
     """
@@ -62,7 +62,7 @@ class IndexedGrayVideo(GrayReader):
             raise DisparityError(f"Frame {expected} of {self.path} cannot be read.")
 
     def _compare(self, pts: int, packet: Any) -> None:
-        """Raise ``DisparityError`` unless the packet is the one that was written."""
+        """Raise ``DisparityError`` if the packet differs from the written one."""
         number = self._numbers.get(pts)
         if number is None or _digest(packet) != self._digests[number]:
             where = "A frame" if number is None else f"Frame {number}"

@@ -1,4 +1,4 @@
-"""What a file says of its pictures beside them: how they are turned to be shown, and HDR10."""
+"""The metadata of a file's pictures: how they are turned to be shown, and HDR10."""
 
 import struct
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ def display_matrix(frame: av.VideoFrame) -> DisplayMatrix | None:
 
 
 def orientation_of(matrix: DisplayMatrix | None) -> Orientation:
-    """Return what FFmpeg's display matrix (nine numbers) asks for, to the nearest quarter turn."""
+    """Return the turn in FFmpeg's display matrix (nine numbers), to the nearest quarter."""
     if matrix is None:
         return Orientation()
     # A player shows the pixel (x, y) at (a x + c y, b x + d y).

@@ -150,7 +150,7 @@ def _text(table: Mapping[str, object], field: str, where: str, form: re.Pattern[
 
 
 def _path(table: Mapping[str, object], field: str, where: str, form: re.Pattern[str] | None = None) -> str:
-    """As ``_text``, of what becomes a path inside the hub's cache or the folder of checkpoints."""
+    """As ``_text``, for a text that becomes a path inside the hub's cache or the folder of checkpoints."""
     value = _text(table, field, where, form)
     try:
         for part in value.split("/"):

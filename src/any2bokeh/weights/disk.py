@@ -1,6 +1,6 @@
-"""What lies on the disk: which checkpoints there are, whether files are what they were, and what fits.
+"""Checkpoints on disk: which there are, whether their files are intact, and whether more fits.
 
-``SHA256SUMS`` in a checkpoint is what ``sha256sum -c`` reads. ``bokeh.json`` is not in it: it may be edited.
+``SHA256SUMS`` in a checkpoint is for ``sha256sum -c``. ``bokeh.json`` is not in it: it may be edited.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from any2bokeh.errors import WeightsError
 from any2bokeh.paths import checkpoints_folder
 
-FACTS_FILE = "bokeh.json"  # what makes a folder a checkpoint
+FACTS_FILE = "bokeh.json"  # a folder with this file is a checkpoint
 MANIFEST_FILE = "SHA256SUMS"
 
 

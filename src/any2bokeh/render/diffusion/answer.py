@@ -1,4 +1,4 @@
-"""What the network answers, and what becomes of its picture at the clip's size.
+"""The network's answer, and its way from the working frame to the clip's size.
 
 The paper's network draws the refocused picture itself: where nothing is blurred, the original's pixels stay.
 """
@@ -25,14 +25,14 @@ CHAMFER_EXCESS = 1.09
 
 
 class NetworkAnswer(Protocol):
-    """How a network's answer becomes a frame: what it is shown before, and how its picture is used."""
+    """How a network's answer becomes a frame: the network's input, and the use of its picture."""
 
     def frame_for(self, pictures: PictureFormat) -> WorkingFrame:
         """The frame that the network works on."""
         ...
 
     def draw_lens(self, group: Sequence[Scene]) -> list[Tensor] | None:
-        """What the lens makes of scenes, ``3 H W`` each, for a network that is shown that."""
+        """The lens's pictures of scenes, ``3 H W`` each, for a network that takes them as input."""
         ...
 
     def geometry(self, scene: Scene, frame: WorkingFrame) -> Tensor:
@@ -46,7 +46,7 @@ class NetworkAnswer(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back what it holds."""
+        """Release its resources."""
         ...
 
 
@@ -99,7 +99,7 @@ def compose(scene: Scene, picture: Tensor, frame: WorkingFrame) -> Tensor:
 
 
 def network_share(scene: Scene, frame: WorkingFrame, device: torch.device) -> Tensor:
-    """How much of each pixel is the network's, ``1 H W``, 0..1: what is blurred, or under nearer blur.
+    """How much of each pixel is the network's, ``1 H W``, 0..1: blurred pixels, and those under nearer blur.
 
     A pixel's own circle of confusion counts from half a pixel of the working frame on, fully from one.
     """

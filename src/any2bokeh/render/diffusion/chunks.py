@@ -84,7 +84,7 @@ def blend_weights(chunk: Chunk) -> Tensor:
 def fuse_chunks(
     items: Iterable[Item], settings: ChunkSettings, process: Callable[[Sequence[Item]], Tensor]
 ) -> Iterator[tuple[Item, Tensor]]:
-    """Each item with its share of what ``process`` makes of chunks, in order, as soon as it is settled.
+    """Each item with its slice of the chunks' results, blended, in order, as soon as it is settled.
 
     ``process`` is given the items of one chunk and returns ``T ...``, one slice for each; the slices of
     chunks that share an item are summed by their weights. No more than a chunk and one item is held.
@@ -111,7 +111,7 @@ def fuse_chunks(
                 ended = True
                 continue
             read += 1
-            # Of what is left, a chunk begins at its start, or as early as the last one has to.
+            # Of the rest, a chunk begins at its start, or as early as the last one has to.
             oldest = min(chunk.settled if chunk else 0, read - settings.length)
             while read - len(held) < oldest:
                 held.popleft()

@@ -1,4 +1,4 @@
-"""CLIP's picture encoder: what the network is told of each frame besides its pixels.
+"""CLIP's picture encoder: it gives the network an embedding of each frame besides its pixels.
 
 The only user of transformers here, imported where a checkpoint takes embeddings.
 """

@@ -87,7 +87,7 @@ class BokehNetwork:
 
     @property
     def _parts(self) -> list[nn.Module]:
-        """What is brought to the device, and with ``low_memory`` one by one."""
+        """The modules that move to the device, with ``low_memory`` one by one."""
         clip = [self._clip.network] if self._clip else []
         return [self._unet, self._vae.encoder, self._vae.decoder, *clip]
 

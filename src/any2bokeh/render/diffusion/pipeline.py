@@ -53,7 +53,7 @@ class DiffusionRenderer:
         self._windows = self._plan_windows(self._frame)
 
     def peak_bytes(self, pictures: PictureFormat) -> int:
-        """What the network takes of its device for clips of ``pictures``, as counted."""
+        """The network's peak device memory for clips of ``pictures``, as counted."""
         return self._plan_windows(self._answer.frame_for(pictures)).peak_bytes
 
     def close(self) -> None:

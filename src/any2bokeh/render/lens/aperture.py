@@ -1,4 +1,4 @@
-"""The aperture's image: what a point of light becomes when it is out of focus, anywhere in the frame.
+"""The aperture's image: the shape of a point of light that is out of focus, anywhere in the frame.
 
 An aperture is what several circles have in common: one for a disc, one for each blade of an iris, and one
 for the rim of the lens where that cuts the aperture off. So every line across it is one piece. Towards the
@@ -125,7 +125,7 @@ def _with_short_ends(coverage: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class DrawnExtent:
-    """What is drawn: the frame and ``margin_px`` around it, ``height`` x ``width`` pixels in all."""
+    """The drawn pixels: the frame and ``margin_px`` around it, ``height`` x ``width`` pixels in all."""
 
     height: int
     width: int

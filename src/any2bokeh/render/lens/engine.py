@@ -1,4 +1,4 @@
-"""What draws a lens: the steps that a compiled and a plain implementation of the model both have."""
+"""The lens engine: the steps that a compiled and a plain implementation of the model both have."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -37,14 +37,14 @@ class Lens:
         return CocScale.of(scene.focus_disparity, scene.blur_strength, longer_side_px)
 
     def extent(self, coc: Tensor, margin_px: int = 0) -> DrawnExtent:
-        """What is drawn: all of ``coc H W``, of which ``margin_px`` on each side lie outside the frame."""
+        """The drawn pixels: all of ``coc H W``, of which ``margin_px`` on each side lie outside the frame."""
         return DrawnExtent(coc.shape[0], coc.shape[1], margin_px, self.pixel_aspect)
 
 
 class LensEngine(Protocol):
     """One implementation of the lens model, for one frame after another; not for several threads at once.
 
-    Scenes are on the CPU, and so are refocused pictures; what is in between is on the engine's device.
+    Scenes are on the CPU, and so are refocused pictures; intermediate tensors are on the engine's device.
     """
 
     @property
@@ -57,7 +57,7 @@ class LensEngine(Protocol):
         ...
 
     def matte(self, scene: Scene, coc: Tensor) -> tuple[Tensor, Tensor]:
-        """Linear light ``3 H W``, and the same without what nearer surfaces mix into edge pixels."""
+        """Linear light ``3 H W``, and the same without the share of nearer surfaces in edge pixels."""
         ...
 
     def draw(self, scene: Scene, coc: Tensor) -> Tensor:
@@ -65,11 +65,11 @@ class LensEngine(Protocol):
         ...
 
     def draw_among(self, frame: PreparedFrame, around: Surroundings, neighbours: list[Neighbour]) -> Tensor:
-        """As ``draw``, with what the frames around show of occluded things and of the surroundings."""
+        """As ``draw``, with occluded regions and surroundings taken from the frames around."""
         ...
 
     def peak_bytes(self, pictures: PictureFormat) -> int | None:
-        """What a run on such pictures takes at its peak; ``None`` where nobody has measured it."""
+        """The peak memory of a run on such pictures; ``None`` where nobody has measured it."""
         ...
 
     def close(self) -> None:

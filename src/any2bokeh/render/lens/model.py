@@ -50,7 +50,7 @@ CLIPPED_CONTRAST = 0.05  # at which a clipped thing stands out as a light
 RIM_GAIN = 2.5  # a pixel whose centre a light misses is at most half its own: white there is more than white
 BLURRED_PX = 1.0  # lights in focus are drawn as they were clipped
 
-# --- Disocclusion: what stands behind blurred edges ---------------------------------------------------------
+# --- Disocclusion: the background of blurred edges ----------------------------------------------------------
 
 SEARCH_SIDE_PX = 540  # the search runs on a frame whose shorter side is about this
 SEARCH_DIRECTIONS = ((0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1))  # down, across

@@ -1,4 +1,4 @@
-"""What neighbouring frames saw of things that are occluded, or outside the picture, in this one."""
+"""Neighboring frames' view of regions that are occluded, or outside the picture, in this one."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Neighbour:
 class PreparedFrame:
     """One frame for the lens: ``linear`` light ``3 H W``, CoC [px] and disparity ``H W``.
 
-    ``matted`` is the light without what nearer surfaces mix into edge pixels. ``coc`` has steps where the
+    ``matted`` is the light without the share of nearer surfaces in edge pixels. ``coc`` has steps where the
     estimated disparity had ramps, and ``disparity`` is that of ``coc``.
     """
 

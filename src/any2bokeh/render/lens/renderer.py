@@ -76,14 +76,14 @@ class LensRenderer:
 
     @torch.inference_mode()
     def _refocus_among(self, frame: PreparedFrame, neighbours: list[Neighbour]) -> Tensor:
-        """As ``refocus``, with what the frames around show of occluded things and of the surroundings."""
+        """As ``refocus``, with occluded regions and surroundings taken from the frames around."""
         if _is_in_focus(frame.coc):
             return frame.scene.sharp
         around = look_around(frame, neighbours, self._lens.reach)
         return self.engine.draw_among(frame, around, neighbours)
 
     def warm_up(self) -> None:
-        """Render a frame with an edge, so that a clip does not wait for what that compiles."""
+        """Render a frame with an edge, so that a clip does not wait for compilation."""
         columns = torch.arange(32) / 32
         disparity = (columns >= 0.5).float().expand(1, 16, 32).contiguous()
         picture = columns.expand(3, 16, 32).contiguous()

@@ -1,4 +1,4 @@
-"""What lies outside the frame: the picture continued, and what neighbouring frames saw there."""
+"""The surroundings of the frame: the picture continued, and neighboring frames' view of them."""
 
 import math
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from any2bokeh.render.lens.neighbours import Neighbour, PreparedFrame, recall_ou
 
 
 class Surroundings(NamedTuple):
-    """A frame with ``margin_px`` around it: linear light ``3 H W`` and CoC ``H W`` [px] of all that."""
+    """A frame with ``margin_px`` around it: linear light ``3 H W`` and CoC ``H W`` [px] of both."""
 
     linear: Tensor
     coc: Tensor
@@ -20,7 +20,7 @@ class Surroundings(NamedTuple):
 
 
 def look_around(frame: PreparedFrame, neighbours: list[Neighbour], reach: float) -> Surroundings:
-    """A frame and what lies around it, as far as its blur reaches.
+    """A frame and its surroundings, as far as its blur reaches.
 
     ``reach`` is how far the aperture's image reaches, in circles of confusion.
     """
@@ -37,7 +37,7 @@ def soften_border(padded: Tensor, linear: Tensor, coc: Tensor, margin: int) -> N
     """Replace replicated light outside the frame (``4 H W``) by the mean of it and the mirrored picture.
 
     A single row of pixels repeated makes streaks in the blur, a mirror image makes things appear twice:
-    the mean errs less than either. What mirrors another surface than the border's stays replicated.
+    the mean errs less than either. Pixels that mirror another surface than the border's stay replicated.
     """
     height, width = coc.shape
     rows = torch.arange(padded.shape[1], device=padded.device) - margin

@@ -1,4 +1,4 @@
-"""A correction of the lens's picture: what such a network is shown, and where its answer counts."""
+"""A correction of the lens's picture: the network's input, and where its answer counts."""
 
 from collections.abc import Sequence
 
@@ -16,15 +16,15 @@ from any2bokeh.settings.render_settings import LensSettings
 from any2bokeh.weights.checkpoint import CheckpointFacts
 
 LEAST_BLUR_PX = 1e-3
-COC_UNIT_PX = 8.0  # of what is a number near 1 to a network that corrects the lens
-# How far from what the lens changed, in pixels of the working frame, a correction goes: geometry is wrong at
+COC_UNIT_PX = 8.0  # a CoC of this size is 1 to a network that corrects the lens
+# How far from changes by the lens, in pixels of the working frame, a correction goes: geometry is wrong at
 # edges. It counts fully where the lens changed code values by this much.
 CORRECTED_PX = 8
 FULL_CHANGE = 0.04
 
 
 class CorrectionAnswer:
-    """The network is shown the lens's picture and answers what to add to it.
+    """The network takes the lens's picture and returns a correction to add to it.
 
     ``work_size`` bounds the working frame; ``blur_strength`` is the largest K, ``None`` if not known.
     """
@@ -45,7 +45,7 @@ class CorrectionAnswer:
         return correction_frame(pictures, self._work_size, self._facts.largest_blur, self._blur_strength)
 
     def draw_lens(self, group: Sequence[Scene]) -> list[Tensor]:
-        """What the lens makes of scenes, ``3 H W`` each, on the network's device."""
+        """The lens's pictures of scenes, ``3 H W`` each, on the network's device."""
         return [self._lens.refocus(scene).to(self._device) for scene in group]
 
     def geometry(self, scene: Scene, frame: WorkingFrame) -> Tensor:
@@ -101,7 +101,7 @@ def correct(
 ) -> Tensor:
     """The lens's picture ``through_lens`` with the network's correction, at the clip's size, ``3 H W``.
 
-    ``picture`` is the corrected one, ``3 h w`` in 0..1 at the working scale, not padded. What it differs by
+    ``picture`` is the corrected one, ``3 h w`` in 0..1 at the working scale, not padded. Its difference
     from the lens's at that scale, times ``weight``, is enlarged and added, so that the lens's detail stays;
     see ``correction_share`` for where. Far from all blur the original's pixels stay, bit for bit.
     """
@@ -115,8 +115,8 @@ def correct(
 def correction_share(sharp: Tensor, through_lens: Tensor) -> Tensor:
     """How much of a correction to the lens counts, ``T 1 H W`` in 0..1, for pictures ``T 3 H W`` in 0..1.
 
-    As much as the lens changed what is around: where it changed nothing, or has nothing to blur but smooth
-    surfaces, it has little to be wrong about, and what a network says there is noise.
+    As much as the lens changed nearby pixels: where it changed nothing, or has nothing to blur but smooth
+    surfaces, it has little to be wrong about, and a network's answer there is noise.
     """
     change = (through_lens - sharp).abs().mean(dim=1, keepdim=True)
     change = avg_pool2d(change, 3, 1, 1, count_include_pad=False)

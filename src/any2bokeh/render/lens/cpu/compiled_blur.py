@@ -119,13 +119,13 @@ def _sum_rows(cells: Cells) -> None:
         sum_red = sum_green = sum_blue = sum_coverage = np.float32(0)
         for x in range(start, stop):
             own_red, own_green, own_blue, own_coverage = red[x], green[x], blue[x], coverage[x]
-            # The sum of all before: a difference of two places is then the sum of what lies between.
+            # The sum of all before: a difference of two places is then the sum between them.
             red[x], green[x], blue[x], coverage[x] = sum_red, sum_green, sum_blue, sum_coverage
             sum_red += own_red
             sum_green += own_green
             sum_blue += own_blue
             sum_coverage += own_coverage
-        # Beyond its end a running sum stays what it is; before its beginning cells are 0.
+        # Beyond its end a running sum stays constant; before its beginning cells are 0.
         red[stop:], green[stop:] = sum_red, sum_green
         blue[stop:], coverage[stop:] = sum_blue, sum_coverage
 

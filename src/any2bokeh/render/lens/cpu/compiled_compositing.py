@@ -132,12 +132,12 @@ def _find_seen(canvas: Canvas, beside: Columns, row: int, left: int, line: Float
     coverage = canvas.passed_own[laid % REMEMBERED_LAYERS, row, left:]
     for x in range(len(seen)):
         line[x] = np.float32(1)
-    # What the layers of its own surface leave of a pixel, but no more than its own coverage,
+    # The share of a pixel that the layers of its own surface leave open, but no more than its own coverage,
     for passed in range(first, laid):
         own = canvas.passed_own[passed % REMEMBERED_LAYERS, row, left:]
         for x in range(len(seen)):
             line[x] -= own[x]
-    # of what everything nearer than that surface lets through,
+    # of the light that everything nearer than that surface lets through,
     if first:
         before = canvas.passed_open[(first - 1) % REMEMBERED_LAYERS, row, left:]
         for x in range(len(seen)):

@@ -68,7 +68,7 @@ def snap_rows(coc: Floats, on_ramp: Bytes, top: int, bottom: int, snapped: Float
         above, here, below = on_ramp[max(y - 1, 0)], on_ramp[y], on_ramp[min(y + 1, height - 1)]
         for x in range(width):
             out[x] = own[x]
-        # A second loop, so that the copy above stays one: what follows touches few pixels of few lines.
+        # A second loop, so that the copy above stays one: this one touches few pixels of few lines.
         for x in range(width):
             left, right = max(x - 1, 0), min(x + 1, width - 1)
             beside = above[left] | above[x] | above[right] | below[left] | below[x] | below[right]
@@ -135,7 +135,7 @@ def _at(coc: Floats, y: int, x: int) -> np.float32:
 
 @compiled
 def mark_edges(coc: Floats, top: int, bottom: int, marks: Bytes) -> int:
-    """Fill rows of ``marks H W`` with what pixels touch; return how many touch a nearer surface.
+    """Fill rows of ``marks H W``, which surfaces pixels touch; return how many touch a nearer surface.
 
     A mark is TOUCHES_NEARER, TOUCHES_FARTHER, both or 0. ``coc`` is ``H W`` [px].
     """
@@ -240,7 +240,7 @@ def _separate(
     share = min(max(share, np.float32(0)), np.float32(LARGEST_SHARE))
     if behind[4] == 0:
         share = np.float32(0)
-    # A clipped light does not mix linearly: what it covers by a third may be white already.
+    # A clipped light does not mix linearly: a pixel that it covers by a third may be white already.
     is_light = brightest_ahead >= CLIPPED and contrast >= np.float32(CLIPPED_CONTRAST) and behind[4] > 0
     if is_light:
         share = max(share, place)

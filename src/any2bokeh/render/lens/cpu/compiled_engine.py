@@ -1,4 +1,4 @@
-"""The lens model compiled for the CPU: what ``TorchEngine`` draws, many times faster.
+"""The lens model compiled for the CPU: the pictures of ``TorchEngine``, many times faster.
 
 Each step works only where there is something to do, and layers are blurred and composed in tiles that stay
 in a core's cache.
@@ -53,7 +53,7 @@ class CompiledEngine:
         return torch.from_numpy(snapped)
 
     def matte(self, scene: Scene, coc: Tensor) -> tuple[Tensor, Tensor]:
-        """Linear light ``3 H W``, and the same without what nearer surfaces mix into edge pixels."""
+        """Linear light ``3 H W``, and the same without the share of nearer surfaces in edge pixels."""
         frame = self._frame(scene.sharp, coc)
         frame.linearize(linear_table(self.lens.transfer), self.lens.settings)
         linear = torch.from_numpy(frame.linear.copy())
@@ -68,7 +68,7 @@ class CompiledEngine:
         return torch.from_numpy(frame.compose(fringe, occluded, code_table(self.lens.transfer)))
 
     def draw_among(self, frame: PreparedFrame, around: Surroundings, neighbours: list[Neighbour]) -> Tensor:
-        """As ``draw``, with what the frames around show of occluded things and of the surroundings."""
+        """As ``draw``, with occluded regions and surroundings taken from the frames around."""
         margin = around.margin_px
         sharp = pad(frame.scene.sharp, (margin,) * 4, mode="replicate")
         drawn = self._frame(sharp, around.coc, margin)
@@ -87,7 +87,7 @@ class CompiledEngine:
         return picture[:, margin:-margin, margin:-margin].contiguous()
 
     def peak_bytes(self, pictures: PictureFormat) -> int | None:
-        """What a whole run on such pictures takes of the machine at its peak."""
+        """The peak memory of a whole run on such pictures."""
         return BASE_BYTES + BYTES_PER_PIXEL * pictures.width * pictures.height
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
-"""What the compiled lens draws: the frame, the surfaces beside it, and where all lie between the layers.
+"""The compiled lens's surfaces: the frame, those beside it, and their places between the layers.
 
-Of the fringes of edges and of what is occluded there are few pixels: they are lists, not pictures.
+Fringes of edges and occluded surfaces have few pixels: they are lists, not pictures.
 """
 
 from typing import NamedTuple
@@ -63,7 +63,7 @@ class SparseSurface(NamedTuple):
 
 
 class LensSurfaces(NamedTuple):
-    """All of a scene: the frame, what its edge pixels show of nearer surfaces, and what both occlude."""
+    """All of a scene: the frame, the nearer surfaces in its edge pixels, and the surfaces both occlude."""
 
     ground: Ground
     fringe: SparseSurface

@@ -79,7 +79,7 @@ def _extent(ground: Ground, grid: CellGrid, top: int, right: int) -> Columns:
                 first, last = min(first, across), max(last, across)
     if last < 0:
         return left, left
-    # What lies beside the frame continues its outermost blocks.
+    # The surroundings continue the frame's outermost blocks.
     start = left if first == 0 else max(first * BLOCK, left)
     stop = right if last == blocks_across - 1 else min((last + 1) * BLOCK, right)
     return start, stop
@@ -143,7 +143,7 @@ def _add_shares(ground: Ground, layer: np.float32, row: int, left: int, sums: Fl
     """
     count = len(sums) // 5
     position, share, coverage = ground.position[row, left:], sums[4 * count :], sums[3 * count :]
-    # A pixel between two layers is shared by them as it is near: what is a whole layer away has none.
+    # Two layers share a pixel between them by their distance: a pixel a whole layer away has no share.
     for x in range(count):
         share[x] = max(np.float32(1) - abs(position[x] - layer), np.float32(0))
     for channel in range(3):
@@ -228,7 +228,7 @@ def _add_pixels(
     for x in range(column, min(column + surface.stride, width)):
         if surface.coc[entry] - surface.behind_px < coc[x]:
             continue
-        # The frame's outermost columns stand for all that lies beside it.
+        # The frame's outermost columns stand for the surroundings.
         start = span[0] if x == 0 else max(x, span[0])
         stop = span[1] if x == width - 1 else min(x + 1, span[1])
         for pixel in range(start, stop):

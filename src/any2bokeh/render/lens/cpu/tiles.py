@@ -138,7 +138,7 @@ def _finish(canvas: Canvas, ground: Ground, tile: FrameTile, table: Floats, pict
         open_in_front = canvas.open_in_front[row]
         for x in range(tile.columns):
             scale[x] = np.float32(1) / max(np.float32(1) - open_now[x], np.float32(LEAST_COVERAGE))
-        # A pixel shows what was composed if it is blurred itself, or if something nearer reaches it.
+        # A pixel shows the composite if it is blurred itself, or if something nearer reaches it.
         for x in range(tile.columns):
             is_blurred = abs(coc[x]) >= np.float32(IN_FOCUS_PX)
             is_reached = open_in_front[x] < np.float32(1 - NEGLIGIBLE_COVERAGE)

@@ -53,8 +53,8 @@ def _compose(strips: "Strips", layers: list[Layer], top: int, bottom: int) -> tu
 
     A surface that slants through depth lies on several neighbouring layers, whose coverages tile it:
     they add up. Things farther apart occlude. So a layer gets ``min(open_before (1 - S), open)`` at
-    most, where ``open_before`` is what all clearly nearer layers let through and S the coverage of the
-    neighbours in front of it.
+    most, where ``open_before`` is the share that all clearly nearer layers let through and S the coverage
+    of the neighbours in front of it.
     """
     light = open_now = open_in_front = None
     passed: list[tuple[float, Tensor, Tensor]] = []  # radius, open after it, its own coverage

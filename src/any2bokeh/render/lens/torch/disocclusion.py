@@ -1,4 +1,4 @@
-"""Disocclusion: what stands just behind nearer things, and shows where these are blurred."""
+"""Disocclusion: the background just behind nearer things, revealed where these are blurred."""
 
 import math
 

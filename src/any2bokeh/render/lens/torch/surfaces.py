@@ -1,4 +1,4 @@
-"""What gives light, and where its pixels lie between the layers."""
+"""Surfaces that give light, and the places of their pixels between the layers."""
 
 from dataclasses import dataclass
 

@@ -41,7 +41,7 @@ class TorchEngine:
 
     @torch.inference_mode()
     def matte(self, scene: Scene, coc: Tensor) -> tuple[Tensor, Tensor]:
-        """Linear light ``3 H W``, and the same without what nearer surfaces mix into edge pixels."""
+        """Linear light ``3 H W``, and the same without the share of nearer surfaces in edge pixels."""
         linear = self._linearize(scene, coc)
         return linear, matte_edges(linear, coc)[0]
 
@@ -54,7 +54,7 @@ class TorchEngine:
 
     @torch.inference_mode()
     def draw_among(self, frame: PreparedFrame, around: Surroundings, neighbours: list[Neighbour]) -> Tensor:
-        """As ``draw``, with what the frames around show of occluded things and of the surroundings."""
+        """As ``draw``, with occluded regions and surroundings taken from the frames around."""
         linear, coc, margin = around
         nearest, fringe, occluded = find_surfaces(linear, coc, self.lens.reach)
         occluded = recall_occluded(occluded, neighbours, frame.scale, margin)
@@ -64,7 +64,7 @@ class TorchEngine:
         return self._encode(frame.scene, blurred[inner], touched[inner])
 
     def peak_bytes(self, pictures: PictureFormat) -> int | None:
-        """``None``: what torch takes of a device is not counted."""
+        """``None``: torch's device memory is not counted."""
         return None
 
     def close(self) -> None:
@@ -95,7 +95,7 @@ def raise_highlights(sharp: Tensor, linear: Tensor, coc: Tensor, settings: LensS
 
 
 def find_surfaces(linear: Tensor, coc: Tensor, reach: float) -> list[Surface]:
-    """What gives light: the picture without what nearer things mixed into it, that, and what is occluded.
+    """Surfaces that give light: the picture without nearer surfaces' fringes, those, and occluded surfaces.
 
     ``linear`` is ``3 H W``, ``coc`` the signed circle of confusion ``H W`` in pixels, ``reach`` how far the
     aperture's image reaches, in circles of confusion.
