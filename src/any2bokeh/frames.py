@@ -29,7 +29,7 @@ Picture = TypeVar("Picture", bound=Array)
 PerFrame = float | Iterable[float]  # the same for all frames, or one for each
 
 DEFAULT_RENDERING, PLAIN_DEPTH_OF_FIELD = RenderSettings(), DepthOfFieldSettings()
-# As in a video of 8 bits: what was blurred is dithered, and every other code comes back as it was.
+# As in a video of 8 bits: blurred pixels are dithered, and every other code comes back unchanged.
 EIGHT_BITS = Coding(kind="rgb", depth=8, matrix=1, is_full_range=True)
 _END = object()
 
@@ -65,7 +65,7 @@ def refocus_frames(
 
 
 class RefocusedFrames(Generic[Picture], Iterator[Picture], Closeable):
-    """The frames that ``refocus_frames`` gives, and what is known of them so far.
+    """The frames that ``refocus_frames`` gives, and their facts so far.
 
     ``frames`` counts those given out; ``focus`` and ``k`` are the smallest and the largest value of theirs.
     ``size`` (height, width) and ``renderer`` are known with the first. The renderer's threads and memory are

@@ -85,7 +85,7 @@ class Estimate:
 class EstimatedFrames(GrayReader, Closeable):
     """The frames of an estimated track, from the cache or new; a context manager.
 
-    What is read of it is compared with what was written. A track that was damaged since is estimated anew at
+    Reading compares every packet with its digest. A track that was damaged since is estimated anew at
     the first frame that tells, and reading goes on from there.
     """
 
@@ -126,7 +126,7 @@ class EstimatedFrames(GrayReader, Closeable):
             self._made_anew(track, DisparityError(f"{track.path} is damaged."))
 
     def close(self) -> None:
-        """Remove what is not kept in the cache."""
+        """Remove a track that the cache could not keep."""
         if self._folder:
             self._folder.cleanup()
 

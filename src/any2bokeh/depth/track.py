@@ -36,11 +36,11 @@ NEAREST, FARTHEST = 0.001, 0.999  # shares of all depths that become disparity 1
 
 
 class FilmedFrames(Protocol):
-    """The frames of a video that are worked on: a ``VideoClip``, or what stands for one."""
+    """The frames of a video that are worked on: a ``VideoClip``, or a stand-in."""
 
     @property
     def info(self) -> VideoInfo:
-        """What is known of the video."""
+        """The facts of the video file."""
         ...
 
     @property

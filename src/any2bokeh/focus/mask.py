@@ -1,4 +1,4 @@
-"""The disparity of what a mask shows, in each frame."""
+"""The disparity of a masked subject, in each frame."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ from any2bokeh.progress import OnCount
 from any2bokeh.scene import Frame
 from any2bokeh.video.lossless import to_uint8_rgb
 
-INSIDE = 0.5  # what is brighter is inside the mask
+INSIDE = 0.5  # brighter pixels are inside the mask
 MOST, SPREAD = (0.1, 0.9), 0.25  # disparity of most of a subject, and how far apart it may lie
 
 log = logging.getLogger(__name__)

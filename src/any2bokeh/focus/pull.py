@@ -49,7 +49,7 @@ def _planes(
     on_frames: OnCount,
     subject: Measured | None,
 ) -> Values:
-    """What the focal plane is at each time stamp."""
+    """The focal plane at each time stamp."""
     if settings.follow:
         seen = follow_thing(settings.follow, clip, on_frames)
         return _smoothed(clip, np.array([one.disparity for one in seen]), settings)
@@ -67,7 +67,7 @@ def _planes(
 def _smoothed(
     clip: DepthClip, measured: NDArray[np.float64], settings: FocusSettings, starts: Sequence[int] = ()
 ) -> Values:
-    """What was measured in each frame, as a focus puller would follow it, anew in each shot."""
+    """The measurements as a focus puller would follow them, anew in each shot."""
     times_s = clip.video.times_s
     smoothed = smooth_focus(measured, times_s, settings.smoothing_s, starts).clip(0, 1)
     by_pts = dict(zip(clip.video.times, smoothed.tolist(), strict=True))

@@ -1,9 +1,9 @@
 """Holding a subject: disparity that keeps all of it sharp, whatever an estimator makes of its parts.
 
 A viewer who says "keep this sharp" means the whole thing: head, hands and feet. So inside the subject's
-mask disparity becomes that of the focal plane. What stands behind its outline, although the estimator puts
-it at the subject's distance or nearer, is moved back; the ground that carries the subject keeps its own
-slope, so that focus falls off along the floor; what lies below the line where the subject meets the ground
+mask disparity becomes that of the focal plane. Background that the estimator puts at the subject's
+distance or nearer is moved back; the ground that carries the subject keeps its own
+slope, so that focus falls off along the floor; everything below the line where the subject meets the ground
 is never touched.
 
 How much is moved back depends on how far the disparity can be trusted, which the outline tells: a good
@@ -27,7 +27,7 @@ FALL = 0.05  # rows per column by which that line rises beside the feet
 FEET = 0.08  # the lowest part of the subject, as a share of its height
 STEP = 0.15  # disparity from feet to ground: more is an edge, so something else stands in front of the feet
 GROUND = 0.012  # how far below the feet the ground is looked at, as a share of the longer side
-BEHIND = 0.5  # of the focal plane's disparity: what stands behind is at least twice as far away
+BEHIND = 0.5  # of the focal plane's disparity: background is at least twice as far away
 RISE = 0.12  # of the subject's height, over which the ground behind the feet may take to fall so far
 ROOM = 0.1  # of disparity at the focal plane: below, there is no room behind it to move things into
 DROP = 0.1  # disparity by which a good track falls across the outline
@@ -43,7 +43,7 @@ class Standing:
     ``slope`` is the ground's change of disparity per frame height. ``line`` holds for ``COLUMNS`` columns,
     left to right, the row (a share of the height) where the subject meets the ground. ``height`` is the
     subject's, a share of the frame's. ``presence`` (0..1) falls as the subject leaves and rises as it comes:
-    so much of what stands behind it is moved, and nothing pops.
+    the background is moved by this share, so that nothing pops.
     """
 
     disparity: float
@@ -179,7 +179,7 @@ def _trust(small: Tensor, inside: Tensor, line: Tensor) -> float:
 
 
 def _limit(size: torch.Size, standing: Standing, focus_disparity: float) -> Tensor:
-    """The largest disparity, ``h w``, of what is not the subject; 2 (none) below the line of its feet."""
+    """The largest disparity, ``h w``, outside the subject; 2 (none) below the line of its feet."""
     height, width = size
     rows = (torch.arange(height, dtype=torch.float32) + 0.5) / height
     above = standing.line_at(width)[None] - rows[:, None]
@@ -190,7 +190,7 @@ def _limit(size: torch.Size, standing: Standing, focus_disparity: float) -> Tens
 
 
 def _background(small: Tensor, inside: Tensor) -> Tensor:
-    """The disparity of what stands around the subject, continued to its outline and behind it, ``h w``."""
+    """The disparity of the surroundings, continued to the subject's outline and behind it, ``h w``."""
     unit = max(1, round(max(small.shape) / 128))
     outside = ~grown(inside, 2 * unit)
     result = torch.full_like(small, float(small[outside].median()) if outside.any() else 0.0)

@@ -1,4 +1,4 @@
-"""What covers part of the subject: nearer things at which its mask is cut.
+"""Occluders of the subject: nearer things at which its mask is cut.
 
 That something is nearer is not enough, since estimators err: in doubt it stands behind. So two things must
 come together: disparity says that it is nearer, by a step along the border that it shares with the mask;
@@ -22,7 +22,7 @@ from any2bokeh.subject.hold import Standing, grown
 REACH = 6  # frames to each side whose masks are brought here
 NEARER = 0.06  # disparity by which a thing is before the subject: more than a depth of field
 CUT_SHARE = 0.4  # of the border with the mask, along which the mask must be cut
-BORDER_PX = 4  # of the small picture: what is so near to the mask is at its border
+BORDER_PX = 4  # of the small picture: the width of the border around the mask
 SMALLEST_PX = 16  # a side below this holds too little for a flow
 LEAST_PX = 24  # of such a border
 BETWEEN_SHARE = 0.5  # of a thing's border, that lies between two parts of the mask
@@ -129,7 +129,7 @@ def _moved(inside: Flags, x: float, y: float) -> Flags:
 
 
 def _between(inside: Flags) -> Flags:
-    """What has the mask on both sides, along its row or its column."""
+    """The pixels between two parts of the mask, along a row or a column."""
 
     def along(axis: int) -> Flags:
         before = np.logical_or.accumulate(inside, axis)
@@ -140,7 +140,7 @@ def _between(inside: Flags) -> Flags:
 
 
 def _above_feet(view: SubjectView) -> Flags:
-    """What lies above the line where the subject meets the ground, which may be nearer than all of it."""
+    """The pixels above the line where the subject meets the ground, which may be nearer than it."""
     assert view.standing is not None
     height, width = view.inside.shape
     rows = view.standing.line_at(width).numpy() * height

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class _Occluders:
-    """What covers a subject in one frame, a bit for each pixel of the small picture."""
+    """The occluders of a subject in one frame, a bit for each pixel of the small picture."""
 
     bits: bytes
     size: tuple[int, int]

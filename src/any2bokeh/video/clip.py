@@ -22,7 +22,7 @@ PART_ALONE_BYTES = 1_000_000_000
 class VideoClip(Closeable):
     """A video and the part of it that is worked on; a context manager.
 
-    ``info`` is what is known of the file, ``span`` the part, as its time stamps. Opening decodes the first
+    ``info`` holds the facts of the file, ``span`` the part, as its time stamps. Opening decodes the first
     frame, and reading from the beginning goes on from there. Times are in units of ``info.time_base``,
     ``first_pts`` is that of the video's first frame.
     """
@@ -79,7 +79,7 @@ class VideoClip(Closeable):
         return VideoReader(self.info, span, beginning)
 
     def close(self) -> None:
-        """Let go of the file; what was started to be decoded goes on."""
+        """Let go of the file; decoding that has started goes on."""
         with self._lock:
             if self._beginning:
                 self._beginning.container.close()
@@ -113,7 +113,7 @@ class VideoClip(Closeable):
             yield pts
             if span.end is not None and pts >= span.end:
                 last = pts if last is None else min(last, pts)
-            # Nothing is shown before it is decoded, so what is stored later is shown later.
+            # Nothing is shown before it is decoded, so packets stored later are shown later.
             if last is not None and packet.dts is not None and packet.dts >= last:
                 return
 
