@@ -20,7 +20,7 @@ CLIP = Path("clip.mp4")
 
 
 def main() -> None:
-    """Check what is installed, then use it."""
+    """Check the installed package, then use it."""
     check_place(Path(sys.argv[1]).resolve())
     check_files()
     write_clip()
@@ -41,7 +41,7 @@ def check_place(checkout: Path) -> None:
 
 
 def check_files() -> None:
-    """What is no Python but belongs to the package lies in the wheel, and what is none of it does not."""
+    """The wheel holds the package's files that are not Python, and no files of anything else."""
     package = files("any2bokeh")
     listed = {str(path) for path in metadata.files("any2bokeh") or []}
     for name in ("models.toml", "py.typed"):
@@ -85,7 +85,7 @@ def read(path: Path) -> np.ndarray:
 
 
 def run(*arguments: object) -> str:
-    """Run a command line of the wheel; return what it prints, and fail with its errors if it fails."""
+    """Run a command line of the wheel; return its output, and fail with its errors if it fails."""
     command = [shutil.which("bokeh") or "bokeh", *map(str, arguments)]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, f"{command}\n{result.stderr}"

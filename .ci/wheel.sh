@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# What users get: builds the sdist, of it the wheel, installs that into an empty environment with the tested
+# Users' install: builds the sdist, of it the wheel, installs that into an empty environment with the tested
 # versions, and refocuses a clip with it from a folder that is not the checkout.
 #
-#     .ci/wheel.sh [FOLDER]     # keeps what was built in FOLDER
+#     .ci/wheel.sh [FOLDER]     # keeps the build in FOLDER
 set -euo pipefail
 cd "$(dirname "$0")/.."
 checkout=$PWD

@@ -1,4 +1,4 @@
-"""Synthetic clips for ``depth_steady.py``: pictures, exact disparity, and which pixels show what moves.
+"""Synthetic clips for ``depth_steady.py``: pictures, exact disparity, and the pixels of moving objects.
 
 Ray tracing takes minutes, so the clips are kept in a folder.
 """

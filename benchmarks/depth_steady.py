@@ -71,7 +71,7 @@ class Known:
 
 
 def estimated(known: Known, raw: Floats, every: int | None, *, steady: bool) -> tuple[Floats, list[int]]:
-    """Disparity ``T h w`` of all frames, where ``raw`` is what the estimator says, and the keyframes."""
+    """Disparity ``T h w`` of all frames, where ``raw`` is the estimator's output, and the keyframes."""
     stabilizer = Stabilizer() if steady else None
     result, keys, last = np.empty_like(raw), list[int](), raw[0]
     for interval in choose_keyframes(link_by_flow(mark_shots(known.reduced)), every):

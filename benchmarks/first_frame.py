@@ -45,7 +45,7 @@ source.raw_disparity = noise
 sys.exit(main(sys.argv[1:]))
 """
 
-# Runs the program up to its first frame; prints its seconds, and what was opened and read until then.
+# Runs the program up to its first frame; prints its seconds, and counts of files opened and packets read.
 MEASURE = """
 import json, os, sys, time
 from collections import Counter
@@ -135,7 +135,7 @@ def make_clip(path: Path, frames: int, width: int, height: int) -> Path:
 
 
 def run(tree: Path, folder: Path, code: str, *arguments: object) -> str:
-    """What code prints, run with a source tree and with the caches of ``folder``."""
+    """Run code with a source tree and with the caches of ``folder``; return its output."""
     environment = os.environ | {"PYTHONPATH": str(tree), "ANY2BOKEH_CACHE": str(folder / "cache")}
     command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout

@@ -1,4 +1,4 @@
-"""Synthetic scenes for ``lens_quality.py``: sharp frames, their disparity, and what a lens makes of them.
+"""Synthetic scenes for ``lens_quality.py``: sharp frames, their disparity, and a lens's ground truth.
 
 Ray tracing the ground truth takes minutes, so it is kept in a folder.
 """

@@ -104,7 +104,7 @@ def browser() -> Iterator["Browser"]:
 
 
 def give_up(reason: str) -> NoReturn:
-    """Skip a test that needs what is not here, and fail it where all must be here."""
+    """Skip a test whose requirement is missing, and fail it where all must be here."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)

@@ -40,7 +40,7 @@ def test_the_door_lists_what_it_has() -> None:
 
 
 def test_type_checkers_see_what_is_loaded() -> None:
-    """They read imports that never run, so those must say what the table says."""
+    """They read imports that never run, so those must match the table."""
     tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
     (block,) = (node for node in tree.body if isinstance(node, ast.If))
     seen = {

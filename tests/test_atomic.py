@@ -222,7 +222,7 @@ def test_of_many_at_once_one_gets_the_name_and_nothing_is_lost(
     tmp_path: Path, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     way(monkeypatch)
-    fork = multiprocessing.get_context("fork")  # takes along what was patched
+    fork = multiprocessing.get_context("fork")  # takes the patches along
     start = fork.Barrier(6)
     runs = [fork.Process(target=_take, args=(tmp_path, number, start)) for number in range(6)]
     for run in runs:

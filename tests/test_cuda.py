@@ -1,4 +1,4 @@
-"""What a GPU draws is what the CPU draws: the renderers, the compact disparity network, the command.
+"""A GPU draws the same as the CPU: the renderers, the compact disparity network, the command.
 
 Skipped where there is no GPU; a job that is to have one runs ``pytest -m cuda``, which fails without it.
 ``ANY2BOKEH_TEST_CUDA=cpu`` puts the CPU in the GPU's place, which proves these tests but no GPU.

@@ -1,4 +1,4 @@
-"""What a message says of packages that are missing, wherever this one came from."""
+"""Messages about missing packages, wherever this one came from."""
 
 import re
 import subprocess

@@ -104,7 +104,7 @@ def test_benches_of_the_laboratory_import_only_those_below_them(bench: str) -> N
 
 
 def bench_of(name: str) -> str:
-    """The room of the laboratory that a module or name stands in; empty for what all of them share."""
+    """The room of the laboratory that a module or name stands in; empty for code that all of them share."""
     inner = name.split(".")[2:3]
     return inner[0] if inner and inner[0] in BENCHES else ""
 

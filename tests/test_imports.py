@@ -18,8 +18,8 @@ from any2bokeh.scene import PictureFormat
 from any2bokeh.settings.render_settings import RenderSettings
 
 PACKAGE = Path(any2bokeh.__file__).parent
-# Imports all that it is told, and prints what is not as it was before. What other packages do when they are
-# imported (OpenCV sets LD_LIBRARY_PATH, transformers the level of its own logger) is theirs: they come first.
+# Imports the given modules, and prints every changed setting. Changes by other packages on import (OpenCV
+# sets LD_LIBRARY_PATH, transformers the level of its own logger) are theirs: they come first.
 SCRIPT = """
 import json, logging, os, random, signal, sys, threading
 from importlib import import_module
@@ -67,7 +67,7 @@ def modules() -> list[str]:
 
 
 def libraries() -> list[tuple[str, list[str]]]:
-    """What the package's modules import of others, when they are imported."""
+    """Other packages that this package's modules import when they are imported."""
     found: list[tuple[str, list[str]]] = []
     for path in PACKAGE.rglob("*.py"):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:

@@ -1,4 +1,4 @@
-"""The package on systems that lack what only POSIX has: nothing of it is needed to import any module."""
+"""The package on systems without POSIX-only features: importing any module needs none of them."""
 
 import os
 import signal
@@ -114,7 +114,7 @@ def test_encoders_open_where_threads_have_no_classes(
     lacking(monkeypatch)
     try:
         assert usable_encoders()["libx264"]
-    finally:  # nobody has put back what SVT-AV1, run by root, did to this thread
+    finally:  # SVT-AV1, run by root, has changed this thread's class, and nothing put it back
         if set_class:
             set_class(0, *usual)
 

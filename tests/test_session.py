@@ -158,7 +158,7 @@ def test_a_part_is_found_by_the_one_scan(clip: Path, track: Path, tmp_path: Path
     part = TimeRange(start=TimePoint(frame=8), end=TimePoint(seconds=Fraction(2, 3)))
     run(clip, tmp_path / "out.mkv", depth=DepthSettings(track=track), time_range=part)
     opens, packets = reads.of(clip)
-    assert opens == 4  # what was decoded to probe it is of no use
+    assert opens == 4  # frames decoded to probe it are of no use
     assert packets <= 2 * FRAMES + 8
     assert reads.of(track)[0] == 2
 

@@ -1,4 +1,4 @@
-"""What this suite does where something that it needs is missing."""
+"""How this suite behaves where a requirement is missing."""
 
 import os
 import subprocess

@@ -102,7 +102,7 @@ def test_what_cannot_be_is_one_error(
 def test_a_trained_checkpoint_needs_no_import(
     bokeh: Bokeh, stage: StageName, published: Path, tmp_path: Path
 ) -> None:
-    """Its codec has no weights that an autoencoder has: that was all that the error said."""
+    """Its codec has no weights that an autoencoder has: the error said nothing else."""
     folder = RunFolder(tmp_path / "run")
     folder.path.mkdir()
     folder.write_checkpoint(TrainedNetwork(*make_network(stage, "tiny", None), training_settings(stage)))

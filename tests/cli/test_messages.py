@@ -1,4 +1,4 @@
-"""What the program says of what the library tells."""
+"""The program's messages for the library's log records."""
 
 import logging
 

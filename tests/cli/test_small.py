@@ -1,11 +1,11 @@
-"""`--renderer small`, the real command: what it loads."""
+"""`--renderer small`, the real command: the packages that it loads."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-LARGE = {"diffusers", "transformers"}  # seconds to import, for what the network does not need
+LARGE = {"diffusers", "transformers"}  # seconds to import, and the network does not need them
 PROGRAM = f"""
 import sys
 from any2bokeh.cli import main

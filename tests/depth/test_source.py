@@ -95,7 +95,7 @@ def plan_for(clip, device=CPU, **settings):
 
 
 def write_estimate(clip, target, on_progress=ignore, *, overwrite=False):
-    """What ``bokeh depth`` does."""
+    """Estimate a track as ``bokeh depth`` does."""
     settings = TrackSettings(depth=DepthSettings(size=56), device="cpu")
     estimate_depth(clip, target, settings, on_progress, overwrite=overwrite)
 

@@ -103,7 +103,7 @@ def test_a_moving_camera_keeps_its_scale(pan_px):
 @pytest.mark.parametrize("speed_px", [0.25, 1, 3])
 def test_nothing_is_dragged_behind_a_moving_object(speed_px):
     film = Film(speed_px=speed_px)
-    frames = list(estimates(film, 30, wobble=0, noise=0))  # what is left of the error is the stabilizer's own
+    frames = list(estimates(film, 30, wobble=0, noise=0))  # the remaining error is the stabilizer's own
     exact = columns(frames)[1]
     error = errors(steadied(frames), exact)
     for number in range(1, 30):

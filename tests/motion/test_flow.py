@@ -1,4 +1,4 @@
-"""Optical flow: what it finds, and that each preset is the search that it says."""
+"""Optical flow: the motion it finds, and that each preset is the search that it says."""
 
 import cv2
 import numpy as np
@@ -63,7 +63,7 @@ def test_the_second_picture_warped_is_the_first():
     trusted = there.trust > 0.9
     assert trusted[:, 8:].mean() > 0.9
     assert np.abs(warped - first)[trusted].mean() < 1
-    assert there.trust[:, :4].max() < 0.1  # what has left the picture is not to be trusted
+    assert there.trust[:, :4].max() < 0.1  # pixels that left the picture are not to be trusted
     assert np.abs(back.shift[16:-16, 16:-16] - (4, 0)).mean() < 0.1
 
 
@@ -106,6 +106,6 @@ def test_what_is_measured_is_the_same_again_wherever_it_lies_in_memory():
     expected, held = measured(), []
     sizes = np.random.default_rng(1).integers(1, 200_000, 30)
     for size in sizes:
-        held.append(np.empty(size, np.uint8))  # what is allocated after it comes to lie elsewhere
+        held.append(np.empty(size, np.uint8))  # later allocations come to lie elsewhere
         for one, other in zip(measured(), expected, strict=True):
             np.testing.assert_array_equal(np.asarray(one), np.asarray(other))

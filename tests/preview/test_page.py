@@ -59,7 +59,7 @@ def test_pictures_share_their_room_and_what_is_left_of_it() -> None:
     ("size", "chosen"),
     [
         (200, [100, 100]),
-        (199, [60, 100]),  # a half is too little for the largest; the second gets what the first leaves over
+        (199, [60, 100]),  # a half is too little for the largest; the second gets the remainder
         (119, [10, 100]),
         (60, [10, 10]),
         (0, [10, 10]),  # the last one, where none fits

@@ -1,4 +1,4 @@
-"""What every renderer promises besides its pictures."""
+"""The promises of every renderer besides its pictures."""
 
 import threading
 

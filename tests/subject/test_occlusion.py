@@ -1,4 +1,4 @@
-"""What covers a subject, on made-up frames in which it is known."""
+"""Occluders of a subject, on synthetic frames in which they are known."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def test_a_post_between_two_parts_of_the_subject_covers_it():
 
 
 def test_a_post_that_cuts_off_an_edge_of_somebody_who_walks_covers_them():
-    # From frame 6 on, the post stands at the right edge and hides a part of what was seen before.
+    # From frame 6 on, the post stands at the right edge and occludes a part visible before.
     views = [frame(40 + 2 * number, (90, 110)) for number in range(16)]
     found = occluders(views)
     assert found[12] is not None and found[12][60, 92:108].all()

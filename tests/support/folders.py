@@ -11,7 +11,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 def use_own_folders(root: Path, catalog: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the program keep all it keeps below ``root``, and know the networks of ``catalog`` alone.
+    """Let the program keep all its files below ``root``, and know the networks of ``catalog`` alone.
 
     Compiled code stays where it is: it takes minutes to make, and is the same for all.
     """

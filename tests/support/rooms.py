@@ -1,6 +1,6 @@
 """The map of the package, drawn from its imports: python tests/support/rooms.py.
 
-Prints the rooms, with their files and lines, what each imports of the others, and the figures that tell how
+Prints the rooms, with their files and lines, their imports of one another, and the figures that tell how
 long things are. ``test_house.py`` holds the rules to it.
 """
 
@@ -32,7 +32,7 @@ REPEAT_LINES = 6  # a run of so many equal lines of code counts as repeated
 
 @dataclass(frozen=True)
 class Import:
-    """What a module imports: ``name`` in full, its line; ``later`` if in a function, or for types alone."""
+    """An import of a module: ``name`` in full, its line; ``later`` if in a function, or for types alone."""
 
     name: str
     line: int
@@ -125,7 +125,7 @@ def read_package(root: Path = SOURCE) -> list[Module]:
 
 
 def inner_imports(modules: Iterable[Module]) -> Iterator[tuple[Module, Import]]:
-    """What modules import of other rooms of the package."""
+    """Yield the imports that cross rooms of the package, with their modules."""
     rooms = {module.room for module in modules}
     for module in modules:
         for found in module.imports:

@@ -16,7 +16,7 @@ PIXELS_AT_ONCE = 16384  # bounds the working memory to about 10 MB
 def upsample_reference(disparity: Tensor, picture: Tensor) -> Tensor:
     """Bring ``disparity`` ``1 h w`` to the size of ``picture`` ``3 H W``, not smaller: ``1 H W``."""
     (h, w), (height, width) = disparity.shape[1:], picture.shape[1:]
-    # Interpolation weights sum to one only up to rounding; a constant stays exactly what it is.
+    # Interpolation weights sum to one only up to rounding; a constant keeps its exact value.
     smooth = _resize(disparity, height, width).clamp(disparity.min(), disparity.max())
     if min(h, w) < 2:
         return smooth
@@ -30,7 +30,7 @@ def _resize(image: Tensor, height: int, width: int) -> Tensor:
 
 @dataclass(frozen=True)
 class _Samples:
-    """What is known of the map's samples, padded by RADIUS on all sides: N = (h + 2 RADIUS) (w + 2 RADIUS).
+    """The map's samples, padded by RADIUS on all sides: N = (h + 2 RADIUS) (w + 2 RADIUS).
 
     ``colors`` are over sqrt(2) sigma, with the sum of their squares. ``surface`` is disparity, slope along
     y and x per sample, and 1 if the sample lies on a surface (0 in a ramp and in the padding).
@@ -46,7 +46,7 @@ def _steps(disparity: Tensor, colors: Tensor) -> tuple[Tensor, _Samples]:
     """Find where surfaces meet: the cells (y and x of samples, ``n 2``) around steps, and all samples."""
     across, along_x = _slope(disparity, dim=2)
     down, along_y = _slope(disparity, dim=1)
-    # What is steep only next to flatter ground is a ramp; what is steep all around is a slanted surface.
+    # Samples steep only next to flatter ground are a ramp; those steep all around are a slanted surface.
     steepness = torch.maximum(along_x.abs(), along_y.abs())
     flattest = -_window_max(-steepness, FLAT_REACH)
     limit = RAMP + 2 * flattest

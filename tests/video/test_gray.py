@@ -79,7 +79,7 @@ def neutral(value: int, dtype: Any, height: int = HEIGHT // 2, width: int = WIDT
 
 @contextmanager
 def files_of_at_most(size_bytes: int) -> Iterator[None]:
-    """Within the block alone: what reports the test may write to a file that is larger by now."""
+    """Within the block alone: the test's report may go to a file that is larger by now."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
     try:

@@ -56,7 +56,7 @@ def _windowed(values: Doubles) -> Doubles:
 def motion_error(change: Tensor, true_change: Tensor) -> float:
     """RM: mean ``|(out[t+1] - out[t]) - (truth[t+1] - truth[t])|`` of one pair of frames, or of several.
 
-    What flickers or swims; an error that stays the same in all frames is none. Lower is better.
+    Flicker and swimming; an error that stays the same in all frames is none. Lower is better.
     """
     return float((change - true_change).abs().mean())
 
@@ -109,7 +109,7 @@ def focus_region(mask: Tensor, height: int, width: int) -> NDArray[np.bool_]:
 
 
 def edge_preservation(sharp_edges: Doubles, edges: Doubles, region: NDArray[np.bool_]) -> float:
-    """VEPI of one frame: how well what is in focus keeps the edges of the sharp picture.
+    """VEPI of one frame: how well the focus region keeps the edges of the sharp picture.
 
     Pearson's correlation of the two ``edge_strength`` over ``focus_region``, -1..1, higher is better; 0 where
     the region is empty or one of them is constant in it. Of a clip it is the mean over the frames in which
@@ -148,10 +148,10 @@ def sharp_motion(before: Tensor, sharp: Tensor) -> SharpMotion:
 
 
 def warp_error(before: Tensor, picture: Tensor, motion: SharpMotion) -> float | None:
-    """Mean ``|out[t] - out[t-1] warped|``: what changes in a result though the scene only moved.
+    """Mean ``|out[t] - out[t-1] warped|``: the changes in a result though the scene only moved.
 
     The frame before is warped along the motion of the sharp picture (DIS flow), where going there and back
-    again agrees; the rest, what only one frame shows, does not count (``None`` where that is all). It needs
+    again agrees; the rest, visible in only one frame, does not count (``None`` where that is all). It needs
     no truth. A blurred picture has less of it than a sharp one, so compare like with like.
     """
     trusted = motion.back.trust >= TRUSTED
@@ -165,7 +165,7 @@ def warp_error(before: Tensor, picture: Tensor, motion: SharpMotion) -> float | 
 def still_flicker(before: Tensor, picture: Tensor, motion: SharpMotion) -> float | None:
     """Mean ``|out[t] - out[t-1]|`` where the sharp picture stands still to within 3/255; ``None``: nowhere.
 
-    It needs no truth; blur of something that moves before what stands still is part of it.
+    It needs no truth; blur of a moving object before a still background is part of it.
     """
     if not motion.still.any():
         return None

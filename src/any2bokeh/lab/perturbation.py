@@ -122,7 +122,7 @@ class Perturbation:
         return torch.where(near, resized, disparity)
 
     def _draw_radius_px(self, scale: float) -> int:
-        """A whole number of pixels; what scaling leaves of one is the chance of one more."""
+        """A whole number of pixels; the fraction that scaling leaves is the chance of one more."""
         drawn, settings = self._uniform(), self._settings
         kernel = KERNELS_PX[int(self._uniform() * len(KERNELS_PX))]
         radius = math.floor((kernel - 1) / 2 * scale + self._uniform())
@@ -144,7 +144,7 @@ class Perturbation:
 
 
 def displace(image: Tensor, displacement_px: Tensor) -> Tensor:
-    """``1 H W``, each pixel that which ``displacement_px``, ``2 H W`` (rows, columns), away from it.
+    """``1 H W``, each pixel taken from ``displacement_px``, ``2 H W`` (rows, columns), away.
 
     The nearest one: between two surfaces there is no disparity that would be true of anything.
     """

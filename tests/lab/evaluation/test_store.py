@@ -1,4 +1,4 @@
-"""What is kept of an evaluation belongs to the program that measured it."""
+"""Stored results of an evaluation belong to the program that measured them."""
 
 from pathlib import Path
 from types import ModuleType

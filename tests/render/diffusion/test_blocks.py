@@ -1,4 +1,4 @@
-"""Our own layers do what the classes of diffusers do that the published network is built of."""
+"""Our own layers match the classes of diffusers that the published network is built of."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -77,7 +77,7 @@ def upsample() -> tuple[Make, Make]:
     return lambda: Upsample(64), lambda: Upsample2D(64, use_conv=True)
 
 
-# Ours, theirs, and the sizes of what both are given.
+# Ours, theirs, and the sizes of their inputs.
 BLOCKS: dict[str, tuple[tuple[Make, Make], tuple[tuple[int, ...] | None, ...]]] = {
     "res block": (res_block(64, 24), (FEATURES, TIME)),
     "res block, other channels": (res_block(96, 24), (FEATURES, TIME)),

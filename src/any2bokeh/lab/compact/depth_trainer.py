@@ -48,7 +48,7 @@ class CompactTrainingSettings:
     warmup: int = 200
     learning_rate: float = 1e-3
     weight_decay: float = 0.02
-    average: float = 0.99  # of the weights: what is kept of the old average at each of its changes
+    average: float = 0.99  # of the weights: the share of the old average kept at each change
     checkpoint_every: int = 200
     measure_every: int = 500
     validation_pairs: int = 24
@@ -121,7 +121,7 @@ class CompactTraining:
                 average.lerp_(new, 1 - keep) if average.is_floating_point() else average.copy_(new)
 
     def save(self, path: Path) -> None:
-        """Write all that is needed to go on, under its name only when it is complete."""
+        """Write the state needed to go on, under its name only when it is complete."""
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         tensors |= {f"averaged.{name}": value for name, value in self.averaged.state_dict().items()}
         for name, parameter in self.network.named_parameters():
@@ -192,7 +192,7 @@ def validation_pairs(settings: CompactTrainingSettings) -> Iterator[PairBatch]:
 
 
 def fold(network: CompactNetwork, dims: CompactDims) -> CompactNetwork:
-    """Return the network with what its normalisations learnt made part of its weights."""
+    """Return the network with its learned normalizations folded into its weights."""
     state: dict[str, Tensor] = {}
     for name, module in network.named_modules():
         if isinstance(module, nn.Sequential) and len(module) > 1 and isinstance(module[1], nn.BatchNorm2d):

@@ -16,7 +16,7 @@ from any2bokeh.lab.compact.scenes.film import develop
 from any2bokeh.lab.compact.scenes.maker import build_scene
 from any2bokeh.motion.parallax import motion_between
 
-PERCENTILES = (1.0, 98.5)  # of a pair's inverse depth: what becomes 0 and what becomes 1
+PERCENTILES = (1.0, 98.5)  # of a pair's inverse depth: they become 0 and 1
 SAMPLES_PER_PIXEL = 1.5  # along each axis, before the picture is brought to its size
 GAPS_S = (0.03, 0.4)  # between the frames of a pair
 SINGLE_SHARE = 0.2  # of the pairs, whose frames are shown as if no other were known

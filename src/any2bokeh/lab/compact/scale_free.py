@@ -22,7 +22,7 @@ def depth_loss(guess: Tensor, truth: Tensor) -> Tensor:
     value = error.abs().mean()
     gradient = sum((_gradient(error, scale) for scale in range(SCALES)), start=error.new_zeros(()))
     change = (error[:, 1] - error[:, 0]).abs()
-    # Where an edge passes, the change is that of another surface: only what stays itself is compared.
+    # Where an edge passes, the change is that of another surface: only pixels that keep their surface count.
     stays = (truth[:, 1] - truth[:, 0]).abs() < 0.05
     steadiness = (change * stays).mean()
     return value + 0.25 * gradient + 0.3 * steadiness + (guess - truth).abs().mean()

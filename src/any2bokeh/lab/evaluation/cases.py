@@ -27,14 +27,14 @@ from any2bokeh.scene import PictureFormat, Scene
 from any2bokeh.session import ClipSession
 from any2bokeh.settings.evaluation_settings import EvaluationSettings
 
-IN_FOCUS_PX = 1.0  # where nothing says what is in focus, it is what blurs by less
+IN_FOCUS_PX = 1.0  # pixels that blur by less are in focus, unless an object or mask is given
 
 OnProgress = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CaseFrame:
-    """One frame of a case: what a renderer is given, what it should draw, and what is in focus.
+    """One frame of a case: the renderer's input, the ground truth, and the mask of the focus region.
 
     ``ground_truth`` is ``3 H W`` in 0..1, ``None`` where it is not known; ``mask`` is ``1 h w`` in 0..1.
     """
@@ -65,7 +65,7 @@ class Case(ABC):
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """What changes when the case does."""
+        """Return a string that changes when the case does."""
 
     @abstractmethod
     def prediction_names(self) -> tuple[str, ...]:
@@ -197,7 +197,7 @@ def most_telling(cases: list[Case], count: int) -> list[Case]:
 
 
 def in_focus(scene: Scene) -> Tensor:
-    """Return what blurs by less than a pixel: ``1 H W`` float32, 0 or 1."""
+    """Return the mask of pixels that blur by less than a pixel: ``1 H W`` float32, 0 or 1."""
     longer_side_px = max(scene.sharp.shape[1:])
     coc = coc_px(scene.disparity, scene.focus_disparity, scene.blur_strength, longer_side_px)
     return (coc.abs() < IN_FOCUS_PX).float()

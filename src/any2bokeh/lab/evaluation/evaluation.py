@@ -117,7 +117,7 @@ def find_cases(sources: list[Source]) -> list[Case]:
     if not cases:
         raise VideoError("There is no complete clip to evaluate.")
     for case in cases:
-        for part in case.name.split("/"):  # what an input is called, and a clip in it
+        for part in case.name.split("/"):  # the name of an input, and of a clip in it
             checked_name(part, "The name of a case")
     names = [case.name for case in cases]
     twice = next((name for name in names if names.count(name) > 1), None)

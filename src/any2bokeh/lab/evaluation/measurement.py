@@ -87,7 +87,7 @@ def shared(items: Iterator[Item], count: int) -> list[Iterator[Item]]:
 class Runner:
     """Renders a case by one method and scores its frames; ``failure`` says why it ended early.
 
-    ``key`` is what its result is kept under.
+    ``key`` names its result in the store.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class CaseResult:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Evaluation:
-    """All that the cases share: methods, the networks of metrics, and the store of results.
+    """Shared by the cases: methods, the networks of metrics, and the store of results.
 
     ``picture_bytes`` is the limit for a picture of the report.
     """

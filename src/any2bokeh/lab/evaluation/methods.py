@@ -26,7 +26,7 @@ from any2bokeh.settings.evaluation_settings import (
 from any2bokeh.settings.render_settings import DiffusionSettings, RendererName, RenderSettings
 from any2bokeh.video.decode import frame_times, open_video, probe_video
 
-# What can be taken from the network without training it anew.
+# Parts that can be taken from the network without training it anew.
 ABLATIONS: dict[str, tuple[str, Callable[[DiffusionSettings], DiffusionSettings]]] = {
     "no-mpi": (
         "without attention to the planes of the scene",
@@ -50,8 +50,8 @@ Draw = Callable[[Iterator[CaseFrame]], Iterator[Frame]]
 class Method:
     """One row of the comparison.
 
-    ``what`` says in a line how it works; ``make`` gives what draws a case, and raises ``RefocusError`` where
-    nothing does; ``facts`` gives what changes when its results on a case do.
+    ``what`` says in a line how it works; ``make`` gives its drawing function, or raises ``RefocusError`` if
+    there is none; ``facts`` gives a string that changes when its results on a case do.
     """
 
     name: str
@@ -169,7 +169,7 @@ def _check_weights(weights: str | None, settings: EvaluationSettings, device: to
 
 
 def drawn_by(render: Callable[[Iterator[Scene]], Iterator[Frame]]) -> Draw:
-    """Return how what renders scenes draws the frames of a case."""
+    """Return a function that draws the frames of a case with a renderer of scenes."""
     return lambda frames: render(frame.scene for frame in frames)
 
 
@@ -211,7 +211,7 @@ def _rendered(name: str, what: str, settings: RenderSettings, device: torch.devi
 
 
 def _checkpoint_facts(settings: RenderSettings) -> str:
-    """What changes when the weights of the network do."""
+    """Return a string that changes when the weights of the network do."""
     if settings.renderer == "lens":
         return ""
     from any2bokeh.render.load import parts_of

@@ -1,4 +1,4 @@
-"""What an evaluation found: means over cases, one document, rows of a table, plots."""
+"""Results of an evaluation: means over cases, one document, rows of a table, plots."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass

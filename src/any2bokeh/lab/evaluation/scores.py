@@ -31,7 +31,7 @@ from any2bokeh.lab.frame_metrics import (
 
 FlowBetween = Callable[[Tensor, Tensor], Tensor]
 
-SERIES = ("psnr", "ssim", "vepi", "rm", "warp")  # of each frame; what plots show
+SERIES = ("psnr", "ssim", "vepi", "rm", "warp")  # of each frame, for the plots
 
 
 @dataclass(frozen=True)

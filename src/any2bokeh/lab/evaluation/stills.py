@@ -22,7 +22,7 @@ MOST_ROWS, SLICE_PX = 240, 160  # frames in a slice, and its least height
 
 @dataclass(frozen=True)
 class Places:
-    """What is looked at in all pictures of a case: a row of its frames, and a window of its middle one."""
+    """The parts shown of all pictures of a case: a row of its frames, and a window of its middle one."""
 
     row: int
     top: int
@@ -32,7 +32,7 @@ class Places:
 
     @classmethod
     def of(cls, seen: ReferenceFrame) -> "Places":
-        """Where most edges are that matter: those of what is in focus, else of all things."""
+        """Return the places with most edges that matter: those in focus, else all."""
         edges = (seen.focus_edges if seen.focus_edges.any() else seen.near_edges).float()
         height, width = edges.shape
         margin = height // 8
@@ -47,9 +47,9 @@ class Places:
 
 
 class ReportStills:
-    """Takes the pictures of one method, frame after frame, and keeps what is shown of them.
+    """Takes the pictures of one method, frame after frame, and keeps the shown parts of them.
 
-    Errors are against the ground truth; where there is none, they are what differs from the sharp picture.
+    Errors are against the ground truth; where there is none, they are differences from the sharp picture.
     """
 
     def __init__(self, frames: int) -> None:

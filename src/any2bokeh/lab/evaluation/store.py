@@ -19,7 +19,7 @@ from any2bokeh.lab.evaluation.scores import ClipScores
 from any2bokeh.motion import flow
 
 FORMAT = 1  # to be raised whenever the same pictures would get other figures, or the file's form changes
-# What decides a result: other versions' results are not taken for this one's. Modules and not names of files,
+# These decide a result: other versions' results are not taken for this one's. Modules and not names of files,
 # so that none can be moved and forgotten here.
 DECIDING: tuple[ModuleType, ...] = (
     *(render, optics, flow, perturbation),
@@ -85,7 +85,7 @@ def _program() -> str:
 
 
 def deciding_files() -> list[Path]:
-    """Return the sources of ``DECIDING``, of packages all that they hold."""
+    """Return the sources of ``DECIDING``, of packages those of all their modules."""
     files: list[Path] = []
     for module in DECIDING:
         assert module.__file__ is not None

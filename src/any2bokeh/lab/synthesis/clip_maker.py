@@ -135,7 +135,7 @@ def _describe(
 
 
 def _displayed(linear: torch.Tensor) -> torch.Tensor:
-    """Display-referred sRGB 0..1: what is brighter than white is clipped, as in any video."""
+    """Display-referred sRGB 0..1: light brighter than white is clipped, as in any video."""
     return from_linear(linear.clamp(0, 1), "srgb").cpu()
 
 

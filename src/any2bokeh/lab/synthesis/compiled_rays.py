@@ -1,6 +1,6 @@
 """Rays followed by compiled loops: which light comes along those of one pixel.
 
-The planes they meet and what these show are those of ``shot``; all rays of a pixel are taken together, so
+The planes they meet, and their rasters, are those of ``shot``; all rays of a pixel are taken together, so
 that the texels stay in a core's cache.
 """
 
@@ -47,7 +47,7 @@ class Planes(NamedTuple):
 
 
 class PixelRays(NamedTuple):
-    """Room for the ``N`` rays of one pixel: slopes, lens points, moment, and what light still passes."""
+    """Room for the ``N`` rays of one pixel: slopes, lens points, moment, and the transmitted share."""
 
     slope_x: Floats
     slope_y: Floats
@@ -114,7 +114,7 @@ def _meet(rays: PixelRays, equations: Floats, p: Number, depths: Floats, xs: Flo
 
 @compiled
 def _choose_levels(depths: Floats, detail: Number, blur: Floats, last: Number, levels: Integers32) -> Number:
-    """Find the level of each ray, whose texels are as large as what the ray stands for (``Raster.level``).
+    """Find the level of each ray, whose texels are as large as the ray's footprint (``Raster.level``).
 
     ``blur`` is pi times the square of the blur at infinity when focused at 1 m, and the inverse focus. The
     level is half the exponent of twice the square of the footprint in texels, rounded down. Returns the
@@ -150,7 +150,7 @@ def _locate(places: Floats, patches: Number, size: Number, before: Integers32, s
             is_odd = whole - TWO * np.floor(whole * HALF)
             t -= whole
             t += is_odd * (ONE - TWO * t)
-        # What is outside means nothing, but must not be looked up beyond the texels.
+        # Places outside mean nothing, but must not be looked up beyond the texels.
         t = min(max(t * scale - HALF, ZERO), scale)
         before[s] = min(np.int32(t), last)
         share[s] = t - np.float32(before[s])
@@ -207,7 +207,7 @@ def _order(scratch: PixelScratch, count: Number) -> None:
 def _lay(
     planes: Planes, rays: PixelRays, scratch: PixelScratch, blur: Floats, c: Number, light: Floats
 ) -> Number:
-    """Add what the plane at ``c`` of the room gives, where it is its turn, to ``light``.
+    """Add the light of the plane at ``c`` of the room, where it is its turn, to ``light``.
 
     Returns how many rays still pass light.
     """
@@ -265,7 +265,7 @@ def _take_turns(scratch: PixelScratch, first: Number, end: Number) -> Number:
 def follow_rays(
     planes: Planes, rays: PixelRays, scratch: PixelScratch, blur: Floats, pixel: Number, light: Floats
 ) -> None:
-    """Add to ``light`` (3) what comes along the rays of ``pixel`` (x, y); they keep what still passes."""
+    """Add to ``light`` (3) the light along the rays of ``pixel`` (x, y); they keep the transmitted share."""
     count = 0
     for p in range(planes.boxes.shape[0]):
         box = planes.boxes

@@ -61,7 +61,7 @@ class CompiledRayTracer(RayTracer):
                 light_pixels(planes, rays, scratch, aim, given, picture.numpy())
 
     def _planes(self, shot: Shot, samples: int, shining: set[int]) -> Planes:
-        """The planes of a shot and what they show, as arrays."""
+        """The planes of a shot with their rasters and light maps, as arrays."""
         sights, optics = shot.sights, shot.optics
         maps = [light_map(self.stage, sight.plane, optics.view.time_s) for sight in sights]
         sizes = [light_on.shape[2:] for light_on in maps]

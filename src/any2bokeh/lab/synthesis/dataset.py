@@ -1,4 +1,4 @@
-"""A folder of clips with everything that is true of them: sharp, disparity, objects, and refocused.
+"""A folder of clips with their ground truth: sharp, disparity, objects, and refocused.
 
 ``clips/NAME/`` holds ``scene.json`` and videos in FFV1: ``sharp.mkv``, ``disparity.mkv`` (16 bits),
 ``objects.mkv`` (the number of the object that a pixel shows) and one ``bokeh-SETTING.mkv`` per setting.
@@ -60,7 +60,7 @@ def open_dataset(folder: Path) -> Dataset:
 
 
 def read_made_by(folder: Path) -> dict[str, Any]:
-    """What ``dataset.json`` says; raises ``DatasetError`` if there is none, or one of another format."""
+    """Read ``dataset.json``; raises ``DatasetError`` if there is none, or one of another format."""
     if not folder.exists():
         raise DatasetError(f"The data set {folder} does not exist.")
     if not (folder / DATASET_FILE).is_file():
@@ -96,7 +96,7 @@ def complete_clips(folder: Path) -> list[Path]:
 
 
 def remove_partial_clips(folder: Path) -> None:
-    """Remove what writers that were killed have left; none may be at work."""
+    """Remove the partial clips of killed writers; no writer may be at work."""
     for path in (folder / CLIPS).glob(f".*{PARTIAL}"):
         shutil.rmtree(path, ignore_errors=True)
 

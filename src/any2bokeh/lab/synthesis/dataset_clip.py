@@ -74,7 +74,7 @@ class ClipSetting:
 class ClipDescription:
     """A clip of ``frames`` pictures, ``rate`` per second.
 
-    ``made_by`` holds all that is needed to make it again.
+    ``made_by`` holds every value needed to make it again.
     Raises ``SettingsError`` where it contradicts itself.
     """
 

@@ -32,7 +32,7 @@ from any2bokeh.settings.synthesis_settings import SynthesisSettings
 log = logging.getLogger(__name__)
 
 LOCK_FILE = ".lock"
-MAY_CHANGE = ("clips", "device")  # when a run goes on with what another began
+MAY_CHANGE = ("clips", "device")  # when a run continues an earlier one
 
 ASK_AGAIN_S = 1.0
 
@@ -41,7 +41,7 @@ OnClip = Callable[[int, int], None]  # how many clips are complete, of how many
 
 @dataclass(frozen=True, kw_only=True)
 class Synthesis:
-    """What came of a run: how many clips it made, and how many are there."""
+    """The result of a run: how many clips it made, and how many are there."""
 
     made: int
     complete: int
@@ -54,7 +54,7 @@ class ParentGoneError(Exception):
 def synthesize(folder: Path, settings: SynthesisSettings, jobs: int, on_clip: OnClip) -> Synthesis:
     """Make the clips of a data set that are not there yet, in ``jobs`` processes.
 
-    A clip is complete or not there, whatever ends a run; another run goes on. What is made does not
+    A clip is complete or not there, whatever ends a run; another run goes on. The clips do not
     depend on ``jobs``. Raises ``DatasetError`` if the folder holds something else, or another run writes
     to it.
     """

@@ -12,7 +12,7 @@ from any2bokeh.lab.synthesis.stage import Pose
 
 UNSEEN_M = 1e20
 NEAREST_M = 0.01  # nothing closer to the camera than this is seen
-OPAQUE = 1 / 4096  # of what lets less light through than this, nothing behind is looked at
+OPAQUE = 1 / 4096  # behind surfaces that pass less light than this, nothing is looked at
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,7 +45,7 @@ class Hits:
 
 
 def ray_equations(pose: Pose, size_m: tuple[float, float]) -> NDArray[np.float64]:
-    """``4 6``: what turns a ray's Plucker coordinates into its meeting with a plane.
+    """``4 6``: the matrix from a ray's Plucker coordinates to its meeting with a plane.
 
     With the ray L + z e (e has z = 1), plane centre c, axes u and v, normal n, the rows give n.e,
     n.(c - L) and, over the half sizes, n.e times u.(p - c) and v.(p - c) for the point p that is met:

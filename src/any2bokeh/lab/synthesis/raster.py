@@ -30,7 +30,7 @@ class Raster:
     texel_m: float
 
     def level(self, footprint_m: float) -> int:
-        """The level whose texels are nearest in size to what a sample stands for.
+        """The level whose texels are nearest in size to a sample's footprint.
 
         Finer detail than the samples could show is not in it, so it cannot alias.
         """

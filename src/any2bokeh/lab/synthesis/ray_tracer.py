@@ -37,7 +37,7 @@ EXPOSURE_STEPS = 8  # moments that motion blur is made of
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Geometry:
-    """What the centre of each pixel sees first with an alpha above one half.
+    """The first surface with an alpha above one half at the center of each pixel.
 
     ``disparity`` is ``1 H W`` float32, ``a / z + b`` of the stage, clamped to 0..1; ``objects`` is
     ``1 H W`` int16, the plane's place in ``stage.planes``, -1 for the sky. Edges are hard.
@@ -69,7 +69,7 @@ class RayTracer:
         self.stage = stage
         self.device = torch.device(device)
         self._rasters = [draw_raster(plane, self.device) for plane in stage.planes]
-        self._shown = list(stage.planes)  # what the rasters show: footage changes
+        self._shown = list(stage.planes)  # the planes of the rasters: footage changes
 
     def sharp(self, view: FrameView, samples: int = 16) -> Tensor:
         """The all-in-focus picture, linear ``3 H W``: the mean of ``samples`` rays over each pixel."""

@@ -21,7 +21,7 @@ Number = TypeVar("Number", float, Tensor, NDArray[np.float64])
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels
 
 DISC = LensSettings()
-BATCH_RAYS_CPU = 1 << 15  # what stays in the caches
+BATCH_RAYS_CPU = 1 << 15  # few enough to stay in the caches
 BATCH_RAYS_GPU = 1 << 21
 NOISE_SIDE = 128  # shifts of the sampling pattern repeat after this many pixels
 
@@ -212,7 +212,7 @@ def is_small(pose: Pose, size_m: tuple[float, float], optics: Optics) -> bool:
 def lamp_rays(
     box: Box, optics: Optics, sampling: Sampling, lamp: Pose, size_m: tuple[float, float]
 ) -> tuple[Rays, Tensor]:
-    """Rays of the pixels of a box that all meet a plane out of focus, and what each counts, ``R``.
+    """Rays of the pixels of a box that all meet a plane out of focus, and their weights, ``R``.
 
     A ray of slope d through the middle of the lens, moved to the lens point L and still in focus at
     depth 1 / w, has slope e = d - w L and is at L (1 - z w) + z d at depth z. It meets the lamp's point

@@ -67,7 +67,7 @@ class HalfPlane(Outline):
     """Everything on one side of a straight edge.
 
     The edge lies ``offset_m`` from the plane's centre along ``direction_deg`` (counter-clockwise from
-    x); what lies against that direction is solid.
+    x); the opposite side is solid.
     """
 
     direction_deg: float = 0.0
@@ -136,7 +136,7 @@ class Stroke(Outline):
 
 @dataclass(frozen=True, kw_only=True)
 class Union(Outline):
-    """What any of ``parts`` holds."""
+    """The points in any of ``parts``."""
 
     parts: tuple[Outline, ...]
 
@@ -147,13 +147,13 @@ class Union(Outline):
 
 @dataclass(frozen=True, kw_only=True)
 class Without(Outline):
-    """``whole`` less what ``hole`` holds."""
+    """``whole`` without the points in ``hole``."""
 
     whole: Outline
     hole: Outline
 
     def inside_m(self, x: Tensor, y: Tensor) -> Tensor:
-        """Distance from the nearest edge of what is left."""
+        """Distance from the nearest edge of the remaining shape."""
         return torch.minimum(self.whole.inside_m(x, y), -self.hole.inside_m(x, y))
 
 

@@ -66,7 +66,7 @@ class Shot:
                 self.sights.append(sight)
 
     def light(self, box: Box, rays: Rays, shining: set[int], *, sky: bool) -> Tensor:
-        """Linear light ``3 R`` that comes along rays of a box of pixels: the front over what is behind.
+        """Linear light ``3 R`` that comes along rays of a box of pixels: the front over the background.
 
         Only the planes in ``shining`` (places in ``stage.planes``) and the sky if asked for give light,
         but all planes stand in its way.
@@ -121,7 +121,7 @@ class Shot:
     def _uncovered(
         self, clear: Tensor, surfaces: dict[int, tuple[Chosen, Tensor]], hits: Hits, i: int
     ) -> Tensor:
-        """What planes of a layer that are met before plane i leave of ``clear`` (``R``), where i is met."""
+        """The share of ``clear`` (``R``) left, where plane i is met, by planes of its layer met before."""
         here = surfaces[i][0]
         share = _pick(clear, here)
         for j, (there, other) in surfaces.items():
@@ -163,7 +163,7 @@ class Shot:
         return surface
 
     def _levels(self, sight: Sight, hits: Hits, i: int, here: Chosen, sample_px: float) -> int | Tensor:
-        """Levels of the raster whose texels are as large as what one ray stands for.
+        """Levels of the raster whose texels are as large as the footprint of one ray.
 
         That is a share of the pixel and of its circle of confusion. A pixel covers z / f across, and along
         the slope more by 1 / cos, which is z over the distance of the plane; the mean of both counts.

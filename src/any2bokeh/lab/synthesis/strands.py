@@ -153,7 +153,7 @@ def _is_much(things: int, x: Tensor) -> bool:
 
 
 def _by_quarters(paint: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
-    """What ``paint`` makes of points ``h w``, asked for in four parts."""
+    """Paint points ``h w`` in four parts."""
     rows, columns = x.shape[0] // 2, x.shape[1] // 2
     halves = [
         torch.cat(

@@ -311,7 +311,7 @@ class Picture:
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
         """Colour and coverage ``4 h w``; there is nothing beyond the rectangle."""
         places = torch.stack([2 * x / self.size_m[0], -2 * y / self.size_m[1]], -1)[None]
-        # Colour counts where there is any: what transparent pixels hold is anything.
+        # Color counts where there is any: transparent pixels hold arbitrary values.
         weighted = torch.cat([to_linear(self.pixels[:3], "srgb") * self.pixels[3:], self.pixels[3:]])
         painted = F.grid_sample(weighted[None], places, padding_mode="border", align_corners=False)[0]
         inside = (places.abs().amax(-1) <= 1).to(x.dtype)

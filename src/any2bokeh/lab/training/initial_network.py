@@ -35,7 +35,7 @@ SCRATCH_FACTS = replace(
 SVD_MODELS = ("svd-unet", "svd-vae")
 Part = TypeVar("Part", bound=nn.Module)
 NO_ATTENTION = (False, False, False, False)  # but in the middle block
-HALVINGS = 8  # what three of them divide by
+HALVINGS = 8  # the divisor of three of them
 
 
 def _pixel_dims(factor: int, *, images: int, **widths: object) -> tuple[UNetDims, PixelCodecDims]:
@@ -150,7 +150,7 @@ def find_image_encoder(facts: CheckpointFacts, device: torch.device) -> ImageEnc
 
 
 def side_multiple(unet: BokehUNet, vae: Codec) -> int:
-    """What both sides of a frame must be a multiple of, in pixels."""
+    """Return the number of pixels that must divide both sides of a frame."""
     return HALVINGS * (vae.dims.factor if isinstance(vae, PixelCodec) else 8)
 
 

@@ -54,7 +54,7 @@ class Records:
 def measure_network(network: TrainedNetwork, windows: TrainingWindows) -> tuple[dict[str, float], Tensor]:
     """Return figures over clips, and a still: sharp, lens, refocused and true, side by side, ``3 H W``.
 
-    ``psnr`` [dB] and ``motion`` (see ``motion_error``) of what the network makes of windows, and if it
+    ``psnr`` [dB] and ``motion`` (see ``motion_error``) of the network's results on windows, and if it
     corrects the lens, ``lens_psnr`` and ``lens_motion``.
     """
     device = next(network.parameters()).device

@@ -28,7 +28,7 @@ SETTINGS, STATE, JOURNAL, CHECKPOINT, PICTURES = (
     "pictures",
 )
 
-MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps of each weight
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # the state that AdamW keeps for each weight
 EARLY_STEPS = 10  # in which the average still forgets quickly where it began
 
 
@@ -141,7 +141,7 @@ class State:
 
 
 def save_state(state: State, path: Path) -> None:
-    """Write all that is needed to go on, under its name only when it is complete."""
+    """Write everything needed to go on, under its name only when it is complete."""
     tensors = {f"network.{name}": weight for name, weight in state.network.state_dict().items()}
     tensors |= {f"average.{name}": weight for name, weight in state.averages.items()}
     for name, weight in state.trained.items():
@@ -151,7 +151,7 @@ def save_state(state: State, path: Path) -> None:
 
 
 def load_state(state: State, path: Path) -> None:
-    """Go on from what ``save_state`` wrote; raises ``WeightsError`` if it does not fit or is damaged."""
+    """Go on from the state of ``save_state``; raises ``WeightsError`` if it does not fit or is damaged."""
     state.step, tensors = read_run_state(path)
     try:
         state.network.load_state_dict(part_of(tensors, "network."))

@@ -58,7 +58,7 @@ def pixel_loss(
 ) -> Tensor:
     """Return the loss of pictures ``... T C H W`` in -1..1: their difference, plus that of their texture.
 
-    The mean absolute difference, or with ``squared`` the mean squared one, which is what PSNR measures;
+    The mean absolute difference, or with ``squared`` the mean squared one, which PSNR measures;
     ``texture`` is the weight of the texture loss. One number for each clip, ``...``.
     """
     error = prediction - target
@@ -72,7 +72,7 @@ def relative_loss(
     """Return the squared ``pixel_loss`` as a share of that of the lens's pictures, the mean over windows.
 
     Pictures are ``B T 3 H W`` in -1..1. A gain of g dB over the lens is a loss of ``10 ** (-g / 10)``, be the
-    window hard or easy, down to an error of ``RELATIVE_FLOOR``: what nobody sees need not get better.
+    window hard or easy, down to an error of ``RELATIVE_FLOOR``: invisible errors need not get smaller.
     """
     ours, theirs = (pixel_loss(one, target, "squared", texture, of) for one in (prediction, lens))
     return ((ours + RELATIVE_FLOOR) / (theirs + RELATIVE_FLOOR)).mean()

@@ -34,7 +34,7 @@ OnStep = Callable[[int, int, float], None]  # how many steps are done, of how ma
 
 
 def train(run: RunSettings, folder: RunFolder, device: DeviceName = "auto", on_step: OnStep = ignore) -> Path:
-    """Train, or go on with what is in ``folder``; return the checkpoint, which the renderer loads.
+    """Train, or go on with the run in ``folder``; return the checkpoint, which the renderer loads.
 
     Raises ``RefocusError`` for data, weights and settings that do not fit each other.
     """

@@ -34,7 +34,7 @@ class TrainingPerturbSettings(PerturbSettings):
 
     @property
     def strengths(self) -> PerturbSettings:
-        """What perturbs."""
+        """The strengths of the perturbation."""
         return PerturbSettings(
             **{one.name: getattr(self, one.name) for one in fields(PerturbSettings)}  # type: ignore[arg-type]
         )
@@ -44,15 +44,15 @@ class TrainingPerturbSettings(PerturbSettings):
 class TrainingSettings:
     """One stage. Defaults are in ``stages.toml``; there is none here that could differ.
 
-    ``train`` and ``freeze`` are patterns of parameter names, ``unet.`` or ``vae.`` and what follows: trained
-    is what the first match and the second do not. ``loss``: mean squared difference of ``latents``; mean
+    ``train`` and ``freeze`` are patterns of parameter names, ``unet.`` or ``vae.`` and the rest: parameters
+    that only the first match are trained. ``loss``: mean squared difference of ``latents``; mean
     absolute difference of ``pixels``; mean ``squared`` difference of pixels; that ``relative`` to the lens's,
-    window by window, which is what a gain in PSNR measures. All but the first plus ``texture`` times the
+    window by window, which a gain in PSNR measures. All but the first plus ``texture`` times the
     texture loss. A step is ``accumulate`` batches of ``batch`` windows of ``frames`` frames, for
     each process; ``crop`` is the side of a square in pixels, 0 the whole frame. ``steps`` counts if it is
     not 0, else ``epochs``. The learning rate rises over ``warmup`` steps and falls to 0 over the last
-    ``cooldown``. ``clip_gradient`` is the largest norm, 0 any. ``average``: what a moving average of the
-    weights keeps at each step, which is then what the checkpoint holds; 0 is none. ``perturbed`` and
+    ``cooldown``. ``clip_gradient`` is the largest norm, 0 any. ``average``: the share that a moving average
+    of the weights keeps at each step, and the checkpoint holds that average; 0 is none. ``perturbed`` and
     ``flipped`` are shares of windows. ``checkpointing`` saves memory for time. ``workers`` are processes
     that read.
     """
@@ -141,7 +141,7 @@ def training_settings(
     """
     shipped = tomllib.loads(files(__package__).joinpath("stages.toml").read_text(encoding="utf-8"))
     table: dict[str, Any] = {}
-    for stage_name in dict.fromkeys(("geometry", stage)):  # which holds what all others do not say
+    for stage_name in dict.fromkeys(("geometry", stage)):  # which holds the values that all others omit
         _merge(table, shipped[stage_name])
     if config is not None:
         given = read_toml(config)

@@ -14,7 +14,7 @@ from any2bokeh.lab.synthesis.stage import turned_axes
 Array = NDArray[np.float64]
 
 SHADOW_SIDE = 224  # samples along each side of the shadow map
-NEAR_M = 0.06  # what reaches nearer than this may fill the picture
+NEAR_M = 0.06  # solids that reach nearer than this may fill the picture
 _CORNERS = np.stack(np.meshgrid([-1, 1], [-1, 1], [-1, 1]), -1).reshape(8, 3)
 
 
@@ -87,7 +87,7 @@ class Cast:
         """Add solids of one kind, at ``centres`` ``N 3``.
 
         ``axes`` are ``N 3 3``, whose rows are the half axes in the world, ``paints`` ``N PAINT``, and
-        ``cut`` is what of them is there, its rate, share and seed.
+        ``cut`` is the pattern of their cutouts, its rate, share and seed.
         """
         centres, axes = np.atleast_2d(centres), np.asarray(axes).reshape(-1, 3, 3)
         count = len(centres)

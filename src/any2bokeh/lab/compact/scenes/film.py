@@ -14,7 +14,7 @@ def develop(
 ) -> Floats:
     """Return R'G'B' ``h w 3`` in 0..1 of linear light ``H W 3``, brought to ``size`` (h w) and aged.
 
-    Frames of one clip share the seed, and so all that is done to them but the noise itself.
+    Frames of one clip share the seed, and so all effects but the noise itself.
     """
     rng = np.random.default_rng(seed)
     linear = np.minimum(linear, 8)
@@ -52,7 +52,7 @@ def develop(
 
 
 def _defocus(linear: Floats, inverse_depth: Floats, rng: np.random.Generator) -> Floats:
-    """Blur all that is off a focal plane: each sample takes the picture blurred by about its own radius."""
+    """Blur the picture off a focal plane: each sample takes the picture blurred by about its own radius."""
     focus = inverse_depth[rng.integers(inverse_depth.shape[0]), rng.integers(inverse_depth.shape[1])]
     spread = float(np.percentile(inverse_depth, 98) - np.percentile(inverse_depth, 2)) + 1e-3
     strongest = rng.uniform(1, 10) * linear.shape[1] / 480

@@ -71,7 +71,7 @@ def draw_air(place: Place) -> Air:
 def build_scene(seed: int, time_s: float, height: int, width: int) -> tuple[Cast, Viewpoint, Lights, Air]:
     """Return the scene of a seed as it is at ``time_s``, seen in ``height width`` samples.
 
-    All that is drawn at random depends on the seed alone: at another time the same scene has moved on.
+    All random draws depend on the seed alone: at another time the same scene has moved on.
     """
     rng = np.random.default_rng(seed)
     chances = np.array([share for _, share in PLACES])

@@ -16,7 +16,7 @@ class Place:
     """A scene that is being made: its solids, and how it is looked at.
 
     The eye stands at height ``eye_m`` over the origin and looks along z, ``far_m`` far; ``pitch_deg`` of 0
-    leaves to the maker how steeply. ``time_s`` moves what moves, and changes nothing else.
+    leaves to the maker how steeply. ``time_s`` moves the moving objects, and changes nothing else.
     """
 
     cast: Cast

@@ -18,7 +18,7 @@ from any2bokeh.arrays import Floats
 SIDE, COUNT = 256, 24  # texels along a print, which repeats; and how many prints there are
 LEVELS = 7  # each half as large as the one before
 SHAPES = 1500
-MARGIN = 4  # texels around a print while it is drawn: OpenCV lines the border with what passes it
+MARGIN = 4  # texels around a print while it is drawn: OpenCV lines the border with shapes that cross it
 ELLIPSE, RECTANGLE, STROKE = range(3)
 SMALLEST, LARGEST = (2.5, 14.0), (30.0, 90.0)  # radii in texels: each print draws its own between these
 

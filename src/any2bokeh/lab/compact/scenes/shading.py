@@ -1,4 +1,4 @@
-"""The light that comes from what the rays met: patterns, lamps, shadows, haze and sky."""
+"""The light that comes from the surfaces that rays hit: patterns, lamps, shadows, haze and sky."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,7 +128,7 @@ def _normal(kind: Number, taper: Number, p: Floats, normal: Floats) -> None:
 
 @compiled
 def _lit(shadows: Floats, light_frame: Floats, place: Floats) -> Number:
-    """Whether the sun reaches a place, 0..1: the mean of nine looks at the map of what it meets first."""
+    """Whether the sun reaches a place, 0..1: the mean of nine samples of the shadow map."""
     size, apart = shadows.shape[0], np.int32(light_frame[3, 1])
     column = light_frame[0, 0] * place[0] + light_frame[0, 1] * place[1] + light_frame[0, 2] * place[2]
     row = light_frame[1, 0] * place[0] + light_frame[1, 1] * place[1] + light_frame[1, 2] * place[2]
@@ -173,7 +173,7 @@ def shade(
     """Write the linear light that reaches the camera to ``picture`` ``H W 3``.
 
     ``solids`` are kinds, frames and forms as ``trace`` takes them, half sizes ``N 3`` in metres, and paints
-    ``N PAINT``; ``seen`` is what ``trace`` found. ``lights`` are the sun ``4 3`` (direction to it, colour,
+    ``N PAINT``; ``seen`` is the result of ``trace``. ``lights`` are the sun ``4 3`` (direction to it, colour,
     light from above and from below), lamps ``L 6`` (place, colour), the map of shadows and the frame
     ``4 4`` that leads into it. ``air`` is the sky ``3 4`` and the haze ``4`` (colour, share per metre);
     ``prints`` are those of ``prints()``.
@@ -269,7 +269,7 @@ def _light(
     """Turn the surface's colour into the light that it sends to the camera."""
     toward = normal[0] * sun[0, 0] + normal[1] * sun[0, 1] + normal[2] * sun[0, 2]
     direct = max(toward, ZERO) * lit
-    # The sky is brightest about the sun: what the sun does not reach gets less of it too.
+    # The sky is brightest about the sun: surfaces in shadow get less of it too.
     above = (HALF + HALF * normal[1]) * (np.float32(0.5) + HALF * lit)
     length = np.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
     glance = ZERO

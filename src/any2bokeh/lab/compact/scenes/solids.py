@@ -13,7 +13,7 @@ Number = Any  # float32 or a whole number: the compiler keeps them apart
 # radius falls from 1 to 1 - taper, or the square from -1 to 1 at z = 0. A ray keeps its parameter t
 # in any affine frame, so squeezed and slanted solids cost nothing more.
 SPHERE, BOX, CONE, CARD = 0, 1, 2, 3
-WHOLE, HOLES, BARS, ROUND, BLADES = 0, 1, 2, 3, 4  # what of it is there
+WHOLE, HOLES, BARS, ROUND, BLADES = 0, 1, 2, 3, 4  # patterns of cutouts
 
 MISS = np.float32(1e9)
 NEAREST = np.float32(0.05)  # nothing is seen nearer than this, in metres

@@ -1,4 +1,4 @@
-"""What stands around: furniture, trees, poles, fences, cars, houses, small things."""
+"""Objects of the scenes: furniture, trees, poles, fences, cars, houses, small things."""
 
 import numpy as np
 
