@@ -2,7 +2,7 @@
 
     python benchmarks/depth.py CLIP --disparity TRACK [--depth compact --focus 0.7 --k 16 --frames 12]
 
-Estimates the clip as the command does, steadied and normalised, and compares frames spread over it with
+Estimates the clip as the command does, steadied and normalized, and compares frames spread over it with
 the track: Spearman's rank correlation, the mean absolute error after the scale and shift that fit each
 frame best, and the PSNR of the refocused frame against the one refocused with the track. Two guesses that
 look at nothing stand beside it: one value for all, and a ramp from top to bottom, each fitted alike.

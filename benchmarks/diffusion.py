@@ -81,7 +81,7 @@ def make_network(
     if dtype == torch.float16:
         vae.encoder.float()
         vae.quant_conv.float()
-    return BokehNetwork(unet, vae, ImageEncoder(clip, normalise=False), PUBLISHED_FACTS, settings, device)
+    return BokehNetwork(unet, vae, ImageEncoder(clip, normalize=False), PUBLISHED_FACTS, settings, device)
 
 
 def make_scenes(count: int, size: Size) -> Iterator[Scene]:

@@ -56,9 +56,9 @@ def other_cases() -> Iterator[Case]:
     """Embeddings of pictures and of K, and chunks of the published inference that hold no padding."""
     functions, pipeline = parity.tensors("functions"), parity.tensors("pipeline_case")
     pictures = pipeline["image_u8"][:2].float() / 127.5 - 1
-    for normalise, style in ((False, "inference"), (True, "training")):
+    for normalize, style in ((False, "inference"), (True, "training")):
         key = f"clip.embeds_first2_{style}_style"
-        encoder = ImageEncoder(parity.tiny_image_encoder(), normalise=normalise)
+        encoder = ImageEncoder(parity.tiny_image_encoder(), normalize=normalize)
         yield key, encoder.embed(pictures), pipeline[key]
     shrunk = shrink_for_clip(functions["aa.input_u8"].float() / 127.5 - 1, (56, 56))
     yield "aa.out_56x56", shrunk, functions["aa.out_56x56"]

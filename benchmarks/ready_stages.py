@@ -59,7 +59,7 @@ def two_planes(
     """A plane with an edge before another: the smallest scene with an occlusion.
 
     Both face the camera at rest and take the light as their textures say. Disparity 1 is at 1 m, 0 at
-    10 m. ``near_shape`` counts metres on the near plane.
+    10 m. ``near_shape`` counts meters on the near plane.
     """
     stage = Stage(camera=camera, planes=(), near_m=1.0, far_m=10.0)
     near = facing_plane(stage, "near", near_disparity, near_texture, near_shape)

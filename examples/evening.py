@@ -47,7 +47,7 @@ def evening() -> Stage:
     """The whole scene, good for some 4 seconds: the camera trucks right and turns back to the table."""
     lamps = [street_lamp(f"lamp {i}", place) for i, place in enumerate(STREET_LAMPS)]
     candle = Light(
-        colour=(0.15, 0.081, 0.034),
+        color=(0.15, 0.081, 0.034),
         position=still(LANTERN[0], LANTERN[1] + 0.12, LANTERN[2] - 0.03),
         radius_m=0.16,
     )
@@ -76,7 +76,7 @@ def evening() -> Stage:
 def _branch() -> tuple[Plane, ...]:
     """Leaves close to the camera in the upper right corner."""
     leaves = Leaves(
-        crown=Disc(radius_m=0.1, centre=(0.06, 0.06)),
+        crown=Disc(radius_m=0.1, center=(0.06, 0.06)),
         extent_m=(0.3, 0.3),
         count=26,
         length_m=0.06,
@@ -166,8 +166,8 @@ def _promenade() -> tuple[Plane, ...]:
     rail = Union(
         parts=(
             Bars(period_m=0.14, width_m=0.018),
-            Box(size_m=(9.0, 0.045), centre=(0.0, 0.42)),
-            Box(size_m=(9.0, 0.03), centre=(0.0, -0.36)),
+            Box(size_m=(9.0, 0.045), center=(0.0, 0.42)),
+            Box(size_m=(9.0, 0.03), center=(0.0, -0.36)),
         )
     )
     railing = Plane(

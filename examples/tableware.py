@@ -58,7 +58,7 @@ def lantern(place: Vec3, height_m: float = 0.3) -> tuple[Plane, ...]:
         texture=Over(
             (
                 Stencil(texture=Uniform((1.0, 0.62, 0.22)), shape=_flame(0.2 * height_m, 0.018 * height_m)),
-                Glow(colour=(1.0, 0.45, 0.1), radius_m=0.2 * height_m, peak=0.12, falloff=2.5),
+                Glow(color=(1.0, 0.45, 0.1), radius_m=0.2 * height_m, peak=0.12, falloff=2.5),
             )
         ),
         position=Trajectory(start=(x, y + 0.33 * height_m, z), sway=(0.0006, 0.001, 0.0), sway_period_s=0.7),
@@ -80,16 +80,16 @@ def _lantern_frame(width_m: float, height_m: float, low: float) -> Outline:
     posts = tuple(
         Box(
             size_m=(bar * (1.3 if side else 0.5), 0.7 * height_m),
-            centre=(side * (half - bar), low + 0.38 * height_m),
+            center=(side * (half - bar), low + 0.38 * height_m),
         )
         for side in (-1, 0, 1)
     )
     rails = tuple(
-        Box(size_m=(width_m - bar, bar * thick), centre=(0.0, low + at * height_m))
+        Box(size_m=(width_m - bar, bar * thick), center=(0.0, low + at * height_m))
         for at, thick in ((0.1, 0.6), (0.5, 0.45), (0.7, 0.9))
     )
     foot = Box(
-        size_m=(width_m, 0.06 * height_m), centre=(0.0, low + 0.03 * height_m), corner_m=0.01 * height_m
+        size_m=(width_m, 0.06 * height_m), center=(0.0, low + 0.03 * height_m), corner_m=0.01 * height_m
     )
     return Union(parts=(*posts, *rails, foot))
 
@@ -112,8 +112,8 @@ def _lantern_roof(width_m: float, height_m: float, low: float) -> Outline:
         )
     )
     ring = Without(
-        whole=Disc(radius_m=0.13 * height_m, centre=(0.0, low + 1.08 * height_m)),
-        hole=Disc(radius_m=0.108 * height_m, centre=(0.0, low + 1.08 * height_m)),
+        whole=Disc(radius_m=0.13 * height_m, center=(0.0, low + 1.08 * height_m)),
+        hole=Disc(radius_m=0.108 * height_m, center=(0.0, low + 1.08 * height_m)),
     )
     return Union(parts=(roof, ring))
 
@@ -147,7 +147,7 @@ def potted_plant(place: Vec3, height_m: float = 0.34, seed: int = 0) -> tuple[Pl
     x, y, z = place
     pot_m = 0.36 * height_m
     clay = Noise(low=rgb("#8c4a2f"), high=rgb("#c4774f"), scale_m=0.03, contrast=1.2, seed=seed)
-    rim = Box(size_m=(1.05 * pot_m, 0.18 * pot_m), centre=(0.0, 0.41 * pot_m), corner_m=0.02 * pot_m)
+    rim = Box(size_m=(1.05 * pot_m, 0.18 * pot_m), center=(0.0, 0.41 * pot_m), corner_m=0.02 * pot_m)
     bowl = Polygon(points=mirrored(((0.33 * pot_m, -0.5 * pot_m), (0.48 * pot_m, 0.4 * pot_m))))
     pot = Plane(
         name="pot",
@@ -182,7 +182,7 @@ def _crown(name: str, place: Vec3, size_m: float, seed: int, brightness: float) 
         seed=seed,
     )
     leaves = Leaves(
-        crown=Disc(radius_m=0.46 * size_m, centre=(0.0, 0.03 * size_m), stretch=0.95),
+        crown=Disc(radius_m=0.46 * size_m, center=(0.0, 0.03 * size_m), stretch=0.95),
         extent_m=(size_m, size_m),
         count=56,
         length_m=0.24 * size_m,
@@ -226,8 +226,8 @@ def cup(place: Vec3, height_m: float = 0.085) -> tuple[Plane, ...]:
         )
     )
     handle = Without(
-        whole=Disc(radius_m=0.3 * height_m, centre=(1.0 * half, 0.05 * height_m)),
-        hole=Disc(radius_m=0.2 * height_m, centre=(1.0 * half, 0.05 * height_m)),
+        whole=Disc(radius_m=0.3 * height_m, center=(1.0 * half, 0.05 * height_m)),
+        hole=Disc(radius_m=0.2 * height_m, center=(1.0 * half, 0.05 * height_m)),
     )
     return (
         Plane(
@@ -249,7 +249,7 @@ def shadow(name: str, place: Vec3, radius_m: float, strength: float = 0.75) -> P
     return Plane(
         name=name,
         size_m=(2 * radius_m, 2 * radius_m),
-        texture=Glow(colour=(0.0, 0.0, 0.0), radius_m=radius_m, peak=strength, falloff=1.5),
+        texture=Glow(color=(0.0, 0.0, 0.0), radius_m=radius_m, peak=strength, falloff=1.5),
         position=still(place[0], place[1] + 0.002, place[2]),
         turn_deg=still(y=-90),
         texels=64,

@@ -80,7 +80,7 @@ def tiny_depth_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = DepthAnythingForDepthEstimation(config)
-        for name, weight in network.named_parameters():  # as initialised, nearly a constant
+        for name, weight in network.named_parameters():  # as initialized, nearly a constant
             if weight.ndim > 1 and not name.startswith("backbone.embeddings"):
                 torch.nn.init.normal_(weight, std=1.5 / weight[0].numel() ** 0.5)
     torch.nn.init.constant_(network.head.conv3.bias, 5.0)

@@ -94,8 +94,8 @@ def test_the_page_names_everything_public_and_nothing_else() -> None:
         for name in names.split(", ")
     }
     assert imported <= set(any2bokeh.__all__)
-    capitalised = {name for name in named if re.fullmatch(r"[A-Z][a-z]+[A-Za-z]+", name)}
-    assert capitalised <= set(any2bokeh.__all__)
+    capitalized = {name for name in named if re.fullmatch(r"[A-Z][a-z]+[A-Za-z]+", name)}
+    assert capitalized <= set(any2bokeh.__all__)
 
 
 def test_the_page_s_examples_run_and_print_what_they_say(

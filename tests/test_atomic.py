@@ -270,7 +270,7 @@ def test_link_that_leads_nowhere_is_a_target_that_exists(tmp_path: Path) -> None
         ("clip.focus.csv", "clip.focus.refocus-2.csv"),
     ],
 )
-def test_names_beside_are_numbered_and_recognised(tmp_path: Path, name: str, first: str) -> None:
+def test_names_beside_are_numbered_and_recognized(tmp_path: Path, name: str, first: str) -> None:
     names = kept_beside(tmp_path / name)
     path = next(names)
     assert path == tmp_path / first

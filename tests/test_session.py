@@ -237,7 +237,7 @@ def test_a_still_takes_one_scan(clip: Path, track: Path, reads: Reads) -> None:
     assert reads.of(track)[0] == 2
 
 
-def test_a_track_and_its_colours_are_estimated_once(
+def test_a_track_and_its_colors_are_estimated_once(
     clip: Path, tmp_path: Path, reads: Reads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[Path] = []

@@ -86,7 +86,7 @@ def estimate_depth(
     colors: Path | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write the disparity of ``source`` as a track, in colours, or both.
+    """Write the disparity of ``source`` as a track, in colors, or both.
 
     ``target`` becomes a track: FFV1 in Matroska with the video's time stamps. An estimated track has the size
     at which it was estimated; one that ``settings`` name is converted, and gets the size of the frames.

@@ -21,7 +21,7 @@ CATALOG = """
 [[model]]
 name = "depth-small"
 repository = "any2bokeh-tests/nowhere"
-licence = "Apache-2.0"
+license = "Apache-2.0"
 purpose = "is not on this machine"
 files = ["config.json", "model.safetensors"]
 """
@@ -29,7 +29,7 @@ OUTSIDE_THE_HUB = """
 [[model]]
 name = "other"
 obtain = "a file that somebody has"
-licence = "none"
+license = "none"
 purpose = "is published outside the hub"
 """
 

@@ -1,4 +1,4 @@
-"""``bokeh depth``: tracks that ``--disparity`` takes back, and colours."""
+"""``bokeh depth``: tracks that ``--disparity`` takes back, and colors."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -47,8 +47,8 @@ def test_converted_part_keeps_its_times_and_fits_the_clip(bokeh: Bokeh, clip: Pa
     assert bokeh("refocus", clip, "--disparity", part, *options).code == 0
 
 
-def test_colours_are_a_picture_or_a_video(bokeh: Bokeh, clip: Path, track: Path) -> None:
-    picture, video = clip.with_name("colours.png"), clip.with_name("colours.mp4")
+def test_colors_are_a_picture_or_a_video(bokeh: Bokeh, clip: Path, track: Path) -> None:
+    picture, video = clip.with_name("colors.png"), clip.with_name("colors.mp4")
     run = bokeh("depth", clip, "--disparity", track, "--colors", picture)
     assert (run.code, run.out) == (0, f"{picture}\n")
     assert not clip.with_name("clip.disparity.mkv").exists()

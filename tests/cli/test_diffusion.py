@@ -24,7 +24,7 @@ ENCODER = """
 [[model]]
 name = "svd-image-encoder"
 repository = "any2bokeh-tests/encoder"
-licence = "none"
+license = "none"
 purpose = "sees pictures"
 files = ["image_encoder/config.json", "image_encoder/model.fp16.safetensors"]
 """

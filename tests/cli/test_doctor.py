@@ -61,11 +61,11 @@ def test_changed_network_is_found_where_it_is_asked_for(bokeh: Bokeh, linked_net
     assert f"{linked_network}, damaged: config.json was changed since the download" in fact("--verify")
 
 
-def test_checkpoints_are_listed_with_mask_mode_and_licence(bokeh: Bokeh, checkpoint: Path) -> None:
+def test_checkpoints_are_listed_with_mask_mode_and_license(bokeh: Bokeh, checkpoint: Path) -> None:
     facts = json.loads(bokeh("doctor", "--json").out)["checkpoints"]
-    assert facts["other"] == "not here: it is a file that somebody has (licence none)"
+    assert facts["other"] == "not here: it is a file that somebody has (license none)"
     assert facts["any-to-bokeh"].startswith(
-        f"{checkpoint}, mask mode released (licence CC-BY-NC-4.0, as its "
+        f"{checkpoint}, mask mode released (license CC-BY-NC-4.0, as its "
     )
 
 
@@ -94,7 +94,7 @@ def test_text_names_every_section(bokeh: Bokeh) -> None:
     assert sections == ["versions", "devices", "encoders", "networks", "checkpoints", "cache", "command"]
 
 
-def test_own_command_is_recognised(bokeh: Bokeh, on_path: Callable[[str], Path]) -> None:
+def test_own_command_is_recognized(bokeh: Bokeh, on_path: Callable[[str], Path]) -> None:
     program = on_path("#!/usr/bin/python\nfrom any2bokeh.cli import main\n")
     assert json.loads(bokeh("doctor", "--json").out)["command"] == {"bokeh": f"{program}, this program"}
 

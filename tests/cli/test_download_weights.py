@@ -12,7 +12,7 @@ Bokeh = Callable[..., Any]
 
 
 @pytest.mark.parametrize("arguments", [[], ["--list"], ["--list", "depth-small"]])
-def test_networks_are_listed_with_their_licence(arguments: list[str], bokeh: Bokeh) -> None:
+def test_networks_are_listed_with_their_license(arguments: list[str], bokeh: Bokeh) -> None:
     run = bokeh("download-weights", *arguments)
     assert (run.code, run.err) == (0, "")
     assert run.out == "depth-small  not here  Apache-2.0  is not on this machine\n"
@@ -23,7 +23,7 @@ def test_list_in_json_says_where_a_network_is(bokeh: Bokeh, network: Path) -> No
     assert model == {
         "name": "depth-small",
         "repository": "any2bokeh-tests/nowhere",
-        "licence": "Apache-2.0",
+        "license": "Apache-2.0",
         "purpose": "is not on this machine",
         "folder": str(network),
     }

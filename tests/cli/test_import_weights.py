@@ -45,7 +45,7 @@ def test_folder_is_printed_and_mask_mode_explained(bokeh: Bokeh, untrained: Path
     assert "of the bound 0.17678" in lines[1]
     assert lines[2].startswith("  ff_k, which is never trained, ends at ")
     assert lines[3] == "  conv_in_mpi is a scaled copy: 0.99600 times SVD's conv_in leaves 0.00%"
-    assert lines[4].startswith("any-to-bokeh is under the licence CC-BY-NC-4.0, as its repository; ")
+    assert lines[4].startswith("any-to-bokeh is under the license CC-BY-NC-4.0, as its repository; ")
 
 
 def test_json_holds_facts_and_evidence(bokeh: Bokeh, untrained: Path) -> None:

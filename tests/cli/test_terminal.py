@@ -1,4 +1,4 @@
-"""On a terminal: a bar on stderr, messages above it, colours only where they are wanted."""
+"""On a terminal: a bar on stderr, messages above it, colors only where they are wanted."""
 
 import os
 import pty
@@ -44,11 +44,11 @@ def test_bar_counts_frames_and_leaves_warnings_whole(clip: Path, flat_track: Pat
     written = refocus_on_terminal(clip, flat_track)
     assert "clip.mp4: rendering" in written
     assert "4/4" in written
-    assert "\x1b[3" in written  # colours
+    assert "\x1b[3" in written  # colors
     assert written.count("Warning: ") == 1
 
 
-def test_no_color_is_honoured(clip: Path, flat_track: Path) -> None:
+def test_no_color_is_honored(clip: Path, flat_track: Path) -> None:
     written = refocus_on_terminal(clip, flat_track, NO_COLOR="1")
     assert "4/4" in written
     assert "\x1b[3" not in written

@@ -1,4 +1,4 @@
-"""Videos of given times and sizes, in nothing but colour noise."""
+"""Videos of given times and sizes, in nothing but color noise."""
 
 from collections.abc import Callable
 from fractions import Fraction

@@ -63,7 +63,7 @@ def test_frames_of_a_batch_do_not_influence_each_other(estimator):
     torch.testing.assert_close(together, alone, rtol=1e-3, atol=1e-3)
 
 
-def test_each_colour_channel_matters(estimator):
+def test_each_color_channel_matters(estimator):
     picture = torch.rand(1, 3, 56, 98)
     reference = estimator.estimate(picture, SIZE)
     for channel in range(3):

@@ -437,7 +437,7 @@ def test_as_many_are_estimated_as_asked_for(film, weights, caplog, every, estima
     assert f"Of {film}, {estimated} of 22 frames were estimated; shots: 2." in caplog.messages
 
 
-def test_each_shot_is_normalised_alone(film, weights):
+def test_each_shot_is_normalized_alone(film, weights):
     weights()
     frames = torch.stack(list(estimate(film, every=1, steady=False).values()))
     for shot in (frames[:12], frames[12:]):

@@ -173,7 +173,7 @@ def test_inverted_is_one_minus_disparity(tmp_path: Path, make_video: MakeVideo) 
     assert values(track, make_video(TIMES_MS), kind="inverted") == in_seconds(expected)
 
 
-def test_depth_becomes_its_inverse_normalised_over_all_frames(tmp_path: Path, make_video: MakeVideo) -> None:
+def test_depth_becomes_its_inverse_normalized_over_all_frames(tmp_path: Path, make_video: MakeVideo) -> None:
     # Disparity a/z + b over the whole track: depth 0.1 to 0.8, each of 8 frames one depth but for its edge
     depths = np.broadcast_to(np.arange(1, 9).reshape(8, 1, 1) / 10, (8, 48, 64)).astype(np.float32)
     np.save(tmp_path / "depth.npy", depths)

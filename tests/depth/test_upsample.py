@@ -88,8 +88,8 @@ def test_nothing_stands_between_two_surfaces_even_where_the_picture_shows_no_edg
 def test_three_surfaces_keep_their_own_disparities() -> None:
     _, x = grid()
     truth = torch.where(x < 80, 0.1, torch.where(x < 120, 0.45, 0.9))[None]
-    colours = torch.where(x < 80, 0.1, torch.where(x < 120, 0.5, 0.9)).expand(3, -1, -1)
-    result = upsample_disparity(soften(halve(truth, 2)), colours)
+    colors = torch.where(x < 80, 0.1, torch.where(x < 120, 0.5, 0.9)).expand(3, -1, -1)
+    result = upsample_disparity(soften(halve(truth, 2)), colors)
     assert ((result - truth).abs() < 0.02).float().mean() > 0.995
 
 

@@ -34,8 +34,8 @@ def draw(things: list[Thing]) -> tuple[Tensor, Tensor, Tensor]:
     for number, (x, y, radius, near) in enumerate(things):
         inside = (columns - x) ** 2 + (rows - y) ** 2 < radius**2
         stripes = 0.5 + 0.3 * (((columns - x) + 2 * (rows - y)) / 3).sin()
-        colour = torch.tensor([0.9, 0.3, 0.2]) if number == len(things) - 1 else torch.tensor([0.2, 0.5, 0.9])
-        picture = torch.where(inside, stripes * colour[:, None, None], picture)
+        color = torch.tensor([0.9, 0.3, 0.2]) if number == len(things) - 1 else torch.tensor([0.2, 0.5, 0.9])
+        picture = torch.where(inside, stripes * color[:, None, None], picture)
         disparity = torch.where(inside, torch.tensor(near), disparity)
         mask = inside.float()
     return picture, disparity[None], mask[None]

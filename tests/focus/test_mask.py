@@ -89,7 +89,7 @@ def test_masks_that_cannot_be_used_are_one_sentence(film: Film, tmp_path: Path) 
     with pytest.raises(FocusError, match="has 2 frames, which match the 3 frames"):
         focus_of(clip, folder)
     write_png(folder / "2.png", torch.rand(3, 54, 96))
-    with pytest.raises(FocusError, match=r"The mask cannot be used: .*2.png is in colour, and must be gray."):
+    with pytest.raises(FocusError, match=r"The mask cannot be used: .*2.png is in color, and must be gray."):
         focus_of(clip, folder)
     shutil.rmtree(folder)
     with pytest.raises(FocusError, match=r"The mask cannot be used: The mask .*masks does not exist."):

@@ -126,7 +126,7 @@ def test_the_picture_is_the_lenss_own_where_it_was_rendered_and_between(page: "P
     np.testing.assert_array_equal(shown(page), original)
 
 
-def test_disparity_is_shown_in_its_colours(page: "Page") -> None:
+def test_disparity_is_shown_in_its_colors(page: "Page") -> None:
     choose(page, "disparity")
     far, near = (half.mean(axis=(0, 1)) for half in halves(shown(page)))
     np.testing.assert_allclose(far, [88, 16, 110], atol=8)  # inferno at 0.25 and 0.75
@@ -283,7 +283,7 @@ def test_text_is_readable_in_light_and_in_dark(scheme: str, page: "Page") -> Non
 
 
 def luminance(page: "Page", selector: str, prop: str, other: str = "") -> float:
-    """The relative luminance of a colour as WCAG defines it."""
+    """The relative luminance of a color as WCAG defines it."""
     color = page.evaluate(
         "([s, p]) => getComputedStyle(document.querySelector(s))[p]", [other or selector, prop]
     )

@@ -19,7 +19,7 @@ def write_clip(
 ) -> Path:
     """Write moving stripes over a ramp, H.264 at 24 frames/s, with a second of a sine in ``audio``'s codec.
 
-    The colours are mild, so that none leaves R'G'B' on its way through Y'CbCr.
+    The colors are mild, so that none leaves R'G'B' on its way through Y'CbCr.
     """
     rows, columns = np.mgrid[:height, :width]
     with av.open(str(path), "w") as container:

@@ -119,7 +119,7 @@ def tiny_network(
     """The published tiny networks, put together as a checkpoint's."""
     facts = dataclasses.replace(PUBLISHED_FACTS, mask_mode=mask_mode)
     resting = torch.device("cpu") if settings.low_memory else device  # where parts wait for their work
-    encoder = ImageEncoder(tiny_image_encoder().to(resting), normalise=facts.clip_normalisation)
+    encoder = ImageEncoder(tiny_image_encoder().to(resting), normalize=facts.clip_normalization)
     unet, vae = tiny_unet().to(resting), tiny_vae().to(resting)
     return BokehNetwork(unet, vae, encoder, facts, settings, device)
 

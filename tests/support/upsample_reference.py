@@ -100,7 +100,7 @@ def _choose_surfaces(cells: Tensor, samples: _Samples, smooth: Tensor, picture: 
         nearer[pixels] = torch.where(changed, near, here)
         farther[pixels] = torch.where(changed, far, here)
         votes[pixels] = torch.where(apart, vote + TRUST * (2 * place - 1), 0)
-    # Neighbours mostly belong together: a 3x3 sum lets a lone pixel follow them.
+    # Neighbors mostly belong together: a 3x3 sum lets a lone pixel follow them.
     chosen = torch.where(_box_sum(votes.view(height, width)).flatten() > 0, nearer, farther)
     return chosen.view(1, height, width)
 
@@ -128,7 +128,7 @@ class _Surroundings:
 
 
 def _surroundings(samples: _Samples, y: Tensor, x: Tensor) -> _Surroundings:
-    around_y, around_x = neighbourhood(y.device)
+    around_y, around_x = neighborhood(y.device)
     stride = samples.width + 2 * RADIUS
     index = ((y + RADIUS) * stride + x + RADIUS)[:, None] + around_y * stride + around_x
     disparity, along_y, along_x, on_surface = samples.surface[:, index]  # n K each
@@ -169,7 +169,7 @@ def _vote(
     return vote, torch.where(near_votes > 0, near, far), torch.where(far_votes > 0, far, near)
 
 
-def neighbourhood(device: torch.device) -> tuple[Tensor, Tensor]:
+def neighborhood(device: torch.device) -> tuple[Tensor, Tensor]:
     """Offsets y and x of samples within RADIUS: the nine in the middle, every other one further out."""
     offsets = torch.arange(-RADIUS, RADIUS + 1, device=device)
     y, x = torch.meshgrid(offsets, offsets, indexing="ij")

@@ -87,7 +87,7 @@ def test_untagged_gray_and_rgb_are_full_range_and_untagged_yuv_is_not():
     assert not pixel_layout("gray").is_full_range(ColorTags(range=1))
 
 
-def test_colours_outside_rgb_are_clamped():
+def test_colors_outside_rgb_are_clamped():
     frame = av.VideoFrame(16, 16, "yuv444p")
     for plane, code in zip(frame.planes, (250, 240, 16), strict=True):  # whiter than white, and far off
         plane.update(bytes([code]) * plane.buffer_size)
@@ -96,7 +96,7 @@ def test_colours_outside_rgb_are_clamped():
     assert picture.min() >= 0
 
 
-def test_a_palette_is_read_as_its_colours():
+def test_a_palette_is_read_as_its_colors():
     frame = av.VideoFrame(8, 4, "pal8")
     palette = np.zeros((256, 4), np.uint8)
     palette[7] = (255, 0, 51, 255)  # blue, green, red, opaque

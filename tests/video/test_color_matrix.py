@@ -79,7 +79,7 @@ def flat(color, size=(64, 64)):
         (9, 2, (1, 1, 1), (255, 128, 128)),
     ],
 )
-def test_known_colours_have_their_known_codes(matrix, color_range, color, codes):
+def test_known_colors_have_their_known_codes(matrix, color_range, color, codes):
     frame = FrameMaker("yuv444p", ColorTags(matrix, color_range), UPRIGHT).make(flat(color))
     for plane, code in zip(planes_of(frame), codes, strict=True):
         assert abs(plane.mean() - code) <= 0.5

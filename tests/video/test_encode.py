@@ -129,7 +129,7 @@ def test_lossless_needs_matroska(clips, name):
         ("av1", "out.mp4"),
     ],
 )
-def test_colour_tags_are_kept_by_stream_and_frames(clips, codec, name, tags):
+def test_color_tags_are_kept_by_stream_and_frames(clips, codec, name, tags):
     source = clips.make(
         "clip.mkv", **LOSSLESS_CLIP, tags=tags, pixel_format="yuv420p10le" if codec == "prores" else "yuv420p"
     )

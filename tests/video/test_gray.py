@@ -158,12 +158,12 @@ def test_planes_with_alpha_are_exact(tmp_path: Path, pixel_format: str, depth: i
     assert_is(read_all(path)[0], codes, 2**depth - 1)
 
 
-def test_false_colours_are_no_track(tmp_path: Path) -> None:
+def test_false_colors_are_no_track(tmp_path: Path) -> None:
     codes = codes_up_to(255, np.uint8)
     rgb = frame_of("bgr0", [np.stack([255 - codes, codes, codes, codes], axis=2)])
     yuv = frame_of("yuv420p", [codes, neutral(60, np.uint8), neutral(128, np.uint8)])
     for frame in (rgb, yuv):
-        with pytest.raises(DisparityError, match=r"Frame 0 of .* in colour"):
+        with pytest.raises(DisparityError, match=r"Frame 0 of .* in color"):
             read_all(write_video(tmp_path / "track.mkv", [frame]))
 
 

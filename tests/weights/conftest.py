@@ -21,7 +21,7 @@ CATALOG = """
 [[model]]
 name = "depth-small"
 repository = "{repository}"
-licence = "Apache-2.0"
+license = "Apache-2.0"
 purpose = "tests"
 files = ["config.json", {{ path = "model.safetensors"{pins} }}]
 {revision}

@@ -21,7 +21,7 @@ ENTRY = """
 [[model]]
 name = "depth-small"
 repository = "owner/name"
-licence = "Apache-2.0"
+license = "Apache-2.0"
 purpose = "tests"
 files = ["config.json"]
 """
@@ -37,14 +37,18 @@ def read(tmp_path):
     return read
 
 
+def test_an_entry_in_the_older_spelling_is_read(read):
+    assert read(ENTRY.replace("license", "licence")) == read(ENTRY)
+
+
 DEPTH = "depth-anything/Depth-Anything-V2-"
 SVD = "stabilityai/stable-video-diffusion-img2vid-xt"
 
 
-def test_the_list_that_ships_names_every_network_and_its_licence(monkeypatch):
+def test_the_list_that_ships_names_every_network_and_its_license(monkeypatch):
     monkeypatch.delenv("ANY2BOKEH_MODELS", raising=False)
     catalog = load_catalog()
-    assert {name: (model.repository, model.licence.split(" (")[0]) for name, model in catalog.items()} == {
+    assert {name: (model.repository, model.license.split(" (")[0]) for name, model in catalog.items()} == {
         "depth-small": (f"{DEPTH}Small-hf", "Apache-2.0"),
         "depth-base": (f"{DEPTH}Base-hf", "CC-BY-NC-4.0"),
         "depth-large": (f"{DEPTH}Large-hf", "CC-BY-NC-4.0"),
@@ -72,7 +76,7 @@ def test_what_is_published_outside_the_hub_says_how_to_get_it(monkeypatch):
     assert (model.repository, model.files) == ("", ())
     assert "https://github.com/vivoCameraResearch/any-to-bokeh" in model.page
     assert "bokeh import-weights" in model.page
-    assert "not for commercial use" in model.licence
+    assert "not for commercial use" in model.license
 
 
 def test_a_list_of_ones_own_may_name_a_repository_for_it(read):
@@ -122,15 +126,15 @@ def test_pins_are_read(read):
     [
         ("[[model]]", "[[model", "cannot be read: "),
         ("[[model]]", "[[network]]", "must hold [[model]] entries and nothing else."),
-        ('licence = "Apache-2.0"\n', "", "model 1: licence is missing."),
+        ('license = "Apache-2.0"\n', "", "model 1: license is missing."),
         (
             'repository = "owner/name"',
             'obtain = "by letter"',
             "model 1: files is not a field of models.toml.",
         ),
         ('repository = "owner/name"', "", "model 1: repository is missing."),
-        ("licence", "license", "model 1: licence is missing."),
-        ("purpose", "colour = 1\npurpose", "model 1: colour is not a field of models.toml."),
+        ("license", "lizenz", "model 1: license is missing."),
+        ("purpose", "color = 1\npurpose", "model 1: color is not a field of models.toml."),
         ('"depth-small"', "7", "model 1: name has the value 7, which is not a name."),
         ("depth-small", "Depth Small", "which is not a name."),
         ("owner/name", "https://owner/name", "which is not a repository."),

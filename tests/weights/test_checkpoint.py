@@ -44,7 +44,13 @@ def test_facts_of_the_published_inference_and_of_the_training_here():
     assert json.loads(PUBLISHED_FACTS.to_json())["time_ids"] == [6, 127, 0.0]
     assert (PUBLISHED_FACTS.mask_mode, PUBLISHED_FACTS.mpi_alpha) == ("released", 1.5)
     assert (TRAINED_FACTS.mask_mode, TRAINED_FACTS.mpi_alpha) == ("paper", 1.0)
-    assert (PUBLISHED_FACTS.clip_normalisation, TRAINED_FACTS.clip_normalisation) == (False, True)
+    assert (PUBLISHED_FACTS.clip_normalization, TRAINED_FACTS.clip_normalization) == (False, True)
+
+
+def test_facts_in_their_older_spelling_are_read():
+    older = PUBLISHED_FACTS.to_json().replace('"license"', '"licence"')
+    older = older.replace('"clip_normalization"', '"clip_normalisation"')
+    assert CheckpointFacts.from_json(older) == PUBLISHED_FACTS
 
 
 @pytest.mark.parametrize(
@@ -58,11 +64,11 @@ def test_facts_of_the_published_inference_and_of_the_training_here():
         ({"time_ids": [6, 127]}, "time_ids must be three numbers, got (6, 127)."),
         ({"time_ids": [6, 127, True]}, "time_ids must be three numbers, got (6, 127, True)."),
         ({"time_ids": 6}, "time_ids must be three numbers, got 6."),
-        ({"clip_normalisation": 1}, "clip_normalisation must be true or false, got 1."),
+        ({"clip_normalization": 1}, "clip_normalization must be true or false, got 1."),
         ({"k_precision": "float64"}, "k_precision must be one of float32, float16_exponents, float16, got"),
-        ({"licence": ""}, "licence must be a text, got ''."),
+        ({"license": ""}, "license must be a text, got ''."),
         ({"source": ["a"]}, "source must be a text, got ['a']."),
-        ({"colour": "red"}, "colour is not a fact of a checkpoint."),
+        ({"color": "red"}, "color is not a fact of a checkpoint."),
     ],
 )
 def test_a_fact_that_is_wrong_is_named(tmp_path, change, said):
@@ -78,7 +84,7 @@ def test_a_fact_that_is_wrong_is_named(tmp_path, change, said):
     [
         ("{", "It is not JSON: "),
         ("[]", "It must be one JSON object, got list."),
-        ('{"mask_mode": "paper"}', "clip_normalisation is missing."),
+        ('{"mask_mode": "paper"}', "clip_normalization is missing."),
     ],
 )
 def test_a_file_of_facts_that_is_none_is_said_to_be_so(tmp_path, text, said):

@@ -219,12 +219,12 @@ def test_a_download_that_is_stopped_says_so_and_keeps_the_files_that_were_whole(
     assert fetched == ["GET /cdn/model.safetensors"]
 
 
-def test_the_licence_is_shown_before_anything_is_fetched(hub, command):
+def test_the_license_is_shown_before_anything_is_fetched(hub, command):
     hub.fault = "forbidden"
     _, err = command("download-weights", "depth-small").communicate(timeout=60)
     first, *_, error, hint = err.splitlines()
     assert first == (
-        "depth-small is under the licence Apache-2.0, see https://huggingface.co/depth-anything/Tiny-hf"
+        "depth-small is under the license Apache-2.0, see https://huggingface.co/depth-anything/Tiny-hf"
     )
     assert error.startswith("Error: ")
     assert hint.strip().startswith("run `hf auth login`")
@@ -232,7 +232,7 @@ def test_the_licence_is_shown_before_anything_is_fetched(hub, command):
 
 def test_one_network_that_cannot_be_had_does_not_keep_the_others_away(hub, command, tmp_path):
     with (tmp_path / "models.toml").open("a") as models:
-        models.write('[[model]]\nname = "other"\nlicence = "none"\npurpose = "tests"\nobtain = "a secret"\n')
+        models.write('[[model]]\nname = "other"\nlicense = "none"\npurpose = "tests"\nobtain = "a secret"\n')
     process = command("download-weights", "other", "depth-small", "--json")
     out, err = process.communicate(timeout=60)
     other, small = json.loads(out)["downloaded"]
@@ -244,7 +244,7 @@ def test_one_network_that_cannot_be_had_does_not_keep_the_others_away(hub, comma
 
 def test_a_lock_pins_what_was_fetched_and_leaves_the_rest_of_the_list_alone(hub, command, client, tmp_path):
     mine = tmp_path / "mine.toml"
-    other = '[[model]]\nname = "other"  # by hand\nlicence = "none"\npurpose = "tests"\nobtain = "a secret"\n'
+    other = '[[model]]\nname = "other"  # by hand\nlicense = "none"\npurpose = "tests"\nobtain = "a secret"\n'
     mine.write_text(f"# What we use.\n\n{(tmp_path / 'models.toml').read_text()}\n{other}")
     process = command("download-weights", "depth-small", "--lock", "--models", mine, "--json")
     out, err = process.communicate(timeout=60)
@@ -335,7 +335,7 @@ ENTRY = """
 [[model]]
 name = "{name}"
 repository = "{repository}"
-licence = "tests"
+license = "tests"
 purpose = "tests"
 files = [{files}]
 """

@@ -36,14 +36,14 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("ANY2BOKEH_MODELS", str(tmp_path / "models.toml"))
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     (tmp_path / "models.toml").write_text(
-        '[[model]]\nname = "svd-unet"\nrepository = "nobody/nothing"\nlicence = "none"\npurpose = "tests"\n'
+        '[[model]]\nname = "svd-unet"\nrepository = "nobody/nothing"\nlicense = "none"\npurpose = "tests"\n'
         f'files = ["unet/{STEM}.fp16.safetensors"]\n'
     )
 
 
 @functools.cache
 def tiny_states() -> dict[str, dict[str, torch.Tensor]]:
-    """The weights of a U-Net and a VAE as torch initialises them: as if training had not begun."""
+    """The weights of a U-Net and a VAE as torch initializes them: as if training had not begun."""
     torch.manual_seed(1)
     unet, vae = (
         BokehUNet(UNetDims.from_config(CONFIGS["unet"])),
@@ -126,7 +126,7 @@ def test_every_published_layout_becomes_a_checkpoint_in_half_precision(publish, 
     assert_holds(checkpoint.folder, states)
     assert json.loads(checkpoint.unet_config.read_text()) == CONFIGS["unet"]
     assert checkpoint.facts.mask_mode == "released"
-    assert checkpoint.facts.licence == PUBLISHED_FACTS.licence
+    assert checkpoint.facts.license == PUBLISHED_FACTS.license
     assert source.name in checkpoint.facts.source
     assert list(checkpoints_folder().iterdir()) == [checkpoint.folder]
 
@@ -268,7 +268,7 @@ def test_facts_that_weights_bring_along_are_kept(publish):
     assert run(source).checkpoint.facts == TRAINED_FACTS
     (source / "bokeh.json").write_text("{}")
     with pytest.raises(
-        WeightsError, match=r"bokeh\.json in .* cannot be used: clip_normalisation is missing"
+        WeightsError, match=r"bokeh\.json in .* cannot be used: clip_normalization is missing"
     ):
         run(source, name="another")
 

@@ -1,4 +1,4 @@
-"""``bokeh depth``: the disparity of a clip as a track file, or in colours for looking."""
+"""``bokeh depth``: the disparity of a clip as a track file, or in colors for looking."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +30,7 @@ def depth_command(
     colors: Annotated[
         Path | None,
         typer.Option(
-            metavar="OUT", help="Colours to write, near is bright: a video, or a .png of the first frame."
+            metavar="OUT", help="Colors to write, near is bright: a video, or a .png of the first frame."
         ),
     ] = None,
     settings: TrackSettings,
@@ -40,7 +40,7 @@ def depth_command(
     """Write a disparity track.
 
     Estimates the disparity of a video, or converts the track given with --disparity. With --colors and
-    without -o, only the colours are written.
+    without -o, only the colors are written.
     """
     track = output or (None if colors else result_path(source, "disparity", ".mkv"))
     if track and track.suffix.lower() != ".mkv":

@@ -33,7 +33,7 @@ def doctor_command(
 ) -> None:
     """Show what this machine has.
 
-    Versions, devices, encoders (opened for real), networks and checkpoints with their licences, the
+    Versions, devices, encoders (opened for real), networks and checkpoints with their licenses, the
     cache, and which program is `bokeh`.
     """
     report = {
@@ -97,12 +97,12 @@ def _networks(*, verify: bool) -> dict[str, str]:
     from any2bokeh.weights.catalog import load_catalog
 
     shipped = {
-        "compact": f"{WEIGHTS}, rougher than the others (licence as this program)",
-        "small": f"{SMALL}, for --renderer small (licence as this program)",
+        "compact": f"{WEIGHTS}, rougher than the others (license as this program)",
+        "small": f"{SMALL}, for --renderer small (license as this program)",
     }
     models = [model for model in load_catalog().values() if model.repository]
     return shipped | {
-        model.name: f"{_network(model, verify=verify)} (licence {model.licence})" for model in models
+        model.name: f"{_network(model, verify=verify)} (license {model.license})" for model in models
     }
 
 
@@ -123,7 +123,7 @@ def _checkpoints(*, verify: bool) -> dict[str, str]:
 
     outside = {model.name: model for model in load_catalog().values() if not model.repository}
     missing = {
-        name: f"not here: it is {model.obtain} (licence {model.licence})" for name, model in outside.items()
+        name: f"not here: it is {model.obtain} (license {model.license})" for name, model in outside.items()
     }
     return missing | {name: _checkpoint(name, verify=verify) for name in imported_names()}
 
@@ -140,7 +140,7 @@ def _checkpoint(name: str, *, verify: bool) -> str:
     damage = find_checkpoint_damage(checkpoint.folder, thorough=verify)
     state = f", damaged: {damage}" if damage else ""
     facts = checkpoint.facts
-    return f"{checkpoint.folder}{state}, mask mode {facts.mask_mode} (licence {facts.licence})"
+    return f"{checkpoint.folder}{state}, mask mode {facts.mask_mode} (license {facts.license})"
 
 
 def _cache() -> dict[str, str]:

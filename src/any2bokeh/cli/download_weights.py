@@ -104,14 +104,14 @@ def _state(model: "Model") -> Answer:
     document: dict[str, object] = {
         "name": model.name,
         "repository": model.repository or None,
-        "licence": model.licence,
+        "license": model.license,
         "purpose": model.purpose,
         "folder": folder,
         **({"obtain": model.obtain} if model.obtain else {}),
     }
     state = "here" if folder else "not here"
     obtain = f"; it is {model.obtain}" if model.obtain and not folder else ""
-    return document, f"{model.name}  {state}  {model.licence}  {model.purpose}{obtain}"
+    return document, f"{model.name}  {state}  {model.license}  {model.purpose}{obtain}"
 
 
 def _plan(model: "Model") -> Answer:
@@ -121,21 +121,21 @@ def _plan(model: "Model") -> Answer:
     document = {
         "name": model.name,
         "commit": plan.commit,
-        "licence": model.licence,
+        "license": model.license,
         "missing_bytes": plan.missing_bytes,
         "files": [
             {"path": f.file.path, "size_bytes": f.size_bytes, "present": f.present} for f in plan.files
         ],
     }
     size = f"{plan.missing_bytes / MEGABYTE:.1f} MB to fetch"
-    return document, f"{model.name}  {size}  {model.licence}  {model.repository} at {plan.commit}"
+    return document, f"{model.name}  {size}  {model.license}  {model.repository} at {plan.commit}"
 
 
 def _download(model: "Model", lock_file: Path | None) -> Answer:
     from any2bokeh.weights.download import download
 
     if model.repository and not is_quiet():
-        say(f"{model.name} is under the licence {model.licence}, see {model.page}")
+        say(f"{model.name} is under the license {model.license}, see {model.page}")
     with show_megabytes(model.name, "fetching") as on_progress:
         folder = download(model, on_progress)
     document: dict[str, object] = {"name": model.name, "folder": folder}

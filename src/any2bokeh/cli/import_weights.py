@@ -73,7 +73,7 @@ def _explain(imported: "ImportedCheckpoint", settings: ImportSettings) -> None:
         say(f"  {sentence}")
     if not settings.mask_mode and not evidence.is_clear:
         say("Warning: the weights do not say this clearly; --mask-mode released|paper decides.")
-    say(f"{settings.name} is under the licence {facts.licence}")
+    say(f"{settings.name} is under the license {facts.license}")
 
 
 def _document(imported: "ImportedCheckpoint") -> dict[str, object]:

@@ -1,11 +1,11 @@
-"""Disparity in colours, for looking."""
+"""Disparity in colors, for looking."""
 
 import torch
 from torch import Tensor
 
 # Coefficients of the disparity's powers 0 to 6, for R, G and B. They follow matplotlib's map "inferno" (by
 # Nathaniel Smith and Stefan van der Walt, CC0) in the fit by Matt Zucker (shadertoy.com/view/WlfXRN, CC0).
-# The nearer, the brighter, so the order is plain to the eye, also in print and to the colour-blind.
+# The nearer, the brighter, so the order is plain to the eye, also in print and to the color-blind.
 INFERNO = (
     (0.000219, 0.106513, 11.602493, -41.703996, 77.162936, -71.319428, 25.131126),
     (0.001651, 0.563956, -3.972854, 17.436399, -33.402359, 32.626064, -12.242669),

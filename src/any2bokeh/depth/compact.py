@@ -48,7 +48,7 @@ class CompactNetwork(nn.Module):
     Where a pixel is in the picture is an input too, as what stands lower is mostly nearer, and how it moves
     against the others, if another frame is known.
 
-    While it learns, convolutions are normalised over the batch; ``folded``, the mean of that is part of
+    While it learns, convolutions are normalized over the batch; ``folded``, the mean of that is part of
     their weights, as they are shipped.
     """
 
@@ -101,7 +101,7 @@ def _places(pictures: Tensor) -> Tensor:
 def convolution(
     inputs: int, outputs: int, size: int = 3, *, stride: int = 1, active: bool = True, folded: bool
 ) -> nn.Sequential:
-    """A convolution, its normalisation unless that is ``folded`` into it, and a ReLU if it is ``active``."""
+    """A convolution, its normalization unless that is ``folded`` into it, and a ReLU if it is ``active``."""
     layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=folded)]
     layers += [] if folded else [nn.BatchNorm2d(outputs)]
     layers += [nn.ReLU(inplace=True)] if active else []

@@ -82,7 +82,7 @@ def in_precision(network: DepthAnythingForDepthEstimation, dtype: torch.dtype) -
 
 
 def _preprocess(pictures: Tensor, size: list[int]) -> Tensor:
-    """Return the pictures resized to ``size`` and standardised as in training: ``T 3 h w``."""
+    """Return the pictures resized to ``size`` and standardized as in training: ``T 3 h w``."""
     resized = interpolate(pictures, size, mode="bicubic", antialias=True, align_corners=False)
     mean, std = (pictures.new_tensor(values).view(3, 1, 1) for values in (_MEAN, _STD))
     return (resized.clamp(0, 1) - mean) / std

@@ -1,4 +1,4 @@
-"""The disparity of a clip as a file: a track for ``--disparity``, or colours for looking."""
+"""The disparity of a clip as a file: a track for ``--disparity``, or colors for looking."""
 
 from collections.abc import Generator
 from contextlib import closing
@@ -61,7 +61,7 @@ def write_colors(
     *,
     overwrite: bool = False,
 ) -> None:
-    """Write disparity in colours, near is bright: a video like ``info``'s, or a PNG of the first frame.
+    """Write disparity in colors, near is bright: a video like ``info``'s, or a PNG of the first frame.
 
     ``span`` is the part that the frames are of. Raises ``VideoError`` if it cannot be written.
     """
@@ -70,7 +70,7 @@ def write_colors(
             _, disparity = next(frames)
         write_png(target, colorize(disparity), overwrite=overwrite)
         return
-    # The colours are those of a plain screen, whatever the source's.
+    # The colors are those of a plain screen, whatever the source's.
     like = replace(info, color=ColorTags(), hdr10=None)
     with (
         open_writer(target, like, EncodeSettings(audio=False), span, overwrite=overwrite) as writer,

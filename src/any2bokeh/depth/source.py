@@ -217,7 +217,7 @@ def _choose_pace(info: VideoInfo, settings: DepthSettings, device: torch.device,
 
 
 def _write_estimate(estimate: Estimate, time_range: TimeRange, target: Path, on_progress: OnCount) -> None:
-    """Estimate, steady, normalise and write, one frame after the other; the disk holds what lies between."""
+    """Estimate, steady, normalize and write, one frame after the other; the disk holds what lies between."""
     info, (height, width) = estimate.video.info, estimate.size
     done = estimated = 0
     with RawTrack(target.parent) as raw, closing(_raw_disparity(estimate, time_range)) as frames:

@@ -83,7 +83,7 @@ def nearest_in_time(track: FrameTimes, video: FrameTimes) -> Integers:
     """Return for each frame of the video the track's frame nearest in time, -1 if half a frame away."""
     own, wanted = track.seconds(), video.seconds()
     nearest = np.searchsorted((own[1:] + own[:-1]) / 2, wanted)
-    # Half a frame is half the way to the nearer neighbour, but never below the track's resolution, to
+    # Half a frame is half the way to the nearer neighbor, but never below the track's resolution, to
     # which its times are rounded.
     intervals = np.diff(wanted, prepend=-np.inf, append=np.inf)
     half = np.minimum(intervals[1:], intervals[:-1]) / 2
@@ -206,7 +206,7 @@ def open_track(
 ) -> DisparityTrack:
     """Return the track at ``path`` for the frames that are worked on: all of a video's, or a part.
 
-    Depth is read once from end to end, to normalise it over the whole track. Raises ``DisparityError`` if
+    Depth is read once from end to end, to normalize it over the whole track. Raises ``DisparityError`` if
     the track cannot be read, is of another shape, or its frames do not match the video's.
     """
     reader, numbers = _open_matched(path, "disparity track", video)

@@ -3,7 +3,7 @@
 A depth network answers at a fraction of the frame's size, and what it draws between a near and a far
 surface is a ramp: disparities at which nothing in the scene stands. So at a step no value is mixed.
 Samples inside ramps are set aside, the rest are split into a nearer and a farther surface, each surface
-is continued by its own slope, and every pixel takes the one whose colours it resembles. Away from steps,
+is continued by its own slope, and every pixel takes the one whose colors it resembles. Away from steps,
 and on slopes, the map is plainly interpolated, so texture cannot leak into it.
 
 The choice is a joint bilateral filter (Kopf et al., "Joint Bilateral Upsampling", 2007) that votes
@@ -27,7 +27,7 @@ from any2bokeh.jit import compiled
 
 COLOR_SIGMA = 0.06  # code values; 4:2:0 and compression stay below it
 DISTANCE_SIGMA = 2.0  # samples
-UNLIKE_VOTE = 0.005  # vote of a sample of quite another colour: decides only where none is alike
+UNLIKE_VOTE = 0.005  # vote of a sample of quite another color: decides only where none is alike
 TRUST = 2.0  # how much the place within the ramp says, next to the logarithm of the votes
 
 Number = np.float32
@@ -35,7 +35,7 @@ Sums = tuple[Number, Number, Number, Number]
 Sides = tuple[Number, Number, Number, Number, Number, Number]
 
 
-def _neighbourhood() -> Integers:
+def _neighborhood() -> Integers:
     """Offsets (y, x: ``2 K``) of samples within RADIUS: the nine in the middle, every other further out."""
     y, x = np.mgrid[-RADIUS : RADIUS + 1, -RADIUS : RADIUS + 1]
     distance = x**2 + y**2
@@ -43,7 +43,7 @@ def _neighbourhood() -> Integers:
     return np.stack([y[chosen], x[chosen]])
 
 
-AROUND = _neighbourhood()
+AROUND = _neighborhood()
 CLOSENESS = np.exp((AROUND**2).sum(0) / (-2 * DISTANCE_SIGMA**2)).astype(np.float32)
 COUNT = len(CLOSENESS)
 LANES = -(-COUNT // 8) * 8  # whole vectors: the samples beyond COUNT weigh nothing

@@ -40,9 +40,9 @@ RIM_PX = 2  # the steep rim of the thing itself, where its disparity passes into
 GROWTH = 1.5  # a region that grows by more from one frame to the next, or ever by
 GROWTH_EVER = 2.5  # ... more than this, has run out into something else, and only its moved part counts
 GONE = 0.15  # of what is remembered of its size: what is left of a hidden thing
-ALIKE = 0.5  # overlap of colours, from 0 to 1, of the same thing a little later
+ALIKE = 0.5  # overlap of colors, from 0 to 1, of the same thing a little later
 BACKWARDS_FRAMES = 48  # read forwards and held, small (0.9 MB each), to be gone through backwards
-COLOURS = 8  # levels of each of R'G'B' by which colours are compared
+COLORS = 8  # levels of each of R'G'B' by which colors are compared
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class FollowedFrame:
 
     pts: int
     gray: Bytes
-    colour: NDArray[np.int16]  # the number of each pixel's colour
+    color: NDArray[np.int16]  # the number of each pixel's color
     disparity: Floats
     steep: Floats  # the largest change of disparity per pixel
 
@@ -65,7 +65,7 @@ class FollowedFrame:
         size = max(16, round(width * scale)), max(16, round(height * scale))
         way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         planes = [cv2.resize(plane.numpy(), size, interpolation=way) for plane in frame.picture.cpu()]
-        levels = (np.stack(planes) * COLOURS).astype(np.int16).clip(0, COLOURS - 1)
+        levels = (np.stack(planes) * COLORS).astype(np.int16).clip(0, COLORS - 1)
         small = cv2.resize(
             disparity[0].cpu().numpy(),
             size,
@@ -75,7 +75,7 @@ class FollowedFrame:
         return cls(
             pts=frame.pts,
             gray=(np.mean(planes, axis=0) * 255).round().clip(0, 255).astype(np.uint8),
-            colour=(levels[0] * COLOURS + levels[1]) * COLOURS + levels[2],
+            color=(levels[0] * COLORS + levels[1]) * COLORS + levels[2],
             disparity=small,
             steep=np.maximum(*changes),
         )
@@ -109,7 +109,7 @@ class Follower:
         self._region = self._first_region(frame, patch)
         self._low, self._high = _range(frame, self._region)
         self._first_size = self._size = float(self._region.sum())
-        self._colours = _colours(frame, self._region)
+        self._colors = _colors(frame, self._region)
         self._last, self._hidden = frame, 0
         self.seen = self._see(frame)
 
@@ -127,7 +127,7 @@ class Follower:
             region &= cv2.dilate(moved, _disc(RIM_PX))
         region = _large_pieces(region)
         self._last = frame
-        if region.sum() < GONE * self._size or _overlap(_colours(frame, region), self._colours) < ALIKE:
+        if region.sum() < GONE * self._size or _overlap(_colors(frame, region), self._colors) < ALIKE:
             self._hidden += 1
             self.seen = Sighting(np.nan, self.seen.x, self.seen.y)
             return self.seen
@@ -136,7 +136,7 @@ class Follower:
         self._low += NEWS * (low - self._low)
         self._high += NEWS * (high - self._high)
         self._size += NEWS * (float(region.sum()) - self._size)
-        self._colours += NEWS * (_colours(frame, region) - self._colours)
+        self._colors += NEWS * (_colors(frame, region) - self._colors)
         self._y, self._x = _nearest(region, came_from, (self._x, self._y))
         self.seen = self._see(frame)
         return self.seen
@@ -264,12 +264,12 @@ def _large_pieces(region: Bytes) -> Bytes:
     return pieces
 
 
-def _colours(frame: FollowedFrame, region: Bytes) -> NDArray[np.float64]:
-    """The shares of all colours in a region, each spread a little to its neighbours."""
-    counts = np.bincount(frame.colour[region > 0], minlength=COLOURS**3).reshape((COLOURS,) * 3).astype(float)
+def _colors(frame: FollowedFrame, region: Bytes) -> NDArray[np.float64]:
+    """The shares of all colors in a region, each spread a little to its neighbors."""
+    counts = np.bincount(frame.color[region > 0], minlength=COLORS**3).reshape((COLORS,) * 3).astype(float)
     for axis in range(3):
-        before = np.concatenate([counts.take([0], axis), counts.take(range(COLOURS - 1), axis)], axis)
-        after = np.concatenate([counts.take(range(1, COLOURS), axis), counts.take([COLOURS - 1], axis)], axis)
+        before = np.concatenate([counts.take([0], axis), counts.take(range(COLORS - 1), axis)], axis)
+        after = np.concatenate([counts.take(range(1, COLORS), axis), counts.take([COLORS - 1], axis)], axis)
         counts = (before + 2 * counts + after) / 4
     shares: NDArray[np.float64] = counts.ravel() / max(counts.sum(), 1.0)
     return shares

@@ -4,7 +4,7 @@ A lens of focal length f and f-number N, focused at z_f, draws a point at z as a
 
     r = 1/2 (f^2 / N) z_f / (z_f - f) |1/z_f - 1/z|
 
-on its sensor (all in metres). Disparity is linear in inverse distance: with disparity 1 at ``near_m`` and 0
+on its sensor (all in meters). Disparity is linear in inverse distance: with disparity 1 at ``near_m`` and 0
 at ``far_m``, 1/z = 1/far + d (1/near - 1/far), so |1/z_f - 1/z| = (1/near - 1/far) |d_f - d|. The sensor is
 36 mm wide (full frame), and 1024 pixels in the frame that K counts in. Hence, per unit of disparity,
 

@@ -32,7 +32,7 @@ def psnr(squared_error: Tensor) -> float:
 
 
 def ssim(first: Tensor, second: Tensor) -> float:
-    """Structural similarity of two pictures: 1 for the same, mean over pixels and colours.
+    """Structural similarity of two pictures: 1 for the same, mean over pixels and colors.
 
     Wang et al., "Image quality assessment", 2004: a Gaussian window of 11 pixels, sigma 1.5, constants 0.01
     and 0.03. Windows that leave the frame see its mirror image there, as in torchmetrics, the paper's choice.
@@ -67,7 +67,7 @@ def motion_error(change: Tensor, true_change: Tensor) -> float:
 def near_steps(disparity: Tensor, mask: Tensor | None = None) -> Tensor:
     """Which pixels of ``H W`` lie within ``NEAR_STEP_PX`` of where things end.
 
-    Things end between neighbours whose disparity (``H W``) differs by more than ``STEP``, and at the edge of
+    Things end between neighbors whose disparity (``H W``) differs by more than ``STEP``, and at the edge of
     ``mask`` (``H W`` bool), the thing in focus.
     """
     step = _steps(disparity, STEP)
@@ -80,7 +80,7 @@ def near_steps(disparity: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def _steps(values: Tensor, least: float) -> Tensor:
-    """Both pixels of each pair of neighbours in ``H W`` that differ by more than ``least``."""
+    """Both pixels of each pair of neighbors in ``H W`` that differ by more than ``least``."""
     step = torch.zeros_like(values, dtype=torch.bool)
     across, down = values.diff(dim=1).abs() > least, values.diff(dim=0).abs() > least
     step[:, 1:] |= across

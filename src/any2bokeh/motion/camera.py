@@ -63,7 +63,7 @@ class CameraMotion:
         return from_x, from_y
 
     def _shift(self, x: Tensor, y: Tensor, disparity: Tensor) -> tuple[Tensor, Tensor]:
-        u, v = _centred(x, self.size[1], self.size), _centred(y, self.size[0], self.size)
+        u, v = _centered(x, self.size[1], self.size), _centered(y, self.size[0], self.size)
         a, b, c, d, e, f, pan, tilt, tx, ty, tz = (float(value) for value in self.parameters)
         turn = pan * u + tilt * v
         shift_x = a + b * u + c * v + turn * u + disparity * (tx + tz * u)
@@ -71,7 +71,7 @@ class CameraMotion:
         return shift_x, shift_y
 
 
-def _centred(place: Places, side: int, size: tuple[int, int]) -> Places:
+def _centered(place: Places, side: int, size: tuple[int, int]) -> Places:
     """Pixel positions along a side as coordinates from -1 to 1 along the longer one."""
     return (place - (side - 1) / 2) / (max(size) / 2)
 
@@ -104,8 +104,8 @@ def fit_motion(first: Thumbnail, second: Thumbnail, size: tuple[int, int]) -> Ca
     rows, columns = (texture & inside).nonzero()
     if len(rows) < MIN_SAMPLES:
         return None
-    u = _centred(columns, width, (height, width)).astype(np.float32)
-    v = _centred(rows, height, (height, width)).astype(np.float32)
+    u = _centered(columns, width, (height, width)).astype(np.float32)
+    v = _centered(rows, height, (height, width)).astype(np.float32)
     basis = _basis(u, v, first.disparity[rows, columns])
     parameters, inliers = _fit(basis, flow[:, rows, columns].ravel())
     if inliers < MIN_INLIERS:
@@ -200,21 +200,21 @@ def _search_parallax(first: Thumbnail, second: Thumbnail) -> Floats:
         axis=1,
     ).reshape(BANDS, len(steps), len(steps))
     pixels = np.bincount(band, minlength=BANDS)
-    centres = np.bincount(band, disparity.ravel(), BANDS) / np.maximum(pixels, 1)
+    centers = np.bincount(band, disparity.ravel(), BANDS) / np.maximum(pixels, 1)
     bands = np.flatnonzero(pixels)
     best, found = np.inf, np.zeros(4, np.float32)
-    tries = [(near, far) for near in bands for far in bands if centres[near] > centres[far] + SAME]
+    tries = [(near, far) for near in bands for far in bands if centers[near] > centers[far] + SAME]
     for near, far in tries or [(bands[0], bands[0])]:
         for a in np.argsort(cost[near], axis=None)[:BAND_CHOICES]:
             for b in np.argsort(cost[far], axis=None)[:BAND_CHOICES]:
                 at_near, at_far = (np.array(divmod(int(i), len(steps)))[::-1] - reach for i in (a, b))
-                gap = centres[near] - centres[far]
+                gap = centers[near] - centers[far]
                 slope = (at_near - at_far) / gap if gap > SAME else np.zeros(2)
-                shifts = at_far + slope * (centres[bands] - centres[far])[:, None]
+                shifts = at_far + slope * (centers[bands] - centers[far])[:, None]
                 places = np.round(shifts).astype(int).clip(-reach, reach) + reach
                 total = cost[bands, places[:, 1], places[:, 0]].sum()
                 total += 1e-3 * total * np.abs(slope).sum() / reach  # of equals the calmer
                 if total < best:
                     best = total
-                    found = np.concatenate([at_far - slope * centres[far], slope]).astype(np.float32)
+                    found = np.concatenate([at_far - slope * centers[far], slope]).astype(np.float32)
     return found * np.float32(factor)

@@ -124,7 +124,7 @@ def flow_between(first: Bytes, second: Bytes) -> tuple[Flow, Flow]:
 def difference(first: PreparedPicture, second: PreparedPicture, flow: Flow) -> Floats:
     """Return how far ``second``, warped to ``first``, differs from it: ``h w`` in code values, 0..1.
 
-    It is the mean of a neighbourhood, less the effect of a small error of ``flow``, and less a change of
+    It is the mean of a neighborhood, less the effect of a small error of ``flow``, and less a change of
     light all over the picture.
     """
     warped = flow.warp(second.color)

@@ -91,7 +91,7 @@ def _error(first: Floats, second: Floats, shift: Floats) -> Floats:
 
 
 def _along_edges(values: Floats, colors: Floats) -> Floats:
-    """Smooth ``h w`` within what has one colour, of ``h w 3``.
+    """Smooth ``h w`` within what has one color, of ``h w 3``.
 
     The guided filter: K. He, J. Sun and X. Tang, "Guided Image Filtering", ECCV 2010, with a guide of three
     channels.

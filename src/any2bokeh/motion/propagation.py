@@ -16,7 +16,7 @@ from any2bokeh.motion.shots import ReducedFrame
 
 SPACINGS = (12, 8, 6, 4, 3, 2, 1)  # frames from a keyframe to the next: the first that explains the picture
 
-_DIFFERENT = 8 / 255  # of the mean of a neighbourhood, from which a picture is not explained
+_DIFFERENT = 8 / 255  # of the mean of a neighborhood, from which a picture is not explained
 _UNEXPLAINED_SHARE = 0.15  # of the picture may stay so
 _LEAST_TRUST, _NOISE, _POWER = (
     0.02,

@@ -34,7 +34,7 @@ SAMPLED_PX = 256
 def moment_sheet(source: Path, settings: PreviewSettings, on_progress: OnProgress = ignore) -> Tensor:
     """Return a sheet (``3 H W`` R'G'B' in 0..1, square pixels) of moments, in four pictures each.
 
-    The original, its disparity in colours with readings on it, what is in focus (tinted) and the result:
+    The original, its disparity in colors with readings on it, what is in focus (tinted) and the result:
     two above two for a single moment, else a row for each. Raises ``RefocusError`` with a sentence for the
     user.
     """
@@ -143,7 +143,7 @@ def focus_values(disparities: list[Tensor], count: int) -> list[float]:
 
 
 def with_readings(disparity: Tensor) -> Tensor:
-    """Return disparity ``1 H W`` in colours (``3 H W``), with what it is at points spread over it."""
+    """Return disparity ``1 H W`` in colors (``3 H W``), with what it is at points spread over it."""
     shown = fitted(colorize(disparity), _width(disparity, ONE_PX))
     across, down = READINGS if is_wide(disparity) else READINGS[::-1]
     words = []

@@ -135,7 +135,7 @@ def _load_clip(parts: Parts, device: torch.device, dtype: torch.dtype) -> "Image
     from any2bokeh.render.diffusion.image_encoder import image_encoder_files, load_image_encoder
 
     files = image_encoder_files(parts.image_encoder)
-    return load_image_encoder(*files, device, dtype, normalise=parts.checkpoint.facts.clip_normalisation)
+    return load_image_encoder(*files, device, dtype, normalize=parts.checkpoint.facts.clip_normalization)
 
 
 def _load_part(

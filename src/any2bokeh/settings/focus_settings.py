@@ -18,10 +18,10 @@ DOF_RANGE = Range("dof_range", "a disparity", 0, 1)
 NEAR_STRENGTH = Range("near_strength", "a factor", 0, 4)
 FAR_STRENGTH = Range("far_strength", "a factor", 0, 4)
 F_STOP = Range("f_stop", "an f-number", 0.5, 64)
-FOCAL_LENGTH_MM = Range("focal_length_mm", "millimetres on full frame", 4, 2000)
+FOCAL_LENGTH_MM = Range("focal_length_mm", "millimeters on full frame", 4, 2000)
 SMOOTHING_S = Range("smoothing_s", "seconds", 0, 5)
-NEAR_M = Range("near_m", "metres", 0.01, 1e6)
-FAR_M = Range("far_m", "metres", 0.01, 1e6)
+NEAR_M = Range("near_m", "meters", 0.01, 1e6)
+FAR_M = Range("far_m", "meters", 0.01, 1e6)
 
 # The ways of saying where the focus is.
 _WAYS = ("focus_disparity", "focus_at", "follow", "focus_mask", "focus_track")

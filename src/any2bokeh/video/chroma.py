@@ -4,7 +4,7 @@ FFmpeg's scalers lose a few codes of chroma on the way 4:2:0 -> 4:4:4 -> 4:2:0. 
 going down undoes going up to the last bit, because both round the same integers in the same way.
 
 - Across, chroma stands on every second luma column (as in MPEG-2, H.264 and HEVC). Up: a column between
-  is the mean of its neighbours. Down: the lifting form of the LeGall 5/3 filter (JPEG 2000), which
+  is the mean of its neighbors. Down: the lifting form of the LeGall 5/3 filter (JPEG 2000), which
   corrects the columns kept by how far those between are from that mean.
 - Downwards, chroma stands between two lines. Up: one line lies as far above the chroma sample, along the
   slope from sample to sample, as the other lies below it. Down: the mean of the two.
@@ -97,7 +97,7 @@ def _downsample(full: Codes, out: Codes, width: int, lines: bool, top: int) -> N
 
 @compiled
 def _widen(line: Codes, width: int, out: Integers32) -> None:
-    """Fill ``out`` with a line of chroma, the columns between being the mean of their neighbours."""
+    """Fill ``out`` with a line of chroma, the columns between being the mean of their neighbors."""
     following, pairs = line[1:], (width - 1) // 2
     for x in range(pairs):
         out[2 * x] = line[x]

@@ -1,4 +1,4 @@
-"""Colour: what the numbers of a file mean, and pictures from its frames and back."""
+"""Color: what the numbers of a file mean, and pictures from its frames and back."""
 
 import re
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ CONVERSION = int(
 
 @dataclass(frozen=True)
 class ColorTags:
-    """What a file says of its colour, in the numbers of ITU-T H.273 (range: 1 limited, 2 full)."""
+    """What a file says of its color, in the numbers of ITU-T H.273 (range: 1 limited, 2 full)."""
 
     matrix: int = UNSPECIFIED
     range: int = 0
@@ -125,7 +125,7 @@ class PictureReader:
     def read(self, frame: av.VideoFrame) -> NDArray[np.float32]:
         """Return the frame as R'G'B', ``3 H W`` in 0..1, in memory of its own.
 
-        Colours that YUV holds and R'G'B' in 0..1 does not are clamped.
+        Colors that YUV holds and R'G'B' in 0..1 does not are clamped.
         """
         layout = pixel_layout(frame.format.name)
         coding = _coding(self._tags, layout, frame)

@@ -272,7 +272,7 @@ def _info(path: Path, container: Any, stream: Any, start_pts: int, frame: av.Vid
     layout = pixel_layout(frame.format.name)
     color = _tags(stream.codec_context, frame)
     if not color.is_known:
-        raise VideoError(f"{path} stores colour with a matrix (number {color.matrix}) that cannot be read.")
+        raise VideoError(f"{path} stores color with a matrix (number {color.matrix}) that cannot be read.")
     return VideoInfo(
         path=path,
         width=width,

@@ -35,9 +35,9 @@ from any2bokeh.video.npy import ArrayFile
 from any2bokeh.video.png import read_png_frame
 
 LARGEST_CODE = 65535  # of our own tracks, gray16le
-# Compression leaves gray within a few codes of 255; false colours are far from it almost everywhere.
-COLOURED = 0.08
-COLOURED_SHARE = 0.02
+# Compression leaves gray within a few codes of 255; false colors are far from it almost everywhere.
+COLORED = 0.08
+COLORED_SHARE = 0.02
 SAMPLED = 4  # every so many rows and columns are enough to see that
 
 
@@ -200,8 +200,8 @@ def gray_values(frame: av.VideoFrame, stated_range: int, name: str) -> NDArray[n
 
     ``stated_range`` is the container's range of YUV (0: nothing, 1: limited, 2: full); ``name`` is the
     frame's, for messages. Gray and RGB formats are full range, whatever their tags say; YUV is full range
-    only where the file says so. RGB and YUV must be gray in fact: false colours, made for looking, cannot be
-    read back as numbers. Raises ``DisparityError`` if the frame is in colour.
+    only where the file says so. RGB and YUV must be gray in fact: false colors, made for looking, cannot be
+    read back as numbers. Raises ``DisparityError`` if the frame is in color.
     """
     layout = pixel_layout(frame.format.name)
     (first, *others), largest = frame_planes(frame)
@@ -210,10 +210,10 @@ def gray_values(frame: av.VideoFrame, stated_range: int, name: str) -> NDArray[n
         return gray / np.float32(largest)
     reference = gray[::SAMPLED, ::SAMPLED] if layout.kind == "rgb" else (largest + 1) / 2
     for other in others:
-        if (abs(other[::SAMPLED, ::SAMPLED] - reference) > COLOURED * largest).mean() > COLOURED_SHARE:
+        if (abs(other[::SAMPLED, ::SAMPLED] - reference) > COLORED * largest).mean() > COLORED_SHARE:
             raise DisparityError(
-                f"{name} is in colour, and must be gray.",
-                hint="A track in false colours is made for looking; give the track that it was made from.",
+                f"{name} is in color, and must be gray.",
+                hint="A track in false colors is made for looking; give the track that it was made from.",
             )
     if layout.is_full_range(ColorTags(range=stated_range or frame.color_range)):
         return gray / np.float32(largest)

@@ -65,7 +65,7 @@ class Coding:
 
     @property
     def chroma(self) -> tuple[int, int]:
-        """The code of no colour, and how many codes lie between both ends of a colour difference."""
+        """The code of no color, and how many codes lie between both ends of a color difference."""
         return 1 << self.depth - 1, self.top if self.is_full_range else 224 << self.depth - 8
 
     @property
@@ -139,7 +139,7 @@ def _upright(picture: Floats, out: Floats) -> Floats:
 
 
 def _yuv_numbers(coding: Coding) -> tuple[np.float32, ...]:
-    """Black and white's distance from it, no colour, the reach of B'-Y' and of R'-Y', and luma's shares."""
+    """Black and white's distance from it, no color, the reach of B'-Y' and of R'-Y', and luma's shares."""
     zero, scale = coding.chroma
     red, green, blue = coding.shares
     numbers = (*coding.luma, zero, scale / (2 - 2 * blue), scale / (2 - 2 * red), red, green, blue)
@@ -225,7 +225,7 @@ def _rounding(coding: Coding, width: int) -> tuple[Floats, Floats]:
 def _dither(width: int, step: tuple[int, int]) -> NDArray[np.float64]:
     """Bayer's ordered dither, ``LINES W``, for every so many codes across and down.
 
-    Lines that are averaged later get the same thresholds, and columns that only smooth their neighbours
+    Lines that are averaged later get the same thresholds, and columns that only smooth their neighbors
     are rounded: so the dither survives the halving, and its mean with it.
     """
     order = np.zeros((1, 1))

@@ -58,9 +58,9 @@ def _pictures(path: Path) -> Iterator[Tensor]:
     with open_source(path) as container:
         stream = video_stream(path, container)
         for _, frame in decoded_frames(container, stream, Damage(path)):
-            colour = torch.from_numpy(reader.read(frame))
+            color = torch.from_numpy(reader.read(frame))
             coverage = torch.from_numpy(np.ascontiguousarray(info.orientation.displayed(_alpha(frame))))
-            yield torch.cat([colour, coverage[None]])
+            yield torch.cat([color, coverage[None]])
 
 
 def _alpha(frame: av.VideoFrame) -> NDArray[np.float32]:

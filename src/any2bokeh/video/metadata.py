@@ -66,7 +66,7 @@ def orientation_of(matrix: DisplayMatrix | None) -> Orientation:
 
 @dataclass(frozen=True)
 class Mastering:
-    """The display that a film was graded on: CIE x, y of its colours, its black and white in cd/m2."""
+    """The display that a film was graded on: CIE x, y of its colors, its black and white in cd/m2."""
 
     red: Chromaticity
     green: Chromaticity

@@ -37,7 +37,7 @@ class Model:
 
     name: str
     repository: str = ""
-    licence: str
+    license: str
     purpose: str
     files: tuple[ModelFile, ...] = ()
     revision: str = "main"
@@ -45,7 +45,7 @@ class Model:
 
     @property
     def page(self) -> str:
-        """Where its licence and terms stand, or how to get it."""
+        """Where its license and terms stand, or how to get it."""
         return f"https://huggingface.co/{self.repository}" if self.repository else self.obtain
 
 
@@ -98,14 +98,15 @@ def shipped_catalog() -> Path:
 def _read_model(entry: object, where: str) -> Model:
     if not isinstance(entry, dict):
         raise WeightsError(f"{where}: must be a table, got {entry!r}.")
-    facts = {"name", "licence", "purpose"}
+    entry = {"license" if key == "licence" else key: value for key, value in entry.items()}  # older lists
+    facts = {"name", "license", "purpose"}
     if "repository" in entry or "obtain" not in entry:
         _check_fields(entry, facts | {"repository", "files"}, {"revision", "obtain"}, where)
     else:  # published outside the hub
         _check_fields(entry, facts | {"obtain"}, set(), where)
     model = Model(
         name=_path(entry, "name", where, _NAME),
-        licence=_text(entry, "licence", where),
+        license=_text(entry, "license", where),
         purpose=_text(entry, "purpose", where),
         obtain=_text(entry, "obtain", where) if "obtain" in entry else "",
     )

@@ -27,6 +27,8 @@ CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
 PARTS = ("unet", "vae")
 Answer = Literal["refocused", "correction"]
+# How checkpoints spelled their facts before this project chose American spelling.
+OLDER_NAMES = {"licence": "license", "clip_normalisation": "clip_normalization"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +37,8 @@ class CheckpointFacts:
 
     ``mask_mode``: whether MPI tokens take part ("paper") or are masked ("released").
     ``mpi_alpha``: the power of the MPI plane thresholds. ``time_ids``: frames per second minus one,
-    motion bucket, noise augmentation, as the U-Net is given them. ``clip_normalisation``: whether
-    pictures are standardised before CLIP. ``k_precision``: how the embedding of K is worked out.
+    motion bucket, noise augmentation, as the U-Net is given them. ``clip_normalization``: whether
+    pictures are standardized before CLIP. ``k_precision``: how the embedding of K is worked out.
     ``answers``: whether the U-Net gives the refocused picture, or a correction to what the lens renderer
     makes, which it is shown. ``image_encoder``: whether it is given CLIP's embeddings, or nothing in their
     place. ``largest_blur``: the largest K, in pixels of its frames, that a correction was trained with.
@@ -47,9 +49,9 @@ class CheckpointFacts:
     mask_mode: MaskMode
     mpi_alpha: float
     time_ids: tuple[float, float, float]
-    clip_normalisation: bool
+    clip_normalization: bool
     k_precision: KPrecision
-    licence: str
+    license: str
     source: str
     answers: Answer = "refocused"
     image_encoder: bool = True
@@ -60,9 +62,9 @@ class CheckpointFacts:
         self._check("mask_mode", _is_one_of(MaskMode), f"one of {', '.join(get_args(MaskMode))}")
         self._check("mpi_alpha", lambda value: _is_number(value) and value > 0, "a number above 0")
         self._check("time_ids", _is_three_numbers, "three numbers")
-        self._check("clip_normalisation", lambda value: isinstance(value, bool), "true or false")
+        self._check("clip_normalization", lambda value: isinstance(value, bool), "true or false")
         self._check("k_precision", _is_one_of(KPrecision), f"one of {', '.join(get_args(KPrecision))}")
-        self._check("licence", _is_text, "a text")
+        self._check("license", _is_text, "a text")
         self._check("source", _is_text, "a text")
         self._check("answers", _is_one_of(Answer), f"one of {', '.join(get_args(Answer))}")
         self._check("image_encoder", lambda value: isinstance(value, bool), "true or false")
@@ -82,6 +84,7 @@ class CheckpointFacts:
             raise WeightsError(f"It is not JSON: {error}.") from error
         if not isinstance(table, dict):
             raise WeightsError(f"It must be one JSON object, got {type(table).__name__}.")
+        table = {OLDER_NAMES.get(name, name): value for name, value in table.items()}
         names = {field.name for field in fields(cls)}
         if unknown := sorted(set(table) - names):
             raise WeightsError(f"{unknown[0]} is not a fact of a checkpoint.")
@@ -126,9 +129,9 @@ PUBLISHED_FACTS = CheckpointFacts(
     mask_mode="released",
     mpi_alpha=1.5,
     time_ids=(6, 127, 0.0),
-    clip_normalisation=False,
+    clip_normalization=False,
     k_precision="float32",
-    licence="CC-BY-NC-4.0, as its repository; not stated whether that covers the weights:"
+    license="CC-BY-NC-4.0, as its repository; not stated whether that covers the weights:"
     " treat them as non-commercial",
     source="https://github.com/vivoCameraResearch/any-to-bokeh",
 )
@@ -138,9 +141,9 @@ TRAINED_FACTS = CheckpointFacts(
     mask_mode="paper",
     mpi_alpha=1.0,
     time_ids=(6, 127, 0.0),
-    clip_normalisation=True,
+    clip_normalization=True,
     k_precision="float32",
-    licence="Stability AI's community terms, as the Stable Video Diffusion weights it starts from",
+    license="Stability AI's community terms, as the Stable Video Diffusion weights it starts from",
     source="trained with any2bokeh",
 )
 

@@ -156,7 +156,7 @@ def _measure_fusers(unet: TensorFile) -> Iterator[FuserEvidence]:
 
 
 def _bound(weight: Tensor) -> float:
-    """Return where torch's uniform initialisation of a linear layer ends: 1/sqrt(inputs)."""
+    """Return where torch's uniform initialization of a linear layer ends: 1/sqrt(inputs)."""
     return 1 / sqrt(weight.shape[1])
 
 

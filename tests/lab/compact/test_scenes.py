@@ -106,8 +106,8 @@ def test_what_stands_in_the_sun_throws_a_shadow_on_the_far_side() -> None:
     cast.add(BOX, np.array([0, 0.5, 5.0]), np.diag([0.2, 0.5, 0.2]), paint())
     picture, _ = render(cast, VIEW, lights((-1, 1, 0)), AIR)
     row = SIZE[0] // 2 + round(48.5 * EYE_M / 5)  # the ground 5 m away
-    metre = 48.5 / 5
-    right, left = (SIZE[1] // 2 + round(side * 0.7 * metre) for side in (1, -1))
+    meter = 48.5 / 5
+    right, left = (SIZE[1] // 2 + round(side * 0.7 * meter) for side in (1, -1))
     assert picture[row, right].mean() < 0.6 * bare[row, right].mean()
     np.testing.assert_allclose(picture[row, left], bare[row, left], rtol=1e-4)
 
@@ -129,8 +129,8 @@ def test_a_pattern_fades_to_its_mean_where_it_is_too_fine_to_be_seen() -> None:
 def test_people_stand_on_the_ground_in_every_pose(pose: str) -> None:
     cast = Cast()
     add_people(cast, np.random.default_rng(0), np.array([[0, 0, 5.0]]), [pose], height_m=1.8)
-    _, centres, axes, _, _ = cast.solids()
-    lowest, highest = (centres[:, 1] - np.abs(axes[:, :, 1]).max(1)).min(), centres[:, 1].max()
+    _, centers, axes, _, _ = cast.solids()
+    lowest, highest = (centers[:, 1] - np.abs(axes[:, :, 1]).max(1)).min(), centers[:, 1].max()
     assert -0.12 < lowest < (0.6 if pose == "fly" else 0.12)
     assert highest < (2.6 if pose in ("cheer", "handstand", "fly") else 1.9)
     if pose in ("stand", "walk", "film", "folded"):

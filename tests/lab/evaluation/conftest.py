@@ -11,7 +11,7 @@ CATALOG = """
 [[model]]
 name = "videomae-base"
 repository = "any2bokeh-tests/videomae"
-licence = "none"
+license = "none"
 purpose = "is a tiny VideoMAE"
 files = ["config.json", "model.safetensors"]
 """

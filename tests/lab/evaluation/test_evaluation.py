@@ -171,9 +171,9 @@ def test_features_of_networks_make_distances_of_sets(
         for case in cases(lens_dataset)
         for _ in range(2)  # measured, and then read again
     ][1::2]
-    from any2bokeh.lab.evaluation.report import summarise
+    from any2bokeh.lab.evaluation.report import summarize
 
-    figures = summarise(measured, ["good", "bad"]).figures
+    figures = summarize(measured, ["good", "bad"]).figures
     assert figures["good"]["fvd"] == pytest.approx(0, abs=1e-6)
     assert figures["bad"]["fvd"] > 1e-4
     assert settings.methods == ("none",)

@@ -15,8 +15,8 @@ def test_a_shift_is_its_square_and_a_spread_that_of_its_difference(count: int) -
     assert frechet_distance(features, features) == pytest.approx(0, abs=1e-4)
     assert frechet_distance(features, features + shift) == pytest.approx(float(shift @ shift), rel=1e-5)
     spread = float(features.var(dim=0).sum())  # of S and 4 S: tr(S + 4 S - 2 * 2 S) = tr S
-    centred = features - features.mean(0)
-    assert frechet_distance(centred, 2 * centred) == pytest.approx(spread, rel=1e-5)
+    centered = features - features.mean(0)
+    assert frechet_distance(centered, 2 * centered) == pytest.approx(spread, rel=1e-5)
 
 
 def test_gaussians_of_independent_features_have_the_distance_of_the_formula() -> None:

@@ -9,7 +9,7 @@ import pytest
 from any2bokeh.lab.evaluation.cases import Case, CaseFrame, OnProgress, most_telling, thinned
 from any2bokeh.lab.evaluation.measurement import CaseResult
 from any2bokeh.lab.evaluation.plots import Plot, draw_plot
-from any2bokeh.lab.evaluation.report import rows, summarise
+from any2bokeh.lab.evaluation.report import rows, summarize
 from any2bokeh.lab.evaluation.scores import METRICS, ClipScores
 from any2bokeh.scene import PictureFormat
 
@@ -39,7 +39,7 @@ def result(clip: str, setting: str, **psnr: float) -> CaseResult:
 
 def test_figures_are_means_of_a_clip_and_then_of_clips() -> None:
     results = [result("a", "K 4", lens=10), result("a", "K 16", lens=20), result("b", "K 4", lens=45)]
-    summary = summarise(results, ["lens", "missing"])
+    summary = summarize(results, ["lens", "missing"])
     assert summary.figures == {"lens": {"psnr": pytest.approx((15 + 45) / 2)}}
     assert list(summary.by_group) == ["K 4", "K 16"]
     assert summary.by_group["K 4"]["lens"]["psnr"] == pytest.approx(27.5)
@@ -47,18 +47,18 @@ def test_figures_are_means_of_a_clip_and_then_of_clips() -> None:
 
 
 def test_the_best_is_what_is_shown_as_such_and_neither_input_nor_truth() -> None:
-    summary = summarise(
+    summary = summarize(
         [result("a", "K 4", none=90, lens=30.001, small=30.004, gather=20, truth=100)],
         ["none", "gather", "lens", "small", "truth"],
     )
     assert summary.best(METRICS[0]) == {"lens", "small"}
-    alone = summarise([result("a", "K 4", none=20, lens=30)], ["none", "lens"])
+    alone = summarize([result("a", "K 4", none=20, lens=30)], ["none", "lens"])
     assert alone.best(METRICS[0]) == set()
 
 
 def test_what_lacks_a_case_does_not_compete_and_says_so() -> None:
     results = [result("a", "K 4", gather=20, lens=30, peer=40), result("b", "K 4", gather=20, lens=30)]
-    summary = summarise(results, ["gather", "lens", "peer"])
+    summary = summarize(results, ["gather", "lens", "peer"])
     assert summary.best(METRICS[0]) == {"lens"}
     assert [label for label, _ in rows(summary)] == ["gather", "lens", "peer (1 of 2)"]
 

@@ -23,15 +23,15 @@ def bare_stage() -> Callable[..., Stage]:
 
 @pytest.fixture
 def card() -> Callable[..., Plane]:
-    """A plane of one colour that faces the camera at ``x``, ``y``."""
+    """A plane of one color that faces the camera at ``x``, ``y``."""
 
     def make(
-        name: str, depth_m: float, colour: Rgb, *, size_m: float = 50.0, x: float = 0.0, y: float = 0.0
+        name: str, depth_m: float, color: Rgb, *, size_m: float = 50.0, x: float = 0.0, y: float = 0.0
     ) -> Plane:
         return Plane(
             name=name,
             size_m=(size_m, size_m),
-            texture=Uniform(colour),
+            texture=Uniform(color),
             position=still(x, y, depth_m),
             texels=1,
         )

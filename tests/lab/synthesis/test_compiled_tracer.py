@@ -84,7 +84,7 @@ def test_compiled_rays_bring_the_light_that_plain_ones_bring(stage: str) -> None
 @pytest.mark.parametrize("tracer", [CompiledRayTracer, RayTracer])
 def test_motion_blur_spreads_an_edge_over_its_way(bare_stage, card, tracer) -> None:
     way_px, depth_m = 12, 4.0
-    speed = way_px * depth_m / 192 / 0.02  # metres a second, for that way in a fiftieth of a second
+    speed = way_px * depth_m / 192 / 0.02  # meters a second, for that way in a fiftieth of a second
     wall = card("wall", depth_m, (1, 1, 1), size_m=8.0, x=-4.0)
     moving = replace(wall, position=Trajectory(start=(-4.0, 0.0, depth_m), velocity=(speed, 0.0, 0.0)))
     view = FrameView(width=192, height=2, exposure_s=0.02)

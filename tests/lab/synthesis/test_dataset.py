@@ -177,7 +177,7 @@ def edited(**changes: Any) -> Callable[[Path], None]:
         (edited(name="x" * 201), "it takes 201 bytes"),
         (edited(name=7), "it is not text"),
         (edited(rate="fast"), r"scene\.json does not describe a clip"),
-        (edited(colour="red"), r"scene\.json does not describe a clip"),
+        (edited(color="red"), r"scene\.json does not describe a clip"),
     ],
 )
 def test_a_broken_clip_is_named(folder: Path, harm: Callable[[Path], None], message: str) -> None:

@@ -18,8 +18,8 @@ def test_a_point_lands_where_it_is_projected(bare_stage, card):
     stage = bare_stage(card("dot", 4.0, (1, 1, 1), size_m=0.4, x=0.5, y=1.0))
     lit = RayTracer(stage).sharp(SQUARE)[0]
     rows, columns = torch.meshgrid(torch.arange(96) + 0.5, torch.arange(96) + 0.5, indexing="ij")
-    centre = ((lit * columns).sum() / lit.sum(), (lit * rows).sum() / lit.sum())
-    assert centre == pytest.approx((48 + 96 * 0.5 / 4, 48 - 96 * 1.0 / 4), abs=0.01)
+    center = ((lit * columns).sum() / lit.sum(), (lit * rows).sum() / lit.sum())
+    assert center == pytest.approx((48 + 96 * 0.5 / 4, 48 - 96 * 1.0 / 4), abs=0.01)
     assert lit.sum() == pytest.approx((96 * 0.4 / 4) ** 2, rel=0.01)
 
 
@@ -41,7 +41,7 @@ def test_a_ground_plane_has_the_depth_of_its_rows(bare_stage):
         turn_deg=still(y=-90),
     )
     disparity = RayTracer(bare_stage(ground)).geometry(SQUARE).disparity[0]
-    below = torch.arange(48) + 0.5  # pixels from the horizon to the centre of each lower row
+    below = torch.arange(48) + 0.5  # pixels from the horizon to the center of each lower row
     depth_m = 96 / below
     expected = ((1 / depth_m - 0.1) / 0.9).clamp(0, 1)
     torch.testing.assert_close(disparity[48:, 48], expected, atol=1e-5, rtol=0)

@@ -25,11 +25,11 @@ RED, GREEN, BLUE = (200, 30, 30), (30, 180, 60), (40, 60, 210)
 
 
 def save(
-    path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (40, 60), alpha: bool = True
+    path: Path, color: tuple[int, int, int], size: tuple[int, int] = (40, 60), alpha: bool = True
 ) -> None:
-    """A picture of one colour; with alpha its left half is transparent."""
+    """A picture of one color; with alpha its left half is transparent."""
     pixels = np.zeros((size[1], size[0], 4), np.uint8)
-    pixels[..., :3] = colour
+    pixels[..., :3] = color
     pixels[:, size[0] // 2 :, 3] = 255
     Image.fromarray(pixels if alpha else pixels[..., :3]).save(path)
 
@@ -55,7 +55,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def drawn(folder: Path, name: str) -> torch.Tensor:
-    """Colour (as displayed) and coverage of the one thing of a folder, ``4 20 20``."""
+    """Color (as displayed) and coverage of the one thing of a folder, ``4 20 20``."""
     thing = OwnMaterial(folder / "things", None, CLIP).foreground(np.random.default_rng(0))
     assert thing.name == name
     x, y = torch.meshgrid(torch.linspace(-0.3, 0.3, 20), torch.linspace(-0.4, 0.4, 20), indexing="xy")
@@ -76,8 +76,8 @@ def test_a_thing_is_where_its_alpha_or_mask_says(folder: Path, kind: str) -> Non
     painted = drawn(folder, "cat")
     assert (painted[3, :, :9] < 0.01).all()
     assert (painted[3, :, 11:] > 0.99).all()
-    colour = torch.full((3,), 0.2) if kind.startswith("video") else torch.tensor(RED) / 255
-    torch.testing.assert_close(painted[:3, 10, 15], colour, atol=0.02, rtol=0)
+    color = torch.full((3,), 0.2) if kind.startswith("video") else torch.tensor(RED) / 255
+    torch.testing.assert_close(painted[:3, 10, 15], color, atol=0.02, rtol=0)
 
 
 def test_a_picture_stands_upright(tmp_path: Path) -> None:
@@ -145,8 +145,8 @@ def test_what_cannot_be_used_is_named(folder: Path, name: str | None, message: s
 
 
 def test_a_data_set_of_ones_own_pictures_shows_them(folder: Path) -> None:
-    for name, colour in (("red", RED), ("green", GREEN)):
-        save(folder / "things" / f"{name}.png", colour)
+    for name, color in (("red", RED), ("green", GREEN)):
+        save(folder / "things" / f"{name}.png", color)
     save(folder / "places" / "blue.png", BLUE, size=(64, 36), alpha=False)
     settings = SynthesisSettings(clips=1, size=PictureSize(64, 36), frames=2, versions=1, samples=16, seed=3)
     settings = replace(settings, foregrounds=folder / "things", backgrounds=folder / "places")
@@ -160,6 +160,6 @@ def test_a_data_set_of_ones_own_pictures_shows_them(folder: Path) -> None:
     for thing in clip.description.objects:
         seen = sharp[:, objects == thing.index]
         if seen.shape[1] > 30:
-            colour = torch.tensor(RED if thing.name.startswith("red") else GREEN) / 255
-            torch.testing.assert_close(seen.median(dim=1).values, colour, atol=0.03, rtol=0)
+            color = torch.tensor(RED if thing.name.startswith("red") else GREEN) / 255
+            torch.testing.assert_close(seen.median(dim=1).values, color, atol=0.03, rtol=0)
     assert "pictures of yours" in (folder / "set" / "README.md").read_text()

@@ -16,7 +16,7 @@ from any2bokeh.settings.render_settings import LensSettings
 VIEW = FrameView(width=192, height=64)
 UPRIGHT = HalfPlane(direction_deg=0)  # solid on the left half of the picture
 SMALL = FrameView(width=192, height=16)
-COLUMNS = torch.arange(192) + 0.5 - 96  # distance of pixel centres from the middle
+COLUMNS = torch.arange(192) + 0.5 - 96  # distance of pixel centers from the middle
 ROWS = torch.arange(64)[:, None] + 0.5 - 32
 
 
@@ -104,7 +104,7 @@ def test_a_blurred_foreground_edge_is_seen_through_as_the_disc_says(disc_share):
     torch.testing.assert_close(picture[0], expected.expand(16, 192), atol=0.03, rtol=0)
 
 
-def test_a_blurred_background_shows_what_a_sharp_foreground_hides_and_nothing_of_its_colour(disc_share):
+def test_a_blurred_background_shows_what_a_sharp_foreground_hides_and_nothing_of_its_color(disc_share):
     stage = two_planes(
         near_texture=Uniform((1.0, 0.0, 0.0)), far_texture=Uniform((0.0, 0.0, 0.0)), near_shape=UPRIGHT
     )

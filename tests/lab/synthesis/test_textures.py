@@ -38,7 +38,7 @@ TEXTURES = [
     WHITE,
     Gradient(stops=((-0.5, DARK), (0.5, LIGHT))),
     Rings(stops=((0.0, LIGHT), (0.5, DARK))),
-    Glow(colour=LIGHT, radius_m=0.5),
+    Glow(color=LIGHT, radius_m=0.5),
     Checks(first=WHITE, second=BLACK, cell_m=0.1),
     Stripes(first=WHITE, second=BLACK, period_m=0.2, direction_deg=30),
     Noise(low=DARK, high=LIGHT, scale_m=0.2),
@@ -50,7 +50,7 @@ TEXTURES = [
     Stencil(texture=WHITE, shape=Disc(radius_m=0.3, softness_m=0.1)),
     Over((Stencil(texture=WHITE, shape=Disc(radius_m=0.3)), Uniform(DARK))),
     Product(Checks(first=WHITE, second=BLACK, cell_m=0.1), Uniform(LIGHT)),
-    Moved(texture=LEAVES, centre=(0.1, 0.0), turn_deg=20),
+    Moved(texture=LEAVES, center=(0.1, 0.0), turn_deg=20),
 ]
 SHAPES = [
     (Disc(radius_m=0.3), math.pi * 0.09),
@@ -63,9 +63,9 @@ SHAPES = [
     (Polygon(points=((-0.4, -0.3), (0.4, -0.3), (0.0, 0.4))), 0.28),
     (Polygon(points=((-0.3, -0.3), (0.3, 0.3), (0.3, -0.3), (-0.3, 0.3))), 0.18),
     (Stroke(points=((-0.3, 0.0), (0.3, 0.0)), width_m=0.1), 0.06 + math.pi * 0.0025),
-    (Union(parts=(Disc(radius_m=0.2), Box(size_m=(0.1, 0.1), centre=(0.4, 0.0)))), math.pi * 0.04 + 0.01),
+    (Union(parts=(Disc(radius_m=0.2), Box(size_m=(0.1, 0.1), center=(0.4, 0.0)))), math.pi * 0.04 + 0.01),
     (Without(whole=Disc(radius_m=0.3), hole=Disc(radius_m=0.2)), math.pi * 0.05),
-    (Placed(part=Box(size_m=(0.6, 0.2)), centre=(0.1, 0.0), turn_deg=45), 0.12),
+    (Placed(part=Box(size_m=(0.6, 0.2)), center=(0.1, 0.0), turn_deg=45), 0.12),
 ]
 
 
@@ -84,7 +84,7 @@ def test_a_texture_is_light_and_coverage_the_same_in_parts_as_in_whole(texture):
     assert painted.min() >= 0
     assert painted.max() <= 1
     assert painted[3].max() > 0.5
-    light = painted[:3] * painted[3:]  # colour without coverage means nothing
+    light = painted[:3] * painted[3:]  # color without coverage means nothing
     part = texture.paint(x[10:20, 30:40], y[10:20, 30:40])
     torch.testing.assert_close(part[3], painted[3, 10:20, 30:40])
     torch.testing.assert_close(part[:3] * part[3:], light[:, 10:20, 30:40])
@@ -190,7 +190,7 @@ def test_a_patch_repeats_mirrored():
 
 
 def test_light_falls_with_the_square_of_the_distance_and_not_on_what_shines(bare_stage, card):
-    lamp = Light(colour=(1.0, 0.5, 0.0), position=still(0, 0, 1.0), radius_m=1e-3)
+    lamp = Light(color=(1.0, 0.5, 0.0), position=still(0, 0, 1.0), radius_m=1e-3)
     wall = card("wall", 4.0, (0.5, 0.5, 0.5))
     sign = replace(wall, emission=3.0)
     lit, shining = (
@@ -205,7 +205,7 @@ def test_light_falls_with_the_square_of_the_distance_and_not_on_what_shines(bare
     torch.testing.assert_close(shining, torch.full((3, 33, 33), 1.5))
 
 
-def test_colour_codes_are_srgb():
+def test_color_codes_are_srgb():
     linear = torch.tensor(rgb("#ff8000"), dtype=torch.float64)
     torch.testing.assert_close(from_linear(linear, "srgb") * 255, torch.tensor([255.0, 128.0, 0.0]).double())
 

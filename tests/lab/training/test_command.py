@@ -53,7 +53,7 @@ def test_a_trained_checkpoint_refocuses_a_clip(data: Path, tmp_path: Path) -> No
     assert refocused.shape == pictures(open_dataset(data).clips[0].folder / "sharp.mkv").shape
 
 
-def test_a_correction_that_learnt_nothing_yet_refocuses_as_the_lens(data: Path, tmp_path: Path) -> None:
+def test_a_correction_that_learned_nothing_yet_refocuses_as_the_lens(data: Path, tmp_path: Path) -> None:
     run = str(tmp_path / "run")
     train = ["train", run, "--data", str(data), "--stage", "correction", "--size", "tiny", "--device", "cpu"]
     assert main([*train, *SETTINGS, "--set", "steps=1", "--set", "learning_rate=1e-12"]) == 0

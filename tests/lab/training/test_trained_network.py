@@ -112,7 +112,7 @@ def test_training_starts_from_stable_video_diffusion(svd: Path) -> None:
 @pytest.mark.parametrize("stage", ["geometry", "temporal", "detail"])
 def test_the_published_kind_of_network_trains_too(stage: StageName, svd: Path) -> None:
     unet, vae, _ = load_start(str(svd), corrects=False)
-    encoder = ImageEncoder(parity.tiny_image_encoder(), normalise=True)
+    encoder = ImageEncoder(parity.tiny_image_encoder(), normalize=True)
     network = TrainedNetwork(unet, vae, TRAINED_FACTS, training_settings(stage), encoder)
     batch = replace(a_batch(clips=1), through_lens=None)
     network(batch).backward()

@@ -41,11 +41,11 @@ def test_pictures_shrink_for_clip_as_published(size: tuple[int, int]) -> None:
     assert_near(shrink_for_clip(FUNCTIONS["aa.input_u8"].float() / 127.5 - 1, size), wanted, 1e-5)
 
 
-@pytest.mark.parametrize(("normalise", "style"), [(False, "inference"), (True, "training")])
+@pytest.mark.parametrize(("normalize", "style"), [(False, "inference"), (True, "training")])
 def test_embeddings_equal_the_published_ones(
-    clip_files: tuple[Path, Path], normalise: bool, style: str
+    clip_files: tuple[Path, Path], normalize: bool, style: str
 ) -> None:
-    encoder = load_image_encoder(*clip_files, CPU, torch.float32, normalise=normalise)
+    encoder = load_image_encoder(*clip_files, CPU, torch.float32, normalize=normalize)
     pictures = PIPELINE["image_u8"][:2].float() / 127.5 - 1
     assert_near(encoder.embed(pictures), PIPELINE[f"clip.embeds_first2_{style}_style"], 1e-4)
 
@@ -55,7 +55,7 @@ def test_position_numbers_in_a_file_are_left_alone(clip_files: tuple[Path, Path]
     numbered = tmp_path / "model.safetensors"
     save_file(load_file(weights) | {POSITION_IDS: torch.arange(197)[None]}, numbered)
     one, other = (
-        load_image_encoder(config, file, CPU, torch.float32, normalise=False) for file in (weights, numbered)
+        load_image_encoder(config, file, CPU, torch.float32, normalize=False) for file in (weights, numbered)
     )
     pictures = torch.rand(1, 3, 64, 128)
     assert torch.equal(one.embed(pictures), other.embed(pictures))
@@ -65,7 +65,7 @@ def test_an_encoder_of_another_kind_is_refused(clip_files: tuple[Path, Path], tm
     config = tmp_path / "config.json"
     config.write_text(json.dumps(document("tiny_clip_config") | {"hidden_size": 48}))
     with pytest.raises(WeightsError, match="has the shape"):
-        load_image_encoder(config, clip_files[1], CPU, torch.float32, normalise=False)
+        load_image_encoder(config, clip_files[1], CPU, torch.float32, normalize=False)
     config.write_text("{")
     with pytest.raises(WeightsError, match="cannot be used"):
-        load_image_encoder(config, clip_files[1], CPU, torch.float32, normalise=False)
+        load_image_encoder(config, clip_files[1], CPU, torch.float32, normalize=False)

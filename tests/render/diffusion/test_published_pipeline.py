@@ -2,7 +2,7 @@
 
 None of that order is in the renderer; that the parts give its numbers shows that they are the published ones.
 
-On a frame of padding, which is one colour, the tiny networks turn rounding into noise: float32 and float64
+On a frame of padding, which is one color, the tiny networks turn rounding into noise: float32 and float64
 differ by 1e-2 on a chunk that holds some. So padded chunks, and latents that we encode ourselves,
 are compared by what rounding leaves, all else closely.
 """
@@ -73,7 +73,7 @@ def encode(frames: Tensor) -> Tensor:
 def unet_latents(frame_count: int, mode: MaskMode, in_pairs: bool) -> Tensor:
     """Scaled latents of each chunk, ``C 8 4 h w``: chunks go through the U-Net two by two."""
     chunks, unet = chunks_of(frame_count), tiny_unet()
-    encoder = ImageEncoder(tiny_image_encoder(), normalise=False)
+    encoder = ImageEncoder(tiny_image_encoder(), normalize=False)
     if frame_count == 13:
         seen = [CASE["n13.ref_latents"], CASE["n13.coc_latents"]]
     else:

@@ -42,7 +42,7 @@ def point_of_light(x: int, y: int) -> Tensor:
 
 
 def lens_shape(place: tuple[int, int], radius: float, distance: float) -> Tensor:
-    """What two discs around ``place`` have in common, one displaced by ``distance`` towards the centre."""
+    """What two discs around ``place`` have in common, one displaced by ``distance`` towards the center."""
     x, y = torch.arange(WIDTH)[None] - place[0], torch.arange(HEIGHT)[:, None] - place[1]
     away_x, away_y = place[0] - (WIDTH - 1) / 2, place[1] - (HEIGHT - 1) / 2
     half = distance / 2 / max(math.hypot(away_x, away_y), 1)

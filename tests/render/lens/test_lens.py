@@ -111,11 +111,11 @@ def test_discs_are_round_on_the_display_where_pixels_are_not_square() -> None:
 
 @pytest.mark.parametrize("size", [(40, 64), (33, 17), (1, 1), (2, 3), (64, 1)])
 def test_a_flat_field_stays_flat_to_the_border(size: tuple[int, int]) -> None:
-    colour = torch.tensor([0.6, 0.25, 0.04]).view(3, 1, 1)
+    color = torch.tensor([0.6, 0.25, 0.04]).view(3, 1, 1)
     disparity = torch.rand(size)
     disparity[size[0] // 2 :, size[1] // 3 :] *= 0.2
-    blurred = refocus(colour.expand(3, *size), disparity, radius_per_disparity=25)
-    torch.testing.assert_close(blurred, colour.expand(3, *size), atol=2e-4, rtol=0)
+    blurred = refocus(color.expand(3, *size), disparity, radius_per_disparity=25)
+    torch.testing.assert_close(blurred, color.expand(3, *size), atol=2e-4, rtol=0)
 
 
 def test_no_blur_strength_changes_no_bit() -> None:

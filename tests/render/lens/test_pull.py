@@ -31,7 +31,7 @@ def still_life() -> tuple[torch.Tensor, torch.Tensor]:
     [DepthOfFieldSettings(), DepthOfFieldSettings(dof_range=0.1, near_strength=2, far_strength=0.7)],
     ids=["plain", "shaped"],
 )
-def test_neighbouring_frames_of_a_pull_differ_evenly(shape: DepthOfFieldSettings) -> None:
+def test_neighboring_frames_of_a_pull_differ_evenly(shape: DepthOfFieldSettings) -> None:
     picture, disparity = still_life()
     pull = Curve([0, FRAMES - 1], [0.1, 0.9], "linear")
 

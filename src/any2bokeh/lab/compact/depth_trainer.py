@@ -94,7 +94,7 @@ class CompactTraining:
 
     def learn(self, pictures: Tensor, motion: Tensor, truth: Tensor) -> float:
         """Take one step on a batch of ``Pairs``; return the loss before it."""
-        # While the rate falls, pictures are normalised as they will be later: by the mean over all batches,
+        # While the rate falls, pictures are normalized as they will be later: by the mean over all batches,
         # not over their own, which is of few scenes.
         self.network.train(self.step < self.settings.steps - self.settings.cooldown)
         for group in self.optimizer.param_groups:

@@ -32,7 +32,7 @@ SHAPE_SHARES = (0.4, 0.15, 0.12, 0.08, 0.08, 0.07, 0.1)
 class DataSettings:
     """``pairs`` in a batch, and how large their frames are: the share of ``SHAPES`` up to which step.
 
-    Small frames first: the layout of a scene is learnt from them, several times as fast.
+    Small frames first: the layout of a scene is learned from them, several times as fast.
     """
 
     seed: int = 0
@@ -91,7 +91,7 @@ def batch_size(step: int, settings: DataSettings) -> tuple[int, int]:
 
 
 def render_pair(seed: int, size: tuple[int, int]) -> list[tuple[Floats, Floats]]:
-    """Return linear colour and inverse depth of a scene at two moments."""
+    """Return linear color and inverse depth of a scene at two moments."""
     height, width = (round(side * SAMPLES_PER_PIXEL) for side in size)
     later_s = float(np.exp(np.random.default_rng((seed, 1)).uniform(*np.log(GAPS_S))))
     return [render(*build_scene(seed, time_s, height, width)) for time_s in (0.0, later_s)]

@@ -65,8 +65,8 @@ def frechet_distance(first: Tensor, second: Tensor) -> float | None:
 
 def _root(features: Tensor) -> Tensor:
     """``R`` of no more than C rows, such that ``R^T R`` is the covariance of ``N C``."""
-    centred = (features.double() - features.double().mean(0)) / math.sqrt(len(features) - 1)
-    if len(centred) <= centred.shape[1]:
-        return centred
-    root: Tensor = torch.linalg.qr(centred, mode="r").R
+    centered = (features.double() - features.double().mean(0)) / math.sqrt(len(features) - 1)
+    if len(centered) <= centered.shape[1]:
+        return centered
+    root: Tensor = torch.linalg.qr(centered, mode="r").R
     return root

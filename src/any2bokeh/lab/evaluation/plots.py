@@ -4,7 +4,7 @@ import html
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-# Okabe and Ito's colours, which the colour-blind can tell apart, but for their yellow; then dashed.
+# Okabe and Ito's colors, which the color-blind can tell apart, but for their yellow; then dashed.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999")
 WIDTH, HEIGHT = 640, 300
 LEFT, RIGHT, TOP, BOTTOM = 64, 40, 34, 40  # room around the lines
@@ -39,7 +39,7 @@ class _Frame:
 
 
 def draw_plot(plot: Plot) -> str:
-    """Return a plot as one SVG element; its text inherits the colour of the page."""
+    """Return a plot as one SVG element; its text inherits the color of the page."""
     values = [value for line in plot.lines.values() for value in line if value is not None]
     frame = _Frame(*_scale(min(values), max(values)), len(plot.labels))
     title, places = html.escape(plot.title), _legend_places(plot.lines)

@@ -63,7 +63,7 @@ class Summary:
         return {name for name, value in shown.items() if value == best}
 
 
-def summarise(results: list[CaseResult], methods: Iterable[str]) -> Summary:
+def summarize(results: list[CaseResult], methods: Iterable[str]) -> Summary:
     """Return the figures of methods, in their order, those without any left out."""
     names = [name for name in methods if any(name in result.scores for result in results)]
     figures = {name: _means(results, name) | _distances(results, name) for name in names}
@@ -149,7 +149,7 @@ class Report:
     @cached_property
     def summary(self) -> Summary:
         """Their figures."""
-        return summarise(self.results, self.names)
+        return summarize(self.results, self.names)
 
     @property
     def failures(self) -> list[tuple[str, str, str]]:

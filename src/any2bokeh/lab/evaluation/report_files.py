@@ -121,7 +121,7 @@ def _figure(folder: Path, result: CaseResult, name: str, kind: str, caption: str
 
 
 def _scale_style() -> str:
-    """The colours of an error, from none to the brightest."""
+    """The colors of an error, from none to the brightest."""
     colors = colorize(torch.linspace(0, 1, SCALE_STEPS).view(1, 1, -1))[:, 0].T * 255
     stops = ", ".join(f"rgb({red:.0f} {green:.0f} {blue:.0f})" for red, green, blue in colors.tolist())
     return f".scale {{ background: linear-gradient(to right, {stops}); }}"

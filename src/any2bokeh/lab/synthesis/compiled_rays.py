@@ -29,7 +29,7 @@ class Planes(NamedTuple):
     ``patches`` ``P 2`` how often a raster is repeated, ``lights`` ``P 3`` (first entry, height, width) of its
     light map, ``shining`` ``P`` is 1 if it gives light.
 
-    All rasters and light maps stand one behind the other: ``texels`` ``n 4`` are colour times coverage, and
+    All rasters and light maps stand one behind the other: ``texels`` ``n 4`` are color times coverage, and
     coverage; ``sizes`` ``L 3`` (first entry, height, width) says where each level is. ``light`` is ``m 4``,
     its last column unused.
     """

@@ -1,6 +1,6 @@
 """Things drawn at random that stand before something: people, plants, furniture, and shapes of no name.
 
-All are one unit tall or wide, whichever is longer, and centred; their coverage says where they are.
+All are one unit tall or wide, whichever is longer, and centered; their coverage says where they are.
 """
 
 import math
@@ -11,7 +11,7 @@ from numpy.random import Generator
 
 from any2bokeh.lab.synthesis.patterns import (
     between,
-    colour,
+    color,
     either,
     grain,
     pattern,
@@ -95,10 +95,10 @@ def _person(rng: Generator) -> Cutout:
 
 def _plant(rng: Generator) -> Cutout:
     parts = tuple(
-        Disc(radius_m=between(rng, 0.14, 0.24), centre=(either(rng, 0, 0.2), between(rng, 0, 0.25)))
+        Disc(radius_m=between(rng, 0.14, 0.24), center=(either(rng, 0, 0.2), between(rng, 0, 0.25)))
         for _ in range(whole(rng, 2, 4))
     )
-    leaf = colour(rng, 0.5)
+    leaf = color(rng, 0.5)
     crown = Leaves(
         crown=Union(parts=parts),
         extent_m=(1.0, 1.0),
@@ -153,11 +153,11 @@ def _chair(rng: Generator) -> Cutout:
         Stroke(points=((side * x, seat), (side * x * between(rng, 0.8, 1.0), -0.5)), width_m=leg)
         for side in (-1, 1)
     ]
-    parts += [Box(size_m=(leg, 0.5 - seat), centre=(side * x, (seat + 0.5) / 2)) for side in (-1, 1)]
-    parts += [Box(size_m=(width, 0.07), centre=(0.0, seat), corner_m=0.02)]
+    parts += [Box(size_m=(leg, 0.5 - seat), center=(side * x, (seat + 0.5) / 2)) for side in (-1, 1)]
+    parts += [Box(size_m=(width, 0.07), center=(0.0, seat), corner_m=0.02)]
     rails = whole(rng, 1, 4)
     parts += [
-        Box(size_m=(width - leg, 0.04), centre=(0.0, seat + (0.47 - seat) * (i + 1) / rails))
+        Box(size_m=(width - leg, 0.04), center=(0.0, seat + (0.47 - seat) * (i + 1) / rails))
         for i in range(rails)
     ]
     wood = Product(grain(rng, 0.02, stretch=6), round_shading(1.3 * width))
@@ -171,13 +171,13 @@ def _shelf(rng: Generator) -> Cutout:
     width, boards, thick = between(rng, 0.4, 0.8), whole(rng, 2, 4), between(rng, 0.02, 0.05)
     outer = Without(whole=Box(size_m=(width, 0.98)), hole=Box(size_m=(width - 2 * thick, 0.98 - 2 * thick)))
     levels = [0.98 * (i / boards - 0.5) for i in range(boards)]
-    shelf = Union(parts=(outer, *(Box(size_m=(width, thick), centre=(0.0, y)) for y in levels[1:])))
+    shelf = Union(parts=(outer, *(Box(size_m=(width, thick), center=(0.0, y)) for y in levels[1:])))
     things = []
     for y in levels:
         x = -width / 2 + 2 * thick
         while x < width / 2 - 0.1:
             wide, tall = between(rng, 0.02, 0.12), between(rng, 0.3, 0.85) * 0.98 / boards
-            box = Box(size_m=(wide, tall), centre=(x + wide / 2, y + thick / 2 + tall / 2))
+            box = Box(size_m=(wide, tall), center=(x + wide / 2, y + thick / 2 + tall / 2))
             things.append(Stencil(texture=pattern(rng, 0.2), shape=box))
             x += wide + between(rng, 0, 0.08)
     board = Stencil(texture=grain(rng, 0.02, stretch=5), shape=shelf)
@@ -209,7 +209,7 @@ def _blob(rng: Generator) -> Cutout:
     if softness == 0 and rng.random() < 0.4:
         hole = Placed(
             part=Polygon(points=_round_line(rng, between(rng, 0.08, 0.25), 24, 0.4)),
-            centre=(either(rng, 0, 0.12), either(rng, 0, 0.12)),
+            center=(either(rng, 0, 0.12), either(rng, 0, 0.12)),
         )
         outline = Without(whole=outline, hole=hole)
     return Cutout(
@@ -237,7 +237,7 @@ def _frame(rng: Generator) -> Cutout:
 
 def _tuft(rng: Generator) -> Cutout:
     """Grass, or hair that hangs."""
-    tint = colour(rng, 0.5)
+    tint = color(rng, 0.5)
     hangs = rng.random() < 0.4
     wide = between(rng, 0.1, 0.35)
     root = 0.45 if hangs else -0.45
@@ -279,8 +279,8 @@ def _branches(rng: Generator) -> Cutout:
         end = (x + either(rng, 0.1, 0.35), y + either(rng, 0.1, 0.35))
         bend = ((x + end[0]) / 2 + either(rng, 0, 0.05), (y + end[1]) / 2 + either(rng, 0, 0.05))
         parts.append(Stroke(points=((x, y), bend, end), width_m=0.012, end_width_m=0.002))
-        twigs.append(Disc(radius_m=0.06, centre=end))
-    leaf = colour(rng, 0.5)
+        twigs.append(Disc(radius_m=0.06, center=end))
+    leaf = color(rng, 0.5)
     leaves = Leaves(
         crown=Union(parts=tuple(twigs)),
         extent_m=(1.0, 1.0),

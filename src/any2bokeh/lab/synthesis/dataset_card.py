@@ -36,7 +36,7 @@ def command_line(settings: SynthesisSettings, folder: str) -> str:
 def _lines(dataset: Dataset, settings: SynthesisSettings) -> Iterator[str]:
     clips = dataset.clips
     own = settings.foregrounds or settings.backgrounds
-    licence = (
+    license = (
         "unknown: it holds pictures of yours; theirs apply"
         if own
         else "none needed: everything in it was drawn by a program"
@@ -55,7 +55,7 @@ def _lines(dataset: Dataset, settings: SynthesisSettings) -> Iterator[str]:
     yield f"| motion blur | in {sum(_has_motion_blur(clip) for clip in clips)} clips |"
     yield f"| rays | {settings.samples} per pixel of a refocused frame |"
     yield f"| seed | {settings.seed} |"
-    yield f"| licence | {licence} |"
+    yield f"| license | {license} |"
     yield ""
     yield "```"
     yield command_line(settings, dataset.folder.name)

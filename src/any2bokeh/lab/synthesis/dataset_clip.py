@@ -227,7 +227,7 @@ class DatasetClip:
         return torch.stack(list(self.iter_disparity(first, count)))
 
     def objects_map(self, first: int = 0, count: int | None = None) -> Tensor:
-        """The number of the object that each pixel's centre sees first, ``T 1 H W`` uint8, 0 for none."""
+        """The number of the object that each pixel's center sees first, ``T 1 H W`` uint8, 0 for none."""
         return torch.stack(list(self.iter_objects_map(first, count)))
 
     def refocused(self, setting: ClipSetting, first: int = 0, count: int | None = None) -> Tensor:

@@ -11,7 +11,7 @@ from any2bokeh.lab.synthesis.cutouts import Cutout, draw_cutout
 from any2bokeh.lab.synthesis.patterns import (
     between,
     bricks,
-    colour,
+    color,
     either,
     grain,
     pattern,
@@ -111,7 +111,7 @@ def draw_backdrop(rng: Generator, size_m: tuple[float, float]) -> Texture:
         )
         layers += [_house(rng, size_m, horizon_m) for _ in range(whole(rng, 0, 6))]
         layers.append(ground)
-    stops = tuple((height_m * (i / 3 - 0.5), colour(rng)) for i in range(4))
+    stops = tuple((height_m * (i / 3 - 0.5), color(rng)) for i in range(4))
     sky = Product(Gradient(stops=stops, direction_deg=between(rng, 60, 120)), worn(rng, width_m / 10))
     behind = sky if rng.random() < 0.6 else Product(grain(rng, width_m / 20), worn(rng, width_m / 100))
     return Over((*layers, behind))
@@ -121,7 +121,7 @@ def _thing(rng: Generator, size_m: tuple[float, float]) -> Texture:
     thing = draw_cutout(rng)
     large = Scaled(texture=thing.texture, factor=scale(rng, 0.1, 0.8) * size_m[1])
     place = either(rng, 0, 0.5) * size_m[0], either(rng, 0, 0.5) * size_m[1]
-    return Moved(texture=large, centre=place, turn_deg=either(rng, 0, 25))
+    return Moved(texture=large, center=place, turn_deg=either(rng, 0, 25))
 
 
 def _house(rng: Generator, size_m: tuple[float, float], base_m: float) -> Texture:
@@ -130,5 +130,5 @@ def _house(rng: Generator, size_m: tuple[float, float], base_m: float) -> Textur
     place = either(rng, 0, 0.5) * size_m[0], base_m - 0.1 * size_m[1] + height_m / 2
     front = Product(bricks(rng, height_m * between(rng, 0.03, 0.15)), worn(rng, height_m / 10))
     return Stencil(
-        texture=Moved(texture=front, centre=place), shape=Box(size_m=(width_m, height_m), centre=place)
+        texture=Moved(texture=front, center=place), shape=Box(size_m=(width_m, height_m), center=place)
     )

@@ -19,8 +19,8 @@ OPAQUE = 1 / 4096  # behind surfaces that pass less light than this, nothing is 
 class Hits:
     """Where ``R`` rays meet ``K`` planes.
 
-    ``depth`` (metres along the camera's axis) is ``K R``, ``places`` ``2 K R`` (x and y in half sizes
-    from the plane's centre), ``inside`` ``K R``: whether the ray meets the plane's rectangle in front of
+    ``depth`` (meters along the camera's axis) is ``K R``, ``places`` ``2 K R`` (x and y in half sizes
+    from the plane's center), ``inside`` ``K R``: whether the ray meets the plane's rectangle in front of
     the camera; where it does not, the others mean nothing. ``nearest`` and ``farthest`` are the depths
     between which each plane is met; the nearest is beyond ``UNSEEN_M`` if it is not.
     """
@@ -47,7 +47,7 @@ class Hits:
 def ray_equations(pose: Pose, size_m: tuple[float, float]) -> NDArray[np.float64]:
     """``4 6``: the matrix from a ray's Plucker coordinates to its meeting with a plane.
 
-    With the ray L + z e (e has z = 1), plane centre c, axes u and v, normal n, the rows give n.e,
+    With the ray L + z e (e has z = 1), plane center c, axes u and v, normal n, the rows give n.e,
     n.(c - L) and, over the half sizes, n.e times u.(p - c) and v.(p - c) for the point p that is met:
     (u.L - u.c)(n.e) + (n.c - n.L)(u.e) = n.c u.e - u.c n.e + (u x n).(L x e).
     The depth z is the second over the first.
@@ -80,7 +80,7 @@ def meet(equations: Tensor, rays: Rays) -> Hits:
 
 
 def visible_corners(pose: Pose, size_m: tuple[float, float]) -> NDArray[np.float64]:
-    """Corners ``N 3`` (metres) of the part of a plane that is before the camera; N is 0 if none is."""
+    """Corners ``N 3`` (meters) of the part of a plane that is before the camera; N is 0 if none is."""
     half_x, half_y = size_m[0] / 2 * pose.across, size_m[1] / 2 * pose.up
     corners = [pose.origin + i * half_x + j * half_y for i, j in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
     seen = []

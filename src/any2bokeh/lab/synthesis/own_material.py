@@ -93,7 +93,7 @@ def _mask_of(path: Path) -> Path | None:
 
 
 def _smaller(frame: Tensor, share: float) -> Tensor:
-    """The same in fewer pixels; colour counts where there is any."""
+    """The same in fewer pixels; color counts where there is any."""
     weighted = torch.cat([frame[:3] * frame[3:], frame[3:]])
     size = [max(1, round(side * share)) for side in frame.shape[1:]]
     small = F.interpolate(weighted[None], size, mode="area")[0]

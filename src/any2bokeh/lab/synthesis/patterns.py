@@ -1,4 +1,4 @@
-"""Colours and patterns drawn at random, for synthetic things."""
+"""Colors and patterns drawn at random, for synthetic things."""
 
 import math
 
@@ -43,8 +43,8 @@ def seed(rng: Generator) -> int:
     return whole(rng, 0, 999_999)
 
 
-def colour(rng: Generator, brightest: float = 0.85) -> Rgb:
-    """A colour: gray, pale or strong, dark more often than bright (linear light)."""
+def color(rng: Generator, brightest: float = 0.85) -> Rgb:
+    """A color: gray, pale or strong, dark more often than bright (linear light)."""
     level = brightest * float(rng.random()) ** 1.6 + 0.01
     hue = np.cos(2 * math.pi * (rng.random() + np.array([0, 1, 2]) / 3)) * 0.5 + 0.5
     strength = float(rng.random()) ** 1.5
@@ -70,12 +70,12 @@ def pattern(rng: Generator, size_m: float) -> Texture:
         return bricks(rng, detail_m)
     if kind == 3:
         return Writing(
-            ink=colour(rng, 0.3), paper=colour(rng), line_m=max(detail_m, size_m / 20), seed=seed(rng)
+            ink=color(rng, 0.3), paper=color(rng), line_m=max(detail_m, size_m / 20), seed=seed(rng)
         )
     if kind == 4:
         return grain(rng, detail_m, stretch=scale(rng, 1, 8))
     if kind == 5:
-        stops = tuple((size_m * (i / 2 - 0.5), colour(rng)) for i in range(3))
+        stops = tuple((size_m * (i / 2 - 0.5), color(rng)) for i in range(3))
         return Product(Gradient(stops=stops, direction_deg=between(rng, 0, 360)), worn(rng, detail_m))
     if kind == 6:
         return Product(Checks(first=plain(rng), second=plain(rng), cell_m=detail_m), worn(rng, detail_m))
@@ -83,15 +83,15 @@ def pattern(rng: Generator, size_m: float) -> Texture:
 
 
 def plain(rng: Generator) -> Texture:
-    """One colour."""
-    return Uniform(colour(rng))
+    """One color."""
+    return Uniform(color(rng))
 
 
 def grain(rng: Generator, detail_m: float, stretch: float = 1.0) -> Noise:
-    """Irregular variation between two colours: stone, cloth, wood."""
+    """Irregular variation between two colors: stone, cloth, wood."""
     return Noise(
-        low=colour(rng),
-        high=colour(rng),
+        low=color(rng),
+        high=color(rng),
         scale_m=3 * detail_m,
         octaves=whole(rng, 3, 5),
         stretch=stretch,
@@ -107,11 +107,11 @@ def worn(rng: Generator, detail_m: float) -> Noise:
 
 
 def bricks(rng: Generator, detail_m: float) -> Bricks:
-    """Rows of rectangles in a few colours."""
+    """Rows of rectangles in a few colors."""
     width_m = detail_m * scale(rng, 1, 3)
     return Bricks(
-        tints=tuple(colour(rng) for _ in range(whole(rng, 2, 5))),
-        joint=colour(rng),
+        tints=tuple(color(rng) for _ in range(whole(rng, 2, 5))),
+        joint=color(rng),
         size_m=(width_m, detail_m),
         joint_m=detail_m * between(rng, 0.05, 0.25),
         offset=between(rng, 0, 0.5),

@@ -19,11 +19,11 @@ GRAZING = 0.4  # share of the light that does not ask for the angle: real things
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Raster:
-    """A plane's colour and coverage in texels.
+    """A plane's color and coverage in texels.
 
-    ``levels`` are ``1 4 h w`` linear colour times coverage, and coverage, the lowest row first; each has
+    ``levels`` are ``1 4 h w`` linear color times coverage, and coverage, the lowest row first; each has
     half the texels of the one before. ``texel_m`` is the size of one in the first. Places count half
-    sizes of the patch from its centre, x right, y up; beyond it the patch is mirrored.
+    sizes of the patch from its center, x right, y up; beyond it the patch is mirrored.
     """
 
     levels: tuple[Tensor, ...]
@@ -42,16 +42,16 @@ class Raster:
         return (footprint_m / self.texel_m).log2().round().clamp(0, len(self.levels) - 1).int()
 
     def at(self, places: Tensor, level: int | Tensor) -> Tensor:
-        """Colour times coverage, and coverage, ``4 R`` at places ``2 R`` (x, y), of one level or ``R``."""
+        """Color times coverage, and coverage, ``4 R`` at places ``2 R`` (x, y), of one level or ``R``."""
         if isinstance(level, int):
             return read_grid(self.levels[level], places, "reflection")
-        colour = torch.empty(4, places.shape[1], device=places.device, dtype=places.dtype)
+        color = torch.empty(4, places.shape[1], device=places.device, dtype=places.dtype)
         for i in range(int(level.min()), int(level.max()) + 1):
             here = (level == i).nonzero()[:, 0]
             if len(here):
                 read = read_grid(self.levels[i], places.index_select(1, here), "reflection")
-                colour.index_copy_(1, here, read)
-        return colour
+                color.index_copy_(1, here, read)
+        return color
 
 
 def read_grid(grid: Tensor, places: Tensor, beyond: str) -> Tensor:
@@ -80,7 +80,7 @@ def draw_raster(plane: Plane, device: torch.device) -> Raster:
 
 
 def _positions(count: int, length_m: float) -> Tensor:
-    """Middles of the subsamples of ``count`` texels, in metres from the centre."""
+    """Middles of the subsamples of ``count`` texels, in meters from the center."""
     subsamples = count * SUBSAMPLES
     return ((torch.arange(subsamples) + 0.5) / subsamples - 0.5) * length_m
 
@@ -113,5 +113,5 @@ def light_map(stage: Stage, plane: Plane, time_s: float) -> Tensor:
             square = (way * way).sum(-1)
             facing = np.abs(way @ pose.forward) / np.sqrt(square).clip(min=1e-6)
             strength = (GRAZING + (1 - GRAZING) * facing) / (square + lamp.radius_m**2)
-            light = light + np.array(lamp.colour)[:, None, None] * strength
+            light = light + np.array(lamp.color)[:, None, None] * strength
     return torch.from_numpy(light[None].astype(np.float32))

@@ -105,7 +105,7 @@ class RayTracer:
         return self._picture(optics, lens_sampling(samples, seed, self.device))
 
     def geometry(self, view: FrameView) -> Geometry:
-        """Disparity and objects at the pixels' centres."""
+        """Disparity and objects at the pixels' centers."""
         shot, sampling = (
             Shot(self.stage, self._rasters_at(view.time_s), self._pinhole(view), self.device),
             pixel_sampling(1, self.device),

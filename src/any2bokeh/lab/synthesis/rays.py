@@ -47,7 +47,7 @@ class Optics:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Rays:
-    """``R`` rays: at depth z they are at ``(points, 0) + z * (slopes, 1)``, in metres.
+    """``R`` rays: at depth z they are at ``(points, 0) + z * (slopes, 1)``, in meters.
 
     ``slopes`` and ``points`` (where they pass the lens; None is its middle for all) are ``2 R``, x right
     and y up; ``per_pixel`` of them in a row belong to one pixel.
@@ -97,7 +97,7 @@ class Sampling:
 def pixel_sampling(samples: int, device: torch.device) -> Sampling:
     """The same ``samples`` points in every pixel and frame, so that a still picture stays still.
 
-    Each has a row and a column of the pixel for itself and their mean is its centre; they all pass
+    Each has a row and a column of the pixel for itself and their mean is its center; they all pass
     the middle of the lens.
     """
     step = round((samples + 1) / ((1 + math.sqrt(5)) / 2))
@@ -105,8 +105,8 @@ def pixel_sampling(samples: int, device: torch.device) -> Sampling:
         step += 1
     column = torch.arange(samples, dtype=torch.float64)
     row = (column + 1) * step % (samples + 1) - 1
-    centre = torch.zeros_like(column)
-    pattern = torch.stack([(column + 0.5) / samples, (row + 0.5) / samples, centre, centre])
+    center = torch.zeros_like(column)
+    pattern = torch.stack([(column + 0.5) / samples, (row + 0.5) / samples, center, center])
     return Sampling(pattern=pattern.float().to(device))
 
 

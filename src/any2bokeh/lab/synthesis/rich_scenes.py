@@ -12,7 +12,7 @@ from numpy.random import Generator
 
 from any2bokeh.lab.synthesis.cutouts import draw_thin
 from any2bokeh.lab.synthesis.drawn_scene import ClipFormat, DrawnScene, Material, SceneObject
-from any2bokeh.lab.synthesis.patterns import between, colour, either, grain, pattern, scale, whole
+from any2bokeh.lab.synthesis.patterns import between, color, either, grain, pattern, scale, whole
 from any2bokeh.lab.synthesis.ray_tracer import RayTracer
 from any2bokeh.lab.synthesis.stage import (
     BASE,
@@ -60,8 +60,8 @@ def _draw(rng: Generator, clip: ClipFormat, material: Material) -> DrawnScene:
         camera=_camera(rng, clip),
         planes=(*named, *lamps, *_room(rng, clip, material, wall_m)),
         lights=tuple(_light_of(plane) for plane in lamps[:4]) if is_night else (),
-        ambient=dimmed(colour(rng, 1.0), 0.15) if is_night else (1.0, 1.0, 1.0),
-        sky=dimmed(colour(rng), 0.1) if is_night else colour(rng, 1.5),
+        ambient=dimmed(color(rng, 1.0), 0.15) if is_night else (1.0, 1.0, 1.0),
+        sky=dimmed(color(rng), 0.1) if is_night else color(rng, 1.5),
         near_m=0.1,
     )
     objects = tuple(SceneObject(name=plane.name, planes=(i,)) for i, plane in enumerate(named))
@@ -161,7 +161,7 @@ def _lamps(rng: Generator, wall_m: float, count: int) -> Iterator[Plane]:
     """Bright globes, most of them far: far brighter than white, so that they clip in any picture."""
     for i in range(count):
         depth_m = scale(rng, 2, 0.95 * wall_m)
-        tint = colour(rng)
+        tint = color(rng)
         bright = dimmed(tint, 1 / max(tint))
         place = (either(rng, 0, 0.45) * depth_m, EYES_M + between(rng, -0.1, 0.3) * depth_m, depth_m)
         yield lamp(f"lamp {i}", place, scale(rng, 0.006, 0.02) * depth_m, scale(rng, 2, 25), bright)
@@ -169,7 +169,7 @@ def _lamps(rng: Generator, wall_m: float, count: int) -> Iterator[Plane]:
 
 def _light_of(plane: Plane) -> Light:
     glow: Rgb = dimmed((1.0, 0.8, 0.55), 2.5)
-    return Light(colour=glow, position=plane.position, radius_m=0.5)
+    return Light(color=glow, position=plane.position, radius_m=0.5)
 
 
 def _room(rng: Generator, clip: ClipFormat, material: Material, wall_m: float) -> Iterator[Plane]:

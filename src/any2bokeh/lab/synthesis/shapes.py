@@ -1,4 +1,4 @@
-"""Outlines: where a plane is solid. Points are metres from the plane's centre, x right, y up."""
+"""Outlines: where a plane is solid. Points are meters from the plane's center, x right, y up."""
 
 import math
 from abc import ABC, abstractmethod
@@ -22,7 +22,7 @@ class Outline(ABC):
 
     @abstractmethod
     def inside_m(self, x: Tensor, y: Tensor) -> Tensor:
-        """Distance from the edge in metres, positive inside; exact at the edge, near enough elsewhere."""
+        """Distance from the edge in meters, positive inside; exact at the edge, near enough elsewhere."""
 
     def coverage(self, x: Tensor, y: Tensor) -> Tensor:
         """Alpha 0..1: one half at the edge itself."""
@@ -35,15 +35,15 @@ class Outline(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Disc(Outline):
-    """All points within ``radius_m`` of ``centre``; ``stretch`` scales it along x."""
+    """All points within ``radius_m`` of ``center``; ``stretch`` scales it along x."""
 
     radius_m: float
-    centre: Point = (0.0, 0.0)
+    center: Point = (0.0, 0.0)
     stretch: float = 1.0
 
     def inside_m(self, x: Tensor, y: Tensor) -> Tensor:
         """Distance from the circle (from the ellipse: right at the ends of its axes)."""
-        return self.radius_m - torch.hypot((x - self.centre[0]) / self.stretch, y - self.centre[1])
+        return self.radius_m - torch.hypot((x - self.center[0]) / self.stretch, y - self.center[1])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,13 +51,13 @@ class Box(Outline):
     """A rectangle with rounded corners."""
 
     size_m: tuple[float, float]
-    centre: Point = (0.0, 0.0)
+    center: Point = (0.0, 0.0)
     corner_m: float = 0.0
 
     def inside_m(self, x: Tensor, y: Tensor) -> Tensor:
         """Distance from the rectangle."""
-        right = (x - self.centre[0]).abs() - (self.size_m[0] / 2 - self.corner_m)
-        above = (y - self.centre[1]).abs() - (self.size_m[1] / 2 - self.corner_m)
+        right = (x - self.center[0]).abs() - (self.size_m[0] / 2 - self.corner_m)
+        above = (y - self.center[1]).abs() - (self.size_m[1] / 2 - self.corner_m)
         outside = torch.hypot(right.clamp(min=0), above.clamp(min=0))
         return self.corner_m - outside - torch.maximum(right, above).clamp(max=0)
 
@@ -66,7 +66,7 @@ class Box(Outline):
 class HalfPlane(Outline):
     """Everything on one side of a straight edge.
 
-    The edge lies ``offset_m`` from the plane's centre along ``direction_deg`` (counter-clockwise from
+    The edge lies ``offset_m`` from the plane's center along ``direction_deg`` (counter-clockwise from
     x); the opposite side is solid.
     """
 
@@ -88,7 +88,7 @@ class Bars(Outline):
     direction_deg: float = 90.0
 
     def inside_m(self, x: Tensor, y: Tensor) -> Tensor:
-        """Distance from the edge of the nearest bar; one bar runs through the centre."""
+        """Distance from the edge of the nearest bar; one bar runs through the center."""
         angle = math.radians(self.direction_deg)
         across = (y * math.cos(angle) - x * math.sin(angle)) / self.period_m
         return self.width_m / 2 - (across - across.round()).abs() * self.period_m
@@ -159,15 +159,15 @@ class Without(Outline):
 
 @dataclass(frozen=True, kw_only=True)
 class Placed(Outline):
-    """``part`` turned counter-clockwise by ``turn_deg``, then moved to ``centre``."""
+    """``part`` turned counter-clockwise by ``turn_deg``, then moved to ``center``."""
 
     part: Outline
-    centre: Point = (0.0, 0.0)
+    center: Point = (0.0, 0.0)
     turn_deg: float = 0.0
 
     def inside_m(self, x: Tensor, y: Tensor) -> Tensor:
         """Distance from the part's edge."""
-        return self.part.inside_m(*turned(x - self.centre[0], y - self.centre[1], -self.turn_deg))
+        return self.part.inside_m(*turned(x - self.center[0], y - self.center[1], -self.turn_deg))
 
 
 def turned(x: Tensor, y: Tensor, turn_deg: float) -> tuple[Tensor, Tensor]:

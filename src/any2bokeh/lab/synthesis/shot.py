@@ -94,7 +94,7 @@ class Shot:
     def first_solid(self, box: Box, rays: Rays) -> tuple[Tensor, Tensor]:
         """Depth and plane of the first alpha above one half along the rays of a box of pixels.
 
-        ``R`` float32 metres, infinite for the sky, and ``R`` int16 places in ``stage.planes``, -1.
+        ``R`` float32 meters, infinite for the sky, and ``R`` int16 places in ``stage.planes``, -1.
         """
         sights, hits = self._meet(box, rays)
         depth = torch.full_like(rays.slopes[0], torch.inf)
@@ -146,7 +146,7 @@ class Shot:
         return surface
 
     def _surface(self, sight: Sight, hits: Hits, i: int, here: Chosen, sample_px: float) -> Tensor:
-        """Colour times alpha, and alpha, ``4 M`` of plane i where the ``M`` rays ``here`` meet it.
+        """Color times alpha, and alpha, ``4 M`` of plane i where the ``M`` rays ``here`` meet it.
 
         ``sample_px`` is the side of the part of a pixel that each ray stands for.
         """

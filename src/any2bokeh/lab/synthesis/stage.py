@@ -1,6 +1,6 @@
 """A synthetic scene: a camera, textured planes with alpha, lights; all over time.
 
-World axes: x right, y up, z forward; lengths are metres, times seconds, light is linear.
+World axes: x right, y up, z forward; lengths are meters, times seconds, light is linear.
 """
 
 import math
@@ -24,29 +24,29 @@ Vector = NDArray[np.float64]  # 3 numbers
 
 
 class Texture(Protocol):
-    """The colour of a plane's points, and where it has any."""
+    """The color of a plane's points, and where it has any."""
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Linear colour and coverage ``4 h w`` at points ``x``, ``y`` (``h w``, metres from the centre)."""
+        """Linear color and coverage ``4 h w`` at points ``x``, ``y`` (``h w``, meters from the center)."""
 
 
 class Shape(Protocol):
     """Where a plane is solid."""
 
     def coverage(self, x: Tensor, y: Tensor) -> Tensor:
-        """Alpha 0..1 at points ``x``, ``y`` (metres from the centre), of their shape."""
+        """Alpha 0..1 at points ``x``, ``y`` (meters from the center), of their shape."""
 
 
 def rgb(code: str) -> Rgb:
-    """Linear colour of an sRGB hex code such as ``"#e8b070"``."""
+    """Linear color of an sRGB hex code such as ``"#e8b070"``."""
     values = torch.tensor([int(code[i : i + 2], 16) for i in (1, 3, 5)], dtype=torch.float64) / 255
     red, green, blue = to_linear(values, "srgb").tolist()
     return red, green, blue
 
 
-def dimmed(colour: Rgb, share: float) -> Rgb:
-    """A colour, dimmed."""
-    return colour[0] * share, colour[1] * share, colour[2] * share
+def dimmed(color: Rgb, share: float) -> Rgb:
+    """A color, dimmed."""
+    return color[0] * share, color[1] * share, color[2] * share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,14 +115,14 @@ class Plane:
 
     It stands upright and faces the camera; ``turn_deg`` is (yaw to the right, pitch, roll
     counter-clockwise), pitch -90 lays it on its back, its top edge away from the camera. ``anchor``
-    is the point, in half sizes from the centre, that ``position`` moves and ``turn_deg`` turns about:
+    is the point, in half sizes from the center, that ``position`` moves and ``turn_deg`` turns about:
     (0, -1) is the middle of the lower edge.
 
     ``texture`` is drawn once into texels, ``texels`` along the longer side of the plane, or of a patch
     of ``patch_m`` (width, height) that is mirrored over the plane. ``shape`` is evaluated at every ray,
     so its edge is exact.
     ``emission`` None is a surface lit by the stage's lights; a number is a surface that shines with
-    that many times its texture's colour.
+    that many times its texture's color.
     """
 
     name: str
@@ -143,12 +143,12 @@ class Plane:
 
 @dataclass(frozen=True, kw_only=True)
 class Light:
-    """A light that falls on lit planes: ``colour`` at 1 m, weaker with the square of the distance.
+    """A light that falls on lit planes: ``color`` at 1 m, weaker with the square of the distance.
 
     ``radius_m`` is the size of the light: nearer than that it grows no brighter.
     """
 
-    colour: Rgb
+    color: Rgb
     position: Trajectory
     radius_m: float = 0.2
 
@@ -237,7 +237,7 @@ def camera_pose(camera: Camera, time_s: float) -> Pose:
 
 
 def plane_pose(plane: Plane, time_s: float) -> Pose:
-    """A plane in the world; its origin is the centre of the rectangle."""
+    """A plane in the world; its origin is the center of the rectangle."""
     across, up, forward = turned_axes(plane.turn_deg.at(time_s))
     anchor_x, anchor_y = (anchor * size / 2 for anchor, size in zip(plane.anchor, plane.size_m, strict=True))
     origin = np.array(plane.position.at(time_s)) - anchor_x * across - anchor_y * up

@@ -19,11 +19,11 @@ class Leaves:
     """Pointed leaves scattered over ``crown``, later ones over earlier ones.
 
     Each hangs along ``hang_deg`` (counter-clockwise from x) give or take ``spread_deg``, has a size
-    around ``length_m``, a colour between ``dark`` and ``light`` (brighter towards the top) and a vein.
+    around ``length_m``, a color between ``dark`` and ``light`` (brighter towards the top) and a vein.
     """
 
     crown: Outline
-    extent_m: tuple[float, float]  # leaves are sown in this rectangle around the centre
+    extent_m: tuple[float, float]  # leaves are sown in this rectangle around the center
     count: int
     length_m: float
     dark: Rgb
@@ -34,7 +34,7 @@ class Leaves:
     seed: int = 0
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 h w``."""
+        """Color and coverage ``4 h w``."""
         near = _near(self._places, self._lengths / 2, x, y)
         if not len(near):
             return torch.zeros(4, *x.shape, dtype=x.dtype)
@@ -51,7 +51,7 @@ class Leaves:
         top, covered = _topmost(inside)
         vein = _at(across, top) < 0.07
         shade = self._shades[near][top] * torch.where(vein, 1.3, 1.0) * (0.85 + 0.15 * _at(along, top))
-        dark, light = (_column(colour, x) for colour in (self.dark, self.light))
+        dark, light = (_column(color, x) for color in (self.dark, self.light))
         return torch.cat([torch.lerp(dark, light, shade.clamp(0, 1)), covered.to(x.dtype)[None]])
 
     @cached_property
@@ -60,7 +60,7 @@ class Leaves:
 
     @cached_property
     def _places(self) -> Tensor:
-        """``count 2`` metres."""
+        """``count 2`` meters."""
         places = (self._random[:2].T - 0.5) * torch.tensor(self.extent_m)
         return places[self.crown.coverage(places[:, 0], places[:, 1]) > 0.5][: self.count]
 
@@ -99,7 +99,7 @@ class Strands:
     seed: int = 0
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 h w``."""
+        """Color and coverage ``4 h w``."""
         start, end = self._joints[:, :-1].flatten(0, 1), self._joints[:, 1:].flatten(0, 1)
         reach = (end - start).norm(dim=1) / 2 + self.width_m
         near = _near((start + end) / 2, reach, x, y)
@@ -116,7 +116,7 @@ class Strands:
         grown = (piece.reshape(grid) + along) / SEGMENTS
         top, covered = _topmost(distance < self.width_m / 2 * (1 - grown).sqrt())
         shade = (self._random[3][strand][top] + 0.4 * (_at(grown, top) - 0.5)).clamp(0, 1)
-        dark, light = (_column(colour, x) for colour in (self.dark, self.light))
+        dark, light = (_column(color, x) for color in (self.dark, self.light))
         return torch.cat([torch.lerp(dark, light, shade), covered.to(x.dtype)[None]])
 
     @cached_property
@@ -125,7 +125,7 @@ class Strands:
 
     @cached_property
     def _joints(self) -> Tensor:
-        """``count SEGMENTS+1 2`` metres."""
+        """``count SEGMENTS+1 2`` meters."""
         first, last = (torch.tensor(point) for point in self.roots)
         joint = torch.lerp(first, last, self._random[0][:, None])
         angle = self.grow_deg + self.spread_deg * (self._random[1] + self._random[4] - 1)
@@ -140,7 +140,7 @@ class Strands:
 
 
 def _near(places: Tensor, reaches: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Indices of the things (``E 2`` metres, ``E`` reaches) that may touch the points' bounding box."""
+    """Indices of the things (``E 2`` meters, ``E`` reaches) that may touch the points' bounding box."""
     keep = torch.ones(len(places), dtype=torch.bool)
     for axis, points in enumerate((x, y)):
         keep &= (places[:, axis] + reaches >= points.min()) & (places[:, axis] - reaches <= points.max())
@@ -176,5 +176,5 @@ def _at(values: Tensor, index: Tensor) -> Tensor:
     return values.gather(0, index[None])[0]
 
 
-def _column(colour: Rgb, like: Tensor) -> Tensor:
-    return torch.tensor(colour, dtype=like.dtype).reshape(3, 1, 1)
+def _column(color: Rgb, like: Tensor) -> Tensor:
+    return torch.tensor(color, dtype=like.dtype).reshape(3, 1, 1)

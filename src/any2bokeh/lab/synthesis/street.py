@@ -28,10 +28,10 @@ from any2bokeh.lab.synthesis.textures import (
 WARM = rgb("#ffb765")
 
 
-def lamp(name: str, place: Vec3, radius_m: float, radiance: float, colour: Rgb = WARM) -> Plane:
+def lamp(name: str, place: Vec3, radius_m: float, radiance: float, color: Rgb = WARM) -> Plane:
     """A glowing globe: brightest in the middle, soft at the rim."""
-    pale = (colour[0], 0.1 * colour[0] + 0.9 * colour[1], 0.9 * colour[2] + 0.06)
-    globe = Rings(stops=((0.0, pale), (0.75 * radius_m, colour), (radius_m, dimmed(colour, 0.25))))
+    pale = (color[0], 0.1 * color[0] + 0.9 * color[1], 0.9 * color[2] + 0.06)
+    globe = Rings(stops=((0.0, pale), (0.75 * radius_m, color), (radius_m, dimmed(color, 0.25))))
     return Plane(
         name=name,
         size_m=(2.2 * radius_m, 2.2 * radius_m),
@@ -42,13 +42,13 @@ def lamp(name: str, place: Vec3, radius_m: float, radiance: float, colour: Rgb =
     )
 
 
-def halo(name: str, place: Vec3, radius_m: float, radiance: float, colour: Rgb = WARM) -> Plane:
+def halo(name: str, place: Vec3, radius_m: float, radiance: float, color: Rgb = WARM) -> Plane:
     """The haze around a lamp: light that occludes next to nothing."""
     cover = 0.04
     return Plane(
         name=name,
         size_m=(2 * radius_m, 2 * radius_m),
-        texture=Glow(colour=colour, radius_m=radius_m, peak=cover, falloff=3.0),
+        texture=Glow(color=color, radius_m=radius_m, peak=cover, falloff=3.0),
         position=still(*place),
         emission=radiance / cover,
         texels=64,
@@ -66,8 +66,8 @@ def street_lamp(name: str, place: Vec3, height_m: float = 2.9) -> tuple[tuple[Pl
         shape=Union(
             parts=(
                 Box(size_m=(0.07, height_m)),
-                Box(size_m=(0.14, 0.35), centre=(0.0, 0.175 - height_m / 2)),
-                Box(size_m=(0.16, 0.05), centre=(0.0, height_m / 2 - 0.03)),
+                Box(size_m=(0.14, 0.35), center=(0.0, 0.175 - height_m / 2)),
+                Box(size_m=(0.16, 0.05), center=(0.0, height_m / 2 - 0.03)),
             )
         ),
         position=still(x, y, z),
@@ -76,7 +76,7 @@ def street_lamp(name: str, place: Vec3, height_m: float = 2.9) -> tuple[tuple[Pl
     )
     top = (x, y + height_m + 0.8 * globe_m, z)
     planes = (lamp(f"{name} globe", top, globe_m, 2.2), halo(f"{name} halo", top, 1.0, 0.18), post)
-    return planes, Light(colour=dimmed(WARM, 3.4), position=still(*top), radius_m=0.5)
+    return planes, Light(color=dimmed(WARM, 3.4), position=still(*top), radius_m=0.5)
 
 
 def garland(name: str, start: Vec3, end: Vec3, bulbs: int, sag_m: float = 0.35) -> tuple[Plane, ...]:
@@ -129,7 +129,7 @@ def tree(name: str, place: Vec3, height_m: float, seed: int = 0) -> tuple[Plane,
     leaves = Leaves(
         crown=Union(
             parts=tuple(
-                Disc(radius_m=share * crown_m, centre=(right * crown_m, up * crown_m))
+                Disc(radius_m=share * crown_m, center=(right * crown_m, up * crown_m))
                 for share, right, up in ((0.3, -0.17, -0.08), (0.32, 0.15, -0.05), (0.3, 0.0, 0.17))
             )
         ),
@@ -167,13 +167,13 @@ def person(name: str, position: Trajectory, coat: Texture, height_m: float = 1.7
 
 def _head(size_m: float, seed: int) -> tuple[Texture, ...]:
     """Hair, a face and a neck of someone ``size_m`` tall."""
-    head = Disc(radius_m=0.062 * size_m, centre=(0.0, 0.415 * size_m), stretch=0.82)
-    neck = Box(size_m=(0.05 * size_m, 0.08 * size_m), centre=(0.0, 0.345 * size_m))
-    eyes = (Disc(radius_m=0.007 * size_m, centre=(side * 0.02 * size_m, 0.42 * size_m)) for side in (-1, 1))
-    mouth = Box(size_m=(0.03 * size_m, 0.006 * size_m), centre=(0.0, 0.385 * size_m))
+    head = Disc(radius_m=0.062 * size_m, center=(0.0, 0.415 * size_m), stretch=0.82)
+    neck = Box(size_m=(0.05 * size_m, 0.08 * size_m), center=(0.0, 0.345 * size_m))
+    eyes = (Disc(radius_m=0.007 * size_m, center=(side * 0.02 * size_m, 0.42 * size_m)) for side in (-1, 1))
+    mouth = Box(size_m=(0.03 * size_m, 0.006 * size_m), center=(0.0, 0.385 * size_m))
     hair = Without(
-        whole=Disc(radius_m=0.075 * size_m, centre=(0.0, 0.425 * size_m), stretch=0.85),
-        hole=Disc(radius_m=0.06 * size_m, centre=(0.0, 0.395 * size_m), stretch=0.8),
+        whole=Disc(radius_m=0.075 * size_m, center=(0.0, 0.425 * size_m), stretch=0.85),
+        hole=Disc(radius_m=0.06 * size_m, center=(0.0, 0.395 * size_m), stretch=0.8),
     )
     loose_hair = Strands(
         roots=((-0.05 * size_m, 0.46 * size_m), (0.05 * size_m, 0.46 * size_m)),

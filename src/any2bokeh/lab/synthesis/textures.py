@@ -1,4 +1,4 @@
-"""Textures: the linear colour of a plane's points, metres from its centre, x right, y up."""
+"""Textures: the linear color of a plane's points, meters from its center, x right, y up."""
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -19,69 +19,69 @@ TABLE = 64  # random tables repeat after this many cells
 
 @dataclass(frozen=True)
 class Uniform:
-    """One colour everywhere."""
+    """One color everywhere."""
 
-    colour: Rgb
+    color: Rgb
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 h w``."""
-        return torch.tensor([*self.colour, 1.0], dtype=x.dtype).reshape(4, *[1] * x.ndim).expand(4, *x.shape)
+        """Color and coverage ``4 h w``."""
+        return torch.tensor([*self.color, 1.0], dtype=x.dtype).reshape(4, *[1] * x.ndim).expand(4, *x.shape)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gradient:
-    """Colours at places along a line (metres, rising), blended smoothly between them.
+    """Colors at places along a line (meters, rising), blended smoothly between them.
 
-    The line runs through the centre along ``direction_deg``, counter-clockwise from x; 90 is upwards.
+    The line runs through the center along ``direction_deg``, counter-clockwise from x; 90 is upwards.
     """
 
     stops: tuple[tuple[float, Rgb], ...]
     direction_deg: float = 90.0
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 h w``."""
+        """Color and coverage ``4 h w``."""
         along = turned(x, y, -self.direction_deg)[0]
         return _ramp(along, self.stops)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rings:
-    """Colours at distances (metres, rising) from ``centre``, blended smoothly between them."""
+    """Colors at distances (meters, rising) from ``center``, blended smoothly between them."""
 
     stops: tuple[tuple[float, Rgb], ...]
-    centre: Point = (0.0, 0.0)
+    center: Point = (0.0, 0.0)
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 h w``."""
-        return _ramp(torch.hypot(x - self.centre[0], y - self.centre[1]), self.stops)
+        """Color and coverage ``4 h w``."""
+        return _ramp(torch.hypot(x - self.center[0], y - self.center[1]), self.stops)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Glow:
-    """One colour whose coverage falls from ``peak`` at the centre to 0 at ``radius_m``."""
+    """One color whose coverage falls from ``peak`` at the center to 0 at ``radius_m``."""
 
-    colour: Rgb
+    color: Rgb
     radius_m: float
     peak: float = 1.0
     falloff: float = 2.0
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 h w``."""
-        painted = Uniform(self.colour).paint(x, y).clone()
+        """Color and coverage ``4 h w``."""
+        painted = Uniform(self.color).paint(x, y).clone()
         painted[3] = self.peak * (1 - torch.hypot(x, y) / self.radius_m).clamp(min=0) ** self.falloff
         return painted
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checks:
-    """A board of two kinds of squares; one corner of four lies at the centre."""
+    """A board of two kinds of squares; one corner of four lies at the center."""
 
     first: Texture
     second: Texture
     cell_m: float
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 h w``."""
+        """Color and coverage ``4 h w``."""
         odd = ((x / self.cell_m).floor() + (y / self.cell_m).floor()) % 2 != 0
         return torch.where(odd, self.second.paint(x, y), self.first.paint(x, y))
 
@@ -97,7 +97,7 @@ class Stripes:
     share: float = 0.5
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 h w``."""
+        """Color and coverage ``4 h w``."""
         across = turned(x, y, -self.direction_deg)[1] / self.period_m
         second = (across - across.floor()) < self.share
         return torch.where(second, self.second.paint(x, y), self.first.paint(x, y))
@@ -105,7 +105,7 @@ class Stripes:
 
 @dataclass(frozen=True, kw_only=True)
 class Noise:
-    """Soft irregular variation between two colours, in ``octaves`` from ``scale_m`` down.
+    """Soft irregular variation between two colors, in ``octaves`` from ``scale_m`` down.
 
     ``stretch`` draws it out along x: wood, brushed metal, clouds.
     """
@@ -119,7 +119,7 @@ class Noise:
     seed: int = 0
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 h w``."""
+        """Color and coverage ``4 h w``."""
         total = torch.zeros_like(x)
         size, weight, weights = self.scale_m, 1.0, 0.0
         for octave in range(self.octaves):
@@ -161,7 +161,7 @@ class Bricks:
     seed: int = 0
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 h w``."""
+        """Color and coverage ``4 h w``."""
         along_y = y / self.size_m[1]
         row = along_y.floor()
         along_x = x / self.size_m[0] + self.offset * (row % 2)
@@ -188,7 +188,7 @@ class Writing:
     seed: int = 0
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 h w``."""
+        """Color and coverage ``4 h w``."""
         row, up = _cell(y / self.line_m)
         column, along = _cell(x / (0.45 * self.line_m))
         dot_row, dot_column = (up * 8).long(), (along * 4).long()  # a letter is 3 x 5 dots in 4 x 8
@@ -210,7 +210,7 @@ class Stencil:
     shape: Shape
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 h w``."""
+        """Color and coverage ``4 h w``."""
         painted = self.texture.paint(x, y).clone()
         painted[3] *= self.shape.coverage(x, y)
         return painted
@@ -223,40 +223,40 @@ class Over:
     layers: tuple[Texture, ...]
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 h w``."""
-        colour = torch.zeros(3, *x.shape, dtype=x.dtype)
+        """Color and coverage ``4 h w``."""
+        color = torch.zeros(3, *x.shape, dtype=x.dtype)
         clear = torch.ones_like(x)
         for layer in self.layers:
             painted = layer.paint(x, y)
-            colour += clear * painted[3] * painted[:3]
+            color += clear * painted[3] * painted[:3]
             clear = clear * (1 - painted[3])
         coverage = 1 - clear
-        return torch.cat([colour / coverage.clamp(min=1e-6), coverage[None]])
+        return torch.cat([color / coverage.clamp(min=1e-6), coverage[None]])
 
 
 @dataclass(frozen=True)
 class Product:
-    """The product of two textures' colours and coverages: shading, dirt, folds."""
+    """The product of two textures' colors and coverages: shading, dirt, folds."""
 
     first: Texture
     second: Texture
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 h w``."""
+        """Color and coverage ``4 h w``."""
         return self.first.paint(x, y) * self.second.paint(x, y)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Moved:
-    """``texture`` turned counter-clockwise by ``turn_deg``, then moved to ``centre``."""
+    """``texture`` turned counter-clockwise by ``turn_deg``, then moved to ``center``."""
 
     texture: Texture
-    centre: Point = (0.0, 0.0)
+    center: Point = (0.0, 0.0)
     turn_deg: float = 0.0
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 h w``."""
-        return self.texture.paint(*turned(x - self.centre[0], y - self.centre[1], -self.turn_deg))
+        """Color and coverage ``4 h w``."""
+        return self.texture.paint(*turned(x - self.center[0], y - self.center[1], -self.turn_deg))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,7 +267,7 @@ class Scaled:
     factor: float
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 h w``."""
+        """Color and coverage ``4 h w``."""
         return self.texture.paint(x / self.factor, y / self.factor)
 
 
@@ -293,23 +293,23 @@ def _smooth(share: Tensor) -> Tensor:
 
 
 def _ramp(along: Tensor, stops: tuple[tuple[float, Rgb], ...], *, smooth: bool = True) -> Tensor:
-    """Colour and full coverage ``4 h w`` of places between ``stops``; the outer ones go on for ever."""
-    colour = Uniform(stops[0][1]).paint(along, along)
+    """Color and full coverage ``4 h w`` of places between ``stops``; the outer ones go on for ever."""
+    color = Uniform(stops[0][1]).paint(along, along)
     for (start, _), (end, after) in pairwise(stops):
         share = ((along - start) / max(end - start, 1e-9)).clamp(0, 1)
-        colour = torch.lerp(colour, Uniform(after).paint(along, along), _smooth(share) if smooth else share)
-    return colour
+        color = torch.lerp(color, Uniform(after).paint(along, along), _smooth(share) if smooth else share)
+    return color
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Picture:
-    """``pixels`` ``4 h w`` (display-referred colour and coverage, top first) over a ``size_m`` rectangle."""
+    """``pixels`` ``4 h w`` (display-referred color and coverage, top first) over a ``size_m`` rectangle."""
 
     pixels: Tensor
     size_m: tuple[float, float]
 
     def paint(self, x: Tensor, y: Tensor) -> Tensor:
-        """Colour and coverage ``4 h w``; there is nothing beyond the rectangle."""
+        """Color and coverage ``4 h w``; there is nothing beyond the rectangle."""
         places = torch.stack([2 * x / self.size_m[0], -2 * y / self.size_m[1]], -1)[None]
         # Color counts where there is any: transparent pixels hold arbitrary values.
         weighted = torch.cat([to_linear(self.pixels[:3], "srgb") * self.pixels[3:], self.pixels[3:]])

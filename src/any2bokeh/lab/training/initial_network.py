@@ -29,8 +29,8 @@ from any2bokeh.weights.download import model_folder
 SCRATCH_FACTS = replace(
     TRAINED_FACTS,
     image_encoder=False,
-    clip_normalisation=False,
-    licence="Apache-2.0 as any2bokeh, unless its data say otherwise: no other weights went into it",
+    clip_normalization=False,
+    license="Apache-2.0 as any2bokeh, unless its data say otherwise: no other weights went into it",
 )
 SVD_MODELS = ("svd-unet", "svd-vae")
 Part = TypeVar("Part", bound=nn.Module)
@@ -55,7 +55,7 @@ def _pixel_dims(factor: int, *, images: int, **widths: object) -> tuple[UNetDims
 
 
 # At (stage of the lens's correction or not, size). Attention costs the square of the cells, so networks of
-# fine cells have it in the middle block alone; few channels are normalised in wider groups, which keep more
+# fine cells have it in the middle block alone; few channels are normalized in wider groups, which keep more
 # of a frame's contrast.
 PIXEL_SIZES = {
     (False, "tiny"): _pixel_dims(8, images=2, channels=(32, 32, 64, 64), heads=(1, 1, 2, 2), norm_groups=8),
@@ -146,7 +146,7 @@ def find_image_encoder(facts: CheckpointFacts, device: torch.device) -> ImageEnc
         return None
     folder = model_folder(find_model(IMAGE_ENCODER, load_catalog())) / "image_encoder"
     files = image_encoder_files(folder)
-    return load_image_encoder(*files, device, torch.float32, normalise=facts.clip_normalisation)
+    return load_image_encoder(*files, device, torch.float32, normalize=facts.clip_normalization)
 
 
 def side_multiple(unet: BokehUNet, vae: Codec) -> int:

@@ -30,7 +30,7 @@ def latent_loss(prediction: Tensor, target: Tensor) -> Tensor:
 def texture_loss(prediction: Tensor, target: Tensor, kind: TextureLoss = "paper") -> Tensor:
     """Return how much the gradients of pictures ``... T C H W`` differ, ``...``.
 
-    ``paper``: the mean squared difference of the gradients along x plus that along y, of neighbouring
+    ``paper``: the mean squared difference of the gradients along x plus that along y, of neighboring
     pixels. ``published``, as the published code has it: the mean absolute difference of the magnitudes of
     Sobel gradients, zero beyond the frame; it does not see which way an edge faces.
     """
@@ -92,7 +92,7 @@ def is_trained(name: str, settings: TrainingSettings) -> bool:
 class TrainedNetwork(nn.Module):
     """The parts that are saved, ``unet`` and ``vae``, and how they are run: as the renderer runs them.
 
-    The facts that come with the weights, MPI alpha, time ids, CLIP's normalisation, are those of this
+    The facts that come with the weights, MPI alpha, time ids, CLIP's normalization, are those of this
     network's own training, so that nothing can differ between the two.
     """
 

@@ -43,7 +43,7 @@ function zoneOf(focus, strength, { longerSide, inFocusPx, dofRange, nearStrength
   return [Math.max(0, far), Math.min(LARGEST_CODE, near)];
 }
 
-/** Paint what is inside a zone with one colour (r, g, b) on a canvas, and nothing else. */
+/** Paint what is inside a zone with one color (r, g, b) on a canvas, and nothing else. */
 function paintZone(canvas, { width, height, codes }, [far, near], color) {
   canvas.width = width;
   canvas.height = height;
@@ -54,7 +54,7 @@ function paintZone(canvas, { width, height, codes }, [far, near], color) {
   context.putImageData(image, 0, 0);
 }
 
-/** Paint disparity in colours (256 of three bytes, far to near) on a canvas. */
+/** Paint disparity in colors (256 of three bytes, far to near) on a canvas. */
 function paintDisparity(canvas, { width, height, codes }, colors) {
   canvas.width = width;
   canvas.height = height;

@@ -121,7 +121,7 @@ def reach_px(radius_px: Tensor) -> Tensor:
     """How far inside the disc of any pixel each pixel lies, ``1 1 h w``; 0 is on a rim, negative outside.
 
     The largest ``radius - distance`` over all pixels whose radius is above half a pixel, found by passing
-    it on from neighbour to neighbour; pixels that are more than a pixel outside of all discs have -1 or less.
+    it on from neighbor to neighbor; pixels that are more than a pixel outside of all discs have -1 or less.
     """
     reach = torch.where(radius_px > SHARP_PX, radius_px * CHAMFER_EXCESS, -1.0)
     for _ in range(math.ceil(float(reach.max())) + 1):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, interpolate, linear, pad, silu
 
-NORM_GROUPS = 32  # that channels are normalised in, in the published network
+NORM_GROUPS = 32  # that channels are normalized in, in the published network
 WIDENING = 4  # the hidden layer of a feed-forward, in channels of its tokens
 LONGEST_PERIOD = 10_000  # of the waves that embed a number, times 2 pi
 

@@ -25,9 +25,9 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 class ImageEncoder:
     """CLIP's picture encoder with its projection: one embedding for each frame."""
 
-    def __init__(self, network: CLIPVisionModelWithProjection, *, normalise: bool) -> None:
+    def __init__(self, network: CLIPVisionModelWithProjection, *, normalize: bool) -> None:
         self.network = network
-        self._normalise = normalise
+        self._normalize = normalize
 
     @property
     def channels(self) -> int:
@@ -37,10 +37,10 @@ class ImageEncoder:
     def embed(self, pictures: Tensor) -> Tensor:
         """Return ``T D`` embeddings of ``T 3 H W`` pictures in -1..1, in the network's precision.
 
-        ``normalise`` standardises the pictures as in CLIP's training, which the published inference does not.
+        ``normalize`` standardizes the pictures as in CLIP's training, which the published inference does not.
         """
         pixels = (shrink_for_clip(pictures.float(), (CLIP_SIDE_PX, CLIP_SIDE_PX)) + 1) / 2
-        if self._normalise:
+        if self._normalize:
             mean, std = (pixels.new_tensor(values).view(3, 1, 1) for values in (CLIP_MEAN, CLIP_STD))
             pixels = (pixels - mean) / std
         weight = next(self.network.parameters())
@@ -56,7 +56,7 @@ def image_encoder_files(folder: Path) -> tuple[Path, Path]:
 
 
 def load_image_encoder(
-    config: Path, weights: Path, device: torch.device, dtype: torch.dtype, *, normalise: bool
+    config: Path, weights: Path, device: torch.device, dtype: torch.dtype, *, normalize: bool
 ) -> ImageEncoder:
     """Return the encoder of these files. Raises ``WeightsError`` if they are damaged or of another kind."""
     try:
@@ -68,7 +68,7 @@ def load_image_encoder(
     load_weights(network, weights, dtype=dtype, device=device, unused=[POSITION_IDS])
     embeddings = network.vision_model.embeddings
     embeddings.position_ids = torch.arange(embeddings.num_positions, device=device)[None]
-    return ImageEncoder(network.eval().requires_grad_(False), normalise=normalise)
+    return ImageEncoder(network.eval().requires_grad_(False), normalize=normalize)
 
 
 def shrink_for_clip(pictures: Tensor, size: tuple[int, int]) -> Tensor:

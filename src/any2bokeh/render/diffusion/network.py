@@ -158,7 +158,7 @@ class BokehNetwork:
         return (pictures.float() / 2 + 0.5).clamp(0, 1)
 
     def _embed(self, pictures: Tensor) -> Tensor:
-        """CLIP's embeddings ``T D``; without it zeros, in place of which its weights learnt a constant."""
+        """CLIP's embeddings ``T D``; without it zeros, in place of which its weights learned a constant."""
         if self._clip is None:
             return pictures.new_zeros(len(pictures), self._unet.dims.context_channels)
         self._bring_in(self._clip.network)

@@ -22,7 +22,7 @@ STRAIGHT = 1e-4  # roundness of a blade that is drawn as a straight one: off by 
 ZONE_STEP = 0.5  # cells by which an outline may jump from one zone to the next
 FEWEST_ZONES = 4  # zones along half of the frame's diagonal
 
-Circle = tuple[float, float, float]  # centre to the right and down, and radius, in radii of the disc
+Circle = tuple[float, float, float]  # center to the right and down, and radius, in radii of the disc
 Offset = tuple[float, float]  # to the right and down, in radii of the disc
 
 
@@ -102,11 +102,11 @@ def _ends(y: Tensor, settings: LensSettings, offsets: tuple[Offset, ...]) -> tup
     low = torch.full((len(offsets), len(y)), -math.inf, dtype=torch.float64)
     high = -low
     circles = [(x - move_x, down - move_y, radius) for x, down, radius in _circles(settings)]
-    for centre_x, centre_y, radius in [*circles, (move_x, move_y, corner_reach(settings))]:
-        square = radius**2 - (y - centre_y) ** 2
+    for center_x, center_y, radius in [*circles, (move_x, move_y, corner_reach(settings))]:
+        square = radius**2 - (y - center_y) ** 2
         half = square.clamp(min=0).sqrt()
-        low = torch.where(square >= 0, torch.maximum(low, centre_x - half), math.inf)
-        high = torch.where(square >= 0, torch.minimum(high, centre_x + half), -math.inf)
+        low = torch.where(square >= 0, torch.maximum(low, center_x - half), math.inf)
+        high = torch.where(square >= 0, torch.minimum(high, center_x + half), -math.inf)
     return low, high
 
 
@@ -134,7 +134,7 @@ class DrawnExtent:
 
     @property
     def half_diagonal(self) -> float:
-        """From the frame's centre to its corner, in pixel heights."""
+        """From the frame's center to its corner, in pixel heights."""
         frame_width, frame_height = self.width - 2 * self.margin_px, self.height - 2 * self.margin_px
         return math.hypot(frame_width * self.pixel_aspect, frame_height) / 2
 
@@ -153,7 +153,7 @@ def zone_kernels(layer: Layer, extent: DrawnExtent, settings: LensSettings) -> Z
     """The aperture's images for a layer, in its cells. Sides are powers of two and hold whole cells.
 
     The farther from the lens's axis, the more its rim is seen displaced towards the axis, in the corner of
-    the frame by ``cats_eye`` radii. Images are centred and sum to 1: nothing moves, nothing darkens.
+    the frame by ``cats_eye`` radii. Images are centered and sum to 1: nothing moves, nothing darkens.
     Behind the focal plane the aperture is upright, before it it is upside down.
     """
     offsets: tuple[Offset, ...] = ((0.0, 0.0),)

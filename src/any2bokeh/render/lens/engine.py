@@ -7,7 +7,7 @@ from torch import Tensor
 
 from any2bokeh.optics.coc import CocScale
 from any2bokeh.render.lens.aperture import DrawnExtent, widest_reach
-from any2bokeh.render.lens.neighbours import Neighbour, PreparedFrame
+from any2bokeh.render.lens.neighbors import Neighbor, PreparedFrame
 from any2bokeh.render.lens.surroundings import Surroundings
 from any2bokeh.scene import PictureFormat, Scene, TransferFunction
 from any2bokeh.settings.render_settings import LensSettings
@@ -64,7 +64,7 @@ class LensEngine(Protocol):
         """The refocused picture ``3 H W`` in code values; pixels that no blur touches are the scene's own."""
         ...
 
-    def draw_among(self, frame: PreparedFrame, around: Surroundings, neighbours: list[Neighbour]) -> Tensor:
+    def draw_among(self, frame: PreparedFrame, around: Surroundings, neighbors: list[Neighbor]) -> Tensor:
         """As ``draw``, with occluded regions and surroundings taken from the frames around."""
         ...
 

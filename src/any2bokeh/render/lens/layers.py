@@ -12,7 +12,7 @@ from any2bokeh.render.lens.model import (
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer: its signed radius, the side of its cells, how far its neighbour towards focus is [px]."""
+    """One layer: its signed radius, the side of its cells, how far its neighbor towards focus is [px]."""
 
     radius_px: float
     cell_px: int

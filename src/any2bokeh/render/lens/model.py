@@ -21,7 +21,7 @@ NARROW_CELLS = 5  # wide: a narrower aperture is drawn exactly, a wider one as t
 
 # --- Composition --------------------------------------------------------------------------------------------
 
-# A slanted surface lies on several neighbouring layers: those within so many spacings add up, as one surface;
+# A slanted surface lies on several neighboring layers: those within so many spacings add up, as one surface;
 # layers farther apart occlude each other.
 ONE_SURFACE_SPACINGS = 2.5
 REMEMBERED_LAYERS = 6  # in front, that can still belong to the surface of the layer laid now
@@ -30,7 +30,7 @@ LEAST_COVERAGE = 1e-6  # light is divided by at least this
 # --- Depth edges --------------------------------------------------------------------------------------------
 
 EDGE_STEP_PX = 2.0  # two surfaces: their circles of confusion differ by at least this
-SAME_SURFACE_PX = 1.5  # one surface: neighbouring pixels differ by less than this
+SAME_SURFACE_PX = 1.5  # one surface: neighboring pixels differ by less than this
 
 # Ramps: an estimated disparity map passes from near to far over several pixels.
 RAMP_WINDOW_PX = 3  # a ramp's ends are looked for up to this far: Gaussian blur of up to sigma 2 px
@@ -39,15 +39,15 @@ LEAST_RISE = 0.4  # three steps of a ramp rise by at least this share of the ran
 BEYOND_PX = 7  # how far along its axis a ramp has to have ended; else it is a slanted surface
 RAMP_AXES = ((0, 1), (1, 0), (1, 1), (1, -1))  # down, across
 
-# Matting: an edge pixel mixes the colours of two surfaces. Contrasts are squared distances in linear light.
-TRUSTED_CONTRAST = 4.0  # a colour tells its mixture where contrast is well above this x variance
-PLAUSIBLE_MIXTURE = 4.0  # how fast trust falls with a colour's distance from the mixing line
-LARGEST_SHARE = 0.75  # of the nearer surface in a pixel whose centre shows the farther one
-NO_CONTRAST = 1e-9  # keeps 0 / 0 out where both surfaces have one colour
-FAINT_CONTRAST = 1e-6  # colours nearer than this are alike: no distance from their line counts
+# Matting: an edge pixel mixes the colors of two surfaces. Contrasts are squared distances in linear light.
+TRUSTED_CONTRAST = 4.0  # a color tells its mixture where contrast is well above this x variance
+PLAUSIBLE_MIXTURE = 4.0  # how fast trust falls with a color's distance from the mixing line
+LARGEST_SHARE = 0.75  # of the nearer surface in a pixel whose center shows the farther one
+NO_CONTRAST = 1e-9  # keeps 0 / 0 out where both surfaces have one color
+FAINT_CONTRAST = 1e-6  # colors nearer than this are alike: no distance from their line counts
 CLIPPED = 0.98  # linear light from which the brightest channel does not tell how bright a light is
 CLIPPED_CONTRAST = 0.05  # at which a clipped thing stands out as a light
-RIM_GAIN = 2.5  # a pixel whose centre a light misses is at most half its own: white there is more than white
+RIM_GAIN = 2.5  # a pixel whose center a light misses is at most half its own: white there is more than white
 BLURRED_PX = 1.0  # lights in focus are drawn as they were clipped
 
 # --- Disocclusion: the background of blurred edges ----------------------------------------------------------

@@ -9,7 +9,7 @@ from torch import Tensor
 from any2bokeh.optics.transfer import to_linear
 from any2bokeh.render.lens.engine import Lens, LensEngine
 from any2bokeh.render.lens.model import IN_FOCUS_PX
-from any2bokeh.render.lens.neighbours import Neighbour, PreparedFrame, with_neighbours
+from any2bokeh.render.lens.neighbors import Neighbor, PreparedFrame, with_neighbors
 from any2bokeh.render.lens.surroundings import look_around
 from any2bokeh.scene import Frame, PictureFormat, Scene
 from any2bokeh.settings.render_settings import LensSettings
@@ -52,8 +52,8 @@ class LensRenderer:
             for scene in scenes:
                 yield Frame(picture=self.refocus(scene), pts=scene.pts)
             return
-        for frame, neighbours in with_neighbours(self._prepare(scene) for scene in scenes):
-            yield Frame(picture=self._refocus_among(frame, neighbours), pts=frame.scene.pts)
+        for frame, neighbors in with_neighbors(self._prepare(scene) for scene in scenes):
+            yield Frame(picture=self._refocus_among(frame, neighbors), pts=frame.scene.pts)
 
     def refocus(self, scene: Scene) -> Tensor:
         """The refocused picture ``3 H W`` of one scene; pixels that no blur touches are the scene's own.
@@ -65,7 +65,7 @@ class LensRenderer:
 
     @torch.inference_mode()
     def _prepare(self, scene: Scene) -> PreparedFrame:
-        """The frame as it and its neighbours need it."""
+        """The frame as it and its neighbors need it."""
         scale, coc = self._lens.coc_scale(scene), self.engine.coc(scene).clone()
         if _is_in_focus(coc):  # no edges to take apart; without blur, a CoC does not tell its disparity
             linear = to_linear(scene.sharp.to(coc.device), self._lens.transfer)
@@ -75,12 +75,12 @@ class LensRenderer:
         return PreparedFrame(scene, scale, linear, matted, coc, scale.disparity(coc))
 
     @torch.inference_mode()
-    def _refocus_among(self, frame: PreparedFrame, neighbours: list[Neighbour]) -> Tensor:
+    def _refocus_among(self, frame: PreparedFrame, neighbors: list[Neighbor]) -> Tensor:
         """As ``refocus``, with occluded regions and surroundings taken from the frames around."""
         if _is_in_focus(frame.coc):
             return frame.scene.sharp
-        around = look_around(frame, neighbours, self._lens.reach)
-        return self.engine.draw_among(frame, around, neighbours)
+        around = look_around(frame, neighbors, self._lens.reach)
+        return self.engine.draw_among(frame, around, neighbors)
 
     def warm_up(self) -> None:
         """Render a frame with an edge, so that a clip does not wait for compilation."""

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from any2bokeh.render.lens.model import SAME_SURFACE_PX
-from any2bokeh.render.lens.neighbours import Neighbour, PreparedFrame, recall_outside
+from any2bokeh.render.lens.neighbors import Neighbor, PreparedFrame, recall_outside
 
 
 class Surroundings(NamedTuple):
@@ -19,7 +19,7 @@ class Surroundings(NamedTuple):
     margin_px: int
 
 
-def look_around(frame: PreparedFrame, neighbours: list[Neighbour], reach: float) -> Surroundings:
+def look_around(frame: PreparedFrame, neighbors: list[Neighbor], reach: float) -> Surroundings:
     """A frame and its surroundings, as far as its blur reaches.
 
     ``reach`` is how far the aperture's image reaches, in circles of confusion.
@@ -29,7 +29,7 @@ def look_around(frame: PreparedFrame, neighbours: list[Neighbour], reach: float)
     linear = pad(frame.linear, sides, mode="replicate")
     soften_border(linear, frame.linear, frame.coc, margin)
     disparity = pad(frame.disparity[None], sides, mode="replicate")[0]
-    linear, disparity = recall_outside(linear, disparity, neighbours, frame.scale, margin)
+    linear, disparity = recall_outside(linear, disparity, neighbors, frame.scale, margin)
     return Surroundings(linear, frame.scale.coc(disparity), margin)
 
 

@@ -1,4 +1,4 @@
-"""Scenes by the thousand for training depth: a colour picture and its inverse depth in milliseconds.
+"""Scenes by the thousand for training depth: a color picture and its inverse depth in milliseconds.
 
 The ray tracer beside this room samples a lens and light transport, at seconds for a frame; its scenes are
 built by hand. A depth network wants the opposite: no lens, but hundreds of thousands of pictures, each

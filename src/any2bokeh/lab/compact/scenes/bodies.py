@@ -120,9 +120,9 @@ def clothes(rng: np.random.Generator, count: int) -> Array:
     fair = rng.random(count) < 0.25
     paints[fair, 1, :3] = rng.uniform(0.1, 0.5, (int(fair.sum()), 1)) * np.array([1.0, 0.75, 0.45])
     for part, dark in ((2, 0.5), (3, 0.7), (4, 0.6)):
-        colour = rng.random((count, 3)) ** 2 * 0.8
+        color = rng.random((count, 3)) ** 2 * 0.8
         gray = rng.random((count, 1)) < dark
-        paints[:, part, :3] = np.where(gray, rng.random((count, 1)) ** 2.5 * 0.8 + 0.01, colour)
+        paints[:, part, :3] = np.where(gray, rng.random((count, 1)) ** 2.5 * 0.8 + 0.01, color)
         paints[:, part, 3:6] = rng.random((count, 3)) ** 1.5 * 0.8
         paints[:, part, 6] = draw_patterns(rng, count, plain=0.5)
         paints[:, part, 7] = rng.uniform(0.02, 0.2, count)

@@ -20,7 +20,7 @@ _CORNERS = np.stack(np.meshgrid([-1, 1], [-1, 1], [-1, 1]), -1).reshape(8, 3)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Viewpoint:
-    """A camera at ``place`` (metres), turned by pitch (up), yaw (right) and roll.
+    """A camera at ``place`` (meters), turned by pitch (up), yaw (right) and roll.
 
     ``zoom`` is the focal length over half the picture's longer side; the picture has ``height`` and ``width``
     samples.
@@ -38,7 +38,7 @@ class Viewpoint:
         return np.stack(turned_axes((yaw, pitch, roll)))
 
     def rays(self) -> Floats:
-        """Origin and directions as ``trace`` takes them; t counts metres along the camera's axis."""
+        """Origin and directions as ``trace`` takes them; t counts meters along the camera's axis."""
         right, up, forward = self.axes()
         step = 2 / (self.zoom * max(self.height, self.width))
         first = forward - right * step * (self.width - 1) / 2 + up * step * (self.height - 1) / 2
@@ -48,10 +48,10 @@ class Viewpoint:
 
 @dataclass(eq=False)
 class Lights:
-    """The sun (``toward`` it, ``colour``), light from above and below, and lamps ``L 6``."""
+    """The sun (``toward`` it, ``color``), light from above and below, and lamps ``L 6``."""
 
     toward: Array
-    colour: Array
+    color: Array
     above: Array
     below: Array
     lamps: list[Array] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Lights:
 
 @dataclass(eq=False)
 class Air:
-    """Sky (zenith, horizon, clouds: amount, size, seed, brightness), and haze (colour, share per metre)."""
+    """Sky (zenith, horizon, clouds: amount, size, seed, brightness), and haze (color, share per meter)."""
 
     zenith: Array
     horizon: Array
@@ -77,32 +77,32 @@ class Cast:
     def add(
         self,
         kind: int,
-        centres: Array,
+        centers: Array,
         axes: Array,
         paints: Array,
         *,
         taper: float | Array = 0.0,
         cut: tuple[int, float, float, float] = (WHOLE, 1.0, 1.0, 0.0),
     ) -> None:
-        """Add solids of one kind, at ``centres`` ``N 3``.
+        """Add solids of one kind, at ``centers`` ``N 3``.
 
         ``axes`` are ``N 3 3``, whose rows are the half axes in the world, ``paints`` ``N PAINT``, and
         ``cut`` is the pattern of their cutouts, its rate, share and seed.
         """
-        centres, axes = np.atleast_2d(centres), np.asarray(axes).reshape(-1, 3, 3)
-        count = len(centres)
+        centers, axes = np.atleast_2d(centers), np.asarray(axes).reshape(-1, 3, 3)
+        count = len(centers)
         kinds = np.tile(np.array([[kind, cut[0]]], np.int32), (count, 1))
         forms = np.empty((count, 4))
         forms[:, 0], forms[:, 1:] = taper, cut[1:]
         paints = np.broadcast_to(np.asarray(paints).reshape(-1, PAINT), (count, PAINT))
-        self._parts.append((kinds, centres, np.broadcast_to(axes, (count, 3, 3)), forms, paints))
+        self._parts.append((kinds, centers, np.broadcast_to(axes, (count, 3, 3)), forms, paints))
 
     def solids(self) -> tuple[Integers32, Array, Array, Array, Array]:
-        """All of them: kinds, centres, axes, forms and paints."""
-        kinds, centres, axes, forms, paints = (
+        """All of them: kinds, centers, axes, forms and paints."""
+        kinds, centers, axes, forms, paints = (
             np.concatenate(part) for part in zip(*self._parts, strict=True)
         )
-        return kinds, centres, axes, forms, paints
+        return kinds, centers, axes, forms, paints
 
 
 # As ``shade`` takes them: kinds, frames, forms, half sizes, paints.
@@ -110,7 +110,7 @@ Solids = tuple[Integers32, Floats, Floats, Floats, Floats]
 
 
 def render(cast: Cast, view: Viewpoint, lights: Lights, air: Air) -> tuple[Floats, Floats]:
-    """Return linear colour ``H W 3`` and inverse depth ``H W`` (1/m, sky 0) of a scene."""
+    """Return linear color ``H W 3`` and inverse depth ``H W`` (1/m, sky 0) of a scene."""
     solids, corners = _packed(cast)
     windows, distance = _windows(corners, view)
     visible = np.flatnonzero((windows[:, 1] > windows[:, 0]) & (windows[:, 3] > windows[:, 2]))
@@ -121,7 +121,7 @@ def render(cast: Cast, view: Viewpoint, lights: Lights, air: Air) -> tuple[Float
     trace(*seen[:3], windows[order], view.rays(), depth, owner)
 
     shadows, light_frame = _shadows(solids, corners, view, lights)
-    sun = np.stack([lights.toward, lights.colour, lights.above, lights.below]).astype(np.float32)
+    sun = np.stack([lights.toward, lights.color, lights.above, lights.below]).astype(np.float32)
     lamps = np.array(lights.lamps, np.float32).reshape(-1, 6)
     sky = np.zeros((3, 4), np.float32)
     sky[0, :3], sky[1, :3], sky[2] = air.zenith, air.horizon, air.clouds
@@ -140,12 +140,12 @@ def render(cast: Cast, view: Viewpoint, lights: Lights, air: Air) -> tuple[Float
 
 def _packed(cast: Cast) -> tuple[Solids, Array]:
     """The solids as compiled code takes them, and the corners ``N 8 3`` of the boxes around them."""
-    kinds, centres, axes, forms, paints = cast.solids()
+    kinds, centers, axes, forms, paints = cast.solids()
     halves = np.linalg.norm(axes, axis=2)
-    frames = np.empty((len(centres), 3, 4))
+    frames = np.empty((len(centers), 3, 4))
     frames[:, :, :3] = np.linalg.inv(axes.transpose(0, 2, 1))
-    frames[:, :, 3] = -np.einsum("nij,nj->ni", frames[:, :, :3], centres)
-    corners = centres[:, None] + np.einsum("ck,nkj->ncj", _CORNERS, axes)
+    frames[:, :, 3] = -np.einsum("nij,nj->ni", frames[:, :, :3], centers)
+    corners = centers[:, None] + np.einsum("ck,nkj->ncj", _CORNERS, axes)
     frames_, forms_, halves_, paints_ = (part.astype(np.float32) for part in (frames, forms, halves, paints))
     return (kinds, frames_, forms_, halves_, paints_), corners
 

@@ -84,7 +84,5 @@ def _caption(codes: NDArray[np.uint8], rng: np.random.Generator) -> None:
     """Write letters over the picture, which are at no distance at all."""
     letters = "".join(chr(code) for code in rng.integers(65, 91, rng.integers(3, 14)))
     where = int(rng.integers(codes.shape[1] * 3 // 4)), int(rng.integers(10, codes.shape[0]))
-    colour = tuple(float(rng.choice([0, 255])) for _ in range(3))
-    cv2.putText(
-        codes, letters, where, cv2.FONT_HERSHEY_SIMPLEX, rng.uniform(0.3, 0.9), colour, 1, cv2.LINE_AA
-    )
+    color = tuple(float(rng.choice([0, 255])) for _ in range(3))
+    cv2.putText(codes, letters, where, cv2.FONT_HERSHEY_SIMPLEX, rng.uniform(0.3, 0.9), color, 1, cv2.LINE_AA)

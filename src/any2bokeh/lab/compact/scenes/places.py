@@ -84,15 +84,15 @@ def room(place: Place) -> None:
     walls = things.paint(rng, period_m=0.4)
     if rng.random() < 0.6:  # painted
         walls[:, :3] = walls[:, 3:6] = rng.uniform(0.3, 0.85) * rng.uniform(0.85, 1, 3)
-    centre = np.array([shift, high / 2, (deep - back) / 2])
+    center = np.array([shift, high / 2, (deep - back) / 2])
     half = np.array([wide, high / 2, (deep + back) / 2])
     turn = things.upright(yaw, (1, 1, 1))
-    cast.add(BOX, centre, turn * half[:, None], walls)
+    cast.add(BOX, center, turn * half[:, None], walls)
     floor = things.paint(rng, period_m=rng.uniform(0.1, 0.6))
     axes = np.stack([turn[0] * wide, turn[2] * half[2], turn[1]])
-    cast.add(CARD, centre * [1, 0, 1] + np.array([0, 0.004, 0]), axes, floor)
+    cast.add(CARD, center * [1, 0, 1] + np.array([0, 0.004, 0]), axes, floor)
     for _ in range(rng.integers(0, 7)):
-        _hang(place, centre, half, turn)
+        _hang(place, center, half, turn)
     for spot in place.spots(int(rng.integers(2, 9)), 1.9, max(2.4, deep * 0.95), 0.7):
         top = things.add_furniture(cast, rng, spot, rng.choice([0, 90, 180, 270]) + yaw + rng.normal(0, 8))
         if rng.random() < 0.5:
@@ -105,7 +105,7 @@ def room(place: Place) -> None:
     add_clutter(place, 1.2, deep, int(rng.integers(0, 8)))
 
 
-def _hang(place: Place, centre: Array, half: Array, turn: Array) -> None:
+def _hang(place: Place, center: Array, half: Array, turn: Array) -> None:
     """Put a picture, a window or a door on a wall of the room."""
     rng = place.rng
     side = rng.integers(3)
@@ -113,7 +113,7 @@ def _hang(place: Place, centre: Array, half: Array, turn: Array) -> None:
         wall, along, reach, extent = turn[2], turn[0], half[2], half[0]
     else:
         wall, along, reach, extent = turn[0] * (2 * side - 3), turn[2], half[0], half[2]
-    at = centre * [1, 0, 1] + wall * (reach - 0.02) + along * rng.uniform(-0.9, 0.9) * extent
+    at = center * [1, 0, 1] + wall * (reach - 0.02) + along * rng.uniform(-0.9, 0.9) * extent
     size = (rng.uniform(0.2, 1.1), rng.uniform(0.2, 1.0))
     look = things.paint(rng, period_m=0.3)
     look[:, EMISSION] = rng.uniform(0.5, 4) if rng.random() < 0.35 else 0
@@ -257,11 +257,11 @@ def thicket(place: Place) -> None:
     field(place)
     count = rng.integers(10, 45)
     z = rng.uniform(0.5, 8, count)
-    centres = np.stack(
+    centers = np.stack(
         [rng.uniform(-0.9, 0.9, count) * z, place.eye_m + rng.uniform(-0.6, 0.6, count) * z, z], 1
     )
-    things.add_leaves(cast, rng, centres, rng.uniform(0.1, 0.5))
-    starts = centres[: count // 2]
+    things.add_leaves(cast, rng, centers, rng.uniform(0.1, 0.5))
+    starts = centers[: count // 2]
     things.add_lines(cast, rng, starts, starts + rng.normal(0, 1, starts.shape), rng.uniform(0.004, 0.03))
 
 
@@ -272,12 +272,12 @@ def adrift(place: Place) -> None:
         add_ground(place)
     count = int(rng.integers(4, 40))
     z = 1 / rng.uniform(1 / 20, 1 / 0.8, count)
-    centres = np.stack(
+    centers = np.stack(
         [rng.uniform(-0.8, 0.8, count) * z, place.eye_m + rng.uniform(-0.6, 0.6, count) * z, z], 1
     )
-    centres += place.drift(count, 0.4)
-    for centre in centres:
+    centers += place.drift(count, 0.4)
+    for center in centers:
         axes = np.linalg.qr(rng.normal(0, 1, (3, 3)))[0] * rng.uniform(0.05, 0.6, 3)[:, None]
-        cast.add(int(rng.choice((SPHERE, BOX, CONE, CARD))), centre, axes, things.paint(rng, period_m=0.15))
+        cast.add(int(rng.choice((SPHERE, BOX, CONE, CARD))), center, axes, things.paint(rng, period_m=0.15))
     back = things.paint(rng, period_m=1.0, pattern=PLAIN if rng.random() < 0.3 else CELLS)
     cast.add(CARD, np.array([0, 0, rng.uniform(8, 40)]), np.diag([200.0, 200.0, 1.0]), back)

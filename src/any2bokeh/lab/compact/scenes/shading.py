@@ -8,7 +8,7 @@ from any2bokeh.jit import compiled
 from any2bokeh.lab.compact.scenes.prints import COUNT, LEVELS, SIDE
 from any2bokeh.lab.compact.scenes.solids import BOX, CONE, ONE, SPHERE, Number, hash_unit, noise
 
-# Columns of a paint: two colours, then these.
+# Columns of a paint: two colors, then these.
 PATTERN, PERIOD_M, SEED, DIRT, DIRT_M, SHINE, EMISSION, STRETCH, TINGE = range(6, 15)
 PAINT = 15
 PLAIN, CLOUDY, CHECKS, STRIPES, BRICKS, DOTS, CELLS, VEINS, SPECKS, PRINTED = range(10)
@@ -71,7 +71,7 @@ def _printed(
 def _pattern(
     pattern: Number, u: Number, v: Number, period_m: Number, footprint_m: Number, seed: Number
 ) -> Number:
-    """How much of the second colour is at a place (metres) of a surface; 0..1."""
+    """How much of the second color is at a place (meters) of a surface; 0..1."""
     if pattern == PLAIN:
         return ZERO
     if pattern == CLOUDY:
@@ -145,8 +145,8 @@ def _lit(shadows: Floats, light_frame: Floats, place: Floats) -> Number:
 
 
 @compiled
-def _sky(sky: Floats, d: Floats, colour: Floats) -> None:
-    """Colour of the sky along ``d``; ``sky`` ``3 4`` is zenith, horizon, and clouds (amount, size, seed)."""
+def _sky(sky: Floats, d: Floats, color: Floats) -> None:
+    """Color of the sky along ``d``; ``sky`` ``3 4`` is zenith, horizon, and clouds (amount, size, seed)."""
     length = np.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
     up = max(d[1] / length, ZERO)
     share = np.sqrt(up)
@@ -157,7 +157,7 @@ def _sky(sky: Floats, d: Floats, colour: Floats) -> None:
     cloud = min(max((cloud - np.float32(0.45)) * np.float32(3), ZERO), ONE) * sky[2, 0]
     for c in range(3):
         clear = sky[0, c] * share + sky[1, c] * (ONE - share)
-        colour[c] = clear + (sky[2, 3] - clear) * cloud
+        color[c] = clear + (sky[2, 3] - clear) * cloud
 
 
 @compiled
@@ -172,10 +172,10 @@ def shade(
 ) -> None:
     """Write the linear light that reaches the camera to ``picture`` ``H W 3``.
 
-    ``solids`` are kinds, frames and forms as ``trace`` takes them, half sizes ``N 3`` in metres, and paints
-    ``N PAINT``; ``seen`` is the result of ``trace``. ``lights`` are the sun ``4 3`` (direction to it, colour,
-    light from above and from below), lamps ``L 6`` (place, colour), the map of shadows and the frame
-    ``4 4`` that leads into it. ``air`` is the sky ``3 4`` and the haze ``4`` (colour, share per metre);
+    ``solids`` are kinds, frames and forms as ``trace`` takes them, half sizes ``N 3`` in meters, and paints
+    ``N PAINT``; ``seen`` is the result of ``trace``. ``lights`` are the sun ``4 3`` (direction to it, color,
+    light from above and from below), lamps ``L 6`` (place, color), the map of shadows and the frame
+    ``4 4`` that leads into it. ``air`` is the sky ``3 4`` and the haze ``4`` (color, share per meter);
     ``prints`` are those of ``prints()``.
     """
     kinds, frames, forms, halves, paints = solids
@@ -188,7 +188,7 @@ def shade(
         np.empty(3, np.float32),
         np.empty(3, np.float32),
     )
-    place, normal, colour = np.empty(3, np.float32), np.empty(3, np.float32), np.empty(3, np.float32)
+    place, normal, color = np.empty(3, np.float32), np.empty(3, np.float32), np.empty(3, np.float32)
     o[:] = rays[0]
     step = np.sqrt(rays[4, 0] ** 2 + rays[4, 1] ** 2 + rays[4, 2] ** 2)
     for row in range(depth.shape[0]):
@@ -219,18 +219,18 @@ def shade(
             if facing > ZERO:
                 normal *= -ONE
             slant = max(abs(facing) / np.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2]), np.float32(0.05))
-            _paint(paints[i], halves[i], prints, p, n, t * step / slant, colour)
-            _light(sun, lamps, _lit(shadows, light_frame, place), place, normal, d, paints[i], colour)
+            _paint(paints[i], halves[i], prints, p, n, t * step / slant, color)
+            _light(sun, lamps, _lit(shadows, light_frame, place), place, normal, d, paints[i], color)
             clear = np.exp(-t * haze[3])
             for c in range(3):
-                picture[row, column, c] = colour[c] * clear + haze[c] * (ONE - clear)
+                picture[row, column, c] = color[c] * clear + haze[c] * (ONE - clear)
 
 
 @compiled
 def _paint(
-    paint: Floats, half: Floats, prints: Floats, p: Floats, n: Floats, footprint_m: Number, colour: Floats
+    paint: Floats, half: Floats, prints: Floats, p: Floats, n: Floats, footprint_m: Number, color: Floats
 ) -> None:
-    """The surface's own colour at ``p`` of its frame."""
+    """The surface's own color at ``p`` of its frame."""
     a, b, c = abs(n[0]) / half[0], abs(n[1]) / half[1], abs(n[2]) / half[2]
     if a >= b and a >= c:
         u, v = p[2] * half[2], p[1] * half[1]
@@ -247,12 +247,12 @@ def _paint(
     dirt = _fractal(u, v, paint[DIRT_M], footprint_m, seed + 11)
     dirt = max(ONE + paint[DIRT] * (dirt - HALF) * np.float32(2), np.float32(0.05))
     for k in range(3):
-        colour[k] = (paint[k] * (ONE - share) + paint[3 + k] * share) * dirt
+        color[k] = (paint[k] * (ONE - share) + paint[3 + k] * share) * dirt
     if paint[TINGE] > ZERO:  # hues that change from place to place
         red = _fractal(u, v, paint[DIRT_M] * np.float32(1.7), footprint_m, seed + 23)
         blue = _fractal(u, v, paint[DIRT_M] * np.float32(1.7), footprint_m, seed + 37)
-        colour[0] *= np.exp(paint[TINGE] * (red - HALF))
-        colour[2] *= np.exp(paint[TINGE] * (blue - HALF))
+        color[0] *= np.exp(paint[TINGE] * (red - HALF))
+        color[2] *= np.exp(paint[TINGE] * (blue - HALF))
 
 
 @compiled
@@ -264,9 +264,9 @@ def _light(
     normal: Floats,
     d: Floats,
     paint: Floats,
-    colour: Floats,
+    color: Floats,
 ) -> None:
-    """Turn the surface's colour into the light that it sends to the camera."""
+    """Turn the surface's color into the light that it sends to the camera."""
     toward = normal[0] * sun[0, 0] + normal[1] * sun[0, 1] + normal[2] * sun[0, 2]
     direct = max(toward, ZERO) * lit
     # The sky is brightest about the sun: surfaces in shadow get less of it too.
@@ -292,4 +292,4 @@ def _light(
             square = x * x + y * y + z * z + np.float32(0.05)
             toward = max((x * normal[0] + y * normal[1] + z * normal[2]) / np.sqrt(square), ZERO)
             light += lamps[m, 3 + c] * (np.float32(0.15) + toward) / square
-        colour[c] = colour[c] * (light + paint[EMISSION]) + glance * sun[1, c]
+        color[c] = color[c] * (light + paint[EMISSION]) + glance * sun[1, c]

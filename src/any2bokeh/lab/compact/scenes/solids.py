@@ -16,7 +16,7 @@ SPHERE, BOX, CONE, CARD = 0, 1, 2, 3
 WHOLE, HOLES, BARS, ROUND, BLADES = 0, 1, 2, 3, 4  # patterns of cutouts
 
 MISS = np.float32(1e9)
-NEAREST = np.float32(0.05)  # nothing is seen nearer than this, in metres
+NEAREST = np.float32(0.05)  # nothing is seen nearer than this, in meters
 ONE = np.float32(1)
 WORD = np.uint64(0xFFFFFFFF)
 

@@ -28,15 +28,15 @@ def paint(
     period_m: float = 0.3,
     pattern: int | None = None,
 ) -> Array:
-    """Paints ``N PAINT``: plain or patterned, dull or strong in colour, about as coarse as ``period_m``."""
+    """Paints ``N PAINT``: plain or patterned, dull or strong in color, about as coarse as ``period_m``."""
     paints = np.zeros((count, PAINT))
     vivid = rng.random((count, 1)) < 0.18
-    colour = np.where(
+    color = np.where(
         vivid, rng.random((count, 3)) ** 1.5, rng.random((count, 1)) ** 1.5 * rng.uniform(0.75, 1, (count, 3))
     )
     if tint is not None:
-        colour = np.array(tint) * rng.uniform(0.55, 1.5, (count, 1)) * rng.uniform(0.85, 1.15, (count, 3))
-    paints[:, :3] = np.clip(0.015 + 0.8 * colour, 0, 0.95)
+        color = np.array(tint) * rng.uniform(0.55, 1.5, (count, 1)) * rng.uniform(0.85, 1.15, (count, 3))
+    paints[:, :3] = np.clip(0.015 + 0.8 * color, 0, 0.95)
     other = rng.random((count, 3)) ** 1.5 * 0.9
     near = rng.random((count, 1)) < 0.7
     paints[:, 3:6] = np.where(near, paints[:, :3] * rng.uniform(0.35, 1.6, (count, 1)), other).clip(0, 0.95)
@@ -147,15 +147,15 @@ def add_tree(cast: Cast, rng: Rng, place: Array, height_m: float) -> None:
     add_leaves(cast, rng, ends, height_m * rng.uniform(0.1, 0.2))
 
 
-def add_leaves(cast: Cast, rng: Rng, centres: Array, size_m: float) -> None:
-    """Leafy clouds around ``centres``: shells with gaps, one within the other."""
-    count = len(centres)
+def add_leaves(cast: Cast, rng: Rng, centers: Array, size_m: float) -> None:
+    """Leafy clouds around ``centers``: shells with gaps, one within the other."""
+    count = len(centers)
     tint = (0.16, 0.28, 0.07) if rng.random() < 0.8 else tuple(rng.uniform(0.1, 0.5, 3))
     look = paint(rng, count, tint=tint, period_m=size_m * 0.12, pattern=rng.choice([CLOUDY, SPECKS]))
     shapes = rng.uniform(0.6, 1.4, (count, 3, 1)) * np.eye(3)
     for share in (1.0, 0.65):
         cut = (HOLES, rng.uniform(4, 14), rng.uniform(0.45, 0.66), float(rng.integers(9999)))
-        cast.add(SPHERE, centres, shapes * size_m * share, look, cut=cut)
+        cast.add(SPHERE, centers, shapes * size_m * share, look, cut=cut)
 
 
 def add_bush(cast: Cast, rng: Rng, place: Array, size_m: float) -> None:
@@ -230,9 +230,9 @@ def add_car(cast: Cast, rng: Rng, place: Array, yaw_deg: float) -> None:
     rubber = paint(rng, tint=(0.02, 0.02, 0.02), pattern=PLAIN)
     for x in (-0.62, 0.62):
         for z in (-1, 1):
-            centre = place + turn[0] * x * half_long + turn[2] * z * half_wide + 0.32 * UP
+            center = place + turn[0] * x * half_long + turn[2] * z * half_wide + 0.32 * UP
             axes = np.stack([turn[0] * 0.32, turn[2] * 0.1, UP * 0.32])
-            cast.add(CONE, centre, axes, rubber)
+            cast.add(CONE, center, axes, rubber)
 
 
 def add_house(cast: Cast, rng: Rng, place: Array, half: tuple[float, float, float], yaw_deg: float) -> None:

@@ -80,8 +80,8 @@ def lay_layer(
         _close(canvas.open_now[row, left:right], seen, canvas.passed_open[slot, row, left:right])
         _divide(seen, own)  # the light is already multiplied by that
         for channel in range(3):
-            colour = source[channel * pitch + left : channel * pitch + right]
-            _add_light(canvas.light[channel, row, left:right], seen, colour)
+            color = source[channel * pitch + left : channel * pitch + right]
+            _add_light(canvas.light[channel, row, left:right], seen, color)
         canvas.is_open[row] = _is_open(canvas.open_now[row])
 
 
@@ -177,10 +177,10 @@ def _divide(seen: Floats, own: Floats) -> None:
 
 
 @compiled
-def _add_light(light: Floats, seen: Floats, colour: Floats) -> None:
+def _add_light(light: Floats, seen: Floats, color: Floats) -> None:
     """Add a channel of what is seen of a layer."""
     for x in range(len(seen)):
-        light[x] += seen[x] * colour[x]
+        light[x] += seen[x] * color[x]
 
 
 @compiled

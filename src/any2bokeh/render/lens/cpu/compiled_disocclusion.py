@@ -124,7 +124,7 @@ def _average(
 
 @compiled
 def grow_rows(surface: Floats, top: int, bottom: int, grown: Floats) -> int:
-    """Fill rows of ``grown 5 H W``: where no surface is, with the mean of the neighbours that have one.
+    """Fill rows of ``grown 5 H W``: where no surface is, with the mean of the neighbors that have one.
 
     Return how many pixels have one then.
     """
@@ -152,7 +152,7 @@ def grow_rows(surface: Floats, top: int, bottom: int, grown: Floats) -> int:
 
 @compiled
 def _mean_around(surface: Floats, y: int, x: int, grown: Floats) -> None:
-    """Write the mean of the neighbours that have a surface."""
+    """Write the mean of the neighbors that have a surface."""
     height, width = surface.shape[1:]
     total, known = np.zeros(4, np.float32), np.float32(0)
     for row in range(max(y - 1, 0), min(y + 2, height)):

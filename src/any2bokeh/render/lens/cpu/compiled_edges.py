@@ -160,7 +160,7 @@ def matte_rows(linear: Floats, coc: Floats, marks: Bytes, top: int, bottom: int,
 
     ``linear 3 H W`` is light, without a border, and is not changed; ``coc`` is ``H W`` [px].
     """
-    # Light is written back only when all bands are done: pixels look at their neighbours' mixed colours.
+    # Light is written back only when all bands are done: pixels look at their neighbors' mixed colors.
     pixel = 0
     for y in range(top, bottom):
         mark = marks[y]
@@ -189,12 +189,12 @@ def _matte(linear: Floats, coc: Floats, marks: Bytes, found: EdgePixels, pixel: 
             beside, mark = coc[row, column], marks[row, column]
             is_beside = max(abs(dy), abs(dx)) < 2
             if abs(beside - own) < EDGE_STEP_PX and not mark & TOUCHES_NEARER:
-                _add_colour(sums[0 if is_beside else 1], linear, row, column)
+                _add_color(sums[0 if is_beside else 1], linear, row, column)
             is_front = abs(beside - near) < EDGE_STEP_PX and beside < own - np.float32(EDGE_STEP_PX / 2)
             if is_beside and is_front:
                 if not mark & TOUCHES_FARTHER:
-                    _add_colour(sums[2], linear, row, column)
-                _add_colour(sums[3], linear, row, column)
+                    _add_color(sums[2], linear, row, column)
+                _add_color(sums[3], linear, row, column)
                 label_share += np.float32((2 - abs(dy)) * (2 - abs(dx)) / 16)  # 3x3 binomial
     behind = sums[0] if sums[0, 4] > 0 else sums[1]
     is_clean = sums[2, 4] > 0
@@ -216,12 +216,12 @@ def _separate(
     found: EdgePixels,
     pixel: int,
 ) -> None:
-    """Write both colours of a pixel that shows ``mixed`` (red, green, blue), and the front's share of it.
+    """Write both colors of a pixel that shows ``mixed`` (red, green, blue), and the front's share of it.
 
-    ``ahead`` and ``behind`` are the colours of its surfaces around it, as ``_mean`` leaves them, and
+    ``ahead`` and ``behind`` are the colors of its surfaces around it, as ``_mean`` leaves them, and
     ``variance`` that of both; ``label_share`` is the front's share by which pixels around belong to it.
     """
-    # Where the pixel's colour lies on the line between both, and how far off it.
+    # Where the pixel's color lies on the line between both, and how far off it.
     contrast = place = brightest = brightest_ahead = off_line = np.float32(0)
     for channel in range(3):
         line = ahead[channel] - behind[channel]
@@ -233,7 +233,7 @@ def _separate(
     for channel in range(3):
         off = mixed[channel] - behind[channel] - place * (ahead[channel] - behind[channel])
         off_line += off * off
-    # Colour decides where it can, the labels around elsewhere.
+    # Color decides where it can, the labels around elsewhere.
     trust = contrast / (contrast + np.float32(TRUSTED_CONTRAST) * variance + np.float32(NO_CONTRAST))
     share = min(trust * place + (np.float32(1) - trust) * label_share, label_share)
     share *= np.exp(-np.float32(PLAUSIBLE_MIXTURE) * off_line / (contrast + np.float32(FAINT_CONTRAST)))
@@ -258,7 +258,7 @@ def _separate(
 
 
 @compiled
-def _add_colour(sums: Floats, linear: Floats, row: int, column: int) -> None:
+def _add_color(sums: Floats, linear: Floats, row: int, column: int) -> None:
     """Add a pixel to sums of red, green, blue, squares and number."""
     for channel in range(3):
         value = linear[channel, row, column]
@@ -269,7 +269,7 @@ def _add_colour(sums: Floats, linear: Floats, row: int, column: int) -> None:
 
 @compiled
 def _mean(sums: Floats) -> np.float32:
-    """Turn the colours of ``_add_colour`` into their mean; return the variance, summed over the channels."""
+    """Turn the colors of ``_add_color`` into their mean; return the variance, summed over the channels."""
     count = max(sums[4], np.float32(1))
     variance = sums[3] / count
     for channel in range(3):

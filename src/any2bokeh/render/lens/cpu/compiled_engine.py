@@ -22,7 +22,7 @@ from any2bokeh.render.lens.cpu.layer_stack import LayerStack, stack_layers
 from any2bokeh.render.lens.engine import Lens
 from any2bokeh.render.lens.layers import Layer, plan_layers
 from any2bokeh.render.lens.model import OCCLUDED_REACH
-from any2bokeh.render.lens.neighbours import Neighbour, PreparedFrame, recall_points
+from any2bokeh.render.lens.neighbors import Neighbor, PreparedFrame, recall_points
 from any2bokeh.render.lens.surroundings import Surroundings
 from any2bokeh.scene import PictureFormat, Scene
 from any2bokeh.settings.render_settings import LensSettings
@@ -67,7 +67,7 @@ class CompiledEngine:
         fringe, occluded = frame.matte_edges(), frame.find_occluded(self._occluded_reach_px(coc))
         return torch.from_numpy(frame.compose(fringe, occluded, code_table(self.lens.transfer)))
 
-    def draw_among(self, frame: PreparedFrame, around: Surroundings, neighbours: list[Neighbour]) -> Tensor:
+    def draw_among(self, frame: PreparedFrame, around: Surroundings, neighbors: list[Neighbor]) -> Tensor:
         """As ``draw``, with occluded regions and surroundings taken from the frames around."""
         margin = around.margin_px
         sharp = pad(frame.scene.sharp, (margin,) * 4, mode="replicate")
@@ -79,7 +79,7 @@ class CompiledEngine:
             torch.from_numpy(occluded.row * occluded.stride - margin),
             torch.from_numpy(occluded.light),
             torch.from_numpy(occluded.coc),
-            neighbours,
+            neighbors,
             frame.scale,
         )
         occluded = drawn.placed(occluded._replace(light=seen.numpy(), coc=depths.numpy()))

@@ -30,7 +30,7 @@ from any2bokeh.settings.render_settings import LensSettings
 
 BAND_ROWS = 64  # a band is one task for a thread
 # Rows of a tile, and columns for each of them. Rows are a multiple of every layer's cells, or the cells of
-# neighbouring tiles would not meet: those of 64 px and more come with tiles that have been doubled.
+# neighboring tiles would not meet: those of 64 px and more come with tiles that have been doubled.
 TILE_ROWS, TILE_SHAPE = 96, 4
 WIDE_REACH_PX = 40  # wider apertures get larger tiles, else most work is done around them
 
@@ -97,7 +97,7 @@ class CompiledFrame:
         in_bands(self.run, step, self.height)
 
     def matte_edges(self) -> SparseSurface:
-        """Take the nearer surface's colour out of edge pixels in ``linear``, and return it."""
+        """Take the nearer surface's color out of edge pixels in ``linear``, and return it."""
         marks = np.empty((self.height, self.width), np.uint8)
         coc = self.ground.coc
         counts = in_bands(self.run, lambda top, bottom: mark_edges(coc, top, bottom, marks), self.height)
@@ -114,7 +114,7 @@ class CompiledFrame:
             matte_rows(self.linear, coc, marks, top, bottom, found)
 
         in_bands(self.run, step, self.height)
-        self.linear[:, rows, columns] = background  # only now: bands look at one another's mixed colours
+        self.linear[:, rows, columns] = background  # only now: bands look at one another's mixed colors
         first = np.searchsorted(rows, np.arange(self.height + 1))
         return self.placed(
             SparseSurface(1, -np.inf, first, columns, front, share, near, *np.empty((2, total), np.float32))
@@ -141,18 +141,18 @@ class CompiledFrame:
             counts = in_bands(self.run, lambda top, bottom: grow_rows(found, top, bottom, grown), len(coc))
             found = grown
         parts, total = _parts(counts), sum(counts)
-        columns, colours = np.empty(total, np.int64), np.empty((3, total), np.float32)
+        columns, colors = np.empty(total, np.int64), np.empty((3, total), np.float32)
         depths, position, visible = np.empty((3, total), np.float32)
 
         def step(top: int, bottom: int) -> None:
             own = parts[top // BAND_ROWS]
-            list_rows(found, top, bottom, columns[own], colours[:, own], depths[own])
+            list_rows(found, top, bottom, columns[own], colors[:, own], depths[own])
 
         in_bands(self.run, step, len(coc))
         first = np.concatenate([[0], np.cumsum(np.count_nonzero(found[4], axis=1))])
         coverage = np.ones_like(depths)
         return self.placed(
-            SparseSurface(stride, EDGE_STEP_PX, first, columns, colours, coverage, depths, position, visible)
+            SparseSurface(stride, EDGE_STEP_PX, first, columns, colors, coverage, depths, position, visible)
         )
 
     def placed(self, surface: SparseSurface) -> SparseSurface:

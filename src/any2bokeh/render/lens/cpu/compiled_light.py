@@ -1,4 +1,4 @@
-"""The frame's light, compiled: linearised and encoded by tables, and continued outside the frame.
+"""The frame's light, compiled: linearized and encoded by tables, and continued outside the frame.
 
 No eye tells the tables from the formulas.
 """

@@ -94,7 +94,7 @@ def place_rows(ground: Ground, radii: Floats, top: int, bottom: int) -> None:
         for x in range(width):
             if not is_regular or abs(own[x]) <= 1 or abs(out[x] - np.rint(out[x])) < np.float32(ROUNDING):
                 out[x] = _place(own[x], radii, in_focus)
-        # Neighbours mostly lie at the same place: only a change, or a new block, marks layers again.
+        # Neighbors mostly lie at the same place: only a change, or a new block, marks layers again.
         previous = np.float32(-1)
         for x in range(width):
             if out[x] != previous or x % BLOCK == 0:

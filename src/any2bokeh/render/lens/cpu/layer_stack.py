@@ -16,7 +16,7 @@ Group = tuple[int, int, list[tuple[int, float]]]  # upper row, lower row or -1, 
 class LayerStack(NamedTuple):
     """The layers, nearest first, and their apertures' images as taps.
 
-    Layer i has the CoC ``radius_px``, its neighbour towards the focal plane is ``spacing_px`` away, and it
+    Layer i has the CoC ``radius_px``, its neighbor towards the focal plane is ``spacing_px`` away, and it
     is blurred in cells of ``cell_px``. Its aperture's image reaches ``half_rows`` and ``half_columns``
     cells far. It has an own one in each zone, a square of ``zone_px``: from ``first_kernel[i]`` on, there are
     ``zones_down[i]`` rows of ``zones_across[i]``. Image k is the groups ``first_group[k]`` to

@@ -32,7 +32,7 @@ def draw_surfaces(
     """Surfaces through the lens, ``3 H W`` linear light, and which pixels it changed, ``H W`` bool.
 
     The first surface is opaque. The scene is cut into layers by signed CoC; each is blurred by its own
-    aperture, and they are laid over each other front to back, neighbouring ones side by side. Strips of
+    aperture, and they are laid over each other front to back, neighboring ones side by side. Strips of
     the frame are worked on by the threads of ``pool``.
     """
     coc = surfaces[0].coc
@@ -51,10 +51,10 @@ def _compose(strips: "Strips", layers: list[Layer], top: int, bottom: int) -> tu
 
     Returns the light ``3 rows W``, and how much of each pixel is open in front of the layer in focus.
 
-    A surface that slants through depth lies on several neighbouring layers, whose coverages tile it:
+    A surface that slants through depth lies on several neighboring layers, whose coverages tile it:
     they add up. Things farther apart occlude. So a layer gets ``min(open_before (1 - S), open)`` at
     most, where ``open_before`` is the share that all clearly nearer layers let through and S the coverage
-    of the neighbours in front of it.
+    of the neighbors in front of it.
     """
     light = open_now = open_in_front = None
     passed: list[tuple[float, Tensor, Tensor]] = []  # radius, open after it, its own coverage

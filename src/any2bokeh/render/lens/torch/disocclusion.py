@@ -13,12 +13,12 @@ from any2bokeh.render.lens.model import (
     SEARCH_DIRECTIONS,
     search_stride,
 )
-from any2bokeh.render.lens.neighbours import Neighbour, recall_points
+from any2bokeh.render.lens.neighbors import Neighbor, recall_points
 from any2bokeh.render.lens.torch.surfaces import Surface
 
 
 def find_occluded(linear: Tensor, coc: Tensor, reach_px: float) -> Surface:
-    """The surface just behind each pixel near a depth edge: its colour and CoC, coverage 1 where known.
+    """The surface just behind each pixel near a depth edge: its color and CoC, coverage 1 where known.
 
     From each pixel the search walks in eight directions, up to ``reach_px``, along the pixel's own
     surface; where that surface ends at something at least ``EDGE_STEP_PX`` farther, what stands
@@ -36,15 +36,15 @@ def find_occluded(linear: Tensor, coc: Tensor, reach_px: float) -> Surface:
     return Surface(small.linear, coverage, small.coc)
 
 
-def recall_occluded(occluded: Surface, neighbours: list[Neighbour], scale: CocScale, margin: int) -> Surface:
-    """``occluded`` with the colours that neighbouring frames saw of it, where they did.
+def recall_occluded(occluded: Surface, neighbors: list[Neighbor], scale: CocScale, margin: int) -> Surface:
+    """``occluded`` with the colors that neighboring frames saw of it, where they did.
 
     ``margin`` is how far ``occluded`` extends beyond the frame on each side [px].
     """
     rows, columns = (occluded.coverage > 0).nonzero(as_tuple=True)
     linear, coc = occluded.linear.clone(), occluded.coc.clone()
     linear[:, rows, columns], coc[rows, columns] = recall_points(
-        columns - margin, rows - margin, linear[:, rows, columns], coc[rows, columns], neighbours, scale
+        columns - margin, rows - margin, linear[:, rows, columns], coc[rows, columns], neighbors, scale
     )
     return Surface(linear, occluded.coverage, coc)
 
@@ -91,7 +91,7 @@ def _walk(coc: Tensor, around: Tensor, direction: tuple[int, int], reach_px: int
 
 
 def _grow(surface: Surface) -> Surface:
-    """Extend a surface by one pixel: pixels without it take the mean of their neighbours that have it."""
+    """Extend a surface by one pixel: pixels without it take the mean of their neighbors that have it."""
     stack = torch.cat([surface.linear, surface.coc[None]]) * surface.coverage
     total = avg_pool2d(torch.cat([stack, surface.coverage[None]])[None], 3, 1, 1)[0]
     mean = total[:4] / total[4].clamp(min=1e-6)

@@ -1,4 +1,4 @@
-"""Depth edges: ramps of disparity made steps, and the colours that edge pixels mix taken apart."""
+"""Depth edges: ramps of disparity made steps, and the colors that edge pixels mix taken apart."""
 
 import torch
 from torch import Tensor
@@ -69,10 +69,10 @@ def _on_ramp(coc: Tensor, rows: Tensor, columns: Tensor, least_rise: Tensor) -> 
 
 
 def matte_edges(linear: Tensor, coc: Tensor) -> tuple[Tensor, Surface]:
-    """Separate the two colours that pixels at depth edges mix.
+    """Separate the two colors that pixels at depth edges mix.
 
-    A pixel of the farther surface that touches a nearer one holds some of its colour (the picture is
-    averaged over pixels, disparity is not). Returns the picture ``3 H W`` with that colour taken out,
+    A pixel of the farther surface that touches a nearer one holds some of its color (the picture is
+    averaged over pixels, disparity is not). Returns the picture ``3 H W`` with that color taken out,
     and what was taken out: the nearer surface's fringe. Without this a sharp foreground leaves a halo
     in the blur behind it. ``coc`` is ``H W`` in pixels.
     """
@@ -82,56 +82,56 @@ def matte_edges(linear: Tensor, coc: Tensor) -> tuple[Tensor, Surface]:
     rows, columns = touches_nearer.nonzero(as_tuple=True)
     mixed, own, near = linear[:, rows, columns], coc[rows, columns], nearest[rows, columns]
 
-    behind, behind_further = _MeanColour(mixed), _MeanColour(mixed)
-    front, any_front = _MeanColour(mixed), _MeanColour(mixed)
+    behind, behind_further = _MeanColor(mixed), _MeanColor(mixed)
+    front, any_front = _MeanColor(mixed), _MeanColor(mixed)
     label_share = torch.zeros_like(own)
     for dy, dx in AROUND:
         y, x = (rows + dy).clamp(0, coc.shape[0] - 1), (columns + dx).clamp(0, coc.shape[1] - 1)
-        beside, colour = coc[y, x], linear[:, y, x]
+        beside, color = coc[y, x], linear[:, y, x]
         is_behind = ((beside - own).abs() < EDGE_STEP_PX) & ~touches_nearer[y, x]
         if max(abs(dy), abs(dx)) == 1:
             is_front = ((beside - near).abs() < EDGE_STEP_PX) & (beside < own - EDGE_STEP_PX / 2)
-            behind.add(colour, is_behind)
-            front.add(colour, is_front & ~touches_farther[y, x])
-            any_front.add(colour, is_front)
+            behind.add(color, is_behind)
+            front.add(color, is_front & ~touches_farther[y, x])
+            any_front.add(color, is_front)
             label_share += is_front * ((2 - abs(dy)) * (2 - abs(dx)) / 16)  # 3x3 binomial
         else:  # a corner of the background has none nearer by
-            behind_further.add(colour, is_behind)
+            behind_further.add(color, is_behind)
 
     behind.fill(behind_further)
-    front_colour = torch.where(front.count > 0, front.colour, any_front.colour)
-    share = _front_share(mixed, front_colour, behind, front.variance + behind.variance, label_share)
-    background = (mixed - share * front_colour) / (1 - share)
-    light = _is_light(front_colour, behind)
-    of_light = torch.maximum(share, _place_on_line(mixed, front_colour, behind.colour))
+    front_color = torch.where(front.count > 0, front.color, any_front.color)
+    share = _front_share(mixed, front_color, behind, front.variance + behind.variance, label_share)
+    background = (mixed - share * front_color) / (1 - share)
+    light = _is_light(front_color, behind)
+    of_light = torch.maximum(share, _place_on_line(mixed, front_color, behind.color))
     share = torch.where(light, of_light, share)
-    background = torch.where(light, mixed - share * (front_colour - behind.colour), background).clamp(min=0)
+    background = torch.where(light, mixed - share * (front_color - behind.color), background).clamp(min=0)
     rim = light & (mixed.amax(0) >= CLIPPED) & (near.abs() >= BLURRED_PX)
-    front_colour = torch.where(rim, RIM_GAIN * front_colour, front_colour)
+    front_color = torch.where(rim, RIM_GAIN * front_color, front_color)
 
     matted = linear.clone()
     matted[:, rows, columns] = background
     fringe = Surface(torch.zeros_like(linear), torch.zeros_like(coc), torch.zeros_like(coc))
-    fringe.linear[:, rows, columns] = front_colour
+    fringe.linear[:, rows, columns] = front_color
     fringe.coverage[rows, columns] = share
     fringe.coc[rows, columns] = near
     return matted, fringe
 
 
-class _MeanColour:
-    """Running mean and variance of chosen neighbours' colours, for P pixels at once (``3 P``)."""
+class _MeanColor:
+    """Running mean and variance of chosen neighbors' colors, for P pixels at once (``3 P``)."""
 
     def __init__(self, like: Tensor) -> None:
         self.total = torch.zeros_like(like)
         self.squares = torch.zeros_like(like[0])
         self.count = torch.zeros_like(like[0])
 
-    def add(self, colour: Tensor, chosen: Tensor) -> None:
-        self.total += colour * chosen
-        self.squares += colour.square().sum(0) * chosen
+    def add(self, color: Tensor, chosen: Tensor) -> None:
+        self.total += color * chosen
+        self.squares += color.square().sum(0) * chosen
         self.count += chosen
 
-    def fill(self, other: "_MeanColour") -> None:
+    def fill(self, other: "_MeanColor") -> None:
         """Take over ``other`` where nothing was chosen."""
         none = self.count == 0
         self.total = torch.where(none, other.total, self.total)
@@ -139,27 +139,27 @@ class _MeanColour:
         self.count = torch.where(none, other.count, self.count)
 
     @property
-    def colour(self) -> Tensor:
+    def color(self) -> Tensor:
         return self.total / self.count.clamp(min=1)
 
     @property
     def variance(self) -> Tensor:
         """Summed over the channels; 0 where nothing was chosen."""
-        return (self.squares / self.count.clamp(min=1) - self.colour.square().sum(0)).clamp(min=0)
+        return (self.squares / self.count.clamp(min=1) - self.color.square().sum(0)).clamp(min=0)
 
 
 def _front_share(
-    mixed: Tensor, front_colour: Tensor, behind: _MeanColour, variance: Tensor, label_share: Tensor
+    mixed: Tensor, front_color: Tensor, behind: _MeanColor, variance: Tensor, label_share: Tensor
 ) -> Tensor:
     """How much of each edge pixel (``P``) is the nearer surface, 0 to at most its share of labels around it.
 
-    Read off the line from the farther to the nearer colour where their contrast stands out from the
-    surfaces' own variation, else taken from the disparity around; 0 where the farther colour is not known.
+    Read off the line from the farther to the nearer color where their contrast stands out from the
+    surfaces' own variation, else taken from the disparity around; 0 where the farther color is not known.
     """
-    line = front_colour - behind.colour
+    line = front_color - behind.color
     contrast = line.square().sum(0)
-    projected = _place_on_line(mixed, front_colour, behind.colour)
-    off_line = (mixed - behind.colour - projected * line).square().sum(0)
+    projected = _place_on_line(mixed, front_color, behind.color)
+    off_line = (mixed - behind.color - projected * line).square().sum(0)
     trust = contrast / (contrast + TRUSTED_CONTRAST * variance + NO_CONTRAST)
     share = torch.minimum(trust * projected + (1 - trust) * label_share, label_share)
     share = share * torch.exp(-PLAUSIBLE_MIXTURE * off_line / (contrast + FAINT_CONTRAST))
@@ -167,17 +167,17 @@ def _front_share(
 
 
 def _place_on_line(mixed: Tensor, front: Tensor, behind: Tensor) -> Tensor:
-    """Where ``mixed`` lies between two colours: 0 at ``behind``, 1 at ``front``."""
+    """Where ``mixed`` lies between two colors: 0 at ``behind``, 1 at ``front``."""
     line = front - behind
     place = ((mixed - behind) * line).sum(0) / line.square().sum(0).clamp(min=NO_CONTRAST)
     return place.clamp(0, 1)
 
 
-def _is_light(front_colour: Tensor, behind: _MeanColour) -> Tensor:
+def _is_light(front_color: Tensor, behind: _MeanColor) -> Tensor:
     """Whether the nearer surface is a light too bright for the picture: its pixels do not mix linearly.
 
-    What it covers by a third may be white already, so the pixel's colour alone tells its share.
+    What it covers by a third may be white already, so the pixel's color alone tells its share.
     """
-    contrast = (front_colour - behind.colour).square().sum(0)
-    clipped = (front_colour.amax(0) >= CLIPPED) & (contrast >= CLIPPED_CONTRAST)
+    contrast = (front_color - behind.color).square().sum(0)
+    clipped = (front_color.amax(0) >= CLIPPED) & (contrast >= CLIPPED_CONTRAST)
     return clipped & (behind.count > 0)

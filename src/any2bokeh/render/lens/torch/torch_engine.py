@@ -14,7 +14,7 @@ from any2bokeh.render.lens.model import (
     LEAST_HEADROOM,
     OCCLUDED_REACH,
 )
-from any2bokeh.render.lens.neighbours import Neighbour, PreparedFrame
+from any2bokeh.render.lens.neighbors import Neighbor, PreparedFrame
 from any2bokeh.render.lens.surroundings import Surroundings
 from any2bokeh.render.lens.torch.compositing import draw_surfaces
 from any2bokeh.render.lens.torch.disocclusion import find_occluded, recall_occluded
@@ -53,11 +53,11 @@ class TorchEngine:
         return self._encode(scene, *draw_surfaces(surfaces, self.lens.settings, extent, self._pool))
 
     @torch.inference_mode()
-    def draw_among(self, frame: PreparedFrame, around: Surroundings, neighbours: list[Neighbour]) -> Tensor:
+    def draw_among(self, frame: PreparedFrame, around: Surroundings, neighbors: list[Neighbor]) -> Tensor:
         """As ``draw``, with occluded regions and surroundings taken from the frames around."""
         linear, coc, margin = around
         nearest, fringe, occluded = find_surfaces(linear, coc, self.lens.reach)
-        occluded = recall_occluded(occluded, neighbours, frame.scale, margin)
+        occluded = recall_occluded(occluded, neighbors, frame.scale, margin)
         surfaces, extent = [nearest, fringe, occluded], self.lens.extent(coc, margin)
         blurred, touched = draw_surfaces(surfaces, self.lens.settings, extent, self._pool)
         inner = (..., slice(margin, -margin), slice(margin, -margin))

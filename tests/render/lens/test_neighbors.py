@@ -91,7 +91,7 @@ def test_three_scenes_are_read_ahead_and_no_more(clip: list[Scene]) -> None:
         assert len(read) == min(done + 3, len(clip))
 
 
-def test_one_frame_alone_is_rendered_nearly_as_without_neighbours(clip: list[Scene]) -> None:
+def test_one_frame_alone_is_rendered_nearly_as_without_neighbors(clip: list[Scene]) -> None:
     alone = render(clip[:1], LensSettings())[0]
     torch.testing.assert_close(render(clip[:1], BEST)[0], alone, atol=0.02, rtol=0)
 
@@ -134,7 +134,7 @@ def test_motion_of_a_moving_camera_is_found(clip: list[Scene]) -> None:
     x, y = torch.tensor([40.0, 120.0]), torch.tensor([50.0, 30.0])
     near = torch.tensor([0.8, 0.2])
     there_x, there_y = motion.forward(x, y, near)
-    # f * velocity * time / z pixels; disparity 0.8 and 0.2 lie at 1/z = 0.82 and 0.28 per metre
+    # f * velocity * time / z pixels; disparity 0.8 and 0.2 lie at 1/z = 0.82 and 0.28 per meter
     focal_px = PAN.focal_length_px(view(0))
     expected = -focal_px / 12 * torch.tensor([0.82, 0.28])
     torch.testing.assert_close(there_x - x, 0.5 * expected, atol=0.3, rtol=0)

@@ -20,7 +20,7 @@ Places = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, eq=False)
-class Neighbour:
+class Neighbor:
     """Another frame: its light ``3 H W``, the same with edges matted, its disparity ``H W``.
 
     ``move`` takes positions x, y [px] and disparities of points in this frame to positions in the
@@ -50,7 +50,7 @@ class PreparedFrame:
     disparity: Tensor
 
 
-def with_neighbours(frames: Iterable[PreparedFrame]) -> Iterator[tuple[PreparedFrame, list[Neighbour]]]:
+def with_neighbors(frames: Iterable[PreparedFrame]) -> Iterator[tuple[PreparedFrame, list[Neighbor]]]:
     """Yield each frame, in order, with up to ``REACH`` frames of its shot before it and after it.
 
     At most ``2 REACH + 1`` frames are held, and ``REACH`` are read ahead.
@@ -66,18 +66,16 @@ def with_neighbours(frames: Iterable[PreparedFrame]) -> Iterator[tuple[PreparedF
         window.append(frame)
         last = thumbnail
         if len(window) - here > REACH:
-            yield window[here], _neighbours(window, motions, here)
+            yield window[here], _neighbors(window, motions, here)
             here += 1
         if here > REACH:
             del window[0], motions[0]
             here -= 1
     for place in range(here, len(window)):
-        yield window[place], _neighbours(window, motions, place)
+        yield window[place], _neighbors(window, motions, place)
 
 
-def _neighbours(
-    window: list[PreparedFrame], motions: list[CameraMotion | None], here: int
-) -> list[Neighbour]:
+def _neighbors(window: list[PreparedFrame], motions: list[CameraMotion | None], here: int) -> list[Neighbor]:
     """The other frames of the window whose motion from frame ``here`` is known."""
     found = []
     for place in range(max(0, here - REACH), min(len(window), here + REACH + 1)):
@@ -87,7 +85,7 @@ def _neighbours(
         known = [motion for motion in path if motion is not None]
         move = partial(_follow, known) if place > here else partial(_follow_back, known)
         other = window[place]
-        found.append(Neighbour(other.linear, other.matted, other.disparity, abs(place - here), move))
+        found.append(Neighbor(other.linear, other.matted, other.disparity, abs(place - here), move))
     return found
 
 
@@ -104,11 +102,11 @@ def _follow_back(path: list[CameraMotion], x: Tensor, y: Tensor, disparity: Tens
 
 
 def recall_points(
-    x: Tensor, y: Tensor, linear: Tensor, coc: Tensor, neighbours: list[Neighbour], scale: CocScale
+    x: Tensor, y: Tensor, linear: Tensor, coc: Tensor, neighbors: list[Neighbor], scale: CocScale
 ) -> tuple[Tensor, Tensor]:
     """Light ``3 P`` and CoC [px] of P points that a frame occludes, as frames around saw them, else as given.
 
-    Each point (``x``, ``y`` in pixels of the frame) is looked up where its surface has moved to. Its colour
+    Each point (``x``, ``y`` in pixels of the frame) is looked up where its surface has moved to. Its color
     there is taken if the disparity is that of the surface; frames count by the inverse square of their
     distance. Where all of them saw something at least ``EDGE_STEP_PX`` farther instead, that is what is
     occluded.
@@ -116,13 +114,13 @@ def recall_points(
     disparity = scale.disparity(coc)
     x, y = x.to(disparity.dtype), y.to(disparity.dtype)
     tolerance = AGREE_PX / scale.px
-    neighbours = sorted(neighbours, key=lambda other: other.distance)
+    neighbors = sorted(neighbors, key=lambda other: other.distance)
     seen = torch.zeros_like(x, dtype=torch.bool)
-    for other in neighbours:
+    for other in neighbors:
         seen |= (
             _sample(other.matted, other.disparity, other.move(x, y, disparity), disparity, tolerance)[0] > 0
         )
-    for other in neighbours:
+    for other in neighbors:
         settled = _settle(other, x, y, disparity)
         there = other.move(x, y, settled)
         agreement = _sample(other.matted, other.disparity, there, settled, tolerance)[0]
@@ -130,11 +128,11 @@ def recall_points(
         disparity = torch.where(farther, settled, disparity)
         seen |= farther
     total, weights = torch.zeros_like(linear), torch.zeros_like(x)
-    for other in neighbours:
+    for other in neighbors:
         there = other.move(x, y, disparity)
-        agreement, colour = _sample(other.matted, other.disparity, there, disparity, tolerance)
+        agreement, color = _sample(other.matted, other.disparity, there, disparity, tolerance)
         weight = agreement / other.distance**2
-        total += colour * weight
+        total += color * weight
         weights += weight
     seen = weights > 0
     light = torch.where(seen, total / weights.clamp(min=1e-9), linear)
@@ -142,12 +140,12 @@ def recall_points(
 
 
 def recall_outside(
-    linear: Tensor, disparity: Tensor, neighbours: list[Neighbour], scale: CocScale, margin: int
+    linear: Tensor, disparity: Tensor, neighbors: list[Neighbor], scale: CocScale, margin: int
 ) -> tuple[Tensor, Tensor]:
     """A picture ``3 H W`` and its disparity ``H W``, the ``margin`` around the frame filled where seen.
 
     A point outside the frame is looked up with the disparity that it is given, again with the one found
-    there, and so on: where that settles, the neighbour has seen it.
+    there, and so on: where that settles, the neighbor has seen it.
     """
     height, width = disparity.shape
     outside = torch.ones_like(disparity, dtype=torch.bool)
@@ -155,21 +153,21 @@ def recall_outside(
     rows, columns = outside.nonzero(as_tuple=True)
     x, y = (columns - margin).to(disparity.dtype), (rows - margin).to(disparity.dtype)
     found = disparity[rows, columns]
-    colours, known = linear[:, rows, columns], torch.zeros_like(found, dtype=torch.bool)
+    colors, known = linear[:, rows, columns], torch.zeros_like(found, dtype=torch.bool)
     tolerance = AGREE_PX / scale.px
-    for other in sorted(neighbours, key=lambda neighbour: neighbour.distance):
+    for other in sorted(neighbors, key=lambda neighbor: neighbor.distance):
         guess = _settle(other, x, y, found)
         there = other.move(x, y, guess)
-        agreement, colour = _sample(other.linear, other.disparity, there, guess, tolerance)
+        agreement, color = _sample(other.linear, other.disparity, there, guess, tolerance)
         new = (agreement > 0) & ~known
-        found, colours = torch.where(new, guess, found), torch.where(new, colour, colours)
+        found, colors = torch.where(new, guess, found), torch.where(new, color, colors)
         known |= new
     linear, disparity = linear.clone(), disparity.clone()
-    linear[:, rows, columns], disparity[rows, columns] = colours, found
+    linear[:, rows, columns], disparity[rows, columns] = colors, found
     return linear, disparity
 
 
-def _settle(other: Neighbour, x: Tensor, y: Tensor, disparity: Tensor) -> Tensor:
+def _settle(other: Neighbor, x: Tensor, y: Tensor, disparity: Tensor) -> Tensor:
     """The disparity that P points have in another frame, at the place that this disparity itself decides."""
     for _ in range(SETTLING_ROUNDS):
         disparity = _nearest(other.disparity, other.move(x, y, disparity), disparity)
@@ -187,7 +185,7 @@ def _nearest(image: Tensor, places: Places, outside: Tensor) -> Tensor:
 def _sample(
     linear: Tensor, disparity: Tensor, places: Places, wanted: Tensor, tolerance: float
 ) -> tuple[Tensor, Tensor]:
-    """How well P places show a surface of the ``wanted`` disparity, 0 to 1, and its colour there (``3 P``).
+    """How well P places show a surface of the ``wanted`` disparity, 0 to 1, and its color there (``3 P``).
 
     Of the four pixels around a place those count whose disparity is within ``tolerance``, as in bilinear
     interpolation; less than a quarter in all is not enough.
