@@ -25,7 +25,7 @@ from any2bokeh.depth.track import DepthClip, open_mask, open_track
 from any2bokeh.focus.depth_of_field import focused_scene
 from any2bokeh.focus.focus_track import FocusTrack, smooth_focus
 from any2bokeh.focus.follower import follow_thing
-from any2bokeh.focus.mask import disparity_in_mask
+from any2bokeh.focus.masked import disparity_in_mask
 from any2bokeh.focus.pull import pull_focus
 from any2bokeh.motion.flow import FlowPreset, dense_flow, landing_places
 from any2bokeh.render.base import make_renderer

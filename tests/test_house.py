@@ -34,6 +34,7 @@ LIBRARIES = {
     "transformers": (
         "depth",
         "subject",
+        "weights.pretrained",  # a network out of its folder, whoever uses it
         "render.diffusion.image_encoder",  # CLIP, which the published network looks through
         "lab.evaluation.metric_networks",  # VideoMAE, which a metric looks through
     ),

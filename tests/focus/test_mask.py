@@ -11,7 +11,7 @@ import torch
 
 from any2bokeh.depth.track import DepthClip
 from any2bokeh.errors import FocusError
-from any2bokeh.focus.mask import disparity_in_mask
+from any2bokeh.focus.masked import disparity_in_mask
 from any2bokeh.focus.pull import pull_focus
 from any2bokeh.settings.focus_settings import FocusSettings
 from any2bokeh.video.png import write_png

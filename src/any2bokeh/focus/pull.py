@@ -10,7 +10,7 @@ from any2bokeh.depth.track import DepthClip
 from any2bokeh.errors import FocusError, SettingsError
 from any2bokeh.focus.focus_track import Curve, Focus, FocusTrack, smooth_focus
 from any2bokeh.focus.follower import follow_thing
-from any2bokeh.focus.mask import Measured, disparity_in_mask
+from any2bokeh.focus.masked import Measured, disparity_in_mask
 from any2bokeh.focus.points import disparity_under
 from any2bokeh.focus.thin_lens import blur_strength
 from any2bokeh.focus.track_files import FocusKeys, read_focus

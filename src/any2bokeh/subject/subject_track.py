@@ -17,7 +17,7 @@ from any2bokeh.closeable import Closeable
 from any2bokeh.depth.track import DepthClip, MatchedFrames, open_mask
 from any2bokeh.depth.upsample import upsample_disparity
 from any2bokeh.focus.focus_track import smooth_focus
-from any2bokeh.focus.mask import MaskedFrame, Measured, empty_mask, masked_frames
+from any2bokeh.focus.masked import MaskedFrame, Measured, empty_mask, masked_frames
 from any2bokeh.motion.flow import to_gray
 from any2bokeh.motion.shots import find_shots
 from any2bokeh.progress import OnCount
