@@ -8,6 +8,7 @@ from typing import Any
 import av
 import pytest
 import torch
+from facts import names
 
 from any2bokeh import __version__
 
@@ -58,15 +59,13 @@ def test_changed_network_is_found_where_it_is_asked_for(bokeh: Bokeh, linked_net
     config = (linked_network / "config.json").resolve()
     config.write_bytes(config.read_bytes() + b" ")
     assert "damaged:" not in fact()
-    assert f"{linked_network}, damaged: config.json was changed since the download" in fact("--verify")
+    assert names(fact("--verify"), linked_network, "damaged", "config.json")
 
 
 def test_checkpoints_are_listed_with_mask_mode_and_license(bokeh: Bokeh, checkpoint: Path) -> None:
     facts = json.loads(bokeh("doctor", "--json").out)["checkpoints"]
-    assert facts["other"] == "not here: it is a file that somebody has (license none)"
-    assert facts["any-to-bokeh"].startswith(
-        f"{checkpoint}, mask mode released (license CC-BY-NC-4.0, as its "
-    )
+    assert names(facts["other"], "not here", "a file that somebody has", "none")
+    assert names(facts["any-to-bokeh"], checkpoint, "released", "CC-BY-NC-4.0")
 
 
 def test_changed_checkpoint_is_said_to_be_so(bokeh: Bokeh, checkpoint: Path) -> None:
@@ -78,14 +77,13 @@ def test_changed_checkpoint_is_said_to_be_so(bokeh: Bokeh, checkpoint: Path) -> 
     content[-1] ^= 1
     weights.write_bytes(content)
     assert "damaged:" not in fact()
-    assert ", damaged: vae/diffusion_pytorch_model.safetensors was changed since the import" in fact(
-        "--verify"
-    )
+    name = "vae/diffusion_pytorch_model.safetensors"
+    assert names(fact("--verify"), "damaged", name, "changed")
     weights.write_bytes(content[:-1])
-    assert ", damaged: vae/diffusion_pytorch_model.safetensors cannot be read: " in fact()
+    assert names(fact(), "damaged", name, "read")
     weights.unlink()
     assert fact().startswith("damaged: ")
-    assert "vae/diffusion_pytorch_model.safetensors is missing" in fact()
+    assert names(fact(), name, "missing")
 
 
 def test_text_names_every_section(bokeh: Bokeh) -> None:
@@ -96,14 +94,14 @@ def test_text_names_every_section(bokeh: Bokeh) -> None:
 
 def test_own_command_is_recognized(bokeh: Bokeh, on_path: Callable[[str], Path]) -> None:
     program = on_path("#!/usr/bin/python\nfrom any2bokeh.cli import main\n")
-    assert json.loads(bokeh("doctor", "--json").out)["command"] == {"bokeh": f"{program}, this program"}
+    assert json.loads(bokeh("doctor", "--json").out)["command"]["bokeh"].startswith(str(program))
 
 
 def test_plotting_library_of_the_same_name_is_named(bokeh: Bokeh, on_path: Callable[[str], Path]) -> None:
     program = on_path("#!/usr/bin/python\nfrom bokeh.__main__ import main\n")
     fact = json.loads(bokeh("doctor", "--json").out)["command"]["bokeh"]
     assert str(program) in fact
-    assert "run any2bokeh instead" in fact
+    assert names(fact, "any2bokeh")
 
 
 def test_missing_command_is_named(bokeh: Bokeh, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from facts import names
 from huggingface_hub import constants
 
 Bokeh = Callable[..., Any]
@@ -32,7 +33,7 @@ def test_list_in_json_says_where_a_network_is(bokeh: Bokeh, network: Path) -> No
 def test_unknown_name_lists_the_names(bokeh: Bokeh) -> None:
     run = bokeh("download-weights", "depth-huge")
     assert (run.code, run.out) == (1, "")
-    assert run.errors == ["Error: There is no model 'depth-huge': the names are depth-small."]
+    assert names(run.errors[0], "'depth-huge'", "depth-small")
 
 
 @pytest.mark.parametrize("options", [[], ["--dry-run"]])

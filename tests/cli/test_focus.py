@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from facts import names
 
 from any2bokeh.video.decode import open_video
 from any2bokeh.video.png import write_png
@@ -107,52 +108,39 @@ def test_k_of_a_lens_breathes_with_the_focus(refocus: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "code", "sentence"),
+    ("options", "code", "facts"),
     [
-        (["--focus-at", "64,20"], 1, "The point 64,20 is outside the frame of {clip}, which is 64x48."),
-        (
-            ["--focus-at", "9,9@9s"],
-            1,
-            "{clip} has no frame from 9 s on: of its 4 frames, the last is at 0.12 s.",
-        ),
-        (
-            ["--focus", "0s:0.5, 1s:0.2"],
-            1,
-            "a key at 1 s, after the end of {clip}: its 4 frames last 0.17 s.",
-        ),
-        (["--focus", "0s:0.5, f4:0.2"], 1, "a key at frame 4, after the end of {clip}"),
-        (["--focus", "0.1s:0.5, f1:0.2"], 1, "out of order in {clip}: frame 1 does not come after 0.1 s."),
-        (["--focus-at", "9,9@f0", "--start", "f2"], 1, "looked for at 0.00 s of {clip}, outside the part"),
-        (["--focus-track", "{folder}/none.csv"], 1, "none.csv cannot be read: No such file or directory."),
-        (["--focus-track", "{folder}/words.csv"], 1, "has a column 'hello'"),
-        (
-            ["--focus-track", "{folder}/wrong.csv"],
-            1,
-            "Row 2 of the focus track {folder}/wrong.csv",
-        ),
-        (["--focus-track", "{folder}/wrong.csv"], 1, "Focus must be a disparity from 0 to 1, got 2."),
-        (["--focus-track", "{folder}/text.json"], 1, "text.json is no JSON: Expecting value in line 1."),
-        (["--focus-track", "{folder}/strong.csv"], 2, "The blur is said in 2 ways: --k and the column k of"),
+        (["--focus-at", "64,20"], 1, "64,20 outside {clip} 64x48"),
+        (["--focus-at", "9,9@9s"], 1, "{clip} 9 4 frames 0.12"),
+        (["--focus", "0s:0.5, 1s:0.2"], 1, "key 1 end {clip} 4 frames 0.17"),
+        (["--focus", "0s:0.5, f4:0.2"], 1, "key frame 4 end {clip}"),
+        (["--focus", "0.1s:0.5, f1:0.2"], 1, "order {clip} frame 1 0.1"),
+        (["--focus-at", "9,9@f0", "--start", "f2"], 1, "0.00 {clip} outside"),
+        (["--focus-track", "{folder}/none.csv"], 1, "{folder}/none.csv file"),
+        (["--focus-track", "{folder}/words.csv"], 1, "{folder}/words.csv column 'hello'"),
+        (["--focus-track", "{folder}/wrong.csv"], 1, "Row 2 {folder}/wrong.csv Focus disparity 0 1"),
+        (["--focus-track", "{folder}/text.json"], 1, "{folder}/text.json JSON line 1"),
+        (["--focus-track", "{folder}/strong.csv"], 2, "blur --k column {folder}/strong.csv"),
         (
             ["--focus-track", "{folder}/strong.csv", "--focus", "0.5"],
             2,
-            "said in 2 ways: --focus and --focus-track.",
+            "--focus --focus-track",
         ),
     ],
 )
 def test_what_cannot_be_focused_is_one_sentence(
-    options: list[str], code: int, sentence: str, bokeh: Bokeh, clip: Path, track: Path
+    options: list[str], code: int, facts: str, bokeh: Bokeh, clip: Path, track: Path
 ) -> None:
-    names = {"clip": clip, "folder": clip.parent}
+    places = {"clip": clip, "folder": clip.parent}
     (clip.parent / "words.csv").write_text("hello\nworld\n")
     (clip.parent / "wrong.csv").write_text("time,focus\n0,0.5\n1,2\n")
     (clip.parent / "text.json").write_text("focus")
     (clip.parent / "strong.csv").write_text("time,focus,k\n0,0.5,8\n")
     run = bokeh(
-        "refocus", clip, "--disparity", track, "--k", "8", *(text.format(**names) for text in options)
+        "refocus", clip, "--disparity", track, "--k", "8", *(text.format(**places) for text in options)
     )
     assert (run.code, len(run.errors)) == (code, 1)
-    assert sentence.format(**names) in run.errors[0]
+    assert names(run.errors[0], *facts.format(**places).split())
     assert list(clip.parent.glob("*.refocus.*")) == []
 
 
@@ -160,7 +148,7 @@ def test_a_track_without_k_needs_one(bokeh: Bokeh, clip: Path, track: Path) -> N
     (clip.parent / "rows.csv").write_text("time,focus\n0,0.5\n")
     run = bokeh("refocus", clip, "--disparity", track, "--focus-track", clip.parent / "rows.csv")
     assert run.code == 2
-    assert "holds no K." in run.errors[0]
+    assert names(run.errors[0], clip.parent / "rows.csv", "no K")
 
 
 def test_an_existing_track_is_not_replaced_unasked(bokeh: Bokeh, clip: Path, track: Path) -> None:
@@ -179,7 +167,8 @@ def test_an_existing_track_is_not_replaced_unasked(bokeh: Bokeh, clip: Path, tra
         saved,
     ]
     run = bokeh(*command)
-    assert (run.code, run.errors) == (1, [f"Error: {saved} exists already."])
+    assert (run.code, len(run.errors)) == (1, 1)
+    assert names(run.errors[0], saved, "exists")
     assert not clip.with_name("clip.refocus.mp4").exists()
     assert saved.read_text() == "mine"
     assert bokeh(*command, "--overwrite").code == 0
@@ -216,21 +205,14 @@ def test_each_of_several_clips_has_its_own_mask_and_focus(
     focus = [result["focus"] for result in json.loads(run.out)["results"]]
     assert focus == [pytest.approx([16 / LAST] * 2, abs=0.01), pytest.approx([48 / LAST] * 2, abs=0.01)]
     assert sorted(path.name for path in (tmp_path / "focus").iterdir()) == ["a.focus.csv", "b.focus.csv"]
-    for shared, sentence in (
-        (
-            ["--save-focus-track", "one.csv"],
-            "The focus of several inputs cannot become the one file one.csv.",
-        ),
-        (["--focus-mask", clips / "a.mp4"], f"Several inputs cannot share the mask {clips / 'a.mp4'}."),
-    ):
+    for shared in (["--save-focus-track", "one.csv"], ["--focus-mask", clips / "a.mp4"]):
         refused = bokeh("refocus", clips, *options, *shared)
-        assert (refused.code, refused.errors) == (2, [f"Error: {sentence}"])
+        assert (refused.code, len(refused.errors)) == (2, 1)
+        assert names(refused.errors[0].lower(), "several inputs", shared[1])
     shutil.rmtree(masks / "b")
     half = bokeh("refocus", clips, *options, "--overwrite")
-    assert (half.code, half.errors) == (
-        3,
-        [f"Error: {masks} must hold one mask named b.*, found nothing."],
-    )
+    assert (half.code, len(half.errors)) == (3, 1)
+    assert names(half.errors[0], masks, "mask", "b.*", "nothing")
 
 
 def test_points_are_those_of_the_picture_as_it_is_displayed(
@@ -243,4 +225,5 @@ def test_points_are_those_of_the_picture_as_it_is_displayed(
     assert run.code == 0, run.err
     assert json.loads(run.out)["results"][0]["focus"] == pytest.approx([40 / 47] * 2, abs=0.01)
     refused = bokeh("refocus", clip, *options, "--focus-at", "60,40")
-    assert refused.errors == [f"Error: The point 60,40 is outside the frame of {clip}, which is 48x64."]
+    assert len(refused.errors) == 1
+    assert names(refused.errors[0], "60,40", "outside", clip, "48x64")

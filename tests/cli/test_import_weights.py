@@ -10,6 +10,7 @@ from typing import Any
 import parity
 import pytest
 import torch
+from facts import names
 from safetensors.torch import save_file
 
 from any2bokeh.lab.training.initial_network import make_network
@@ -40,12 +41,12 @@ def test_folder_is_printed_and_mask_mode_explained(bokeh: Bokeh, untrained: Path
     folder = tmp_path / "home" / "weights" / "any-to-bokeh"
     assert (run.code, run.out) == (0, f"{folder}\n")
     lines = [line for line in run.err.splitlines() if "MB" not in line]
-    assert lines[0] == "any-to-bokeh has the mask mode released, as its weights say:"
-    assert lines[1].startswith("  fuser.linear left its initial range in 0 of 10 fusers: 0.00% of its values")
-    assert "of the bound 0.17678" in lines[1]
-    assert lines[2].startswith("  ff_k, which is never trained, ends at ")
-    assert lines[3] == "  conv_in_mpi is a scaled copy: 0.99600 times SVD's conv_in leaves 0.00%"
-    assert lines[4].startswith("any-to-bokeh is under the license CC-BY-NC-4.0, as its repository; ")
+    assert names(lines[0], "any-to-bokeh", "released", "weights")
+    assert names(lines[1], "fuser.linear", "0 of 10 fusers", "0.00%")
+    assert names(lines[1], "bound 0.17678")
+    assert names(lines[2], "ff_k")
+    assert names(lines[3], "conv_in_mpi", "copy", "0.99600", "0.00%")
+    assert names(lines[4], "any-to-bokeh", "CC-BY-NC-4.0")
 
 
 def test_json_holds_facts_and_evidence(bokeh: Bokeh, untrained: Path) -> None:
@@ -62,39 +63,30 @@ def test_json_holds_facts_and_evidence(bokeh: Bokeh, untrained: Path) -> None:
 def test_weights_that_do_not_say_are_warned_of_unless_the_mode_is_given(
     bokeh: Bokeh, published: Path
 ) -> None:
-    warning = "Warning: the weights do not say this clearly; --mask-mode released|paper decides."
     run = bokeh("import-weights", published)  # the recipe's weights: none began as a linear layer does
     assert run.code == 0
-    assert warning in run.err.splitlines()
-    assert "  this does not tell whether the MPI tokens were masked in training" in run.err.splitlines()
+    [warning] = [line for line in run.err.splitlines() if line.startswith("Warning:")]
+    assert names(warning, "--mask-mode", "released", "paper")
     run = bokeh("import-weights", published, "--mask-mode", "paper", "--overwrite")
-    assert warning not in run.err
-    assert "any-to-bokeh has the mask mode paper, as --mask-mode says:" in run.err.splitlines()
+    assert "Warning" not in run.err
+    assert names(run.err, "any-to-bokeh", "paper", "--mask-mode")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "facts"),
     [
-        (["nowhere"], 1, "Error: nowhere does not exist."),
-        (
-            ["{published}", "--name", "../escaped"],
-            2,
-            "Error: A name has letters, digits, '.', '-' and '_' alone",
-        ),
-        (["{published}", "--mask-mode", "both"], 2, "Error: Invalid value for '--mask-mode': 'both' is not"),
-        (
-            ["{published}", "--svd", "nowhere"],
-            1,
-            "Error: nowhere is not the U-Net of Stable Video Diffusion: ",
-        ),
+        (["nowhere"], 1, "nowhere exist"),
+        (["{published}", "--name", "../escaped"], 2, "name '../escaped'"),
+        (["{published}", "--mask-mode", "both"], 2, "--mask-mode 'both' released paper"),
+        (["{published}", "--svd", "nowhere"], 1, "nowhere U-Net Stable Video Diffusion"),
     ],
 )
 def test_what_cannot_be_is_one_error(
-    arguments: list[str], code: int, said: str, bokeh: Bokeh, published: Path, tmp_path: Path
+    arguments: list[str], code: int, facts: str, bokeh: Bokeh, published: Path, tmp_path: Path
 ) -> None:
     run = bokeh("import-weights", *[argument.format(published=published) for argument in arguments])
     assert (run.code, run.out) == (code, "")
-    assert run.errors[0].startswith(said)
+    assert names(run.errors[0], *facts.split())
     assert list((tmp_path / "home").glob("weights/*")) == []
 
 
@@ -108,7 +100,7 @@ def test_a_trained_checkpoint_needs_no_import(
     folder.write_checkpoint(TrainedNetwork(*make_network(stage, "tiny", None), training_settings(stage)))
     run = bokeh("import-weights", folder.checkpoint)
     assert (run.code, run.out) == (1, "")
-    assert "is a checkpoint of bokeh train" in run.errors[0]
+    assert names(run.errors[0], folder.checkpoint, "bokeh train")
     assert "--weights" in run.err and "missing" not in run.err and "not complete" not in run.err
     assert find_checkpoint(folder.checkpoint).folder == folder.checkpoint  # as --weights finds it
     assert list((tmp_path / "home").glob("weights/*")) == []

@@ -1,10 +1,10 @@
 """Which file becomes which."""
 
-import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from facts import names, naming
 
 from any2bokeh.cli.exit_codes import UsageError
 from any2bokeh.cli.jobs import make_jobs
@@ -66,7 +66,7 @@ def test_several_inputs_make_a_folder_of_any_name() -> None:
 def test_several_inputs_cannot_become_one_file(output: str) -> None:
     inputs = touch("a.mp4", "b.mp4")
     touch("notes")
-    with pytest.raises(UsageError, match="one file"):
+    with pytest.raises(UsageError, match=naming(output)):
         make_jobs(inputs, output, SETTINGS)
     assert not Path("out.mp4").exists()
 
@@ -79,14 +79,14 @@ def test_folder_stands_for_its_videos_sorted_without_results_of_ours() -> None:
 
 def test_folder_with_one_video_still_writes_to_a_folder() -> None:
     touch("in/a.mp4")
-    with pytest.raises(UsageError, match="one file"):
+    with pytest.raises(UsageError, match=naming("out.mp4")):
         make_jobs(["in"], "out.mp4", SETTINGS)
 
 
 def test_folder_without_videos_is_a_problem_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     touch("empty/note.txt")
     problem, fine = make_jobs(["empty", *touch("a.mp4")], None, SETTINGS)
-    with pytest.raises(VideoError, match="empty holds no video"):
+    with pytest.raises(VideoError, match=naming("empty", "no video")):
         problem.check()
     fine.check()
     Path("empty").joinpath("note.txt").unlink()
@@ -101,7 +101,7 @@ def test_empty_name_is_not_the_folder_one_stands_in() -> None:
 
 
 def test_two_inputs_for_one_output_are_named_before_anything_starts() -> None:
-    with pytest.raises(UsageError, match=r"one file out/a\.refocus\.mp4"):
+    with pytest.raises(UsageError, match=naming("one file", "out/a.refocus.mp4")):
         make_jobs(touch("x/a.mp4", "y/a.mp4"), "out/", SETTINGS)
 
 
@@ -110,38 +110,40 @@ def test_result_never_replaces_its_input(output: str) -> None:
     touch("a.mp4", "x/b.mp4")
     Path("link.mp4").symlink_to("a.mp4")
     Path("hard.mp4").hardlink_to("a.mp4")
-    with pytest.raises(UsageError, match="would replace a file that is read"):
+    with pytest.raises(UsageError, match=naming("replace", Path(output))):
         make_jobs(["a.mp4"], output, SETTINGS)
 
 
 def test_result_never_replaces_another_input_or_a_track() -> None:
-    with pytest.raises(UsageError, match="would replace") as refusal:
+    with pytest.raises(UsageError, match=naming("replace", "out/a.refocus.mp4")) as refusal:
         make_jobs(touch("a.mp4", "out/a.refocus.mp4"), "out", SETTINGS)
     assert refusal.value.hint.startswith("-o")
     touch("track.mkv")
-    with pytest.raises(UsageError, match="would replace"):
+    with pytest.raises(UsageError, match=naming("replace", "track.mkv")):
         make_jobs(["a.mp4"], "track.mkv", with_tracks("track.mkv"))
 
 
 def test_pattern_that_takes_in_results_of_an_earlier_run_leaves_them_out(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    names = touch("a.disparity.mkv", "a.mask.mkv", "a.mp4", "a.refocus.mp4", "a.refocus.refocus.mp4")
-    names += touch("a.refocus-2.mp4", "b.refocus.mp4", "c.mask.mp4")
-    assert targets(names) == ["a.refocus.mp4", "b.refocus.refocus.mp4", "c.mask.refocus.mp4"]
-    assert capsys.readouterr().err.splitlines() == [
-        "a.disparity.mkv is left out: it is a result of a.mp4.",
-        "a.mask.mkv is left out: it is the mask of a.mp4.",
-        "a.refocus.mp4 is left out: it is a result of a.mp4.",
-        "a.refocus.refocus.mp4 is left out: it is a result of a.refocus.mp4.",
-        "a.refocus-2.mp4 is left out: it is a result of a.mp4.",
-    ]
+    found = touch("a.disparity.mkv", "a.mask.mkv", "a.mp4", "a.refocus.mp4", "a.refocus.refocus.mp4")
+    found += touch("a.refocus-2.mp4", "b.refocus.mp4", "c.mask.mp4")
+    assert targets(found) == ["a.refocus.mp4", "b.refocus.refocus.mp4", "c.mask.refocus.mp4"]
+    lines = capsys.readouterr().err.splitlines()
+    left_out = (
+        ("a.disparity.mkv", "result", "a.mp4"),
+        ("a.mask.mkv", "mask", "a.mp4"),
+        ("a.refocus.mp4", "result", "a.mp4"),
+        ("a.refocus.refocus.mp4", "result", "a.refocus.mp4"),
+        ("a.refocus-2.mp4", "result", "a.mp4"),
+    )
+    assert [line for line, facts in zip(lines, left_out, strict=True) if not names(line, *facts)] == []
 
 
 def test_name_without_a_suffix_may_mean_a_folder_or_a_file() -> None:
-    with pytest.raises(UsageError, match="new is neither") as refusal:
+    with pytest.raises(UsageError, match=naming("new", "folder")) as refusal:
         make_jobs(touch("a.mp4"), "new", SETTINGS)
-    assert refusal.value.hint == "-o new/ makes the folder, -o new.mkv the file."
+    assert names(refusal.value.hint, "-o new/", "-o new.mkv")
 
 
 def test_each_input_takes_its_own_track_from_a_folder() -> None:
@@ -178,16 +180,15 @@ def test_folder_with_no_track_for_the_one_input_says_what_it_might_hold() -> Non
     touch("tracks/b.mkv")
     Path("a.mp4").touch()
     [job] = make_jobs(["a.mp4"], None, with_tracks("tracks"))
-    sentence = r"must hold a track's PNGs, or one disparity track named a\.\*, found nothing"
     assert job.problem
-    assert re.search(sentence, job.problem.message)
+    assert names(job.problem.message, "tracks", "PNGs", "disparity track", "a.*", "nothing")
 
 
-@pytest.mark.parametrize(("tracks", "sentence"), [("one.mkv", "share"), ("gone", "does not exist")])
-def test_track_that_several_inputs_cannot_have(tracks: str, sentence: str) -> None:
+@pytest.mark.parametrize(("tracks", "problem"), [("one.mkv", "share"), ("gone", "exist")])
+def test_track_that_several_inputs_cannot_have(tracks: str, problem: str) -> None:
     inputs = touch("a.mp4", "b.mp4")
     touch("one.mkv")
-    with pytest.raises(UsageError, match=sentence):
+    with pytest.raises(UsageError, match=naming(tracks, problem)):
         make_jobs(inputs, None, with_tracks(tracks))
 
 
@@ -198,4 +199,4 @@ def test_input_without_a_track_of_its_own_does_not_stop_the_others(tracks: str, 
     fine, problem = make_jobs(inputs, None, with_tracks(tracks))
     assert (fine.problem, fine.settings.depth.track) == (None, Path(tracks, "a.mkv"))
     assert problem.problem
-    assert problem.problem.message == f"{tracks} must hold one disparity track named b.*, found {found}."
+    assert names(problem.problem.message, tracks, "disparity track", "b.*", found)

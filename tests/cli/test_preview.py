@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from facts import names
 
 from any2bokeh.depth.colormap import colorize
 from any2bokeh.preview.moments import fitted
@@ -113,7 +114,7 @@ def test_vertical_clip_is_shown_upright(
 def test_time_behind_the_end(at: str, moment: str, bokeh: Bokeh, clip: Path, track: Path) -> None:
     run = bokeh("preview", clip, "--at", at, "--disparity", track, "--focus", "0.5", "--k", "8")
     assert (run.code, run.out, len(run.errors)) == (1, "", 1)
-    assert f"has no frame from {moment} on: of its 4 frames, the last is at 0.12 s." in run.errors[0]
+    assert names(run.errors[0], clip, moment, "4 frames", "0.12 s")
     assert not clip.with_name("clip.preview.png").exists()
 
 
@@ -122,24 +123,25 @@ def test_time_outside_of_the_range(bokeh: Bokeh, clip: Path, track: Path) -> Non
         *("preview", clip, "--at", "f3", "--end", "f2", "--disparity", track, "--focus", "0.5", "--k", "8")
     )
     assert (run.code, len(run.errors)) == (1, 1)
-    assert "outside the part" in run.errors[0]
+    assert names(run.errors[0], clip, "outside")
 
 
 @pytest.mark.parametrize(
-    ("options", "complaint"),
+    ("options", "facts"),
     [
-        (["--contact", "--sweep"], "--contact, --sweep and --html exclude each other."),
-        (["--html", "page.html", "-o", "x.png"], "--html names the page itself: -o has no place beside it."),
-        (["--html", "page.txt"], "A page is HTML: page.txt must end in .html."),
-        (["--sweep", "--at", "0", "--at", "f1"], "--sweep shows one moment, not 2."),
-        (["--stills", "0"], "--stills must be a number of moments from 1 to 48, got 0."),
+        (["--contact", "--sweep"], "--contact --sweep --html"),
+        (["--html", "page.html", "-o", "x.png"], "--html -o"),
+        (["--html", "page.txt"], "page.txt .html"),
+        (["--sweep", "--at", "0", "--at", "f1"], "--sweep one 2"),
+        (["--stills", "0"], "--stills moments 1 48 0"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(
-    options: list[str], complaint: str, bokeh: Bokeh, clip: Path, track: Path
+    options: list[str], facts: str, bokeh: Bokeh, clip: Path, track: Path
 ) -> None:
     run = bokeh("preview", clip, "--disparity", track, *options)
-    assert (run.code, run.errors) == (2, [f"Error: {complaint}"])
+    assert (run.code, len(run.errors)) == (2, 1)
+    assert names(run.errors[0], *facts.split())
 
 
 def test_a_page_that_exists_is_kept_and_nothing_is_rendered(bokeh: Bokeh, clip: Path, track: Path) -> None:
@@ -156,4 +158,4 @@ def test_a_page_says_beforehand_what_it_costs(bokeh: Bokeh, clip: Path, track: P
     options = ["--at", "0", "--at", "f3", "--focus-values", "2", "--k-values", "1", "--html", page]
     run = bokeh("preview", clip, "--disparity", track, *options)
     assert (run.code, run.out) == (0, f"{page}\n")
-    assert run.err.splitlines()[0] == "clip.mp4: a page of 2 moments in 4 renderings, at most 8 MB."
+    assert names(run.err.splitlines()[0], "clip.mp4", "2 moments", "4 renderings", "8 MB")

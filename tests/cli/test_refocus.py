@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from facts import names
 from numpy.typing import NDArray
 
 Bokeh = Callable[..., Any]
@@ -109,7 +110,7 @@ def test_batch_goes_on_after_a_failure_and_says_so(bokeh: Bokeh, batch: Path, tr
     assert run.out.splitlines() == [str(batch / "out" / f"{stem}.refocus.mp4") for stem in "ac"]
     assert len(run.errors) == 1
     assert f"{batch / 'b.mp4'}" in run.errors[0]
-    assert run.err.splitlines()[-1] == f"2 of 3 clips done, 0 skipped, 1 failed: {batch / 'b.mp4'}"
+    assert names(run.err.splitlines()[-1], "2 of 3", "0 skipped", "1 failed", batch / "b.mp4")
     assert sorted(path.name for path in (batch / "out").iterdir()) == ["a.refocus.mp4", "c.refocus.mp4"]
 
 
@@ -121,10 +122,9 @@ def test_missing_track_fails_its_input_alone_and_a_missing_input_is_named_first(
     run = bokeh("refocus", *inputs, "--disparity", tracks, "--focus", "0.5", "--k", "8", "-o", batch / "out")
     assert run.code == 3
     assert [Path(line).name for line in run.out.splitlines()] == ["a.refocus.mp4", "c.refocus.mp4"]
-    assert run.errors == [
-        f"Error: {batch / 'gone.mp4'} does not exist.",
-        f"Error: {tracks} must hold one disparity track named untracked.*, found nothing.",
-    ]
+    missing, untracked = run.errors
+    assert names(missing, batch / "gone.mp4", "exist")
+    assert names(untracked, tracks, "disparity track", "untracked.*", "nothing")
 
 
 def test_batch_in_json(bokeh: Bokeh, batch: Path, tracks: Path) -> None:
@@ -178,7 +178,7 @@ def test_clips_are_refocused_on_a_machine_without_network_or_download(
 def test_plan_of_a_batch_does_not_say_that_it_is_done(bokeh: Bokeh, batch: Path, tracks: Path) -> None:
     run = bokeh("refocus", batch, "--disparity", tracks, "--focus", "0.5", "--k", "8", "--dry-run")
     assert run.code == 3
-    assert "2 of 3 clips would be done, 0 skipped, 1 failed" in run.err
+    assert names(run.err, "2 of 3 clips would be done", "0 skipped", "1 failed")
 
 
 def test_existing_result_is_skipped_or_replaced(bokeh: Bokeh, clip: Path, lens: list[object]) -> None:
@@ -210,20 +210,20 @@ def test_dry_run_shows_the_plan_and_writes_nothing(bokeh: Bokeh, clip: Path, len
 
 
 @pytest.mark.parametrize(
-    ("options", "sentence"),
+    ("options", "facts"),
     [
-        (["-o", "{}/gone/deeper/"], "cannot be created"),
-        (["-o", "{}/clip.xyz"], "must end in"),
-        ([], "exists"),
+        (["-o", "{}/gone/deeper/"], "created /gone"),
+        (["-o", "{}/clip.xyz"], "clip.xyz .mp4 .mkv"),
+        ([], "clip.refocus.mp4 exists"),
     ],
 )
 def test_dry_run_fails_where_the_run_would(
-    options: list[str], sentence: str, bokeh: Bokeh, clip: Path, lens: list[object]
+    options: list[str], facts: str, bokeh: Bokeh, clip: Path, lens: list[object]
 ) -> None:
     clip.with_name("clip.refocus.mp4").touch()
     run = bokeh("refocus", clip, *lens, *(option.format(clip.parent) for option in options), "--dry-run")
     assert (run.code, run.out, len(run.errors)) == (1, "", 1)
-    assert sentence in run.errors[0]
+    assert names(run.errors[0], *facts.split())
 
 
 def test_progress_is_plain_lines_where_there_is_no_terminal(
@@ -237,15 +237,18 @@ def test_verbose_says_what_works_with_what(
     bokeh: Bokeh, clip: Path, track: Path, lens: list[object], network: Path
 ) -> None:
     lines = bokeh("refocus", clip, *lens, "-v").err.splitlines()
-    assert [line for line in lines if "Info:" in line and "The lens renders" not in line] == [
-        f"Info: {clip} is rendered by lens on {'cuda' if torch.cuda.is_available() else 'cpu'}.",
-        f"Info: {clip.with_name('clip.refocus.mp4')} is written by libx264 as yuv420p.",
-        f"Info: The disparity of {clip} is the track {track}.",
+    rendered, written, disparity = [
+        line for line in lines if "Info:" in line and "The lens renders" not in line
     ]
-    assert f"Info: {clip} is skipped" in bokeh("refocus", clip, *lens, "-v", "--skip-existing").err
+    assert names(rendered, clip, "lens", "cuda" if torch.cuda.is_available() else "cpu")
+    assert names(written, clip.with_name("clip.refocus.mp4"), "libx264", "yuv420p")
+    assert names(disparity, clip, "disparity", track)
+    skipped = bokeh("refocus", clip, *lens, "-v", "--skip-existing").err
+    assert names(skipped, "Info:", clip, "skipped")
     estimate = ["--depth-size", "56", "--focus", "0.5", "--k", "8", "-v", "-y"]
-    assert "is estimated by depth-small: " in bokeh("refocus", clip, *estimate).err
-    assert "the cache has it" in bokeh("refocus", clip, *estimate).err
+    first, second = (bokeh("refocus", clip, *estimate).err for _ in range(2))
+    assert names(first, "depth-small") and "cache" not in first
+    assert names(second, "cache")
 
 
 def test_quiet_says_nothing_but_results_and_errors(

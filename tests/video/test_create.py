@@ -4,6 +4,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from facts import naming
 
 from any2bokeh.errors import ShapeError, VideoError
 from any2bokeh.video.create import Sound, create_video
@@ -67,15 +68,16 @@ def test_light_above_white_is_clipped(tmp_path):
 
 def test_nothing_is_left_of_a_clip_that_was_not_completed(tmp_path):
     target = tmp_path / "new.mp4"
-    with pytest.raises(ShapeError, match="64, 96"), create_video(target, 96, 64, Fraction(25)) as video:
+    with (
+        pytest.raises(ShapeError, match=naming("64, 96")),
+        create_video(target, 96, 64, Fraction(25)) as video,
+    ):
         video.write(ramp(0))
         video.write(torch.zeros(3, 64, 95))
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("name", "size", "message"), [("a.mp4", (95, 64), "odd"), ("a.gif", (96, 64), ".mp4")]
-)
-def test_what_cannot_be_written_is_said_before_the_first_picture(tmp_path, name, size, message):
-    with pytest.raises(VideoError, match=message), create_video(tmp_path / name, *size, Fraction(25)):
+@pytest.mark.parametrize(("name", "size", "fact"), [("a.mp4", (95, 64), "odd"), ("a.gif", (96, 64), ".mp4")])
+def test_what_cannot_be_written_is_said_before_the_first_picture(tmp_path, name, size, fact):
+    with pytest.raises(VideoError, match=naming(fact)), create_video(tmp_path / name, *size, Fraction(25)):
         pytest.fail("the block must not start")
