@@ -1,19 +1,25 @@
 """Help, version and completion: complete, and without loading what they do not need."""
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import pytest
 import typer.main
 
 from any2bokeh import __version__
-from any2bokeh.cli import main
+from any2bokeh.cli.help_page import EXAMPLES, EXPERT, GROUPS, grouped, long_name
 from any2bokeh.cli.program import app
+from any2bokeh.lab.training.training_settings import TrainingSettings
 from any2bokeh.settings.focus_settings import BLUR_STRENGTH, FOCUS_DISPARITY
 
+COMMANDS: dict[str, Any] = dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+GROUPS_OF_REFOCUS = ("What stays sharp", "How much blur", "The look", "Depth", "Files", "Speed")
 HEAVY = {"torch", "av", "numpy", "transformers", "diffusers", "huggingface_hub"}
 LIST_HEAVY = f"""
 import sys
@@ -59,10 +65,9 @@ def test_completion_offers_commands_and_choices_and_loads_nothing_heavy() -> Non
 
 
 def parameters() -> list[Any]:
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     return [
         pytest.param(parameter, id=f"{name} {parameter.name}")
-        for name, command in commands.items()
+        for name, command in COMMANDS.items()
         for parameter in command.params
     ]
 
@@ -73,12 +78,68 @@ def test_every_option_of_every_command_is_explained(parameter: Any) -> None:
     assert parameter.help[0].isupper()
 
 
-def test_numbers_are_explained_with_unit_range_and_default(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["refocus", "--help"])
-    text = " ".join(capsys.readouterr().out.split())
-    assert str(FOCUS_DISPARITY) in text
-    assert str(BLUR_STRENGTH) in text
-    assert "[default: 0.95]" in text
+def help_of(command: str, bokeh: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setenv("COLUMNS", "80")
+    run = bokeh(*command.split(), "--help")
+    assert run.code == 0
+    return list(run.out.splitlines())
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_fits_a_terminal_and_has_no_types_of_a_programming_language(
+    command: str, bokeh: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = help_of(command, bokeh, monkeypatch)
+    assert [line for line in lines if len(line) > 79] == []
+    assert [
+        line for line in lines if re.search(r"[{}]|<(str|path|int|float|list)|list\[|\(auto\)", line)
+    ] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_shows_two_examples_that_it_takes(
+    command: str, bokeh: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [line.strip() for line in help_of(command, bokeh, monkeypatch)]
+    examples = EXAMPLES[command]
+    assert len(examples) == 2 and set(examples) <= set(lines)
+    for example in examples:
+        program, name, *arguments = shlex.split(example)
+        assert (program, name) == ("bokeh", command)
+        COMMANDS[command].make_context(name, arguments)  # raises for an unknown option or a wrong value
+
+
+def test_everyday_options_come_first_and_in_groups() -> None:
+    groups = {
+        title: [long_name(one) for one in found] for title, found in grouped(COMMANDS["refocus"].params)
+    }
+    assert list(groups) == ["Arguments", *GROUPS_OF_REFOCUS, EXPERT]
+    assert groups["What stays sharp"][0] == "--focus"
+    assert groups["How much blur"][0] == "--k"
+    assert groups["Depth"][0] == "--depth"
+    assert max(len(names) for names in groups.values()) <= 18
+
+
+def test_an_option_is_in_one_group_alone() -> None:
+    names = [name for group in GROUPS.values() for name in group]
+    assert sorted(set(names)) == sorted(names)
+
+
+def test_numbers_are_explained_with_range_and_default(
+    bokeh: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = " ".join(" ".join(help_of("refocus", bokeh, monkeypatch)).split())
+    for accepted in (FOCUS_DISPARITY, BLUR_STRENGTH):
+        assert f"[{accepted.low:g} to {accepted.high:g}]" in text
+    assert "[0 to 1, default 0.95]" in text
+
+
+def test_train_names_its_commonest_settings(
+    bokeh: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = " ".join(help_of("train", bokeh, monkeypatch))
+    named = {field.name for field in fields(TrainingSettings)} & set(re.findall(r"[a-z_0-9]+", text))
+    assert {"steps", "batch", "frames", "learning_rate", "precision", "workers"} <= named
 
 
 @pytest.mark.parametrize("option", ["--version", "-V"])

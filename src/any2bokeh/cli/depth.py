@@ -24,23 +24,24 @@ def depth_command(
             "-o",
             "--output",
             metavar="MKV",
-            help="Track to write; by default <stem>.disparity.mkv beside the input.",
+            help="Track to write. By default <stem>.disparity.mkv beside the input.",
         ),
     ] = None,
     colors: Annotated[
         Path | None,
         typer.Option(
-            metavar="OUT", help="Colors to write, near is bright: a video, or a .png of the first frame."
+            metavar="OUT",
+            help="Write disparity in colors, near is bright: a video, or a .png of the first frame.",
         ),
     ] = None,
     settings: TrackSettings,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Write a disparity track.
+    """Estimate disparity once and keep it, or look at it in colors.
 
-    Estimates the disparity of a video, or converts the track given with --disparity. With --colors and
-    without -o, only the colors are written.
+    Writes a disparity track for refocus --disparity. With --disparity, converts that track. With --colors and
+    without -o, writes the colors alone.
     """
     track = output or (None if colors else result_path(source, "disparity", ".mkv"))
     if track and track.suffix.lower() != ".mkv":

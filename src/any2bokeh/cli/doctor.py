@@ -26,15 +26,13 @@ COMMAND = "bokeh"
 
 def doctor_command(
     *,
-    verify: Annotated[
-        bool, option("--verify", help="Read all weights and compare them with their hashes.")
-    ] = False,
+    verify: Annotated[bool, option("--verify", help="Read all weights and compare their hashes.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show what this machine has.
+    """Show the installation and what works on this machine.
 
-    Versions, devices, encoders (opened for real), networks and checkpoints with their licenses, the
-    cache, and which program is `bokeh`.
+    Versions, devices, encoders (opened to see whether they work), networks and checkpoints with their
+    licenses, the cache, and which program is called `bokeh`.
     """
     report = {
         "versions": _versions(),

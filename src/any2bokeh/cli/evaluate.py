@@ -25,25 +25,25 @@ def evaluate_command(
     *,
     inputs: Annotated[
         list[Path],
-        typer.Argument(metavar="IN...", help="Data sets, as bokeh synthesize makes them, and videos."),
+        typer.Argument(metavar="IN...", help="Data sets made by bokeh synthesize, and videos."),
     ],
     output: Annotated[
         Path,
         typer.Option(
-            "-o", "--output", metavar="FOLDER", help="Where results and the report go; a run goes on there."
+            "-o", "--output", metavar="FOLDER", help="Folder of results and report; a run goes on there."
         ),
     ] = Path("evaluation"),
     settings: EvaluationSettings,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Measure again what the folder has results of.")
+        bool, typer.Option("--fresh", help="Measure again, even where the folder has results.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Compare ways of refocusing: figures, stills, error maps.
+    """Compare methods on data sets and videos: figures, stills, error maps.
 
-    On a data set, each refocused version of each clip is compared with its truth; a video is refocused as
-    --focus and --k say, and has figures that need no truth. What is measured is kept: a run that was stopped
-    goes on. Writes evaluation.html, .md and .json.
+    On a data set, each refocused version of each clip is compared with its ground truth. A video is
+    refocused as --focus and --k say, and gets figures that need no ground truth. Results are kept: after an
+    interruption the same command goes on. Writes evaluation.html, .md and .json.
 
     Exit codes: 0 done, 1 failed, 2 usage, 3 some results are missing, 130 Ctrl-C, 143 SIGTERM.
     """

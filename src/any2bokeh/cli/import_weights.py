@@ -21,17 +21,17 @@ def import_weights_command(
         Path,
         typer.Argument(
             metavar="PATH",
-            help="Folder or zip that holds unet/ (or unet/unet/) and vae/, as published or trained.",
+            help="Folder or zip with unet/ (or unet/unet/) and vae/, as published.",
         ),
     ],
     settings: ImportSettings,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Make published weights ready for the diffusion renderer.
+    """Convert published weights for the diffusion renderer.
 
-    Checks every key and shape, writes float16 safetensors, and finds from the weights whether the MPI
-    tokens were masked in training. Pickles are read by torch's weights-only loader: no code of theirs runs.
+    Checks every key and shape, writes float16 safetensors, and finds out from the weights whether MPI tokens
+    were masked in training. Pickles are read by torch's weights-only loader: none of their code runs.
     """
     from any2bokeh.weights.importer import import_checkpoint
 

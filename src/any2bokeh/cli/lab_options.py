@@ -63,7 +63,7 @@ def parse_blur_strengths(text: str) -> tuple[float, ...]:
 EVALUATION_OPTIONS: dict[str, Any] = {
     "methods": typer.Option(
         "--methods",
-        help=f"Methods to compare, of {', '.join(METHODS)}; auto are those that can run here.",
+        help=f"Methods to compare, of {', '.join(METHODS)}; auto takes all that can run here.",
         parser=parse_methods,
         metavar="A,B",
         show_default="auto",
@@ -71,77 +71,81 @@ EVALUATION_OPTIONS: dict[str, Any] = {
     "predictions": typer.Option(
         "--predictions",
         help="Finished clips to compare as well: CLIP/bokeh-SETTING.* or CLIP.SETTING.* of a data set,"
-        " <stem>.* of a video. May be repeated.",
+        " <stem>.* of a video; repeatable.",
         parser=parse_named_folder,
         metavar="NAME=FOLDER",
     ),
     "checkpoints": typer.Option(
         "--checkpoint",
-        help="Weights of a network to compare as well, such as RUN/checkpoint of bokeh train."
-        " May be repeated.",
+        help="Weights of a network to compare as well, such as RUN/checkpoint of bokeh train; repeatable.",
         parser=parse_named_folder,
         metavar="NAME=FOLDER",
     ),
     "perturb": option(
-        "--perturb", help="Run each method once more, with an estimator's mistakes in its disparity."
+        "--perturb", help="Run each method again with the errors of an estimator in its disparity."
     ),
-    "ablations": option("--ablations", help="Run networks without some of their parts as well."),
+    "ablations": option("--ablations", help="Also run networks without some of their parts."),
     "limit": option(
         "--limit",
-        help="Evaluate no more cases (a clip with a focus), spread over clips and settings.",
+        help="Largest number of cases (a clip with a focus), spread over clips and settings; try 12.",
         accepted=LIMIT,
         kind=int,
     ),
     "shown": option(
         "--shown",
-        help="Cases that the page has pictures of.",
+        help="Number of cases that the page shows in pictures.",
         accepted=SHOWN,
         kind=int,
     ),
 }
 
 SYNTHESIS_OPTIONS: dict[str, Any] = {
-    "clips": option("--clips", help="Clips in the data set.", accepted=CLIPS, kind=int),
-    "split": option("--split", help="What it is for: the same seed gives other scenes to train and to test."),
+    "clips": option("--clips", help="Number of clips in the data set.", accepted=CLIPS, kind=int),
+    "split": option(
+        "--split", help="Purpose of the data set; with one seed, train and test have different scenes."
+    ),
     "scenes": option(
         "--scenes",
-        help="Four things before a far background (paper), slopes, thin things, lamps and a camera that"
-        " moves (rich), or both.",
+        help="Kind of scenes: paper, four objects in front of a far background; rich, slopes, thin objects,"
+        " lamps and a moving camera; mixed, both.",
     ),
     "size": typer.Option(
         "--size",
-        help="Size of the pictures.",
+        help="Size of the pictures in pixels.",
         parser=parse_size,
         metavar="WIDTHxHEIGHT",
     ),
-    "frames": option("--frames", help="Frames of a clip.", accepted=FRAMES, kind=int),
+    "frames": option("--frames", help="Number of frames in a clip.", accepted=FRAMES, kind=int),
     "versions": option(
         "--versions",
-        help="Refocused versions of a clip: all but two with fixed K, one with a ramp of K, one with a"
-        " pull of focus.",
+        help="Number of refocused versions of a clip: one with a ramp of K, one with a pull of focus, the"
+        " others with fixed K.",
         accepted=VERSIONS,
         kind=int,
     ),
     "blur_strengths": typer.Option(
         "--k",
-        help="What K is drawn from; by default 12,16,20,24,28 to train and 4,8,16,32 to test.",
+        help="Values that K is drawn from; by default 12,16,20,24,28 to train and 4,8,16,32 to test.",
         parser=parse_blur_strengths,
         metavar="X,...",
     ),
     "motion_blur": option(
         "--motion-blur",
-        help="Whether light is gathered for half of a frame's time; mixed: in half the clips.",
+        help="Motion blur of half a frame's duration; mixed: in half of the clips.",
     ),
     "samples": option(
         "--samples",
-        help="Rays per pixel of a refocused frame.",
+        help="Number of rays per pixel of a refocused frame.",
         accepted=SAMPLES,
         kind=int,
     ),
-    "seed": option("--seed", help="Other seeds give other scenes.", accepted=SEED, kind=int),
+    "seed": option(
+        "--seed", help="Seed of the random scenes; another seed makes other scenes.", accepted=SEED, kind=int
+    ),
     "foregrounds": option(
         "--foregrounds",
-        help="Your own things to place: pictures and videos with alpha, or with a mask beside them.",
+        help="Your own foreground objects: pictures and videos with alpha, or with a mask beside them.",
+        metavar="FOLDER",
     ),
-    "backgrounds": option("--backgrounds", help="Your own pictures and videos to place behind all."),
+    "backgrounds": option("--backgrounds", help="Your own background pictures and videos.", metavar="FOLDER"),
 }

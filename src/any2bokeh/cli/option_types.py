@@ -32,16 +32,23 @@ def number(option_name: str, accepted: Range, kind: type[Number]) -> Callable[[s
     return parse
 
 
-def option(*names: str, help: str, accepted: Range | None = None, kind: type[Any] = float) -> Any:
-    """An option; with ``accepted``, a number whose help ends in its unit and range."""
+def option(
+    *names: str, help: str, accepted: Range | None = None, kind: type[Any] = float, metavar: str | None = None
+) -> Any:
+    """An option; with ``accepted``, a number whose help ends in its range. ``metavar`` is what it takes."""
     if accepted is None:
-        return typer.Option(*names, help=help)
+        return typer.Option(*names, help=help, metavar=metavar)
     return typer.Option(
         *names,
-        help=f"{help} ({accepted})",
+        help=f"{help} {between(accepted)}",
         parser=number(names[0], accepted, kind),
         metavar="N" if kind is int else "X",
     )
+
+
+def between(accepted: Range) -> str:
+    """The range as help texts end with it."""
+    return f"[{accepted.low:.10g} to {accepted.high:.10g}]"
 
 
 def auto_option(name: str, help: str, accepted: Range) -> Any:
@@ -49,7 +56,7 @@ def auto_option(name: str, help: str, accepted: Range) -> Any:
     parse = number(name, accepted, int)
     return typer.Option(
         name,
-        help=f"{help} (auto, or {accepted})",
+        help=f"{help} {between(accepted)}",
         parser=lambda text: None if text == "auto" else parse(text),
         metavar="auto|N",
         show_default="auto",
@@ -65,22 +72,18 @@ def parse_time_option(text: str) -> TimePoint:
 
 def time_option(name: str, help: str) -> Any:
     """An option that takes a moment of the video."""
-    return typer.Option(
-        name, help=f"{help} (2.5, 2.5s, 00:01:02.5 or f120)", parser=parse_time_option, metavar="TIME"
-    )
+    return typer.Option(name, help=help, parser=parse_time_option, metavar="TIME")
 
 
 def point_option(name: str, help: str) -> Any:
     """An option that takes a place in the picture, at a moment."""
-    return typer.Option(
-        name, help=f"{help} (120,300 or 0.5,0.4@2.5s)", parser=parse_point, metavar="X,Y[@TIME]"
-    )
+    return typer.Option(name, help=help, parser=parse_point, metavar="X,Y[@TIME]")
 
 
 def keys_option(name: str, help: str, accepted: Range) -> Any:
     """An option that takes a number, or numbers over time."""
     return typer.Option(
-        name, help=f"{help} ({accepted})", parser=number_or_keys(name, accepted), metavar="X|KEYS"
+        name, help=f"{help} {between(accepted)}", parser=number_or_keys(name, accepted), metavar="X|KEYS"
     )
 
 

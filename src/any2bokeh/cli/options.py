@@ -22,7 +22,7 @@ from any2bokeh.settings.evaluation_settings import EvaluationSettings
 from any2bokeh.settings.synthesis_settings import SynthesisSettings
 
 OVERWRITE = option("-y", "--overwrite", help="Replace a result that exists.")
-DEVICE = option("--device", help="Where to compute; auto takes the fastest there is.")
+DEVICE = option("--device", help="Where to compute; auto takes the fastest device.")
 DTYPE = option("--dtype", help="Precision of the networks; auto follows the device.")
 
 Overwrite = Annotated[bool, OVERWRITE]
@@ -32,155 +32,180 @@ OPTIONS: dict[object, dict[str, Any]] = {
     focus_settings.FocusSettings: {
         "focus_disparity": keys_option(
             "--focus",
-            "What stays sharp: near is 1, far is 0; or a pull, such as '0s:0.9, 2s:0.3, 3s:@960,540'.",
+            "Disparity that stays sharp: 1 is the nearest point, 0 the farthest; try 0.4. Or a pull over"
+            " time: '0s:0.9, 2s:0.3, 3s:@960,540'.",
             focus_settings.FOCUS_DISPARITY,
         ),
-        "focus_at": point_option("--focus-at", "Stay focused on the disparity under this point."),
-        "follow": point_option("--follow", "Stay focused on the thing at this point, wherever it moves."),
+        "focus_at": point_option(
+            "--focus-at", "Focus on this point, in pixels, and stay at that distance: 960,540@2.5s."
+        ),
+        "follow": point_option(
+            "--follow", "Focus on the thing at this point, and follow it as it moves: 960,540@2.5s."
+        ),
         "focus_mask": option(
             "--focus-mask",
-            help="Keep the whole subject sharp that is white in this mask: a gray video, a folder of PNGs, or"
-            " a folder that holds the mask of each input as <stem>.*",
+            help="Keep the subject sharp that is white in this mask: a gray video, a folder of PNGs, or a"
+            " folder with the mask of each input as <stem>.*",
         ),
         "subject_depth": option(
             "--subject-depth", help="Keep the estimated relief of the subject: parts of it may blur."
         ),
         "smoothing_s": option(
             "--focus-smoothing",
-            help="Over how much time the focus of --follow and --focus-mask is smoothed.",
+            help="Smooth the focus of --follow and --focus-mask over so many seconds; try 0.5.",
             accepted=focus_settings.SMOOTHING_S,
         ),
-        "focus_track": option("--focus-track", help="Focus over time, CSV or JSON: time or frame, focus, k."),
+        "focus_track": option(
+            "--focus-track", help="Focus over time from a CSV or JSON file: time or frame, focus, k."
+        ),
         "blur_strength": keys_option(
             "--k",
-            "Blur strength: radius of the blur per unit of disparity, at 1024 pixels of width"
-            " (the longer side); or keys, as of --focus.",
+            "Blur radius in pixels per unit of disparity, in a frame 1024 pixels wide: 8 is gentle, 16"
+            " clear, 30 strong. Or keys over time, as in --focus.",
             focus_settings.BLUR_STRENGTH,
         ),
-        "easing": option("--easing", help="How focus and K move from key to key."),
+        "easing": option("--easing", help="How focus and K move from one key to the next."),
     },
     focus_settings.DepthOfFieldSettings: {
         "dof_range": option(
             "--dof-range",
-            help="How much depth around the focal plane stays sharp.",
+            help="Range of disparity around the focal plane that stays sharp; try 0.1.",
             accepted=focus_settings.DOF_RANGE,
         ),
         "near_strength": option(
             "--near-strength",
-            help="Times the blur of what is nearer than the focal plane.",
+            help="Factor for the blur in front of the focal plane; try 0.5.",
             accepted=focus_settings.NEAR_STRENGTH,
         ),
         "far_strength": option(
-            "--far-strength", help="Times the blur of what is farther.", accepted=focus_settings.FAR_STRENGTH
+            "--far-strength",
+            help="Factor for the blur behind the focal plane; try 0.5.",
+            accepted=focus_settings.FAR_STRENGTH,
         ),
     },
     focus_settings.CameraSettings: {
         "f_stop": option(
             "--f-stop",
-            help="Instead of --k: the f-number of a full-frame lens.",
+            help="Blur like a full-frame lens at this f-number, in place of --k; try 1.8.",
             accepted=focus_settings.F_STOP,
         ),
         "focal_length_mm": option(
-            "--focal-length", help="Of that lens.", accepted=focus_settings.FOCAL_LENGTH_MM
+            "--focal-length",
+            help="Focal length of that lens in millimeters; try 85.",
+            accepted=focus_settings.FOCAL_LENGTH_MM,
         ),
-        "near_m": option("--near-m", help="How far away disparity 1 is.", accepted=focus_settings.NEAR_M),
-        "far_m": option("--far-m", help="How far away disparity 0 is.", accepted=focus_settings.FAR_M),
+        "near_m": option(
+            "--near-m", help="Distance in meters of disparity 1; try 1.", accepted=focus_settings.NEAR_M
+        ),
+        "far_m": option(
+            "--far-m", help="Distance in meters of disparity 0; try 20.", accepted=focus_settings.FAR_M
+        ),
     },
     depth_settings.DepthSettings: {
         "track": option(
             "--disparity",
-            help="Disparity track to use: a gray video, a folder of PNGs, .npy or .npz;"
-            " or a folder that holds the track of each input as <stem>.*",
+            help="Use this disparity track: a gray video, a folder of PNGs, .npy or .npz, or a folder with"
+            " the track of each input as <stem>.*",
         ),
         "kind": option(
-            "--disparity-kind", help="What the values of --disparity mean: inverted is 1 - disparity."
+            "--disparity-kind", help="Meaning of the values in --disparity; inverted is 1 - disparity."
         ),
         "model": option(
             "--depth",
-            help="Network that estimates disparity where none is given: auto is Depth Anything V2 if it was"
-            " downloaded, else compact, which is part of this program and rougher.",
+            help="Network that estimates disparity; auto is small (Depth Anything V2) once downloaded, else"
+            " compact, which is bundled and rougher.",
         ),
         "size": option(
             "--depth-size",
-            help="Shorter side of the picture that the network sees; by default it follows the device.",
+            help="Shorter side in pixels of the picture that the depth network sees; smaller is quicker and"
+            " rougher. By default it follows the device.",
             accepted=depth_settings.DEPTH_SIZE,
             kind=int,
         ),
         "every": auto_option(
             "--depth-every",
-            "Estimate every Nth frame, and carry disparity along the motion to those between; auto: all on a"
-            " GPU and by compact, else as many as the motion asks for.",
+            "Estimate one frame in N and propagate to the frames between; auto: every frame on a GPU and by"
+            " compact, else as many as the motion needs.",
             depth_settings.DEPTH_EVERY,
         ),
         "steady": option(
             "--steady/--no-steady",
-            help="Take flicker out of disparity; by default out of estimated, not out of given.",
+            help="Remove flicker from disparity; by default from an estimate, not from a track of yours.",
         ),
         "single_shot": option(
             "--single-shot",
-            help="Do not look for cuts; by default scale and steadying start anew with each shot.",
+            help="Treat the clip as one shot; by default, scale and stabilization start anew at each cut.",
         ),
         "use_cache": option("--cache/--no-cache", help="Keep estimated disparity for the next run."),
     },
     render_settings.RenderSettings: {
         "renderer": option(
             "--renderer",
-            help="How defocus is drawn; auto is diffusion, the paper's network, where its weights are and"
-            " a GPU can run it, else lens. small, part of this program, corrects the lens: better at edges"
-            " and lights, and slower.",
+            help="How blur is drawn: lens needs no weights; small, bundled, corrects it at edges and lights,"
+            " and is slower; diffusion is the paper's network. auto takes diffusion where its weights and a"
+            " GPU are there, else lens.",
         ),
         "device": DEVICE,
         "dtype": DTYPE,
     },
     render_settings.LensSettings: {
-        "aperture": option("--aperture", help="Shape of a point of light out of focus."),
-        "blades": option("--blades", help="Sides of the polygon.", accepted=render_settings.BLADES, kind=int),
+        "aperture": option("--aperture", help="Shape of lights out of focus."),
+        "blades": option(
+            "--blades",
+            help="Number of the polygon's sides; try 6.",
+            accepted=render_settings.BLADES,
+            kind=int,
+        ),
         "roundness": option(
             "--roundness",
-            help="Sides of the polygon: 0 straight, 1 round.",
+            help="Roundness of the polygon's sides; 0 is straight, 1 a circle; try 0.3.",
             accepted=render_settings.ROUNDNESS,
         ),
         "rotation_deg": option(
             "--rotation",
-            help="Turn of the polygon, counter-clockwise.",
+            help="Rotation of the polygon in degrees, counter-clockwise; try 15.",
             accepted=render_settings.ROTATION_DEG,
         ),
         "cats_eye": option(
             "--cats-eye",
-            help="How much discs are cut off towards corners.",
+            help="Cut off discs toward the corners of the frame; try 0.7.",
             accepted=render_settings.CATS_EYE,
         ),
         "anamorphic": option(
-            "--anamorphic", help="Ovals: 2 is twice as tall as wide.", accepted=render_settings.ANAMORPHIC
+            "--anamorphic",
+            help="Height of discs over their width; 2 makes tall ovals.",
+            accepted=render_settings.ANAMORPHIC,
         ),
         "highlights": option(
             "--highlights",
-            help="How much brighter than white clipped lights become before their blur; 2 is a good start.",
+            help="Turn clipped lights into bright discs, so many times brighter than white; try 2.",
             accepted=render_settings.HIGHLIGHTS,
         ),
         "highlight_threshold": option(
             "--highlight-threshold",
-            help="From where on a pixel counts as a clipped light.",
+            help="Value from which a pixel counts as a clipped light.",
             accepted=render_settings.HIGHLIGHT_THRESHOLD,
         ),
         "quality": option(
-            "--quality", help="With best, what things hide is looked for in the frames around; slower."
+            "--quality",
+            help="Quality of the lens; best finds occluded background in neighboring frames, slower.",
         ),
     },
     render_settings.DiffusionSettings: {
         "weights": option(
-            "--weights", help="Weights of the network: a name given to import-weights, or a folder."
+            "--weights",
+            help="Weights of the network: a name given to import-weights, or a folder.",
+            metavar="NAME|FOLDER",
         ),
         "work_size": option(
             "--work-size",
-            help="Size of the picture that the refocusing network sees: as many pixels as in a 16:9 picture"
-            " of this width.",
+            help="Size of the network's working frame: as many pixels as a 16:9 picture of this width.",
             accepted=render_settings.WORK_SIZE,
             kind=int,
         ),
         "chunk": option(
             "--chunk",
-            help="Frames that the network works on at a time.",
+            help="Frames that the network processes together.",
             accepted=render_settings.CHUNK_LENGTH,
             kind=int,
         ),
@@ -193,22 +218,23 @@ OPTIONS: dict[object, dict[str, Any]] = {
         "mpi": option("--mpi/--no-mpi", help="Attend to the planes of the scene; off to compare."),
         "low_memory": option(
             "--low-memory/--all-on-device",
-            help="Keep only the part of the network that is at work on the device; slower.",
+            help="Keep only the working part of the network on the device; slower.",
         ),
         "compile": option(
             "--compile/--no-compile",
-            help="Compile the network with torch.compile: for GPUs; minutes at the start.",
+            help="Compile the network with torch.compile: for GPUs; takes minutes at the start.",
         ),
     },
     video_settings.TimeRange: {
-        "start": time_option("--start", "First moment to work on; by default the beginning."),
-        "end": time_option("--end", "End of the work, exclusive; by default the end."),
+        "start": time_option("--start", "First moment to process: 2.5, 2.5s, 00:01:02.5 or f120 (a frame)."),
+        "end": time_option("--end", "End of the part to process; that frame is left out."),
     },
     video_settings.EncodeSettings: {
-        "codec": option("--codec", help="Video encoder, such as libx264; by default it follows the source."),
+        "codec": option("--codec", help="Video encoder, such as libx265; by default it follows the source."),
         "crf": option(
             "--crf",
-            help="Quality, lower is better; by default one whose losses are not seen.",
+            help="Quality, lower is better: 16 looks like the source, 23 is smaller. The codec has a range"
+            " of its own.",
             accepted=video_settings.CRF,
         ),
         "preset": option("--preset", help="Preset of the encoder, such as slow."),
@@ -225,27 +251,27 @@ OPTIONS: dict[object, dict[str, Any]] = {
         ),
         "svd": option(
             "--svd",
-            help="U-Net of Stable Video Diffusion (safetensors) to compare the weights with;"
-            " by default the one of download-weights svd-unet, if it is here.",
+            help="U-Net of Stable Video Diffusion (safetensors) to compare the weights with; by default the"
+            " one of download-weights svd-unet, if it is here.",
         ),
     },
     preview_settings.PreviewSettings: {
-        "at": time_option("--at", "A moment to look at; may be repeated. By default the middle."),
+        "at": time_option("--at", "Moment to look at, such as 2.5s; repeatable. By default the middle."),
         "stills": option(
             "--stills",
-            help="Moments on a sheet or page, spread over time, where --at names none.",
+            help="Number of moments on a sheet or page, spread over time, unless --at names some.",
             accepted=preview_settings.STILLS,
             kind=int,
         ),
         "focus_values": option(
             "--focus-values",
-            help="Focal planes in a sweep or page.",
+            help="Number of focal planes in a sweep or page.",
             accepted=preview_settings.FOCUS_VALUES,
             kind=int,
         ),
         "blur_values": option(
             "--k-values",
-            help="Blur strengths in a page.",
+            help="Number of blur strengths in a page.",
             accepted=preview_settings.BLUR_VALUES,
             kind=int,
         ),
@@ -254,20 +280,20 @@ OPTIONS: dict[object, dict[str, Any]] = {
     run_settings.Settings: {
         "save_focus_track": option(
             "--save-focus-track",
-            help="Write the focus of each frame to a .csv or .json, to edit and use as --focus-track;"
-            " or to <stem>.focus.csv in a folder.",
+            help="Write the focus of each frame to a .csv or .json, to edit and use as --focus-track; or to"
+            " <stem>.focus.csv in a folder.",
         )
     },
     BatchOptions: {
         "overwrite": OVERWRITE,
-        "skip_existing": option("-n", "--skip-existing", help="Leave out inputs whose result exists."),
+        "skip_existing": option("-n", "--skip-existing", help="Skip inputs whose result exists."),
         "fail_fast": option("--fail-fast", help="Stop at the first input that fails."),
-        "dry_run": option("--dry-run", help="Show frames, size, memory and time of each; write nothing."),
+        "dry_run": option("--dry-run", help="Show frames, memory and time; write nothing."),
     },
     Verbosity: {
-        "quiet": option("-q", "--quiet", help="Say nothing but errors."),
-        "verbose": option("-v", "--verbose", help="Say more of what is done."),
-        "debug": option("--debug", help="Say everything, and show the traceback of an error."),
+        "quiet": option("-q", "--quiet", help="Print only results and errors."),
+        "verbose": option("-v", "--verbose", help="Print more about each step."),
+        "debug": option("--debug", help="Print everything, and the traceback of an error."),
     },
 }
 

@@ -25,26 +25,27 @@ def preview_command(
             "-o",
             "--output",
             metavar="PNG",
-            help="Picture to write; by default <stem>.preview.png beside the input.",
+            help="Picture to write. By default <stem>.preview.png beside the input.",
         ),
     ] = None,
     contact: Annotated[bool, typer.Option("--contact", help="Make a sheet of moments over time.")] = False,
     sweep: Annotated[
-        bool, typer.Option("--sweep", help="Make a sheet of one moment over focus values.")
+        bool, typer.Option("--sweep", help="Make a sheet of one moment over focal planes.")
     ] = False,
     page: Annotated[
         Path | None,
-        typer.Option("--html", metavar="HTML", help="Write a page to choose the focus by, in any browser."),
+        typer.Option(
+            "--html", metavar="HTML", help="Write a page for any browser: click on what should be sharp."
+        ),
     ] = None,
     settings: PreviewSettings,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Look before you refocus: a few moments with their disparity, what is in focus, and the result.
+    """Find the focus first: stills, sheets, or an HTML page.
 
-    Writes a picture: of one moment or several (--at), of the whole clip (--contact), or of many focal planes
-    (--sweep). Or a page (--html) in which one clicks on what should be sharp. Disparity that has to be
-    estimated is that of the whole range, and kept for refocus.
+    A still shows a moment, its disparity, the parts in focus, and the result. A page lets you click on what
+    should be sharp, and shows the command line. Estimated disparity is cached: refocus finds it there.
     """
     if contact + sweep + (page is not None) > 1:
         raise UsageError("--contact, --sweep and --html exclude each other.")

@@ -21,21 +21,24 @@ from any2bokeh.cli import (
 )
 from any2bokeh.cli.command_line import with_settings
 from any2bokeh.cli.exit_codes import Failure, attempt
+from any2bokeh.cli.help_page import CommandList, HelpPage
 from any2bokeh.cli.talk import messages_on_stderr
 
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of glibc's malloc.h
 
 # Plain help: the drawn boxes alone would double the time that --help takes.
-app = typer.Typer(rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
-app.command("refocus")(with_settings(refocus.refocus_command))
-app.command("depth")(with_settings(depth.depth_command))
-app.command("preview")(with_settings(preview.preview_command))
-app.command("evaluate")(with_settings(evaluate.evaluate_command))
-app.command("download-weights")(with_settings(download_weights.download_weights_command))
-app.command("import-weights")(with_settings(import_weights.import_weights_command))
-app.command("synthesize")(with_settings(synthesize.synthesize_command))
-app.command("train")(with_settings(train.train_command))
-app.command("doctor")(with_settings(doctor.doctor_command))
+app = typer.Typer(
+    cls=CommandList, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]}
+)
+app.command("refocus", cls=HelpPage)(with_settings(refocus.refocus_command))
+app.command("depth", cls=HelpPage)(with_settings(depth.depth_command))
+app.command("preview", cls=HelpPage)(with_settings(preview.preview_command))
+app.command("evaluate", cls=HelpPage)(with_settings(evaluate.evaluate_command))
+app.command("download-weights", cls=HelpPage)(with_settings(download_weights.download_weights_command))
+app.command("import-weights", cls=HelpPage)(with_settings(import_weights.import_weights_command))
+app.command("synthesize", cls=HelpPage)(with_settings(synthesize.synthesize_command))
+app.command("train", cls=HelpPage)(with_settings(train.train_command))
+app.command("doctor", cls=HelpPage)(with_settings(doctor.doctor_command))
 
 
 def _show_version(wanted: bool) -> None:

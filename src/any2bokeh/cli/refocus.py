@@ -22,8 +22,8 @@ def refocus_command(
         list[str],
         typer.Argument(
             metavar="IN...",
-            help="Videos, or folders of videos (subfolders are not looked into); results of ours that stand"
-            " beside their source are left out.",
+            help="Videos, or folders of videos without their subfolders. Earlier results and masks beside"
+            " their source are left out.",
         ),
     ],
     output: Annotated[
@@ -32,8 +32,8 @@ def refocus_command(
             "-o",
             "--output",
             metavar="OUT",
-            help="File or folder to write to; several inputs need a folder."
-            " By default <stem>.refocus.<ext> beside the input.",
+            help="File or folder to write to; several inputs need a folder. By default"
+            " <stem>.refocus.<ext> beside the input.",
         ),
     ] = None,
     settings: Settings,
@@ -42,7 +42,8 @@ def refocus_command(
 ) -> None:
     """Refocus videos.
 
-    What lies at --focus stays sharp, the rest blurs with --k. Prints the path of each finished result.
+    The focal plane stays sharp, everything else blurs: say where it is in one of the ways below, and how
+    strong the blur is with --k. Prints the path of each finished result.
 
     Exit codes: 0 done, 1 failed, 2 usage, 3 some of several inputs failed, 130 Ctrl-C, 143 SIGTERM.
     """

@@ -15,18 +15,20 @@ from any2bokeh.settings.synthesis_settings import JOBS, SynthesisSettings
 
 def synthesize_command(
     *,
-    folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the data set; made if missing.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Folder of the data set; created if missing.")
+    ],
     settings: SynthesisSettings,
     jobs: Annotated[
         int | None,
-        option("--jobs", help="Processes; by default one per core.", accepted=JOBS, kind=int),
+        option("--jobs", help="Number of processes; by default one per core.", accepted=JOBS, kind=int),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make video with its truth.
+    """Make synthetic video with its ground truth.
 
-    Each clip is drawn at random, or of your own pictures, and traced through a thin lens: sharp pictures,
-    disparity, objects, and refocused versions. A run that was stopped goes on with the same command.
+    Each clip is a random scene, or one of your own pictures, traced through a thin lens: sharp pictures,
+    disparity, objects, and refocused versions. After an interruption the same command goes on.
     """
     from any2bokeh.lab.synthesis.dataset_maker import synthesize
 

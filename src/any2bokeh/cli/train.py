@@ -30,41 +30,56 @@ def train_command(
         Path, typer.Argument(metavar="RUN", help="Folder of the run: settings, state, checkpoint.")
     ],
     data: Annotated[
-        Path | None, option("--data", help="Data set to train on, of `bokeh synthesize`.")
+        Path | None,
+        option("--data", help="Data set to train on, made by bokeh synthesize.", metavar="FOLDER"),
     ] = None,
     stage: Annotated[
         str,
         option(
             "--stage",
-            help="What is trained, and how: geometry, temporal and detail one after the other make the"
-            " paper's network, correction a small one that corrects the lens.",
+            help="Stage of training: geometry, temporal, detail, one after the other, train the paper's"
+            " network; correction trains a small network that corrects the lens.",
+            metavar="geometry|temporal|detail|correction",
         ),
     ] = "geometry",
     size: Annotated[
         str,
-        option("--size", help="Network: tiny and small begin from nothing; svd is the published network's."),
+        option(
+            "--size",
+            help="Size of the network: tiny and small start from random weights; svd is the published one.",
+            metavar="tiny|small|svd",
+        ),
     ] = "small",
     start: Annotated[
         str | None,
         option(
             "--start",
-            help="Weights to start from: a checkpoint, a folder with unet/ and vae/, or svd, as downloaded.",
+            help="Weights to start from: a checkpoint, a folder with unet/ and vae/, or svd once downloaded.",
+            metavar="FOLDER|svd",
         ),
     ] = None,
-    validation: Annotated[Path | None, option("--validation", help="Data set to look at on the way.")] = None,
-    config: Annotated[Path | None, option("--config", help="TOML file of settings.")] = None,
+    validation: Annotated[
+        Path | None, option("--validation", help="Data set to measure during training.", metavar="FOLDER")
+    ] = None,
+    config: Annotated[Path | None, option("--config", help="Settings from a TOML file.")] = None,
     changes: Annotated[
-        list[str], option("--set", help="One setting, key=value, such as learning_rate=1e-4; repeatable.")
+        list[str], option("--set", help="One setting, such as steps=2000; repeatable.", metavar="KEY=VALUE")
     ] = [],  # noqa: B006 - typer copies it
     resume: Annotated[
         bool,
-        option("--resume", help="Go on with the run in RUN; --set may change it."),
+        option("--resume", help="Go on with the run in RUN; --set may change its settings."),
     ] = False,
     device: Annotated[DeviceName, DEVICE] = "auto",
 ) -> None:
-    """Train a network to refocus, or go on with it.
+    """Train a network to refocus, or go on with a run.
 
-    Several GPUs: `accelerate launch $(which bokeh) train ...`.
+    The commonest settings for --set: steps (how many; 0 counts epochs), epochs, batch (windows per process),
+    accumulate (batches per step), frames (per window), crop (side in pixels, 0 is the whole frame),
+    learning_rate, warmup (steps), perturbed (share of windows with estimator errors), precision
+    (auto|no|bf16|fp16), workers (processes that read), checkpoint_every (steps), seed. RUN/settings.toml
+    lists all of them with their values.
+
+    Several GPUs: accelerate launch $(which bokeh) train ...
     """
     from any2bokeh.lab.training.run_folder import RunFolder
 
