@@ -40,13 +40,13 @@ def option(
         return typer.Option(*names, help=help, metavar=metavar)
     return typer.Option(
         *names,
-        help=f"{help} {between(accepted)}",
+        help=f"{help} {shown_range(accepted)}",
         parser=number(names[0], accepted, kind),
         metavar="N" if kind is int else "X",
     )
 
 
-def between(accepted: Range) -> str:
+def shown_range(accepted: Range) -> str:
     """The range as help texts end with it."""
     return f"[{accepted.low:.10g} to {accepted.high:.10g}]"
 
@@ -56,7 +56,7 @@ def auto_option(name: str, help: str, accepted: Range) -> Any:
     parse = number(name, accepted, int)
     return typer.Option(
         name,
-        help=f"{help} {between(accepted)}",
+        help=f"{help} {shown_range(accepted)}",
         parser=lambda text: None if text == "auto" else parse(text),
         metavar="auto|N",
         show_default="auto",
@@ -83,7 +83,7 @@ def point_option(name: str, help: str) -> Any:
 def keys_option(name: str, help: str, accepted: Range) -> Any:
     """An option that takes a number, or numbers over time."""
     return typer.Option(
-        name, help=f"{help} {between(accepted)}", parser=number_or_keys(name, accepted), metavar="X|KEYS"
+        name, help=f"{help} {shown_range(accepted)}", parser=number_or_keys(name, accepted), metavar="X|KEYS"
     )
 
 
