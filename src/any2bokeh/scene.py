@@ -47,7 +47,9 @@ class Scene:
     ``sharp`` is ``3 H W`` float32 display-referred R'G'B' in 0..1; ``disparity`` is ``1 H W`` float32
     in 0..1 (near is 1) at the same size; ``focus_disparity`` is the disparity that stays sharp;
     ``blur_strength`` is the radius of the circle of confusion in pixels, per unit of disparity
-    difference, in a frame whose longer displayed side is 1024 pixels.
+    difference, in a frame whose longer displayed side is 1024 pixels. ``coverage``, ``1 H W`` float32 in
+    0..1, is the share of each pixel that a subject held in the focal plane covers, ``None`` where none is
+    held; ``disparity`` is the focal plane's from a half on. A renderer that cannot use it ignores it.
     """
 
     sharp: Tensor
@@ -55,12 +57,16 @@ class Scene:
     focus_disparity: float
     blur_strength: float
     pts: int
+    coverage: Tensor | None = None
 
     def __post_init__(self) -> None:
         _check("sharp", self.sharp, channels=3)
-        _check("disparity", self.disparity, channels=1)
-        if self.sharp.shape[1:] != self.disparity.shape[1:]:
-            raise ShapeError(f"disparity is {_size(self.disparity)} where the picture is {_size(self.sharp)}")
+        for name, image in (("disparity", self.disparity), ("coverage", self.coverage)):
+            if image is None:
+                continue
+            _check(name, image, channels=1)
+            if self.sharp.shape[1:] != image.shape[1:]:
+                raise ShapeError(f"{name} is {_size(image)} where the picture is {_size(self.sharp)}")
 
 
 def _size(image: Tensor) -> str:

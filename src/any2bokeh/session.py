@@ -24,6 +24,9 @@ from any2bokeh.video.clip import VideoClip
 from any2bokeh.video.decode import VideoReader
 from any2bokeh.video.span import Span
 
+# A frame with its disparity, and the coverage of a subject held in it.
+HeldFrame = tuple[Frame, Tensor, Tensor | None]
+
 
 class ClipSession(Closeable):
     """A clip that is worked on; a context manager, which closes all that was opened.
@@ -90,14 +93,12 @@ class ClipSession(Closeable):
 
     def frames(self) -> Generator[tuple[Frame, Tensor]]:
         """Yield each frame with its disparity, ``1 H W`` at its size, in order; a subject is held in it."""
-        disparity = self._disparity_from_start()
-        with self.video.frames() as video:
-            self._reader = video
-            for frame in video:
-                yield frame, self._held(frame, disparity.at(frame))
+        with closing(self._held_frames()) as frames:
+            for frame, disparity, _ in frames:
+                yield frame, disparity
 
-    def stills(self, wanted: Sequence[int]) -> Iterator[tuple[Frame, Tensor]]:
-        """Yield the frames at some time stamps, ascending, each with its disparity as ``frames`` does."""
+    def stills(self, wanted: Sequence[int]) -> Iterator[HeldFrame]:
+        """Yield the frames at some time stamps, ascending, with disparity and the held subject's coverage."""
         disparity = self._disparity_from_start()
         last: int | None = None
         for pts in wanted:
@@ -105,7 +106,7 @@ class ClipSession(Closeable):
                 frame = next(iter(video), None)
             if frame is not None and frame.pts != last:  # one that cannot be decoded gives way to the next
                 last = frame.pts
-                yield frame, self._held(frame, disparity.at(frame))
+                yield frame, *self._held(frame, disparity.at(frame))
         if last is None and wanted:
             raise VideoError(f"{self.info.path} cannot be decoded at the times asked for.")
 
@@ -118,13 +119,20 @@ class ClipSession(Closeable):
         return DepthClip(self.video, self.disparity)
 
     def _scenes(self, focus: FocusTrack) -> Generator[Scene]:
-        with closing(self.frames()) as frames:
-            for frame, disparity in frames:
-                yield focused_scene(frame, disparity, focus.at(frame.pts), focus.depth_of_field)
+        with closing(self._held_frames()) as frames:
+            for frame, disparity, coverage in frames:
+                yield focused_scene(frame, disparity, focus.at(frame.pts), focus.depth_of_field, coverage)
 
-    def _held(self, frame: Frame, disparity: Tensor) -> Tensor:
+    def _held_frames(self) -> Generator[HeldFrame]:
+        disparity = self._disparity_from_start()
+        with self.video.frames() as video:
+            self._reader = video
+            for frame in video:
+                yield frame, *self._held(frame, disparity.at(frame))
+
+    def _held(self, frame: Frame, disparity: Tensor) -> tuple[Tensor, Tensor | None]:
         if self.subject is None:
-            return disparity
+            return disparity, None
         return self.subject.hold(frame, disparity, self.focus.at(frame.pts).focus_disparity)
 
     def _disparity_from_start(self) -> DisparityTrack:

@@ -18,9 +18,13 @@ PLAIN = DepthOfFieldSettings()
 
 
 def focused_scene(
-    frame: Frame, disparity: Tensor, focus: Focus, depth_of_field: DepthOfFieldSettings
+    frame: Frame,
+    disparity: Tensor,
+    focus: Focus,
+    depth_of_field: DepthOfFieldSettings,
+    coverage: Tensor | None = None,
 ) -> Scene:
-    """Return a frame to render; ``disparity`` is ``1 H W`` at its size."""
+    """Return a scene; ``disparity`` is ``1 H W`` at its size, as is a held subject's ``coverage``."""
     shaped, focus_disparity, blur_strength = reshape(disparity, focus, depth_of_field)
     return Scene(
         sharp=frame.picture,
@@ -28,6 +32,7 @@ def focused_scene(
         focus_disparity=focus_disparity,
         blur_strength=blur_strength,
         pts=frame.pts,
+        coverage=coverage,
     )
 
 

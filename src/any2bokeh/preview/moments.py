@@ -24,6 +24,7 @@ from any2bokeh.settings.video_settings import TimeRange
 class Moment:
     """A frame with its disparity (``1 H W`` at its size, as it was found) and its focus.
 
+    ``coverage``, of that size too, is that of a subject held in focus: another focus has none.
     ``number`` and ``time_s`` count from the clip's first frame.
     """
 
@@ -33,10 +34,11 @@ class Moment:
     depth_of_field: DepthOfFieldSettings
     number: int
     time_s: Fraction
+    coverage: Tensor | None = None
 
     def scene(self) -> Scene:
         """Return what a renderer is given."""
-        return focused_scene(self.frame, self.disparity, self.focus, self.depth_of_field)
+        return focused_scene(self.frame, self.disparity, self.focus, self.depth_of_field, self.coverage)
 
     def refocused(self, renderer: Renderer) -> Tensor:
         """Return the result, ``3 H W``."""
@@ -54,7 +56,11 @@ class Moment:
 
     def _with_picture(self, picture: Tensor) -> "Moment":
         frame = replace(self.frame, picture=picture)
-        return replace(self, frame=frame, disparity=upsample_disparity(self.disparity, picture))
+        height, width = picture.shape[1:]
+        coverage = None if self.coverage is None else _resized(self.coverage, height, width)
+        return replace(
+            self, frame=frame, disparity=upsample_disparity(self.disparity, picture), coverage=coverage
+        )
 
 
 def fitted(picture: Tensor, width: int) -> Tensor:
@@ -102,10 +108,11 @@ def moments_at(clip: ClipSession, wanted: list[int]) -> Iterator[Moment]:
     Where disparity is estimated, it is that of the whole range, as ``refocus`` uses it.
     """
     all_times, focus = clip.video.all_times, clip.focus
-    for frame, disparity in clip.stills(wanted):
+    for frame, disparity, coverage in clip.stills(wanted):
         yield Moment(
             frame=frame,
             disparity=disparity,
+            coverage=coverage,
             focus=focus.at(frame.pts),
             depth_of_field=focus.depth_of_field,
             number=bisect_left(all_times, frame.pts),

@@ -96,7 +96,7 @@ def write_page(
             small = moment.at_most(RENDERED_PX)
             still["rendered"] = [[""] * len(strengths) for _ in planes]
             for row, column in product(range(len(planes)), range(len(strengths))):
-                focused = replace(small, focus=Focus(planes[row], strengths[column]))
+                focused = replace(small, focus=Focus(planes[row], strengths[column]), coverage=None)
                 webp = budget.first_that_fits(webps(focused.refocused(renderer)))
                 still["rendered"][row][column] = as_text(webp)
                 done += 1

@@ -85,7 +85,8 @@ def sweep(source: Path, settings: PreviewSettings, on_progress: OnProgress = ign
         cells = []
         with closing(_renderer(clip, settings)) as renderer:
             for focus_disparity in focus_values([moment.disparity], settings.focus_values):
-                focused = replace(moment, focus=replace(moment.focus, focus_disparity=focus_disparity))
+                focus = replace(moment.focus, focus_disparity=focus_disparity)
+                focused = replace(moment, focus=focus, coverage=None)
                 picture = with_square_pixels(focused.refocused(renderer), clip.info.pixel_aspect)
                 cells.append(
                     CaptionedPicture(picture=picture, title=what(focused.focus), detail=when(moment))

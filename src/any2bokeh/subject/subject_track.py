@@ -23,6 +23,7 @@ from any2bokeh.motion.shots import find_shots
 from any2bokeh.progress import OnCount
 from any2bokeh.scene import Frame
 from any2bokeh.subject.hold import INSIDE, Standing, hold, small_maps, standing_in
+from any2bokeh.subject.matting import refine_edges
 from any2bokeh.subject.occlusion import SubjectView, find_occluders
 
 SMOOTHING_S = 0.15  # a standard deviation: limbs that come and go do not move the ground
@@ -69,11 +70,11 @@ class SubjectTrack(Closeable):
         self._masks: MatchedFrames | None = None
         self._last_pts: int | None = None
 
-    def hold(self, frame: Frame, disparity: Tensor, focus_disparity: float) -> Tensor:
+    def hold(self, frame: Frame, disparity: Tensor, focus_disparity: float) -> tuple[Tensor, Tensor | None]:
         """Return ``disparity`` (``1 H W``) of a frame with the subject held at ``focus_disparity``.
 
-        Where the mask is empty for long, the disparity is returned as it is. Frames are asked for in order of
-        time; going back opens the mask anew.
+        With it comes the subject's coverage, ``1 H W``. Where the mask is empty for long, the disparity is
+        returned as it is, without one. Frames are asked for in order of time; going back opens the mask anew.
         """
         if self._masks is None or (self._last_pts is not None and frame.pts < self._last_pts):
             self.close()
@@ -82,17 +83,20 @@ class SubjectTrack(Closeable):
         number = min(bisect_left(self._times, frame.pts), len(self._times) - 1)
         standing = self._standings[number]
         if standing is None:
-            return disparity
+            return disparity, None
         # Guided by the picture, as disparity is: a mask's edges go to where the picture has them.
-        mask = upsample_disparity(self._masks.values_at(frame.pts), frame.picture.cpu())
+        picture = frame.picture.cpu()
+        mask = upsample_disparity(self._masks.values_at(frame.pts), picture)
+        coverage = refine_edges(mask, picture).to(disparity.device)
         occluders = self._occluders[number]
-        return hold(
+        held = hold(
             disparity,
-            mask.to(disparity.device),
+            coverage,
             standing,
             focus_disparity,
             occluders.unpack().to(disparity.device) if occluders else None,
         )
+        return held, coverage
 
     def close(self) -> None:
         """Stop reading the mask."""

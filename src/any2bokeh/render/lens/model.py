@@ -50,6 +50,18 @@ CLIPPED_CONTRAST = 0.05  # at which a clipped thing stands out as a light
 RIM_GAIN = 2.5  # a pixel whose center a light misses is at most half its own: white there is more than white
 BLURRED_PX = 1.0  # lights in focus are drawn as they were clipped
 
+# Coverage: pixels that a held subject covers partly. Around them a square of samples is looked at,
+# nearest first; they are wider apart in larger frames.
+PARTLY = 1 / 512  # of a pixel: less than half an 8-bit code is nothing, and so much less than 1 is all of it
+SAMPLED_SIDE_PX = 1000  # of a frame whose samples are a pixel apart
+SAMPLES_DOWN_ACROSS = sorted(
+    ((dy, dx) for dy in range(-4, 5) for dx in range(-4, 5) if dy or dx),
+    key=lambda place: (place[0] ** 2 + place[1] ** 2, place),
+)
+CLEAN_SHARE = 8  # the power of a sample's share with which it counts for its surface's color
+SAMPLE_SIGMA = 2.0  # samples: nearer ones count more
+LEAST_SAMPLES = 1e-3  # of a surface's weights: below, its color is not known
+
 # --- Disocclusion: the background of blurred edges ----------------------------------------------------------
 
 SEARCH_SIDE_PX = 540  # the search runs on a frame whose shorter side is about this
@@ -60,6 +72,11 @@ OCCLUDED_REACH = 1.1  # how far behind an edge light can come from, in largest r
 
 HIGHLIGHT_FROM_PX, HIGHLIGHT_FULL_PX = 1.0, 4.0  # blur from which lights are raised, and fully
 LEAST_HEADROOM = 1e-3  # between the threshold and white, in code values
+
+
+def sample_step(height: int, width: int) -> int:
+    """How many pixels the samples around a partly covered pixel of a frame are apart."""
+    return max(1, round(max(height, width) / SAMPLED_SIDE_PX))
 
 
 def search_stride(height: int, width: int) -> int:

@@ -83,11 +83,19 @@ class LensRenderer:
         return self.engine.draw_among(frame, around, neighbors)
 
     def warm_up(self) -> None:
-        """Render a frame with an edge, so that a clip does not wait for compilation."""
+        """Render a frame with edges, one of them a subject's: a clip does not wait for compilation."""
         columns = torch.arange(32) / 32
         disparity = (columns >= 0.5).float().expand(1, 16, 32).contiguous()
         picture = columns.expand(3, 16, 32).contiguous()
-        scene = Scene(sharp=picture, disparity=disparity, focus_disparity=0.5, blur_strength=1000.0, pts=0)
+        coverage = torch.zeros(1, 16, 32)
+        scene = Scene(
+            sharp=picture,
+            disparity=disparity,
+            focus_disparity=0.5,
+            blur_strength=1000.0,
+            pts=0,
+            coverage=coverage,
+        )
         self.refocus(scene)
 
     def peak_bytes(self, pictures: PictureFormat) -> int | None:

@@ -27,7 +27,7 @@ from any2bokeh.render.lens.model import (
 
 AXES_DOWN = np.array([axis[0] for axis in RAMP_AXES])
 AXES_ACROSS = np.array([axis[1] for axis in RAMP_AXES])
-TOUCHES_NEARER, TOUCHES_FARTHER = 1, 2
+TOUCHES_NEARER, TOUCHES_FARTHER, PARTLY_COVERED = 1, 2, 4
 
 
 class EdgePixels(NamedTuple):
@@ -158,6 +158,7 @@ def mark_edges(coc: Floats, top: int, bottom: int, marks: Bytes) -> int:
 def matte_rows(linear: Floats, coc: Floats, marks: Bytes, top: int, bottom: int, found: EdgePixels) -> None:
     """Fill ``found`` with the pixels of rows ``top`` to ``bottom`` that touch a nearer surface, taken apart.
 
+    Of those that a held subject covers partly only the places are filled in: its coverage tells the rest.
     ``linear 3 H W`` is light, without a border, and is not changed; ``coc`` is ``H W`` [px].
     """
     # Light is written back only when all bands are done: pixels look at their neighbors' mixed colors.
@@ -167,7 +168,8 @@ def matte_rows(linear: Floats, coc: Floats, marks: Bytes, top: int, bottom: int,
         for x in range(coc.shape[1]):
             if mark[x] & TOUCHES_NEARER:
                 found.rows[pixel], found.columns[pixel] = y, x
-                _matte(linear, coc, marks, found, pixel)
+                if not mark[x] & PARTLY_COVERED:
+                    _matte(linear, coc, marks, found, pixel)
                 pixel += 1
 
 

@@ -18,10 +18,11 @@ from any2bokeh.render.lens.aperture import DrawnExtent, zone_kernels
 from any2bokeh.render.lens.cpu.compiled_edges import mark_ramps, snap_rows
 from any2bokeh.render.lens.cpu.compiled_frame import CompiledFrame, in_bands
 from any2bokeh.render.lens.cpu.compiled_light import code_table, linear_table
+from any2bokeh.render.lens.cpu.compiled_subject import uncover_rows
 from any2bokeh.render.lens.cpu.layer_stack import LayerStack, stack_layers
 from any2bokeh.render.lens.engine import Lens
 from any2bokeh.render.lens.layers import Layer, plan_layers
-from any2bokeh.render.lens.model import OCCLUDED_REACH
+from any2bokeh.render.lens.model import OCCLUDED_REACH, sample_step
 from any2bokeh.render.lens.neighbors import Neighbor, PreparedFrame, recall_points
 from any2bokeh.render.lens.surroundings import Surroundings
 from any2bokeh.scene import PictureFormat, Scene
@@ -46,25 +47,35 @@ class CompiledEngine:
         """Signed CoC ``H W`` [px], ramps of disparity made steps; the next call may overwrite it."""
         coc: Floats = self.lens.coc_scale(scene).coc(scene.disparity[0]).numpy()
         run, on_ramp = self._pool.map, np.empty(coc.shape, np.uint8)
-        if not sum(in_bands(run, lambda top, bottom: mark_ramps(coc, top, bottom, on_ramp), len(coc))):
-            return torch.from_numpy(coc)
-        snapped = self._memory("snapped", coc.shape)
-        in_bands(run, lambda top, bottom: snap_rows(coc, on_ramp, top, bottom, snapped), len(coc))
-        return torch.from_numpy(snapped)
+        snapped = coc
+        if sum(in_bands(run, lambda top, bottom: mark_ramps(coc, top, bottom, on_ramp), len(coc))):
+            snapped = self._memory("snapped", coc.shape)
+            in_bands(run, lambda top, bottom: snap_rows(coc, on_ramp, top, bottom, snapped), len(coc))
+        coverage = _coverage(scene)
+        if coverage is None:
+            return torch.from_numpy(snapped)
+        uncovered, step = self._memory("uncovered", coc.shape), sample_step(*coc.shape)
+        in_bands(
+            run,
+            lambda top, bottom: uncover_rows(snapped, coverage, step, top, bottom, uncovered),
+            len(coc),
+        )
+        return torch.from_numpy(uncovered)
 
     def matte(self, scene: Scene, coc: Tensor) -> tuple[Tensor, Tensor]:
         """Linear light ``3 H W``, and the same without the share of nearer surfaces in edge pixels."""
         frame = self._frame(scene.sharp, coc)
         frame.linearize(linear_table(self.lens.transfer), self.lens.settings)
         linear = torch.from_numpy(frame.linear.copy())
-        frame.matte_edges()
+        frame.matte_edges(_coverage(scene))
         return linear, torch.from_numpy(frame.linear.copy())
 
     def draw(self, scene: Scene, coc: Tensor) -> Tensor:
         """The refocused picture ``3 H W`` in code values; pixels that no blur touches are the scene's own."""
         frame = self._frame(scene.sharp, coc)
         frame.linearize(linear_table(self.lens.transfer), self.lens.settings)
-        fringe, occluded = frame.matte_edges(), frame.find_occluded(self._occluded_reach_px(coc))
+        fringe = frame.matte_edges(_coverage(scene))
+        occluded = frame.find_occluded(self._occluded_reach_px(coc))
         return torch.from_numpy(frame.compose(fringe, occluded, code_table(self.lens.transfer)))
 
     def draw_among(self, frame: PreparedFrame, around: Surroundings, neighbors: list[Neighbor]) -> Tensor:
@@ -73,7 +84,8 @@ class CompiledEngine:
         sharp = pad(frame.scene.sharp, (margin,) * 4, mode="replicate")
         drawn = self._frame(sharp, around.coc, margin)
         drawn.set_linear(around.linear.numpy())
-        fringe, occluded = drawn.matte_edges(), drawn.find_occluded(self._occluded_reach_px(around.coc))
+        fringe = drawn.matte_edges(_coverage(frame.scene, margin))
+        occluded = drawn.find_occluded(self._occluded_reach_px(around.coc))
         seen, depths = recall_points(
             torch.from_numpy(occluded.column * occluded.stride - margin),
             torch.from_numpy(occluded.row * occluded.stride - margin),
@@ -111,6 +123,15 @@ class CompiledEngine:
         if name not in self._arrays or self._arrays[name].size < size:
             self._arrays[name] = np.empty(size, np.float32)
         return self._arrays[name][:size].reshape(shape)
+
+
+def _coverage(scene: Scene, margin_px: int = 0) -> Floats | None:
+    """That of the held subject, ``H W``, continued around the frame."""
+    if scene.coverage is None:
+        return None
+    around = pad(scene.coverage[None], (margin_px,) * 4, mode="replicate")[0, 0]
+    coverage: Floats = around.contiguous().cpu().numpy()
+    return coverage
 
 
 @lru_cache(maxsize=16)

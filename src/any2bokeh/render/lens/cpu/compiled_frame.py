@@ -15,6 +15,7 @@ from any2bokeh.render.lens.cpu.compiled_disocclusion import (
 )
 from any2bokeh.render.lens.cpu.compiled_edges import EdgePixels, mark_edges, matte_rows
 from any2bokeh.render.lens.cpu.compiled_light import linearize_rows, raise_rows, soften_border_rows
+from any2bokeh.render.lens.cpu.compiled_subject import mark_covered, separate_covered
 from any2bokeh.render.lens.cpu.compiled_surfaces import (
     BLOCK,
     Ground,
@@ -25,7 +26,7 @@ from any2bokeh.render.lens.cpu.compiled_surfaces import (
 )
 from any2bokeh.render.lens.cpu.layer_stack import LayerStack
 from any2bokeh.render.lens.cpu.tiles import compose_band
-from any2bokeh.render.lens.model import EDGE_STEP_PX, search_stride
+from any2bokeh.render.lens.model import EDGE_STEP_PX, sample_step, search_stride
 from any2bokeh.settings.render_settings import LensSettings
 
 BAND_ROWS = 64  # a band is one task for a thread
@@ -96,11 +97,19 @@ class CompiledFrame:
 
         in_bands(self.run, step, self.height)
 
-    def matte_edges(self) -> SparseSurface:
-        """Take the nearer surface's color out of edge pixels in ``linear``, and return it."""
+    def matte_edges(self, coverage: Floats | None = None) -> SparseSurface:
+        """Take the nearer surface's color out of edge pixels in ``linear``, and return it.
+
+        ``coverage H W`` is that of a held subject, and ``coc`` the background's where it covers a part.
+        """
         marks = np.empty((self.height, self.width), np.uint8)
-        coc = self.ground.coc
-        counts = in_bands(self.run, lambda top, bottom: mark_edges(coc, top, bottom, marks), self.height)
+        coc, samples_apart = self.ground.coc, sample_step(self.height, self.width)
+
+        def mark(top: int, bottom: int) -> int:
+            count = mark_edges(coc, top, bottom, marks)
+            return count if coverage is None else count + mark_covered(coc, coverage, top, bottom, marks)
+
+        counts = in_bands(self.run, mark, self.height)
         parts, total = _parts(counts), sum(counts)
         rows, columns = np.empty((2, total), np.int64)
         background, front = np.empty((2, 3, total), np.float32)
@@ -112,6 +121,8 @@ class CompiledFrame:
                 rows[own], columns[own], background[:, own], front[:, own], share[own], near[own]
             )
             matte_rows(self.linear, coc, marks, top, bottom, found)
+            if coverage is not None:
+                separate_covered(self.linear, coc, coverage, marks, samples_apart, found)
 
         in_bands(self.run, step, self.height)
         self.linear[:, rows, columns] = background  # only now: bands look at one another's mixed colors

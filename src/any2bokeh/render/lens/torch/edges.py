@@ -21,6 +21,7 @@ from any2bokeh.render.lens.model import (
     STEADY,
     TRUSTED_CONTRAST,
 )
+from any2bokeh.render.lens.torch.subject_edges import partly_covered, separate_subject
 from any2bokeh.render.lens.torch.surfaces import Surface
 
 AROUND = [(dy, dx) for dy in range(-2, 3) for dx in range(-2, 3) if dy or dx]
@@ -68,18 +69,21 @@ def _on_ramp(coc: Tensor, rows: Tensor, columns: Tensor, least_rise: Tensor) -> 
     return found
 
 
-def matte_edges(linear: Tensor, coc: Tensor) -> tuple[Tensor, Surface]:
+def matte_edges(linear: Tensor, coc: Tensor, coverage: Tensor | None = None) -> tuple[Tensor, Surface]:
     """Separate the two colors that pixels at depth edges mix.
 
     A pixel of the farther surface that touches a nearer one holds some of its color (the picture is
     averaged over pixels, disparity is not). Returns the picture ``3 H W`` with that color taken out,
     and what was taken out: the nearer surface's fringe. Without this a sharp foreground leaves a halo
-    in the blur behind it. ``coc`` is ``H W`` in pixels.
+    in the blur behind it. ``coc`` is ``H W`` in pixels. In the pixels that a held subject covers partly its
+    ``coverage`` (``H W``) tells the share, and ``coc`` is the background's.
     """
     nearest = -max_pool2d(-coc[None, None], 3, 1, 1)[0, 0]
     farthest = max_pool2d(coc[None, None], 3, 1, 1)[0, 0]
     touches_nearer, touches_farther = coc - nearest >= EDGE_STEP_PX, farthest - coc >= EDGE_STEP_PX
-    rows, columns = touches_nearer.nonzero(as_tuple=True)
+    partly = partly_covered(coc, coverage)
+    touches_nearer |= partly
+    rows, columns = (touches_nearer & ~partly).nonzero(as_tuple=True)
     mixed, own, near = linear[:, rows, columns], coc[rows, columns], nearest[rows, columns]
 
     behind, behind_further = _MeanColor(mixed), _MeanColor(mixed)
@@ -115,6 +119,13 @@ def matte_edges(linear: Tensor, coc: Tensor) -> tuple[Tensor, Surface]:
     fringe.linear[:, rows, columns] = front_color
     fringe.coverage[rows, columns] = share
     fringe.coc[rows, columns] = near
+    if coverage is not None:
+        rows, columns = partly.nonzero(as_tuple=True)
+        share = coverage[rows, columns]
+        matted[:, rows, columns], fringe.linear[:, rows, columns] = separate_subject(
+            linear, coc, coverage, rows, columns
+        )
+        fringe.coverage[rows, columns] = share  # and its CoC is 0: it is held
     return matted, fringe
 
 

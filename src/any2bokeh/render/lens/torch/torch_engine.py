@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from any2bokeh.optics.smoothstep import smoothstep
 from any2bokeh.optics.transfer import from_linear, to_linear
@@ -19,6 +20,7 @@ from any2bokeh.render.lens.surroundings import Surroundings
 from any2bokeh.render.lens.torch.compositing import draw_surfaces
 from any2bokeh.render.lens.torch.disocclusion import find_occluded, recall_occluded
 from any2bokeh.render.lens.torch.edges import matte_edges, snap_ramps
+from any2bokeh.render.lens.torch.subject_edges import uncover
 from any2bokeh.render.lens.torch.surfaces import Surface
 from any2bokeh.scene import PictureFormat, Scene
 from any2bokeh.settings.render_settings import LensSettings
@@ -37,18 +39,21 @@ class TorchEngine:
     @torch.inference_mode()
     def coc(self, scene: Scene) -> Tensor:
         """Signed CoC ``H W`` [px], ramps of disparity made steps."""
-        return snap_ramps(self.lens.coc_scale(scene).coc(scene.disparity[0].to(self.device)))
+        coc = snap_ramps(self.lens.coc_scale(scene).coc(scene.disparity[0].to(self.device)))
+        coverage = self._coverage(scene)
+        return coc if coverage is None else uncover(coc, coverage)
 
     @torch.inference_mode()
     def matte(self, scene: Scene, coc: Tensor) -> tuple[Tensor, Tensor]:
         """Linear light ``3 H W``, and the same without the share of nearer surfaces in edge pixels."""
         linear = self._linearize(scene, coc)
-        return linear, matte_edges(linear, coc)[0]
+        return linear, matte_edges(linear, coc, self._coverage(scene))[0]
 
     @torch.inference_mode()
     def draw(self, scene: Scene, coc: Tensor) -> Tensor:
         """The refocused picture ``3 H W`` in code values; pixels that no blur touches are the scene's own."""
-        surfaces = find_surfaces(self._linearize(scene, coc), coc, self.lens.reach)
+        linear, coverage = self._linearize(scene, coc), self._coverage(scene)
+        surfaces = find_surfaces(linear, coc, coverage, self.lens.reach)
         extent = self.lens.extent(coc)
         return self._encode(scene, *draw_surfaces(surfaces, self.lens.settings, extent, self._pool))
 
@@ -56,7 +61,10 @@ class TorchEngine:
     def draw_among(self, frame: PreparedFrame, around: Surroundings, neighbors: list[Neighbor]) -> Tensor:
         """As ``draw``, with occluded regions and surroundings taken from the frames around."""
         linear, coc, margin = around
-        nearest, fringe, occluded = find_surfaces(linear, coc, self.lens.reach)
+        coverage = self._coverage(frame.scene)
+        if coverage is not None:
+            coverage = pad(coverage[None], (margin,) * 4, mode="replicate")[0]
+        nearest, fringe, occluded = find_surfaces(linear, coc, coverage, self.lens.reach)
         occluded = recall_occluded(occluded, neighbors, frame.scale, margin)
         surfaces, extent = [nearest, fringe, occluded], self.lens.extent(coc, margin)
         blurred, touched = draw_surfaces(surfaces, self.lens.settings, extent, self._pool)
@@ -70,6 +78,9 @@ class TorchEngine:
     def close(self) -> None:
         """End its threads."""
         self._pool.shutdown()
+
+    def _coverage(self, scene: Scene) -> Tensor | None:
+        return None if scene.coverage is None else scene.coverage[0].to(self.device)
 
     def _linearize(self, scene: Scene, coc: Tensor) -> Tensor:
         sharp = scene.sharp.to(self.device)
@@ -94,12 +105,12 @@ def raise_highlights(sharp: Tensor, linear: Tensor, coc: Tensor, settings: LensS
     return linear * (1 + settings.highlights * defocus * smoothstep(excess))
 
 
-def find_surfaces(linear: Tensor, coc: Tensor, reach: float) -> list[Surface]:
+def find_surfaces(linear: Tensor, coc: Tensor, coverage: Tensor | None, reach: float) -> list[Surface]:
     """Surfaces that give light: the picture without nearer surfaces' fringes, those, and occluded surfaces.
 
-    ``linear`` is ``3 H W``, ``coc`` the signed circle of confusion ``H W`` in pixels, ``reach`` how far the
-    aperture's image reaches, in circles of confusion.
+    ``linear`` is ``3 H W``, ``coc`` the signed circle of confusion ``H W`` in pixels, ``coverage`` that of a
+    held subject (``H W``), ``reach`` how far the aperture's image reaches, in circles of confusion.
     """
-    matted, fringe = matte_edges(linear, coc)
+    matted, fringe = matte_edges(linear, coc, coverage)
     occluded = find_occluded(matted, coc, OCCLUDED_REACH * reach * float(coc.abs().max()))
     return [Surface(matted, torch.ones_like(coc), coc), fringe, occluded]

@@ -1,0 +1,132 @@
+"""The subject's coverage: its mask brought to the edges of the picture.
+
+A mask is drawn, or found by a network, to within a pixel or two. Around its outline the picture knows
+better: a pixel that shows the subject's color is the subject's, one that shows the background's is not, and
+one between both is covered partly. So in a narrow band each pixel is placed on the line between the two
+colors around it, as far as they differ by more than they vary; elsewhere the mask is believed. Edges move
+within the band only: at its inner border all is covered, at its outer one nothing.
+"""
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from any2bokeh.arrays import Floats, Integers
+from any2bokeh.errors import ShapeError
+from any2bokeh.jit import compiled
+
+BAND = 1 / 280  # of the longer side: how far to each side of the mask's outline edges are looked for
+COLORS_SIDE_PX = 480  # the longer side of the small picture in which both colors are averaged
+COLORS_BANDS = 3  # bands: how far away both colors are averaged
+TRUSTED_CONTRAST = 4.0  # a color tells its mixture where contrast is well above this times variance
+FAINT = 1e-4  # squared contrast in linear light that is none
+OFF_LINE = 2.0  # how fast trust falls with a color's distance from the mixing line
+LEAST_SHARE = 0.02  # of the window that must show one surface alone for its color to be known
+CLEAR = 0.04  # coverage this near to nothing or all is that: no haze
+WHOLE = 1e-3  # the sum of a box differs from 0 or 1 by rounding
+
+
+def refine_edges(mask: Tensor, picture: Tensor) -> Tensor:
+    """Return the coverage of the subject of ``mask`` (``1 H W``, 0..1) in ``picture`` (``3 H W``): ``1 H W``.
+
+    Raises ``ShapeError`` where sizes differ.
+    """
+    if mask.ndim != 3 or mask.shape[1:] != picture.shape[1:]:
+        raise ShapeError(f"the mask is {tuple(mask.shape)} where the picture is {tuple(picture.shape)}")
+    whole: Floats = mask[0].cpu().numpy()
+    reach = max(2, round(BAND * max(whole.shape)))
+    window = _around(whole, (COLORS_BANDS + 2) * reach)
+    if window is None:
+        return mask
+    given = np.ascontiguousarray(whole[window])
+    colors: Floats = np.ascontiguousarray(picture.cpu().numpy()[:, *window])
+    near = cv2.blur(given, (2 * reach + 1, 2 * reach + 1), borderType=cv2.BORDER_REPLICATE)
+    rows, columns = np.nonzero((near > WHOLE) & (near < 1 - WHOLE))
+    if not len(rows):
+        return mask
+    step = max(1, round(max(whole.shape) / COLORS_SIDE_PX))
+    means = _mean_colors(colors[:, ::step, ::step], near[::step, ::step], COLORS_BANDS * reach // step)
+    smooth = cv2.GaussianBlur(given, (3, 3), 0, borderType=cv2.BORDER_REPLICATE)
+    _place_colors(colors, smooth, near, (rows, columns), (means, step), given)
+    result = whole.copy()
+    result[window] = given
+    return torch.from_numpy(result)[None].to(mask.device)
+
+
+def _around(mask: Floats, border_px: int) -> tuple[slice, slice] | None:
+    """The part of the frame that holds the subject and so many pixels around it; ``None`` without one."""
+    rows, columns = (np.flatnonzero(mask.max(axis) > WHOLE) for axis in (1, 0))
+    if not len(rows):
+        return None
+    top, left = max(0, rows[0] - border_px), max(0, columns[0] - border_px)
+    return slice(top, rows[-1] + border_px + 1), slice(left, columns[-1] + border_px + 1)
+
+
+def _mean_colors(colors: Floats, near: Floats, radius: int) -> Floats:
+    """The colors around each pixel of what is surely the subject, and surely not: ``h w 10``.
+
+    Of each red, green and blue (linear light, by the square of code values), the sum of their variances, and
+    the share of the window that shows it. ``colors`` is ``3 h w``.
+    """
+    linear = np.square(colors.transpose(1, 2, 0))
+    squares = np.square(linear).sum(2)
+    planes = np.empty((*near.shape, 10), np.float32)
+    for first, sure in ((0, near >= 1 - WHOLE), (5, near <= WHOLE)):
+        planes[..., first : first + 3] = linear * sure[..., None]
+        planes[..., first + 3] = squares * sure
+        planes[..., first + 4] = sure
+    side = 2 * max(1, radius) + 1
+    sums: Floats = np.empty_like(planes)
+    for first in (0, 5):  # a filter takes four channels at most at its full speed
+        part = np.ascontiguousarray(planes[..., first : first + 4])
+        sums[..., first : first + 4] = cv2.blur(part, (side, side), borderType=cv2.BORDER_REPLICATE)
+        share = np.ascontiguousarray(planes[..., first + 4])
+        share = cv2.blur(share, (side, side), borderType=cv2.BORDER_REPLICATE)
+        known = np.maximum(share, np.float32(1e-6))[..., None]
+        sums[..., first : first + 4] /= known
+        sums[..., first + 3] -= np.square(sums[..., first : first + 3]).sum(2)
+        sums[..., first + 4] = share
+    return sums
+
+
+@compiled
+def _place_colors(
+    colors: Floats,
+    smooth: Floats,
+    near: Floats,
+    places: tuple[Integers, Integers],
+    small: tuple[Floats, int],
+    coverage: Floats,
+) -> None:
+    """Fill ``coverage H W`` at the places (rows, columns) of the band.
+
+    ``smooth`` is the mask with soft edges, ``near`` its mean over the band; ``small`` are ``_mean_colors``,
+    and every how many pixels they are.
+    """
+    rows, columns = places
+    means, step = small
+    for pixel in range(len(rows)):
+        y, x = rows[pixel], columns[pixel]
+        around = means[min(y // step, means.shape[0] - 1), min(x // step, means.shape[1] - 1)]
+        covered = smooth[y, x]
+        if around[4] > LEAST_SHARE and around[9] > LEAST_SHARE:
+            contrast = place = np.float32(0)
+            for channel in range(3):
+                line = around[channel] - around[5 + channel]
+                contrast += line * line
+                place += (colors[channel, y, x] ** 2 - around[5 + channel]) * line
+            place = min(max(place / max(contrast, np.float32(1e-9)), np.float32(0)), np.float32(1))
+            off_line = np.float32(0)
+            for channel in range(3):
+                line = around[channel] - around[5 + channel]
+                off = colors[channel, y, x] ** 2 - around[5 + channel] - place * line
+                off_line += off * off
+            variance = max(around[3], np.float32(0)) + max(around[8], np.float32(0))
+            noise = np.float32(TRUSTED_CONTRAST) * variance + np.float32(OFF_LINE) * off_line
+            trust = contrast / (contrast + noise + np.float32(FAINT))
+            covered += trust * (place - covered)
+        low, high = np.float32(2) * near[y, x] - np.float32(1), np.float32(2) * near[y, x]
+        covered = min(max(covered, low), high)
+        covered = (covered - np.float32(CLEAR)) / np.float32(1 - 2 * CLEAR)
+        coverage[y, x] = min(max(covered, np.float32(0)), np.float32(1))
