@@ -18,6 +18,7 @@ LIBRARIES = {
     "cv2": (
         "motion",
         "focus.follower",
+        "subject.matting",
         "subject.occlusion",
         "lab",
     ),  # regions of pixels; the laboratory draws
