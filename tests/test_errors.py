@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from any2bokeh.errors import install_hint
+from any2bokeh.errors import LONGEST_SHOWN, install_hint, shown
 
 PROJECT = Path(__file__).parents[1] / "pyproject.toml"
 OF_A_WHEEL = ["torch>=2.6", 'torchmetrics>=1.4; extra == "evaluate"', "accelerate<2,>=1.10 ; extra=='train'"]
@@ -63,3 +63,14 @@ def test_pip_understands_the_command() -> None:
     ]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+def test_a_long_value_is_cut_in_the_middle() -> None:
+    text = "begin" + "-" * 1000 + "end"
+    assert len(shown(text)) == LONGEST_SHOWN
+    assert shown(text).startswith("'begin-") and "..." in shown(text) and shown(text).endswith("-end'")
+
+
+@pytest.mark.parametrize(("value", "text"), [("a b", "'a b'"), (0.1 + 0.2, "0.3"), (7, "7"), (None, "None")])
+def test_a_short_value_is_shown_whole(value: object, text: str) -> None:
+    assert shown(value) == text

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from any2bokeh.errors import RefocusError, SettingsError
+from any2bokeh.errors import RefocusError, SettingsError, shown
 from any2bokeh.paths import LONGEST_NAME_BYTES, cache_root, checked_name, private_folder
 from any2bokeh.settings.weights_settings import ImportSettings
 
@@ -54,7 +54,7 @@ def test_name_that_leads_elsewhere_or_cannot_be_written_is_refused(name: object,
     with pytest.raises(SettingsError) as raised:
         checked_name(name, "The name of the clip")
     assert isinstance(raised.value, RefocusError)
-    assert raised.value.message.startswith(f"The name of the clip cannot be {name!r}: ")
+    assert raised.value.message.startswith(f"The name of the clip cannot be {shown(name)}: ")
     assert problem in raised.value.message
 
 

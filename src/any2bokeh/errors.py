@@ -7,6 +7,9 @@ ARGUMENT = re.compile(
 )  # how a message names one: `name` or `name=value`
 
 
+LONGEST_SHOWN = 61  # characters of a value in a message
+
+
 class RefocusError(Exception):
     """A failure whose message is one sentence for the user; ``hint`` says what to do about it.
 
@@ -51,6 +54,15 @@ class FocusError(RefocusError):
 
 class DatasetError(RefocusError):
     """A data set lacks a file, holds something else than it says, or cannot be written."""
+
+
+def shown(value: object) -> str:
+    """A value as messages show it: text in quotes, numbers short, the middle of a long one left out."""
+    text = f"{value:.7g}" if isinstance(value, float) else repr(value)
+    if len(text) <= LONGEST_SHOWN:
+        return text
+    kept = (LONGEST_SHOWN - 3) // 2
+    return f"{text[:kept]}...{text[-kept:]}"
 
 
 def install_hint(extra: str) -> str:

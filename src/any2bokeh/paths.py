@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from any2bokeh.errors import SettingsError
+from any2bokeh.errors import SettingsError, shown
 
 CACHE_VARIABLE = "ANY2BOKEH_CACHE"
 HOME_VARIABLE = "ANY2BOKEH_HOME"
@@ -59,7 +59,7 @@ def checked_name(name: object, what: str) -> str:
     an end, a device of Windows, more than ``LONGEST_NAME_BYTES``.
     """
     if problem := _problem(name):
-        raise SettingsError(f"{what} cannot be {name!r}: {problem}.")
+        raise SettingsError(f"{what} cannot be {shown(name)}: {problem}.")
     return str(name)
 
 

@@ -21,7 +21,7 @@ COMMANDS = {  # these write command lines, and reports of them, for people who r
     "lab/synthesis/dataset_card.py",
 }
 # Arguments of functions and settings that no command takes.
-PYTHON_ONLY = {"context", "width", "height", "disparity", "frames", "focus_disparity", "blur_strength"}
+PYTHON_ONLY = {"context", "width", "height", "disparity", "frames", "seconds", "frame"}
 
 
 def texts() -> Iterator[tuple[str, str]]:

@@ -123,7 +123,7 @@ def test_a_clip_without_truth_gets_edges_and_motion(bokeh: Bokeh, tmp_path: Path
 @pytest.mark.parametrize(
     ("options", "facts"),
     [
-        (("--methods", "lens,magic"), "magic none gather lens"),
+        (("--methods", "lens,magic"), "--methods 'magic' none gather lens"),
         (("--predictions", "peer"), "'peer' NAME=FOLDER"),
         (("--predictions", "peer=absent"), "absent peer exist"),
         (("--predictions", "lens=."), "Two methods lens"),

@@ -293,7 +293,7 @@ def test_unexpected_errors_say_how_to_see_more(
     monkeypatch.setattr("os.cpu_count", lambda: "many")
     run = bokeh("refocus", clip, *lens)
     assert run.code == 1
-    assert "unexpected TypeError" in run.errors[0]
+    assert "Unexpected TypeError" in run.errors[0]
     assert "--debug" in run.err
     assert "Traceback" not in run.err
     assert "Traceback" in bokeh("refocus", clip, *lens, "--debug").err

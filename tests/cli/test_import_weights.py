@@ -76,7 +76,7 @@ def test_weights_that_do_not_say_are_warned_of_unless_the_mode_is_given(
     ("arguments", "code", "facts"),
     [
         (["nowhere"], 1, "nowhere exist"),
-        (["{published}", "--name", "../escaped"], 2, "name '../escaped'"),
+        (["{published}", "--name", "../escaped"], 2, "--name '../escaped'"),
         (["{published}", "--mask-mode", "both"], 2, "--mask-mode 'both' released paper"),
         (["{published}", "--svd", "nowhere"], 1, "nowhere U-Net Stable Video Diffusion"),
     ],

@@ -36,9 +36,9 @@ def test_a_data_set_is_made_and_named(bokeh, tmp_path: Path) -> None:
     ("options", "facts"),
     [
         (["--size", "large"], "--size WIDTHxHEIGHT 'large'"),
-        (["--size", "8x8"], "size pixels 16 8192 8"),
+        (["--size", "8x8"], "--size pixels 16 8192 8"),
         (["--k", "a,b"], "--k numbers 'a,b'"),
-        (["--k", "12,200"], "K radius pixels 0 128 200"),
+        (["--k", "12,200"], "--k radius pixels 0 128 200"),
         (["--clips", "0"], "--clips 1 0"),
     ],
 )

@@ -3,7 +3,7 @@ from fractions import Fraction
 import pytest
 from facts import naming
 
-from any2bokeh.errors import SettingsError
+from any2bokeh.errors import SettingsError, shown
 from any2bokeh.settings.values import TimePoint, parse_time
 
 
@@ -54,6 +54,6 @@ def test_frames_are_counted_from_zero() -> None:
     ],
 )
 def test_anything_else_is_refused_with_the_accepted_forms(text: str) -> None:
-    with pytest.raises(SettingsError, match=naming(repr(text), "time")) as refusal:
+    with pytest.raises(SettingsError, match=naming(shown(text), "time")) as refusal:
         parse_time(text)
     assert "00:01:02.5" in refusal.value.hint

@@ -30,7 +30,7 @@ class BatchOptions:
 
     def __post_init__(self) -> None:
         if self.overwrite and self.skip_existing:
-            raise UsageError("--overwrite and --skip-existing exclude each other.")
+            raise UsageError("Conflicting options: --overwrite and --skip-existing. Give one.")
 
 
 @dataclass(frozen=True, kw_only=True)

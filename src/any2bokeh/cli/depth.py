@@ -45,7 +45,10 @@ def depth_command(
     """
     track = output or (None if colors else result_path(source, "disparity", ".mkv"))
     if track and track.suffix.lower() != ".mkv":
-        raise UsageError(f"A track is a Matroska file: {track} must end in .mkv.", hint="See --colors.")
+        raise UsageError(
+            f"The name of a disparity track must end in .mkv, got {track}.",
+            hint="--colors writes a video to look at, with any name.",
+        )
     targets = [target for target in (track, colors) if target]
     settings = replace(settings, depth=with_own_track(settings.depth, source))
     check_targets(targets, [source, settings.depth.track])

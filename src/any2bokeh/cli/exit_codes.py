@@ -4,6 +4,7 @@
 """
 
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -11,10 +12,11 @@ from typing import TypeVar
 from typer.exceptions import TyperException
 
 from any2bokeh.cli.talk import say
-from any2bokeh.errors import RefocusError, SettingsError
+from any2bokeh.errors import LONGEST_SHOWN, RefocusError, SettingsError, shown
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
+_LONG = re.compile(f"'([^']{{{LONGEST_SHOWN - 1},}})'")  # a value that an error of the parser quotes
 
 FAILED, USAGE, SOME_FAILED = 1, 2, 3
 
@@ -57,13 +59,13 @@ def _failure(error: Exception) -> Failure:
         context = getattr(error, "ctx", None)
         hint = f"{context.command_path} --help lists what is accepted." if context else ""
         sentence = " ".join(error.format_message().split()).replace("Value error, ", "")  # pydantic's word
-        return Failure(sentence, hint, error.exit_code)
+        return Failure(_LONG.sub(lambda found: shown(found[1]), sentence), hint, error.exit_code)
     hint = "--debug shows the traceback."
     if isinstance(error, OSError) and error.strerror:
         place = f": {error.filename}" if error.filename else ""
         return Failure(f"{error.strerror}{place}", hint, FAILED)
     sentence = " ".join(str(error).split()) or "no message"
-    return Failure(f"unexpected {type(error).__name__}: {sentence}", hint, FAILED)
+    return Failure(f"Unexpected {type(error).__name__}: {sentence}", hint, FAILED)
 
 
 def exit_code_of(failures: list[Failure], tried: int, wanted: int) -> int:

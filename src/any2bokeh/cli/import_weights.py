@@ -72,7 +72,7 @@ def _explain(imported: "ImportedCheckpoint", settings: ImportSettings) -> None:
     for sentence in evidence.sentences():
         say(f"  {sentence}")
     if not settings.mask_mode and not evidence.is_clear:
-        say("Warning: the weights do not say this clearly; --mask-mode released|paper decides.")
+        say("Warning: the weights leave the mask mode open; --mask-mode released|paper decides.")
     say(f"{settings.name} is under the license {facts.license}")
 
 

@@ -97,11 +97,11 @@ def _focus_target(wanted: Path | None, *, several: bool) -> Callable[[Path], Pat
     if wanted.is_dir() or not wanted.suffix:
         return lambda source: result_path(source, "focus", ".csv", wanted)
     if wanted.suffix.lower() not in FOCUS_TRACK_SUFFIXES:
-        raise UsageError(f"A focus track is CSV or JSON: {wanted} must end in .csv or .json.")
+        raise UsageError(f"The name of a focus track must end in .csv or .json, got {wanted}.")
     if several:
         raise UsageError(
-            f"The focus of several inputs cannot become the one file {wanted}.",
-            hint="--save-focus-track FOLDER takes one file for each.",
+            f"Several inputs cannot share the focus track {wanted}.",
+            hint="--save-focus-track FOLDER writes one for each.",
         )
     return lambda source: wanted
 
@@ -186,12 +186,13 @@ def _output_folder(output: str | None, *, several: bool) -> Path | None:
         return path
     if not several and not path.suffix and not path.exists():
         raise UsageError(
-            f"{output} is neither a folder nor the name of a video.",
-            hint=f"-o {output}/ makes the folder, -o {output}.mkv the file.",
+            f"{output} is not a folder, and has no suffix of a video.",
+            hint=f"-o {output}/ creates the folder, -o {output}.mkv the file.",
         )
     if several and (path.exists() or path.suffix.lower() in VIDEO_SUFFIXES):
         raise UsageError(
-            f"Several inputs cannot become the one file {output}.", hint="-o FOLDER/ takes one file for each."
+            f"Several inputs cannot be written to one file, {output}.",
+            hint="-o FOLDER/ writes one file for each.",
         )
     return path if several else None
 
@@ -204,10 +205,10 @@ def check_targets(targets: list[Path], read: list[Path | None]) -> None:
         identity = _identity(target)
         if identity in sources:
             raise UsageError(
-                f"The result {target} would replace a file that is read.", hint="-o gives it another place."
+                f"The result would replace its own input {target}.", hint="-o names another file."
             )
         if identity in written:
-            raise UsageError(f"Two results cannot be written to the one file {target}.")
+            raise UsageError(f"Two results cannot be written to one file, {target}.")
         written.add(identity)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from any2bokeh.cli.option_types import option
-from any2bokeh.errors import SettingsError
+from any2bokeh.errors import SettingsError, shown
 from any2bokeh.settings.evaluation_settings import LIMIT, METHODS, SHOWN, NamedFolder
 from any2bokeh.settings.focus_settings import BLUR_STRENGTH
 from any2bokeh.settings.synthesis_settings import (
@@ -30,7 +30,7 @@ def parse_named_folder(text: str) -> NamedFolder:
     """Read ``NAME=FOLDER``."""
     name, is_there, folder = text.partition("=")
     if not (is_there and name and folder):
-        raise SettingsError(f"{text!r} is not NAME=FOLDER.")
+        raise SettingsError(f"{shown(text)} is not NAME=FOLDER.")
     if not Path(folder).is_dir():
         raise SettingsError(f"The folder {folder} of {name} does not exist.")
     return NamedFolder(name, Path(folder))
@@ -40,10 +40,10 @@ def parse_size(text: object) -> PictureSize:
     """Read ``1024x576``, or a size read already; raises ``SettingsError``."""
     found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", str(text).strip())
     if not found:
-        raise SettingsError(f"--size must be WIDTHxHEIGHT, such as 1024x576, got {text!r}.")
+        raise SettingsError(f"--size must be WIDTHxHEIGHT, such as 1024x576, got {shown(text)}.")
     width, height = int(found[1]), int(found[2])
     for side in (width, height):
-        SIDE.check(side, called="Size")
+        SIDE.check(side, called="--size")
     return PictureSize(width, height)
 
 
@@ -53,10 +53,10 @@ def parse_blur_strengths(text: str) -> tuple[float, ...]:
         strengths = tuple(float(part) for part in text.split(","))
     except ValueError as error:
         raise SettingsError(
-            f"--k must be numbers with commas between, such as 12,16,20, got {text!r}."
+            f"--k must be numbers between commas, such as 12,16,20, got {shown(text)}."
         ) from error
     for strength in strengths:
-        BLUR_STRENGTH.check(strength, called="K")
+        BLUR_STRENGTH.check(strength, called="--k")
     return strengths
 
 

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import typer
 
-from any2bokeh.errors import SettingsError
+from any2bokeh.errors import SettingsError, shown
 from any2bokeh.settings.focus_settings import Key, Keys, Point, check_values
 from any2bokeh.settings.values import Range, TimePoint
 
@@ -25,7 +25,7 @@ def number(option_name: str, accepted: Range, kind: type[Number]) -> Callable[[s
         try:
             value = kind(text)
         except ValueError as error:
-            raise SettingsError(f"{option_name} must be {accepted}, got {text!r}.") from error
+            raise SettingsError(f"{option_name} must be {accepted}, got {shown(text)}.") from error
         accepted.check(value, called=option_name)
         return value
 
@@ -92,7 +92,9 @@ def parse_point(text: str) -> Point:
     place, at, moment = text.partition("@")
     found = _PLACE.fullmatch(place.strip())
     if not found:
-        raise SettingsError(f"{text!r} is not a point.", hint="Write X,Y or X,Y@TIME, such as 960,540@2.5s.")
+        raise SettingsError(
+            f"{shown(text)} is not a point.", hint="Write X,Y or X,Y@TIME, such as 960,540@2.5s."
+        )
     return Point(float(found[1]), float(found[2]), parse_time_option(moment) if at else None)
 
 
@@ -108,7 +110,7 @@ def number_or_keys(option_name: str, accepted: Range) -> Callable[[str], float |
             found = _KEY.match(rest)
             if not found:
                 raise SettingsError(
-                    f"{option_name} has no key in {rest!r}.",
+                    f"{option_name} has no key in {shown(rest)}.",
                     hint="A key is TIME:NUMBER, or TIME:@X,Y in --focus: '0s:0.9, 2s:0.3, 3s:@960,540'.",
                 )
             moment, x, y, value = found.groups()

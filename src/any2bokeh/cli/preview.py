@@ -48,9 +48,9 @@ def preview_command(
     should be sharp, and shows the command line. Estimated disparity is cached: refocus finds it there.
     """
     if contact + sweep + (page is not None) > 1:
-        raise UsageError("--contact, --sweep and --html exclude each other.")
+        raise UsageError("Conflicting options: --contact, --sweep and --html. Give one.")
     if page and output:
-        raise UsageError("--html names the page itself: -o has no place beside it.")
+        raise UsageError("Conflicting options: --html and -o. --html names the page.")
     if sweep and len(settings.at) > 1:
         raise UsageError(f"--sweep shows one moment, not {len(settings.at)}.")
     target = page or output or result_path(source, "preview", ".png")
@@ -77,8 +77,7 @@ def _check_suffix(target: Path, what: Literal["page", "picture"]) -> None:
     """Raise ``UsageError`` for a name that says it is something else."""
     suffixes = {"page": (".html", ".htm"), "picture": (".png",)}[what]
     if target.suffix.lower() not in suffixes:
-        kind = "a page is HTML" if what == "page" else "a preview is a PNG"
-        raise UsageError(f"{kind[0].upper()}{kind[1:]}: {target} must end in {suffixes[0]}.")
+        raise UsageError(f"The name of a {what} must end in {suffixes[0]}, got {target}.")
 
 
 def _write_page(source: Path, target: Path, settings: PreviewSettings, *, overwrite: bool) -> None:

@@ -88,7 +88,9 @@ def train_command(
         _check_settled(context)
         settings = _resumed(folder, changes)
     elif data is None:
-        raise SettingsError("Training needs a data set.", hint="--data DIR, made by bokeh synthesize")
+        raise SettingsError(
+            "Training needs a data set.", hint="--data FOLDER names one; bokeh synthesize makes it."
+        )
     else:
         settings = _new(stage, size, data, start, validation, config, changes)  # type: ignore[arg-type]
         folder.check_new()
@@ -140,7 +142,7 @@ def _check_settled(context: typer.Context) -> None:
         if is_given(context, name):
             raise SettingsError(
                 f"--{name} was settled when the run began: --resume takes --set alone.",
-                hint="Another folder begins another run",
+                hint="Another folder starts another run.",
             )
 
 

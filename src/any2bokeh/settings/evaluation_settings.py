@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from any2bokeh.errors import SettingsError
+from any2bokeh.errors import SettingsError, shown
 from any2bokeh.paths import checked_name
 from any2bokeh.settings.clip_settings import ClipSettings
 from any2bokeh.settings.depth_settings import DepthSettings
@@ -34,7 +34,9 @@ class NamedFolder:
     def __post_init__(self) -> None:
         checked_name(self.name, "The name of a method")
         if not re.fullmatch(r"\w[\w.+-]*", self.name) or self.name.endswith(PERTURBED):
-            raise SettingsError(f"A method's name has letters, digits and -+._ alone, got {self.name!r}.")
+            raise SettingsError(
+                f"The name of a method takes letters, digits and -+._ only, got {shown(self.name)}."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,18 +77,20 @@ class EvaluationSettings:
 
     def __post_init__(self) -> None:
         for method in self.methods or ():
-            check_choice("Method", method, MethodName)
+            check_choice("`methods`", method, MethodName)
         check_choice("`device`", self.device, DeviceName)
         check_choice("`dtype`", self.dtype, DtypeName)
         named = [*self.predictions, *self.checkpoints]
         if self.methods == () and not named:
             raise SettingsError(
-                "There is no method to evaluate.", hint="`methods` or `predictions` names some."
+                "No method to evaluate.", hint="Give `methods`, `predictions` or `checkpoints`."
             )
         names = [*METHODS, TRUTH, *(one.name for one in named)]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
-            raise SettingsError(f"Two methods would be called {twice}: give `predictions` another name.")
+            raise SettingsError(
+                f"Two methods have the name {twice}: rename one of `predictions` or `checkpoints`."
+            )
         if self.limit is not None:
             LIMIT.check(self.limit)
         SHOWN.check(self.shown)

@@ -41,7 +41,7 @@ class Point:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.x) and math.isfinite(self.y) and min(self.x, self.y) >= 0):
-            raise SettingsError(f"The point {self.x:g},{self.y:g} is outside every frame.")
+            raise SettingsError(f"A point cannot be negative, got {self.x:g},{self.y:g}.")
 
     def __str__(self) -> str:
         return f"{self.x:g},{self.y:g}"
@@ -95,12 +95,12 @@ class CameraSettings:
         FOCAL_LENGTH_MM.check(self.focal_length_mm)
         if self.f_stop is None:
             if self.near_m is not None or self.far_m is not None:
-                raise SettingsError("`near_m` and `far_m` belong to `f_stop`, which is missing.")
+                raise SettingsError("`near_m` and `far_m` need `f_stop`.")
             return
         F_STOP.check(self.f_stop)
         if self.near_m is None or self.far_m is None:
             raise SettingsError(
-                "`f_stop` needs the distances that disparity 1 and 0 stand for: `near_m` and `far_m`."
+                "`f_stop` needs the distances in meters of disparity 1 and 0: `near_m` and `far_m`."
             )
         NEAR_M.check(self.near_m)
         FAR_M.check(self.far_m)
@@ -143,10 +143,10 @@ class FocusSettings:
         ways = [f"`{name}`" for name in _WAYS if getattr(self, name) is not None]
         holds_at_number = self.focus_mask is not None and isinstance(self.focus_disparity, float | int)
         if len(ways) > 1 + holds_at_number:
-            raise SettingsError(f"The focus is said in {len(ways)} ways: {' and '.join(ways)}.")
+            raise SettingsError(f"{' and '.join(ways)} conflict. Give one.")
         if not ways:
             names = ", ".join(f"`{name}`" for name in _WAYS)
-            raise SettingsError("Nothing says where the focus is.", hint=f"Give one of {names}.")
+            raise SettingsError("No focus is given.", hint=f"Give one of {names}.")
         if self.focus_disparity is not None:
             check_values(self.focus_disparity, FOCUS_DISPARITY)
         if self.subject_depth and self.focus_mask is None:
@@ -168,17 +168,17 @@ class FocusSettings:
     def _check_strength(self) -> None:
         if self.blur_strength is None:
             if self.camera.f_stop is None and self.focus_track is None:
-                raise SettingsError(
-                    "Nothing says how strong the blur is.", hint="Give `blur_strength`, or `f_stop`."
-                )
+                raise SettingsError("No blur strength is given.", hint="Give `blur_strength`, or `f_stop`.")
             return
         if self.camera.f_stop is not None:
-            raise SettingsError("The blur is said in 2 ways: `blur_strength` and `f_stop`.")
+            raise SettingsError("`blur_strength` and `f_stop` conflict. Give one.")
         check_values(self.blur_strength, BLUR_STRENGTH)
         if isinstance(self.blur_strength, tuple) and any(
             isinstance(key.value, Point) for key in self.blur_strength
         ):
-            raise SettingsError("K is a number at every key: a point has a disparity, but no K.")
+            raise SettingsError(
+                "`blur_strength` needs a number at each key, not a point: K cannot be read from the picture."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,5 +206,5 @@ def check_values(value: float | Keys, accepted: Range) -> None:
     for before, after in pairwise(value):
         if after.at.is_after(before.at) is False:
             raise SettingsError(
-                f"The keys of `{accepted.name}` are out of order: {after.at} comes after {before.at}."
+                f"The keys of `{accepted.name}` must be in order of time, got {after.at} after {before.at}."
             )

@@ -7,7 +7,7 @@ from fractions import Fraction
 from numbers import Real
 from typing import get_args
 
-from any2bokeh.errors import SettingsError
+from any2bokeh.errors import SettingsError, shown
 
 _FRAME = re.compile(r"f(\d+)", re.ASCII)
 _SECONDS = re.compile(r"(\d+(?:\.\d*)?|\.\d+)s?", re.ASCII)
@@ -33,7 +33,7 @@ class Range:
         """
         is_number = isinstance(value, Real) and not isinstance(value, bool)
         if not (is_number and math.isfinite(value) and self.low <= value <= self.high):
-            got = f"{value:g}" if is_number else repr(value)
+            got = shown(float(value) if is_number else value)
             raise SettingsError(f"{called or f'`{self.name}`'} must be {self}, got {got}.")
 
 
@@ -46,7 +46,7 @@ class TimePoint:
 
     def __post_init__(self) -> None:
         if (self.seconds is None) == (self.frame is None):
-            raise SettingsError("A time is either seconds or a frame number.")
+            raise SettingsError("A time needs either `seconds` or `frame`.")
 
     def __str__(self) -> str:
         return f"frame {self.frame}" if self.seconds is None else f"{float(self.seconds):g} s"
@@ -76,7 +76,7 @@ def parse_time(text: str) -> TimePoint:
         if rest < 60 and (minutes < 60 or clock[1] is None):
             return TimePoint(seconds=3600 * hours + 60 * minutes + rest)
     raise SettingsError(
-        f"{text!r} is not a time.",
+        f"{shown(text)} is not a time.",
         hint="Write seconds (2.5 or 2.5s), a clock time (00:01:02.5) or a frame (f120).",
     )
 
@@ -84,7 +84,7 @@ def parse_time(text: str) -> TimePoint:
 def check_choice(name: str, value: str, choices: object) -> None:
     """Raise ``SettingsError`` unless ``value`` is one of a ``Literal``'s; the message calls it ``name``."""
     if value not in get_args(choices):
-        raise SettingsError(f"{name} must be one of {', '.join(get_args(choices))}, got {value!r}.")
+        raise SettingsError(f"{name} must be one of {', '.join(get_args(choices))}, got {shown(value)}.")
 
 
 def _fraction(digits: str) -> Fraction:

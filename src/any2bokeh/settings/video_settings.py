@@ -21,7 +21,7 @@ class TimeRange:
         pairs = (self.start.seconds, self.end.seconds), (self.start.frame, self.end.frame)
         ends_early = any(start is not None and end is not None and end <= start for start, end in pairs)
         if ends_early:
-            raise SettingsError(f"The end, {self.end}, must be after the start, {self.start}.")
+            raise SettingsError(f"`end`, {self.end}, must be after `start`, {self.start}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,5 +38,11 @@ class EncodeSettings:
     def __post_init__(self) -> None:
         if self.crf is not None:
             CRF.check(self.crf)
-        if self.lossless and (self.codec or self.crf is not None or self.preset or self.pixel_format):
-            raise SettingsError("Lossless chooses codec, crf, preset and pixel format itself.")
+        chosen = [
+            name for name in ("codec", "crf", "preset", "pixel_format") if getattr(self, name) is not None
+        ]
+        if self.lossless and chosen:
+            names = " and ".join(f"`{name}`" for name in chosen)
+            raise SettingsError(
+                f"`lossless=True` and {names} conflict: lossless video is FFV1 as the source is."
+            )

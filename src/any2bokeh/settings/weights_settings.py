@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from any2bokeh.errors import SettingsError
+from any2bokeh.errors import SettingsError, shown
 from any2bokeh.paths import checked_name
 from any2bokeh.settings.values import check_choice
 
@@ -27,7 +27,9 @@ class ImportSettings:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\w[\w.-]*", self.name):
-            raise SettingsError(f"A name has letters, digits, '.', '-' and '_' alone, got {self.name!r}.")
+            raise SettingsError(
+                f"`name` takes letters, digits, '.', '-' and '_' only, got {shown(self.name)}."
+            )
         checked_name(self.name, "The name of a checkpoint")
         if self.mask_mode is not None:
             check_choice("`mask_mode`", self.mask_mode, MaskMode)
