@@ -31,7 +31,8 @@ from torch.nn.functional import interpolate
 
 from any2bokeh.arrays import Floats
 from any2bokeh.depth.depth_anything import DisparityEstimator, in_precision
-from any2bokeh.depth.source import working_size
+from any2bokeh.depth.estimator import one_by_one
+from any2bokeh.depth.networks import working_size
 from any2bokeh.depth.stabilization import Stabilizer
 from any2bokeh.depth.stream import Pace, raw_disparity
 from any2bokeh.depth.upsample import upsample_disparity
@@ -197,9 +198,8 @@ def time_estimate(
     """CPU-seconds of one pass over the first frames of a clip."""
     started_s = time.process_time()
     with open_video(clip, TimeRange(end=TimePoint(frame=frames))) as video:
-        for _ in raw_disparity(
-            video, lambda frames, nearby: network.estimate(frames, size, nearby), size, pace
-        ):
+        estimates = one_by_one(network, size, torch.device("cpu"), batch=1)
+        for _ in raw_disparity(video, estimates, size, pace):
             pass
     return time.process_time() - started_s
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 
 import any2bokeh
@@ -108,7 +107,6 @@ def changed_by_importing(names: list[str], home: Path, **variables: str) -> dict
     return changes
 
 
-@pytest.mark.slow
 def test_every_change_would_be_found(tmp_path: Path) -> None:
     (tmp_path / "changes.py").write_text(
         "import logging, os, random, threading\n"
@@ -124,7 +122,6 @@ def test_every_change_would_be_found(tmp_path: Path) -> None:
     assert set(found) == {"environment", "level names", "levels", "random", "threads", "files"}
 
 
-@pytest.mark.slow
 def test_importing_every_module_changes_nothing(tmp_path: Path) -> None:
     assert len(modules()) > 100
     tmp_path.chmod(0o500)

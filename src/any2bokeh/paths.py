@@ -38,6 +38,11 @@ def checkpoints_folder() -> Path:
     return data_root() / "weights"
 
 
+def networks_folder() -> Path:
+    """Return where networks live that were converted from what is published, a folder for each name."""
+    return data_root() / "networks"
+
+
 def private_folder(folder: Path) -> Path:
     """Return ``folder`` after making it, and those above it, if need be; new ones are for their user alone.
 

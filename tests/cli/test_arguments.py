@@ -36,7 +36,6 @@ def texts() -> Iterator[tuple[str, str]]:
                 yield path.relative_to(PACKAGE).as_posix(), node.value
 
 
-@pytest.mark.slow
 def test_library_names_no_option() -> None:
     found = [(file, word) for file, text in texts() for word in text.split()]
     named = {file for file, word in found if re.match(r"[(`'\"]?--[a-z]", word)}

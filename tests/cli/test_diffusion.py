@@ -59,7 +59,6 @@ def frame_times(path: Path) -> list[float]:
         return [float(frame.pts * frame.time_base) for frame in container.decode(video=0)]
 
 
-@pytest.mark.slow
 def test_an_imported_checkpoint_refocuses_a_clip(
     bokeh: Bokeh, checkpoint: Path, encoder: Path, diffusion: list[object], make_clip: Make, tmp_path: Path
 ) -> None:
@@ -71,7 +70,6 @@ def test_an_imported_checkpoint_refocuses_a_clip(
     assert audio_packets(target) == audio_packets(clip) != []
 
 
-@pytest.mark.slow
 def test_an_evaluation_runs_the_network_with_and_without_its_parts(
     bokeh: Bokeh, checkpoint: Path, encoder: Path, tmp_path: Path
 ) -> None:
@@ -96,7 +94,6 @@ def test_without_weights_the_way_to_them_is_named(
     assert not clip.with_name("clip.refocus.mp4").exists()
 
 
-@pytest.mark.slow
 def test_without_the_image_encoder_its_download_is_named(
     bokeh: Bokeh, checkpoint: Path, encoder: Path, clip: Path, diffusion: list[object]
 ) -> None:
@@ -106,7 +103,6 @@ def test_without_the_image_encoder_its_download_is_named(
     assert "bokeh download-weights svd-image-encoder" in run.err
 
 
-@pytest.mark.slow
 def test_an_image_encoder_of_another_size_is_refused(
     bokeh: Bokeh, checkpoint: Path, encoder: Path, clip: Path, diffusion: list[object]
 ) -> None:
@@ -117,7 +113,6 @@ def test_an_image_encoder_of_another_size_is_refused(
     assert names(run.err, "visual_projection.weight", "shape")
 
 
-@pytest.mark.slow
 def test_a_damaged_checkpoint_is_named(
     bokeh: Bokeh, checkpoint: Path, encoder: Path, clip: Path, diffusion: list[object]
 ) -> None:
@@ -128,7 +123,6 @@ def test_a_damaged_checkpoint_is_named(
     assert str(weights) in run.err
 
 
-@pytest.mark.slow
 def test_blur_beyond_the_training_is_warned_of_once(
     bokeh: Bokeh, checkpoint: Path, encoder: Path, clip: Path, diffusion: list[object]
 ) -> None:
@@ -155,7 +149,6 @@ def large_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("any2bokeh.render.diffusion.memory.device_memory", lambda device: 80 * 10**9)
 
 
-@pytest.mark.slow
 def test_auto_takes_the_network_where_it_can_run(large_gpu: None, checkpoint: Path, encoder: Path) -> None:
     assert choose_renderer(RenderSettings(), GPU, PICTURES, 16) == "diffusion"
     assert choose_renderer(RenderSettings(), GPU, PICTURES, None) == "diffusion"
@@ -170,7 +163,6 @@ def test_auto_takes_the_network_where_it_can_run(large_gpu: None, checkpoint: Pa
         (RenderSettings(diffusion=DiffusionSettings(weights="other")), GPU, 16, "'other'"),
     ],
 )
-@pytest.mark.slow
 def test_auto_takes_the_lens_and_says_why(
     large_gpu: None,
     checkpoint: Path,
@@ -194,7 +186,6 @@ def test_weights_that_are_named_and_not_used_are_told(caplog: pytest.LogCaptureF
         choose_renderer(replace(settings, renderer="lens"), CPU, PICTURES, 16)
 
 
-@pytest.mark.slow
 def test_auto_takes_the_lens_on_a_small_gpu(monkeypatch: pytest.MonkeyPatch, checkpoint: Path) -> None:
     monkeypatch.setattr("any2bokeh.render.diffusion.memory.device_memory", lambda device: 8 * 10**9)
     assert choose_renderer(RenderSettings(), GPU, PICTURES, 16) == "lens"

@@ -5,8 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 LARGE = {"diffusers", "transformers"}  # seconds to import, and the network does not need them
 PROGRAM = f"""
 import sys
@@ -18,7 +16,6 @@ finally:
 """
 
 
-@pytest.mark.slow
 def test_the_small_network_renders_without_the_libraries_of_the_large_ones(
     clip: Path, track: Path, tmp_path: Path
 ) -> None:

@@ -78,7 +78,6 @@ def test_pictures_motion_and_where_pixels_are_all_count() -> None:
     assert plain.std() > 1e-4
 
 
-@pytest.mark.slow
 def test_another_frame_of_the_shot_tells_more(shipped: CompactEstimator) -> None:
     size = (192, 320)
     pictures = develop_pair(render_pair(VALIDATION + 1003, size), size, 5)[0]

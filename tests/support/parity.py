@@ -33,8 +33,8 @@ def document(name: str) -> dict[str, Any]:
     return json.loads((DATA / f"{name}.json").read_text())  # type: ignore[no-any-return]
 
 
-def recipe(name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """The weights of the tensor ``name`` in all of the published cases: a hash of its name and the index."""
+def hashed(name: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Values from -1 to 1 that follow from the name and the index alone."""
     low = np.uint64(0xFFFFFFFF)
     x = np.uint64(zlib.crc32(name.encode())) + np.arange(np.prod(shape), dtype=np.uint64) * np.uint64(
         0x9E3779B9
@@ -44,7 +44,12 @@ def recipe(name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
         x ^= x >> np.uint64(shift)
         x = (x * np.uint64(factor)) & low
     x ^= x >> np.uint64(16)
-    v = (2.0 * (x.astype(np.float64) / 2.0**32) - 1.0).reshape(shape)
+    return (2.0 * (x.astype(np.float64) / 2.0**32) - 1.0).reshape(shape)
+
+
+def recipe(name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """The weights of the tensor ``name`` in all of the published cases: a hash of its name and the index."""
+    v = hashed(name, shape)
     match name.rsplit(".", 1)[-1]:
         case "alpha_attn" | "alpha_dense":
             v = 0.75 + 0.25 * v

@@ -16,7 +16,7 @@ import pytest
 from folders import COMMIT
 
 REPOSITORY = "depth-anything/Tiny-hf"
-LARGE = ".safetensors"  # kept as the hub keeps large files: known by sha256, served by another host
+LARGE = (".safetensors", ".pth")  # kept as the hub keeps large files: known by sha256, served by another host
 CATALOG = """
 [[model]]
 name = "depth-small"

@@ -41,7 +41,7 @@ def test_an_entry_in_the_older_spelling_is_read(read):
     assert read(ENTRY.replace("license", "licence")) == read(ENTRY)
 
 
-DEPTH = "depth-anything/Depth-Anything-V2-"
+DEPTH, VIDEO = "depth-anything/Depth-Anything-V2-", "depth-anything/Video-Depth-Anything-"
 SVD = "stabilityai/stable-video-diffusion-img2vid-xt"
 
 
@@ -52,6 +52,10 @@ def test_the_list_that_ships_names_every_network_and_its_license(monkeypatch):
         "depth-small": (f"{DEPTH}Small-hf", "Apache-2.0"),
         "depth-base": (f"{DEPTH}Base-hf", "CC-BY-NC-4.0"),
         "depth-large": (f"{DEPTH}Large-hf", "CC-BY-NC-4.0"),
+        "depth-video": (f"{VIDEO}Small", "Apache-2.0"),
+        "depth-video-base": (f"{VIDEO}Base", "CC-BY-NC-4.0"),
+        "depth-video-large": (f"{VIDEO}Large", "CC-BY-NC-4.0"),
+        "depth-video-metric": ("depth-anything/Metric-Video-Depth-Anything-Small", "Apache-2.0"),
         "svd-image-encoder": (SVD, "Stability AI's community terms"),
         "svd-unet": (SVD, "Stability AI's community terms"),
         "svd-vae": (SVD, "Stability AI's community terms"),
@@ -61,7 +65,9 @@ def test_the_list_that_ships_names_every_network_and_its_license(monkeypatch):
     files = {name: [file.path for file in model.files] for name, model in catalog.items()}
     assert files["depth-small"] == ["config.json", "preprocessor_config.json", "model.safetensors"]
     assert files["svd-image-encoder"] == ["image_encoder/config.json", "image_encoder/model.fp16.safetensors"]
-    assert all(model.revision == "main" for model in catalog.values())  # nothing is pinned that is not known
+    # Nothing is pinned that is not known.
+    pinned = {name: model.revision for name, model in catalog.items() if model.revision != "main"}
+    assert pinned == {"depth-video": "a396fdd839642f9bb4d08d54cae9fbf43ca13388"}
     assert all(file.sha256 is file.size_bytes is None for model in catalog.values() for file in model.files)
 
 

@@ -105,12 +105,17 @@ def _networks(*, verify: bool) -> dict[str, str]:
 
 
 def _network(model: "Model", *, verify: bool) -> str:
-    from any2bokeh.weights.download import find_download_damage, find_folder
+    from any2bokeh.weights.converted import find_network_folder
+    from any2bokeh.weights.disk import find_checkpoint_damage
+    from any2bokeh.weights.download import find_download_damage
 
-    folder = find_folder(model)
+    folder = find_network_folder(model)
     if folder is None:
         return f"not here: {COMMAND} download-weights {model.name}"
-    damage = find_download_damage(model, folder) if verify else ""
+    if model.is_pickle:
+        damage = find_checkpoint_damage(folder, thorough=verify)
+    else:
+        damage = find_download_damage(model, folder) if verify else ""
     return f"{folder}, damaged: {damage}" if damage else str(folder)
 
 

@@ -95,10 +95,10 @@ def _answer(chosen: "list[Model]", action: "Callable[[Model], Answer]", key: str
 
 def _state(model: "Model") -> Answer:
     from any2bokeh.paths import checkpoints_folder
+    from any2bokeh.weights.converted import find_network_folder
     from any2bokeh.weights.disk import imported_names
-    from any2bokeh.weights.download import find_folder
 
-    folder = find_folder(model)
+    folder = find_network_folder(model)
     if not model.repository and model.name in imported_names():
         folder = checkpoints_folder() / model.name
     document: dict[str, object] = {
@@ -137,15 +137,27 @@ def _download(model: "Model", lock_file: Path | None) -> Answer:
     if model.repository and not is_quiet():
         say(f"{model.name} is under the license {model.license}, see {model.page}")
     with show_megabytes(model.name, "fetching") as on_progress:
-        folder = download(model, on_progress)
+        folder = _fetch(model, on_progress)
     document: dict[str, object] = {"name": model.name, "folder": folder}
     if lock_file:
         from any2bokeh.weights.lock import lock_model
 
-        locked = lock_model(lock_file, model, folder)
+        locked = lock_model(lock_file, model, download(model))  # the hub's own files, which are here now
         document["locked"] = {"revision": locked.revision, "files": [asdict(file) for file in locked.files]}
         if not is_quiet():
             say(f"{model.name} is pinned at {locked.revision} in {lock_file}")
     if model.name == ImportSettings().name and not is_quiet():
         say(f"  bokeh import-weights {folder} makes a checkpoint of it.")
     return document, str(folder)
+
+
+def _fetch(model: "Model", on_progress: Callable[[int], None]) -> Path:
+    """The folder of a network, ready to be loaded."""
+    from any2bokeh.weights.download import download
+
+    if not model.is_pickle:
+        return download(model, on_progress)
+    from any2bokeh.depth.networks import video_network_shapes
+    from any2bokeh.weights.converted import fetch_network
+
+    return fetch_network(model, video_network_shapes(model.name), on_progress)

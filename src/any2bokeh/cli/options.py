@@ -112,8 +112,11 @@ OPTIONS: dict[object, dict[str, Any]] = {
         ),
         "model": option(
             "--depth",
-            help="Network that estimates disparity; auto is small (Depth Anything V2) once downloaded, else"
-            " compact, which is bundled and rougher.",
+            help="Network that estimates disparity: video, video-base, video-large, video-metric are steady"
+            " over time, and video-metric knows distances; small, base, large see single frames; compact is"
+            " bundled and rougher. auto: of those downloaded, on a GPU video, else small, on a CPU small,"
+            " else video; else compact.",
+            metavar="NAME",
         ),
         "size": option(
             "--depth-size",
@@ -125,12 +128,12 @@ OPTIONS: dict[object, dict[str, Any]] = {
         "every": auto_option(
             "--depth-every",
             "Estimate one frame in N and propagate to the frames between; auto: every frame on a GPU and by"
-            " compact, else as many as the motion needs.",
+            " compact and video, else as many as the motion needs.",
             depth_settings.DEPTH_EVERY,
         ),
         "steady": option(
             "--steady/--no-steady",
-            help="Remove flicker from disparity; by default from an estimate, not from a track of yours.",
+            help="Remove flicker from disparity; by default from what was estimated frame by frame.",
         ),
         "single_shot": option(
             "--single-shot",

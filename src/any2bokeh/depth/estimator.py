@@ -1,12 +1,18 @@
 """A loaded depth network: its input, its output, and the checks of both."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
+from any2bokeh.arrays import Floats
 from any2bokeh.errors import DisparityError, ShapeError
+from any2bokeh.motion.shots import ReducedFrame
+
+Item = TypeVar("Item")
+# From the frames of a clip, in order, to the raw disparity ``h w`` of each.
+Estimates = Callable[[Iterable[ReducedFrame]], Iterator[Floats]]
 
 
 class Estimator(Protocol):
@@ -27,6 +33,30 @@ class Estimator(Protocol):
         are not numbers.
         """
         ...
+
+
+def one_by_one(estimator: Estimator, size: tuple[int, int], device: torch.device, batch: int) -> Estimates:
+    """Return what ``estimator`` makes of single frames, ``batch`` at once; ``size`` is ``h w``."""
+
+    def estimates(frames: Iterable[ReducedFrame]) -> Iterator[Floats]:
+        for some in batches(frames, batch):
+            pictures = torch.stack([frame.picture for frame in some]).to(device)
+            disparity = estimator.estimate(pictures, size, [frame.nearby for frame in some])
+            yield from disparity[:, 0].cpu().numpy()
+
+    return estimates
+
+
+def batches(items: Iterable[Item], length: int) -> Iterator[list[Item]]:
+    """Yield the items in lists of so many; the last one may be shorter."""
+    batch: list[Item] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == length:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def check_pictures(pictures: Tensor) -> None:

@@ -8,15 +8,28 @@ from typing import Protocol
 import torch
 
 from any2bokeh.depth import compact
-from any2bokeh.depth.estimator import Estimator
+from any2bokeh.depth.estimator import Estimates, Estimator, one_by_one
 from any2bokeh.device import default_depth_size
-from any2bokeh.settings.depth_settings import DepthModel
+from any2bokeh.errors import WeightsError
+from any2bokeh.settings.depth_settings import DepthSettings
+from any2bokeh.video.decode import VideoInfo
 from any2bokeh.weights.catalog import Model, find_model, load_catalog
-from any2bokeh.weights.download import find_folder, model_folder
+from any2bokeh.weights.converted import (
+    CONVERTED_FILE,
+    Shapes,
+    converted_revision,
+    find_network_folder,
+    network_folder,
+)
 
 log = logging.getLogger(__name__)
 
-DEPTH_NETWORKS = ("depth-small", "depth-base", "depth-large")  # "auto" takes the first that is here
+_GPU_BATCH = 8  # frames at once; on the CPU a batch is no quicker than its frames one by one
+# "auto" takes the first that is here, and compact where none is.
+_IMAGE_NETWORKS = ("depth-small", "depth-base", "depth-large")
+_VIDEO_NETWORKS = ("depth-video", "depth-video-base", "depth-video-large", "depth-video-metric")
+_ON_GPU = (*_VIDEO_NETWORKS[:1], *_IMAGE_NETWORKS[:1], *_VIDEO_NETWORKS[1:], *_IMAGE_NETWORKS[1:])
+_ON_CPU = (*_IMAGE_NETWORKS[:1], *_VIDEO_NETWORKS[:1], *_IMAGE_NETWORKS[1:], *_VIDEO_NETWORKS[1:])
 
 
 class DepthNetwork(Protocol):
@@ -37,6 +50,16 @@ class DepthNetwork(Protocol):
         """Which of them they are."""
         ...
 
+    @property
+    def is_steady(self) -> bool:
+        """Whether it sees all frames of a shot, and its answer needs no steadying."""
+        ...
+
+    @property
+    def is_metric(self) -> bool:
+        """Whether its raw disparity is 1 / distance, in 1/m."""
+        ...
+
     def shorter_side(self, device: torch.device) -> int:
         """Return the shorter side in pixels of the frame that it sees where the user asks for none."""
         ...
@@ -45,13 +68,39 @@ class DepthNetwork(Protocol):
         """Say whether estimating a frame on ``device`` takes hardly longer than following its motion."""
         ...
 
-    def load(self, device: torch.device, dtype: torch.dtype) -> Estimator:
-        """Return the network, ready; raises ``WeightsError`` for weights that are damaged or do not fit."""
+    def seen_size(self, info: VideoInfo, shorter_side: int) -> tuple[int, int]:
+        """Return height and width of the frame that it sees of a video's displayed picture, made smaller."""
+        ...
+
+    def load(self, size: tuple[int, int], device: torch.device, dtype: torch.dtype) -> Estimates:
+        """Return the network, ready for frames of a size (height, width).
+
+        Raises ``WeightsError`` for weights that are damaged or do not fit.
+        """
         ...
 
 
+class ImageNetwork:
+    """What networks have in common that see one frame at a time."""
+
+    is_steady = False
+    is_metric = False
+
+    def seen_size(self, info: VideoInfo, shorter_side: int) -> tuple[int, int]:
+        """Return height and width of the displayed picture, made smaller."""
+        return working_size(info, shorter_side)
+
+    def load(self, size: tuple[int, int], device: torch.device, dtype: torch.dtype) -> Estimates:
+        """Return the network, ready for frames of a size."""
+        batch = 1 if device.type == "cpu" else _GPU_BATCH
+        return one_by_one(self._estimator(device, dtype), size, device, batch)
+
+    def _estimator(self, device: torch.device, dtype: torch.dtype) -> Estimator:
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class DownloadedNetwork:
+class DownloadedNetwork(ImageNetwork):
     """Depth Anything V2, as fetched from the hub into ``folder``."""
 
     model: Model
@@ -80,8 +129,7 @@ class DownloadedNetwork:
         """A GPU is quick."""
         return device.type != "cpu"
 
-    def load(self, device: torch.device, dtype: torch.dtype) -> Estimator:
-        """Return the network, ready."""
+    def _estimator(self, device: torch.device, dtype: torch.dtype) -> Estimator:
         # Here, because transformers takes seconds to import and a cached track does not need it.
         from any2bokeh.depth.depth_anything import load_estimator
 
@@ -89,7 +137,59 @@ class DownloadedNetwork:
 
 
 @dataclass(frozen=True)
-class ShippedNetwork:
+class VideoNetwork:
+    """Video Depth Anything, as converted into ``folder``."""
+
+    model: Model
+    folder: Path
+
+    is_steady = True
+
+    @property
+    def name(self) -> str:
+        """What the catalog calls it."""
+        return self.model.name
+
+    @property
+    def source(self) -> str:
+        """Its repository."""
+        return self.model.repository
+
+    @property
+    def revision(self) -> str:
+        """The hash of its weights."""
+        return converted_revision(self.folder)
+
+    @property
+    def is_metric(self) -> bool:
+        """Whether it estimates distances."""
+        return self.model.name.endswith("-metric")
+
+    def shorter_side(self, device: torch.device) -> int:
+        """Return what ``device`` has time for."""
+        return default_depth_size(device)
+
+    def is_quick(self, device: torch.device) -> bool:
+        """Nowhere could frames be left out: it sees all of them."""
+        return True
+
+    def seen_size(self, info: VideoInfo, shorter_side: int) -> tuple[int, int]:
+        """Return height and width in whole patches."""
+        from any2bokeh.depth.video_depth.video_estimator import video_frame_size
+
+        return video_frame_size(info.height, float(info.width * info.pixel_aspect), shorter_side)
+
+    def load(self, size: tuple[int, int], device: torch.device, dtype: torch.dtype) -> Estimates:
+        """Return the network, ready for frames of whole patches."""
+        from any2bokeh.depth.video_depth.video_estimator import VideoEstimator, load_video_network
+
+        network = load_video_network(self.folder / CONVERTED_FILE, device, dtype)
+        batch = 1 if device.type == "cpu" else _GPU_BATCH
+        return VideoEstimator(network, is_metric=self.is_metric, batch=batch)
+
+
+@dataclass(frozen=True)
+class ShippedNetwork(ImageNetwork):
     """The compact network, whose weights are part of the package."""
 
     name: str = "compact"
@@ -108,28 +208,60 @@ class ShippedNetwork:
         """Everywhere: it takes a CPU hardly longer than following."""
         return True
 
-    def load(self, device: torch.device, dtype: torch.dtype) -> Estimator:
-        """Return the network, ready; on the CPU in float32, since coarser numbers would show as bands."""
+    def _estimator(self, device: torch.device, dtype: torch.dtype) -> Estimator:
+        """On the CPU in float32, since coarser numbers would show as bands."""
         return compact.load_compact(device, torch.float32 if device.type == "cpu" else dtype)
 
 
-def find_network(choice: DepthModel) -> DepthNetwork:
-    """Return the network chosen; "auto" is Depth Anything V2 if it is here, else the compact one.
+def find_network(settings: DepthSettings, device: torch.device) -> DepthNetwork:
+    """Return the network chosen; "auto" is the one that suits ``device`` best of those that are here.
 
     Raises ``WeightsError`` that names the command to run if the weights of the one asked for are not here.
     """
-    if choice == "compact":
+    if settings.model == "compact":
         return ShippedNetwork()
     catalog = load_catalog()
-    if choice != "auto":
-        model = find_model(f"depth-{choice}", catalog)
-        return DownloadedNetwork(model, model_folder(model))
-    for name in DEPTH_NETWORKS:
-        if name in catalog and find_folder(catalog[name]) is not None:
-            return DownloadedNetwork(catalog[name], model_folder(catalog[name]))
+    if settings.model != "auto":
+        return _network(find_model(f"depth-{settings.model}", catalog))
+    # Between keyframes, disparity is propagated: a video network has none.
+    has_keyframes = settings.every not in (None, 1)
+    for name in _ON_CPU if device.type == "cpu" else _ON_GPU:
+        is_wanted = name in catalog and not (has_keyframes and catalog[name].is_pickle)
+        if is_wanted and find_network_folder(catalog[name]) is not None:
+            return _network(catalog[name])
     log.warning(
         "Disparity is estimated by the compact network, which is rougher:"
         " `bokeh download-weights %s` fetches a better one.",
-        DEPTH_NETWORKS[0],
+        _IMAGE_NETWORKS[0],
     )
     return ShippedNetwork()
+
+
+def _network(model: Model) -> DepthNetwork:
+    kind = VideoNetwork if model.is_pickle else DownloadedNetwork
+    return kind(model, network_folder(model))
+
+
+def video_network_shapes(name: str) -> Shapes:
+    """Return the shapes of the weights of the video network called ``name``.
+
+    Raises ``WeightsError`` for a name that is none of theirs.
+    """
+    from any2bokeh.depth.video_depth.video_network import BASE_DIMS, LARGE_DIMS, SMALL_DIMS, VideoDepthNetwork
+
+    sizes = dict(zip(_VIDEO_NETWORKS, (SMALL_DIMS, BASE_DIMS, LARGE_DIMS, SMALL_DIMS), strict=True))
+    if name not in sizes:
+        raise WeightsError(f"{name} is none of the networks that can be converted: {', '.join(sizes)}.")
+    with torch.device("meta"):
+        network = VideoDepthNetwork(sizes[name])
+    return {key: list(tensor.shape) for key, tensor in network.state_dict().items()}
+
+
+def working_size(info: VideoInfo, shorter_side: int) -> tuple[int, int]:
+    """Return height and width of the displayed picture, made smaller.
+
+    Non-square pixels become square: networks were trained on such pictures.
+    """
+    width = float(info.width * info.pixel_aspect)
+    scale = shorter_side / min(info.height, width)
+    return max(1, round(info.height * scale)), max(1, round(width * scale))

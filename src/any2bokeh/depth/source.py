@@ -4,12 +4,13 @@ import logging
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from any2bokeh.closeable import Closeable
 from any2bokeh.depth.cache import (
@@ -21,7 +22,7 @@ from any2bokeh.depth.cache import (
     keep_track,
     make_track,
 )
-from any2bokeh.depth.networks import DepthNetwork, find_network
+from any2bokeh.depth.networks import DepthNetwork, find_network, working_size
 from any2bokeh.depth.normalize import RawTrack
 from any2bokeh.depth.stabilization import TrackStabilizer
 from any2bokeh.depth.stream import Pace, RawFrame, raw_disparity
@@ -41,7 +42,6 @@ log = logging.getLogger(__name__)
 
 _GAP_S = 0.1  # to the frame that shows what moves
 _USUAL_RATE = 30
-_GPU_BATCH = 8  # frames at once; on the CPU a batch is no quicker than its frames one by one
 _WHOLE = TimeRange()
 
 
@@ -51,7 +51,8 @@ class Estimate:
 
     video: VideoClip
     network: DepthNetwork
-    size: tuple[int, int]  # h w
+    size: tuple[int, int]  # of the track: h w
+    seen_size: tuple[int, int]  # of the frame that the network sees
     pace: Pace
     use_cache: bool
     device: torch.device
@@ -182,36 +183,28 @@ def plan_estimate(
 
     Raises ``WeightsError`` that names the way out if the network asked for is not on this machine.
     """
-    network, info = find_network(settings.model), video.info
+    network, info = find_network(settings, device), video.info
+    shorter_side = settings.size or network.shorter_side(device)
     return Estimate(
         video=video,
         network=network,
-        size=working_size(info, settings.size or network.shorter_side(device)),
-        pace=_choose_pace(info, settings, device, is_quick=network.is_quick(device)),
+        size=working_size(info, shorter_side),
+        seen_size=network.seen_size(info, shorter_side),
+        pace=_choose_pace(info, settings, network, device),
         use_cache=settings.use_cache,
         device=device,
         dtype=choose_depth_dtype(dtype, device),
     )
 
 
-def working_size(info: VideoInfo, shorter_side: int) -> tuple[int, int]:
-    """Return height and width of the network's frame: that of the displayed picture, made smaller.
-
-    Non-square pixels become square: the network was trained on such pictures.
-    """
-    width = float(info.width * info.pixel_aspect)
-    scale = shorter_side / min(info.height, width)
-    return max(1, round(info.height * scale)), max(1, round(width * scale))
-
-
-def _choose_pace(info: VideoInfo, settings: DepthSettings, device: torch.device, *, is_quick: bool) -> Pace:
+def _choose_pace(
+    info: VideoInfo, settings: DepthSettings, network: DepthNetwork, device: torch.device
+) -> Pace:
     """Where propagation gains next to nothing, all frames are estimated."""
-    is_cpu = device.type == "cpu"
     return Pace(
-        every=settings.every or (1 if is_quick else None),
-        steady=settings.steady is not False,
+        every=settings.every or (1 if network.is_quick(device) else None),
+        steady=not network.is_steady if settings.steady is None else settings.steady,
         single_shot=settings.single_shot,
-        batch=1 if is_cpu else _GPU_BATCH,
         gap=max(1, round(_GAP_S * (info.frame_rate or _USUAL_RATE))),
     )
 
@@ -234,13 +227,11 @@ def _write_estimate(estimate: Estimate, time_range: TimeRange, target: Path, on_
 
 
 def _raw_disparity(estimate: Estimate, time_range: TimeRange) -> Generator[RawFrame]:
-    estimator = estimate.network.load(estimate.device, estimate.dtype)
-    size, device = estimate.size, estimate.device
+    estimates = estimate.network.load(estimate.seen_size, estimate.device, estimate.dtype)
     span = ALL_FRAMES if time_range == _WHOLE else estimate.video.span
     with estimate.video.frames(span) as frames:
-        yield from raw_disparity(
-            frames,
-            lambda pictures, nearby: estimator.estimate(pictures.to(device), size, nearby),
-            size,
-            estimate.pace,
-        )
+        for frame in raw_disparity(frames, estimates, estimate.seen_size, estimate.pace):
+            disparity = frame.disparity
+            if disparity.shape[1:] != estimate.size:
+                disparity = interpolate(disparity[None], estimate.size, mode="bilinear", antialias=True)[0]
+            yield replace(frame, disparity=disparity)

@@ -3,9 +3,9 @@
 frames -> reduced -> shots -> flow -> keyframes -> estimated -> stabilized -> propagated to those between
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from any2bokeh.arrays import Floats
+from any2bokeh.depth.estimator import Estimates
 from any2bokeh.depth.stabilization import Stabilizer
 from any2bokeh.motion.flow import prepare_picture
 from any2bokeh.motion.propagation import SPACINGS, KeyframeInterval, choose_keyframes, link_by_flow
@@ -22,22 +23,18 @@ from any2bokeh.video.prefetch import prefetch
 
 INTERVALS_AHEAD = 2  # found while the network is busy
 
-Item = TypeVar("Item")
-Estimate = Callable[[Tensor, Sequence[Tensor | None]], Tensor]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
     """Which frames are estimated, and what is taken over from one to the next.
 
-    ``every`` is the distance of keyframes, ``None`` lets the picture choose it; ``batch`` is how many are
-    estimated at once. Each is shown to the network with the frame ``gap`` frames away.
+    ``every`` is the distance of keyframes, ``None`` lets the picture choose it. Each is shown to the network
+    with the frame ``gap`` frames away.
     """
 
     every: int | None = None
     steady: bool = True
     single_shot: bool = False
-    batch: int = 1
     gap: int = 3
 
     def __str__(self) -> str:
@@ -63,17 +60,17 @@ class RawFrame:
 
 
 def raw_disparity(
-    frames: Iterable[Frame], estimate: Estimate, size: tuple[int, int], pace: Pace
+    frames: Iterable[Frame], estimates: Estimates, size: tuple[int, int], pace: Pace
 ) -> Generator[RawFrame]:
     """Yield the disparity of each frame, in order.
 
-    ``estimate`` makes ``T 1 h w`` of pictures ``T 3 h w`` of ``size`` (height, width) and, for each, another
-    one of its shot or ``None``. Frames are read, followed and chosen in a thread of their own meanwhile.
+    ``estimates`` makes disparity of frames made smaller to ``size`` (height, width). Frames are read,
+    followed and chosen in a thread of their own meanwhile.
     """
     stabilizer = Stabilizer() if pace.steady else None
     with prefetch(_intervals(frames, size, pace), INTERVALS_AHEAD) as intervals:
         before: Floats | None = None
-        for interval, estimated in _with_estimates(intervals, estimate, pace.batch):
+        for interval, estimated in _with_estimates(intervals, estimates):
             if stabilizer:
                 keyframe = interval.keyframe.prepared
                 estimated = stabilizer.stabilize(estimated, keyframe, interval.back, interval.length)
@@ -96,25 +93,18 @@ def _reduce(frame: Frame, size: tuple[int, int]) -> ReducedFrame:
 
 
 def _with_estimates(
-    intervals: Iterable[KeyframeInterval], estimate: Estimate, batch: int
+    intervals: Iterable[KeyframeInterval], estimates: Estimates
 ) -> Iterator[tuple[KeyframeInterval, Floats]]:
-    """Yield each interval with the estimate of its keyframe, ``h w``."""
-    for some in _batches(intervals, batch):
-        keyframes = [interval.keyframe for interval in some]
-        pictures = torch.stack([keyframe.picture for keyframe in keyframes])
-        disparity = estimate(pictures, [keyframe.nearby for keyframe in keyframes]).cpu().numpy()
-        yield from zip(some, disparity[:, 0], strict=True)
+    """Yield each interval with the estimate of its keyframe, ``h w``; meanwhile it waits."""
+    waiting = deque[KeyframeInterval]()
 
+    def keyframes() -> Iterator[ReducedFrame]:
+        for interval in intervals:
+            waiting.append(interval)
+            yield interval.keyframe
 
-def _batches(items: Iterable[Item], length: int) -> Iterator[list[Item]]:
-    batch: list[Item] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == length:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+    for disparity in estimates(keyframes()):
+        yield waiting.popleft(), disparity
 
 
 def _raw(frame: ReducedFrame, disparity: Floats, *, is_estimated: bool = True) -> RawFrame:

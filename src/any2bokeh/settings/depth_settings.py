@@ -4,12 +4,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from any2bokeh.errors import SettingsError
 from any2bokeh.settings.device_settings import DeviceName, DtypeName
 from any2bokeh.settings.values import Range, check_choice
 from any2bokeh.settings.video_settings import TimeRange
 
 DisparityKind = Literal["disparity", "inverted", "depth"]
-DepthModel = Literal["auto", "compact", "small", "base", "large"]
+DepthModel = Literal[
+    "auto", "compact", "small", "base", "large", "video", "video-base", "video-large", "video-metric"
+]
 
 DEPTH_SIZE = Range("size", "a number of pixels", 56, 2048)
 DEPTH_EVERY = Range("every", "a number of frames", 1, 48)
@@ -22,7 +25,7 @@ class DepthSettings:
     ``size`` is the shorter side of the estimator's working frame in pixels; ``None`` follows the device.
     ``every`` is the distance in frames of those that are estimated, between which disparity is carried along
     the motion of the picture; with ``None`` it is all where that is quick, else as many as the motion
-    asks for.
+    asks for. A video network sees every frame.
     """
 
     track: Path | None = None
@@ -30,7 +33,7 @@ class DepthSettings:
     model: DepthModel = "auto"
     size: int | None = None
     every: int | None = None
-    steady: bool | None = None  # None: estimated disparity is steadied, a given track is not
+    steady: bool | None = None  # None: what an image network estimates is steadied, nothing else
     single_shot: bool = False  # cuts are not looked for
     use_cache: bool = True
 
@@ -41,6 +44,10 @@ class DepthSettings:
             DEPTH_SIZE.check(self.size)
         if self.every is not None:
             DEPTH_EVERY.check(self.every)
+            if self.every > 1 and self.model.startswith("video"):
+                raise SettingsError(
+                    f"`model={self.model}` sees every frame, so that `every` cannot be {self.every}."
+                )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,6 +44,11 @@ class Model:
     obtain: str = ""
 
     @property
+    def is_pickle(self) -> bool:
+        """Whether it is published as a pickle, which is made into safetensors: one file, of torch."""
+        return any(file.path.endswith((".pth", ".pt")) for file in self.files)
+
+    @property
     def page(self) -> str:
         """Where its license and terms stand, or how to get it."""
         return f"https://huggingface.co/{self.repository}" if self.repository else self.obtain
@@ -82,6 +87,12 @@ def find_model(name: str, catalog: Mapping[str, Model]) -> Model:
         raise WeightsError(f"There is no model {name!r}: the names are {', '.join(catalog)}.") from None
 
 
+def how_to_bring(model: Model) -> str:
+    """Return how a network that is published as a pickle gets to a machine without a connection."""
+    name = model.files[0].path
+    return f"fetch {name} from {model.page} elsewhere, bring it here and run `bokeh import-weights {name}`"
+
+
 def own_catalog() -> Path | None:
     """Return the list that ``ANY2BOKEH_MODELS`` names, if it does."""
     chosen = os.environ.get(CATALOG_VARIABLE)
@@ -115,12 +126,15 @@ def _read_model(entry: object, where: str) -> Model:
     files = entry["files"]
     if not isinstance(files, list) or not files:
         raise WeightsError(f"{where}: files must be a list of file names, got {files!r}.")
-    return replace(
+    model = replace(
         model,
         repository=_path(entry, "repository", where, _REPOSITORY),
         files=tuple(_read_file(file, where) for file in files),
         revision=_path(entry, "revision", where) if "revision" in entry else "main",
     )
+    if model.is_pickle and len(model.files) > 1:
+        raise WeightsError(f"{where}: a network that is published as a pickle must be one file.")
+    return model
 
 
 def _read_file(file: object, where: str) -> ModelFile:

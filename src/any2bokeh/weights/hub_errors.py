@@ -19,7 +19,7 @@ from huggingface_hub.utils import logging as hub_logging
 
 from any2bokeh.atomic import DISK_FULL
 from any2bokeh.errors import WeightsError
-from any2bokeh.weights.catalog import Model, ModelFile
+from any2bokeh.weights.catalog import Model, ModelFile, how_to_bring
 
 
 @contextmanager
@@ -67,6 +67,8 @@ def _explain_answer(error: HTTPError, model: Model, file: ModelFile) -> tuple[st
         case _:
             reason = _one_line(error)
             sentence = f"{constants.ENDPOINT} cannot be reached to fetch {model.name}: {reason}"
+            if model.is_pickle:
+                return sentence, f"Without a connection, {how_to_bring(model)}."
             estimates_disparity = model.name.startswith("depth-")
             elsewhere = "Without a network, `track` takes a track that was made elsewhere."
             return sentence, elsewhere if estimates_disparity else ""

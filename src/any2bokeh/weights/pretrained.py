@@ -8,8 +8,6 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
-from transformers import AutoConfig
-from transformers.utils import logging as transformers_logging
 
 from any2bokeh.errors import WeightsError
 
@@ -20,6 +18,8 @@ _STD = (0.229, 0.224, 0.225)
 
 def read_config(folder: Path, what: str) -> Any:
     """Return the configuration in ``folder``; raises ``WeightsError`` that says ``what`` cannot be loaded."""
+    from transformers import AutoConfig  # here, because it takes seconds
+
     with _reported(folder, what):
         return AutoConfig.from_pretrained(folder, local_files_only=True)
 
@@ -77,6 +77,8 @@ def _check_keys(
 @contextmanager
 def _quiet_transformers() -> Iterator[None]:
     """Keep progress bars and tables off stderr: what is wrong is raised as an error instead."""
+    from transformers.utils import logging as transformers_logging
+
     verbosity, had_bar = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity(transformers_logging.CRITICAL)
     transformers_logging.disable_progress_bar()

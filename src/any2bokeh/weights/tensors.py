@@ -108,6 +108,11 @@ def write_half(target: Path, tensors: TensorFile, on_progress: OnCount = ignore)
     return written
 
 
+def write_single(target: Path, tensors: TensorFile, on_progress: OnCount = ignore) -> WrittenFile:
+    """Write all of ``tensors`` to the safetensors file ``target`` in float32; see ``write_half``."""
+    return _write(target, tensors, frozenset(tensors.shapes), on_progress)
+
+
 def _write(target: Path, tensors: TensorFile, in_single: frozenset[str], on_progress: OnCount) -> WrittenFile:
     """Write one pass; ``kept_in_single`` of the result are the tensors that should have been in single."""
     names = sorted(tensors.shapes, key=lambda name: (name not in in_single, name))  # aligned: wide ones first
