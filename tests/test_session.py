@@ -178,7 +178,7 @@ def test_a_part_of_a_long_file_is_found_without_reading_the_rest(
     monkeypatch.setattr("any2bokeh.video.clip.PART_ALONE_BYTES", 0)
     with VideoClip(track, SECONDS) as video:
         assert len(video.times) == 8
-        assert video.seconds(video.times[0]) == pytest.approx(1 / 3, abs=1e-3)
+        assert video.seconds(video.times[0]) == pytest.approx(7 / 24, abs=1e-3)
         assert reads.of(track)[1] < FRAMES  # of which each is a keyframe
         assert len(video.all_times) == FRAMES
 

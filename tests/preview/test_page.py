@@ -18,12 +18,12 @@ from any2bokeh.settings.values import parse_time
     ("time_s", "text"),
     [
         (Fraction(0), "0s"),
-        (Fraction(1, 24), "0.041s"),
+        (Fraction(1, 24), "0.042s"),
         (Fraction(5, 2), "2.5s"),
-        (Fraction(10000, 3), "3333.333s"),
+        (Fraction(10000, 3), "3333.334s"),
     ],
 )
-def test_a_moment_is_never_after_its_frame(time_s: Fraction, text: str) -> None:
+def test_a_moment_is_never_before_its_frame(time_s: Fraction, text: str) -> None:
     assert format_time(Fraction(time_s)) == text
     seconds = parse_time(text).seconds
     assert seconds is not None and 0 <= time_s - seconds < Fraction(1, 1000)

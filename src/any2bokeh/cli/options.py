@@ -229,8 +229,11 @@ OPTIONS: dict[object, dict[str, Any]] = {
         ),
     },
     video_settings.TimeRange: {
-        "start": time_option("--start", "First moment to process: 2.5, 2.5s, 00:01:02.5 or f120 (a frame)."),
-        "end": time_option("--end", "End of the part to process; that frame is left out."),
+        "start": time_option(
+            "--start",
+            "First frame to process: the one on the screen at 2.5, 2.5s, 00:01:02.5, or f120 by its number.",
+        ),
+        "end": time_option("--end", "End of the part: the frame on the screen then is left out."),
     },
     video_settings.EncodeSettings: {
         "codec": option("--codec", help="Video encoder, such as libx265; by default it follows the source."),

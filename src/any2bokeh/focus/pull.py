@@ -18,6 +18,7 @@ from any2bokeh.progress import OnCount, ignore
 from any2bokeh.settings.focus_settings import FocusSettings, Keys, Point
 from any2bokeh.settings.values import TimePoint
 from any2bokeh.video.clip import VideoClip
+from any2bokeh.video.span import number_on_screen
 
 Values = Callable[[int], float]  # a value at each time stamp
 
@@ -120,25 +121,32 @@ def key_times_s(video: VideoClip, points: Sequence[TimePoint]) -> list[float]:
 
     Raises ``FocusError`` if one is after the video's end, or they are not in order.
     """
-    moments = [_key_time_s(video, point) for point in points]
-    for number in range(1, len(moments)):
-        if moments[number] <= moments[number - 1]:
+    moments: list[float] = []
+    for number, point in enumerate(points):
+        moment_s = _key_time_s(video, point)
+        if moments and moment_s <= moments[-1] and point.seconds is not None:
+            moment_s = float(point.seconds)  # two keys within one frame
+        if moments and moment_s <= moments[-1]:
             raise FocusError(
-                f"The keys are out of order in {video.info.path}: {points[number]} does not come after"
+                f"The keys are out of order in {video.info.path}: {point} does not come after"
                 f" {points[number - 1]}."
             )
+        moments.append(moment_s)
     return moments
 
 
 def _key_time_s(video: VideoClip, point: TimePoint) -> float:
+    """The time of the frame that is on the screen at a moment; the end of the video itself is one too."""
     times = video.all_times
     # The last frame is taken to last as long as the one before.
     end_s = video.seconds(times[-1] + (times[-1] - times[-2] if len(times) > 1 else 0))
-    if point.frame is not None:
-        if point.frame < len(times):
-            return video.seconds(times[point.frame])
-    elif float(point.seconds or 0) <= end_s:
-        return float(point.seconds or 0)
+    number = point.frame
+    if point.seconds is not None:
+        number = number_on_screen(times, point.seconds, video.info.time_base)
+        if number is None and float(point.seconds) <= end_s:
+            return float(point.seconds)
+    if number is not None and number < len(times):
+        return video.seconds(times[number])
     raise FocusError(
         f"The focus has a key at {point}, after the end of {video.info.path}: its {len(times)} frames last"
         f" {end_s:.2f} s."

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from importlib.resources import files
 from itertools import product
-from math import floor
+from math import ceil
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -166,8 +166,8 @@ def _stills(found: list[Moment]) -> list[dict[str, Any]]:
 
 
 def format_time(time_s: Fraction) -> str:
-    """Return a time as an option takes it: never after its frame, which is the first one from there on."""
-    return f"{floor(time_s * 1000) / 1000:.3f}".rstrip("0").rstrip(".") + "s"
+    """Return a time as an option takes it: never before its frame, which is on the screen then."""
+    return f"{ceil(time_s * 1000) / 1000:.3f}".rstrip("0").rstrip(".") + "s"
 
 
 def fill(data: dict[str, Any]) -> str:

@@ -2,18 +2,20 @@
 
 import threading
 from collections.abc import Iterator
+from fractions import Fraction
 from functools import cached_property
-from math import ceil
+from math import floor
 from pathlib import Path
 
 import numpy as np
 
 from any2bokeh.arrays import Doubles
 from any2bokeh.closeable import Closeable
+from any2bokeh.settings.values import TimePoint
 from any2bokeh.settings.video_settings import TimeRange
 from any2bokeh.video.decode import Beginning, VideoReader, begin_video
 from any2bokeh.video.demux import INDEXED_FORMATS, scan_times, stored_packets
-from any2bokeh.video.span import ALL_FRAMES, WHOLE_VIDEO, Span, find_span
+from any2bokeh.video.span import ALL_FRAMES, WHOLE_VIDEO, Span, find_span, tick_of
 
 # A part of a file of this size is looked for and scanned without the rest, which would take long to read.
 PART_ALONE_BYTES = 1_000_000_000
@@ -94,17 +96,19 @@ class VideoClip(Closeable):
         start, end = time_range.start, time_range.end
         if any(point and point.seconds is None for point in (start, end)):
             return None
-        first, stop = (
-            None if point is None else self.first_pts + ceil((point.seconds or 0) / self.info.time_base)
-            for point in (start, end)
-        )
-        if first is not None:
-            later = [pts for pts in self._stored_times(Span(first, first + 1)) if pts >= first]
-            if not later:
-                return None
-            first = min(later)
+        first, stop = (None if point is None else self._pts_on_screen(point) for point in (start, end))
+        if (start and first is None) or (end and stop is None):
+            return None
         is_empty = stop is not None and stop <= (self.first_pts if first is None else first)
         return None if is_empty else Span(first, stop)
+
+    def _pts_on_screen(self, point: TimePoint) -> int | None:
+        """The time stamp of the frame on the screen at some seconds; ``None`` where none is later."""
+        at = self.first_pts + floor(tick_of(point.seconds or Fraction(0), self.info.time_base))
+        around = list(self._stored_times(Span(at, at + 1)))
+        return (
+            max((pts for pts in around if pts <= at), default=None) if max(around, default=at) > at else None
+        )
 
     def _stored_times(self, span: Span) -> Iterator[int]:
         """The time stamps of all frames in a part as they are stored, of the next one, and of some around."""

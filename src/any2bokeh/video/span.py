@@ -1,10 +1,9 @@
 """Parts of a video: from which frame on, and up to where."""
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil
 from pathlib import Path
 
 from any2bokeh.errors import VideoError
@@ -26,26 +25,47 @@ class Span:
 
 
 ALL_FRAMES = Span()
+MILLISECOND_S, LAST_DECIMAL_S = Fraction(1, 1000), Fraction(1, 1_000_000)
+
+
+def tick_of(seconds: Fraction, time_base: Fraction) -> Fraction:
+    """Return the tick after the first frame up to which frames are on the screen at a time.
+
+    A time that stands for a frame, but is written with fewer digits than the container's, means that frame:
+    a tick of at most a millisecond is rounded to, and six decimals are enough everywhere.
+    """
+    tolerance_s = max(LAST_DECIMAL_S / 2, time_base / 2 if time_base <= MILLISECOND_S else 0)
+    return (seconds + tolerance_s) / time_base
+
+
+def number_on_screen(times: Sequence[int], seconds: Fraction, time_base: Fraction) -> int | None:
+    """Return the number of the frame that is on the screen at a time, counted from the first frame.
+
+    ``None`` after the end of the video: its last frame is taken to last as long as the one before.
+    """
+    tick = tick_of(seconds, time_base)
+    last = times[-1] - times[-2] if len(times) > 1 else 1
+    if times[0] + tick >= times[-1] + last:
+        return None
+    return bisect_right(times, times[0] + tick) - 1
 
 
 def find_span(path: Path, times: Sequence[int], time_base: Fraction, time_range: TimeRange) -> Span:
-    """Return the part of a video that a range means; it starts at the time of a frame.
+    """Return the part of a video that a range means; it starts and ends at the times of frames.
 
-    ``times`` are the time stamps of all of its frames, ascending. Raises ``VideoError`` that names ``path``
-    if there is no frame in the range.
+    A time means the frame that is on the screen then: the part starts with it, or ends before it. ``times``
+    are the time stamps of all frames of the video, ascending. Raises ``VideoError`` that names ``path`` if
+    there is no frame in the range.
     """
 
     def pts_of(point: TimePoint) -> int | None:
+        number = point.frame
         if point.seconds is not None:
-            return times[0] + ceil(point.seconds / time_base)
-        number = point.frame or 0
-        return times[number] if number < len(times) else None
+            number = number_on_screen(times, point.seconds, time_base)
+        return times[number] if number is not None and number < len(times) else None
 
     start, end = time_range.start, time_range.end
     first, stop = pts_of(start) if start else None, pts_of(end) if end else None
-    if start:
-        number = len(times) if first is None else bisect_left(times, first)
-        first = times[number] if number < len(times) else None
     is_empty = stop is not None and stop <= (times[0] if first is None else first)
     if is_empty or (start and first is None):
         raise _nothing_there(path, times, time_base, time_range)
