@@ -89,6 +89,22 @@ def tiny_depth_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_sam2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a SAM 2.1 of a million random parameters, saved like the published one."""
+    from segmentation_samples import save_tiny_sam2
+
+    return save_tiny_sam2(tmp_path_factory.mktemp("sam2"))
+
+
+@pytest.fixture(scope="session")
+def tiny_edgetam(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an EdgeTAM of a million random parameters, on a backbone that needs no timm."""
+    from segmentation_samples import save_tiny_edgetam
+
+    return save_tiny_edgetam(tmp_path_factory.mktemp("edgetam"))
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator["Browser"]:
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if not found:

@@ -54,7 +54,8 @@ def make_plan(source: Path, target: Path, settings: Settings) -> Plan:
         with closing(renderer):
             encoder = choose_encoder(clip.info, settings.encode, container_of(target))
             disparity, is_there = _find_disparity(clip)
-            is_quick = is_there and renderer.cost_is_even
+            # The masks of a subject that is pointed at would be grown first, which takes long.
+            is_quick = is_there and renderer.cost_is_even and settings.focus.pointed is None
             seconds = _time_first(renderer, clip) * len(clip.times) if is_quick else None
             return Plan(
                 frames=len(clip.times),

@@ -7,13 +7,19 @@ from pathlib import Path
 
 from any2bokeh.atomic import check_target
 from any2bokeh.depth.export import write_colors, write_estimated, write_given
+from any2bokeh.errors import FocusError
 from any2bokeh.focus.track_files import write_focus
 from any2bokeh.progress import OnProgress, Progress, ignore
 from any2bokeh.render.base import make_renderer
 from any2bokeh.session import ClipSession
 from any2bokeh.settings.clip_settings import ClipSettings
 from any2bokeh.settings.depth_settings import TrackSettings
+from any2bokeh.settings.focus_settings import FocusSettings
+from any2bokeh.settings.mask_settings import MaskSettings
 from any2bokeh.settings.run_settings import Settings
+from any2bokeh.subject.grown_masks import write_masks
+from any2bokeh.subject.segmentation_networks import SAM2
+from any2bokeh.subject.subject_doubts import tell_doubts
 from any2bokeh.video.encode import open_writer
 from any2bokeh.video.prefetch import prefetch
 
@@ -89,13 +95,16 @@ def estimate_depth(
     """Write the disparity of ``source`` as a track, in colors, or both.
 
     ``target`` becomes a track: FFV1 in Matroska with the video's time stamps. An estimated track has the size
-    at which it was estimated; one that ``settings`` name is converted, and gets the size of the frames.
+    at which it was estimated; one that ``settings`` name is converted, and gets the size of the frames, as
+    does one in which a subject is held.
     ``colors`` becomes a video in which near is bright, or a PNG of the first frame. Both appear under their
     names only when they are complete.
 
     Raises ``RefocusError`` with a sentence for the user.
     """
+    points = settings.subject.points
     wanted = ClipSettings(
+        focus=FocusSettings(subject=settings.subject, blur_strength=0) if points else None,
         depth=settings.depth,
         time_range=settings.time_range,
         device=settings.device,
@@ -106,10 +115,48 @@ def estimate_depth(
         def rendered(done: int) -> None:
             on_progress(Progress("render", done, len(clip.times)))
 
-        if target and settings.depth.track is None:
+        if points and clip.mask is None:
+            raise FocusError(
+                "A subject that is pointed at is held in a disparity track only with a segmentation network.",
+                hint=f"`bokeh download-weights {SAM2}` fetches one.",
+            )
+        if target and settings.depth.track is None and not points:
             check_target(target, overwrite=overwrite)
             write_estimated(target, clip.estimated, overwrite=overwrite)
         elif target:
             write_given(target, clip.info, clip.frames(), rendered, overwrite=overwrite)
         if colors:
             write_colors(colors, clip.info, clip.span, clip.frames(), rendered, overwrite=overwrite)
+
+
+def grow_subject(
+    source: Path,
+    target: Path,
+    settings: MaskSettings,
+    on_progress: OnProgress = ignore,
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Write the mask of the subject that ``settings`` point at, in every frame of ``source``.
+
+    ``target`` becomes a track of the frames' size that is white on the subject: FFV1 gray in Matroska with
+    the video's time stamps. It appears under its name only when it is complete.
+
+    Raises ``RefocusError`` with a sentence for the user.
+    """
+    with ClipSession(source, settings.clip, on_progress) as clip:
+        check_target(target, overwrite=overwrite)
+        plan = clip.plan_growth(settings.subject)
+        if not plan.segmentation.holds:
+            log.warning(
+                "Without a segmentation network the mask grows in the disparity around the point, and is part"
+                " of the subject or more than it: `bokeh download-weights %s` fetches a network that finds"
+                " all of it.",
+                SAM2,
+            )
+
+        def grown(done: int) -> None:
+            on_progress(Progress("render", done, len(clip.times)))
+
+        shares = write_masks(target, plan, grown, overwrite=overwrite)
+        tell_doubts(source, shares, clip.video.times_s)

@@ -1,8 +1,9 @@
 """One clip, opened once: its times, disparity, focus and scenes."""
 
+import logging
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack, closing
-from functools import cached_property
+from contextlib import AbstractContextManager, ExitStack, closing
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +12,7 @@ from torch import Tensor
 from any2bokeh.closeable import Closeable
 from any2bokeh.depth.source import Estimate, EstimatedFrames, open_given, plan_estimate
 from any2bokeh.depth.track import DepthClip, DisparityTrack, open_estimated
-from any2bokeh.device import choose_device
+from any2bokeh.device import choose_device, choose_render_dtype
 from any2bokeh.errors import VideoError
 from any2bokeh.focus.depth_of_field import focused_scene
 from any2bokeh.focus.focus_track import FocusTrack
@@ -19,10 +20,15 @@ from any2bokeh.focus.pull import pull_focus
 from any2bokeh.progress import OnCount, OnProgress, Progress, ignore
 from any2bokeh.scene import Frame, Scene
 from any2bokeh.settings.clip_settings import ClipSettings
+from any2bokeh.settings.focus_settings import SubjectSettings
+from any2bokeh.subject.grown_masks import GrownMasks, GrowthPlan, pictures_alone
+from any2bokeh.subject.segmentation_networks import SAM2, find_segmentation
 from any2bokeh.subject.subject_track import SubjectTrack, measure_subject
 from any2bokeh.video.clip import VideoClip
 from any2bokeh.video.decode import VideoReader
 from any2bokeh.video.span import Span
+
+log = logging.getLogger(__name__)
 
 # A frame with its disparity, and the coverage of a subject held in it.
 HeldFrame = tuple[Frame, Tensor, Tensor | None]
@@ -76,15 +82,50 @@ class ClipSession(Closeable):
         """The focal plane and the blur strength of each frame."""
         assert self.settings.focus is not None
         measured = self.subject.measured if self.subject else None
-        return pull_focus(self._depth_clip, self.settings.focus, self._tell("focus"), subject=measured)
+        return pull_focus(
+            self._depth_clip, self.settings.focus, self._tell("focus"), mask=self.mask, subject=measured
+        )
+
+    @cached_property
+    def mask(self) -> Path | None:
+        """The file that shows the subject, where one is named or can be held by what is pointed at.
+
+        Masks are grown now, unless the cache has them; raises ``WeightsError`` if the network is not here.
+        """
+        focus = self.settings.focus
+        if focus is None or focus.focus_mask is not None or focus.pointed is None:
+            return focus.focus_mask if focus else None
+        growth = self.plan_growth(focus.pointed)
+        if growth.segmentation.holds:
+            return self._opened.enter_context(GrownMasks(growth, self._tell("subject"))).path
+        if focus.subject.points:
+            log.warning(
+                "Without a segmentation network the focus follows %s, but parts of the subject may blur:"
+                " `bokeh download-weights %s` fetches a network that holds all of it.",
+                focus.subject.points[0],
+                SAM2,
+            )
+        return None
+
+    def plan_growth(self, pointed: SubjectSettings) -> GrowthPlan:
+        """Return what growing masks from points comes to; raises ``WeightsError`` as ``mask`` does."""
+        segmentation = find_segmentation(pointed.subject_network, self.device)
+        return GrowthPlan(
+            video=self.video,
+            subject=pointed,
+            segmentation=segmentation,
+            read=self._read_disparity if segmentation.sees_disparity else partial(pictures_alone, self.video),
+            device=self.device,
+            dtype=choose_render_dtype(self.settings.dtype, self.device),
+            use_cache=self.settings.depth.use_cache,
+        )
 
     @cached_property
     def subject(self) -> SubjectTrack | None:
         """The subject that is held in focus, if one is."""
-        focus = self.settings.focus
-        if focus is None or focus.focus_mask is None or not focus.holds_subject:
+        if self.mask is None or (self.settings.focus and self.settings.focus.subject_depth):
             return None
-        subject = measure_subject(focus.focus_mask, self._depth_clip, self._tell("focus"))
+        subject = measure_subject(self.mask, self._depth_clip, self._tell("focus"))
         return self._opened.enter_context(subject)
 
     def scenes(self) -> Generator[Scene]:
@@ -118,6 +159,9 @@ class ClipSession(Closeable):
     def _depth_clip(self) -> DepthClip:
         return DepthClip(self.video, self.disparity)
 
+    def _read_disparity(self, span: Span) -> AbstractContextManager[Iterator[tuple[Frame, Tensor]]]:
+        return self._depth_clip.frames(span)
+
     def _scenes(self, focus: FocusTrack) -> Generator[Scene]:
         with closing(self._held_frames()) as frames:
             for frame, disparity, coverage in frames:
@@ -140,5 +184,5 @@ class ClipSession(Closeable):
         self._reads += 1
         return self.disparity if self._reads == 1 else self._opened.enter_context(self.disparity.again())
 
-    def _tell(self, stage: Literal["depth", "focus"]) -> OnCount:
+    def _tell(self, stage: Literal["depth", "subject", "focus"]) -> OnCount:
         return lambda done: self._on_progress(Progress(stage, done, len(self.times)))

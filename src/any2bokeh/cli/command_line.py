@@ -62,7 +62,7 @@ def _check_needs(context: typer.Context, values: dict[str, Any]) -> None:
     """Raise ``SettingsError`` where an option is given that has nothing to do without another."""
     keys = values.get("focus_disparity"), values.get("blur_strength")
     has_keys = any(isinstance(value, tuple) for value in keys) or values.get("focus_track")
-    is_moving = values.get("follow") or values.get("focus_mask")
+    is_moving = values.get("points") or values.get("follow") or values.get("focus_mask")
     polygon = "--aperture polygon: a disc has no corners"
     has_corners = values.get("aperture") != "disc"
     needs = (
@@ -70,7 +70,8 @@ def _check_needs(context: typer.Context, values: dict[str, Any]) -> None:
         ("roundness", "--roundness", polygon, has_corners),
         ("rotation_deg", "--rotation", polygon, has_corners),
         ("focal_length_mm", "--focal-length", "--f-stop: K needs no lens", values.get("f_stop")),
-        ("smoothing_s", "--focus-smoothing", "--follow or --focus-mask", is_moving),
+        ("smoothing_s", "--focus-smoothing", "--subject, --follow or --focus-mask", is_moving),
+        ("subject_network", "--subject-network", "--subject", values.get("points") or values.get("follow")),
         ("easing", "--easing", "keys in --focus or --k, or a --focus-track", has_keys),
     )
     for name, option_name, needed, is_there in needs:
@@ -146,13 +147,15 @@ def focus_options(focus: FocusSettings) -> list[str]:
 
     None for a focus track: it may hold K as well.
     """
-    given = focus.follow or focus.focus_mask or focus.focus_at or focus.focus_disparity
+    given = (
+        focus.subject.points or focus.follow or focus.focus_mask or focus.focus_at or focus.focus_disparity
+    )
     if given in (None, MIDDLE) or isinstance(given, float):
         return []
     ways = ("focus_disparity", "focus_at", "follow", "focus_mask", "easing", "smoothing_s")
     plain = {field.name: field.default for field in fields(focus)}
     said = [name for name in ways if getattr(focus, name) != plain[name]]
-    return [
+    return as_options(focus.subject) + [
         word
         for name in said
         for word in _option(_long_name(OPTIONS[FocusSettings][name]), getattr(focus, name))
@@ -195,6 +198,8 @@ def _option(name: str, value: Any) -> list[str]:
     if isinstance(value, bool):
         on, off = name.split("/")
         return [on if value else off]
+    if isinstance(value, tuple) and isinstance(value[0], Point):  # an option that is repeated
+        return [word for point in value for word in (name, _text(point))]
     return [name, _text(value)]
 
 

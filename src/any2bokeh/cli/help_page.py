@@ -54,6 +54,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "bokeh depth in.mp4",
         "bokeh depth in.mp4 --colors disparity.mp4",
     ),
+    "mask": (
+        "bokeh mask in.mp4 --subject 960,540@2.5s",
+        "bokeh mask in.mp4 --subject 960,540 --not-subject 700,300",
+    ),
     "download-weights": (
         "bokeh download-weights",
         "bokeh download-weights depth-base",

@@ -12,6 +12,7 @@ from any2bokeh.cli.talk import Verbosity
 from any2bokeh.settings import (
     depth_settings,
     focus_settings,
+    mask_settings,
     preview_settings,
     render_settings,
     run_settings,
@@ -22,13 +23,27 @@ from any2bokeh.settings.evaluation_settings import EvaluationSettings
 from any2bokeh.settings.synthesis_settings import SynthesisSettings
 
 OVERWRITE = option("-y", "--overwrite", help="Replace a result that exists.")
+SKIP_EXISTING = option("-n", "--skip-existing", help="Skip inputs whose result exists.")
 DEVICE = option("--device", help="Where to compute; auto takes the fastest device.")
 DTYPE = option("--dtype", help="Precision of the networks; auto follows the device.")
 
 Overwrite = Annotated[bool, OVERWRITE]
 Json = Annotated[bool, option("--json", help="Print one JSON document.")]
 
+SkipExisting = Annotated[bool, SKIP_EXISTING]
+
 OPTIONS: dict[object, dict[str, Any]] = {
+    focus_settings.SubjectSettings: {
+        "points": point_option(
+            "--subject", "Keep the thing at this point sharp, all of it; repeat for more: 960,540@2.5s."
+        ),
+        "not_points": point_option("--not-subject", "The thing at this point is not part of the subject."),
+        "subject_network": option(
+            "--subject-network",
+            help="Network that follows the subject; auto takes a downloaded one. bundled needs no weights,"
+            " but holds nothing.",
+        ),
+    },
     focus_settings.FocusSettings: {
         "focus_disparity": keys_option(
             "--focus",
@@ -52,7 +67,7 @@ OPTIONS: dict[object, dict[str, Any]] = {
         ),
         "smoothing_s": option(
             "--focus-smoothing",
-            help="Smooth the focus of --follow and --focus-mask over so many seconds; try 0.5.",
+            help="Smooth the focus of --subject, --follow and --focus-mask over so many seconds; try 0.5.",
             accepted=focus_settings.SMOOTHING_S,
         ),
         "focus_track": option(
@@ -249,6 +264,7 @@ OPTIONS: dict[object, dict[str, Any]] = {
         "audio": option("--audio/--no-audio", help="Copy the audio."),
     },
     depth_settings.TrackSettings: {"device": DEVICE, "dtype": DTYPE},
+    mask_settings.MaskSettings: {"device": DEVICE, "dtype": DTYPE},
     weights_settings.ImportSettings: {
         "name": option("--name", help="Name of the checkpoint, for --weights."),
         "mask_mode": option(
@@ -292,7 +308,7 @@ OPTIONS: dict[object, dict[str, Any]] = {
     },
     BatchOptions: {
         "overwrite": OVERWRITE,
-        "skip_existing": option("-n", "--skip-existing", help="Skip inputs whose result exists."),
+        "skip_existing": SKIP_EXISTING,
         "fail_fast": option("--fail-fast", help="Stop at the first input that fails."),
         "dry_run": option("--dry-run", help="Show frames, memory and time; write nothing."),
     },

@@ -14,6 +14,7 @@ from any2bokeh.cli import (
     download_weights,
     evaluate,
     import_weights,
+    mask,
     preview,
     refocus,
     synthesize,
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 app.command("refocus", cls=HelpPage)(with_settings(refocus.refocus_command))
 app.command("depth", cls=HelpPage)(with_settings(depth.depth_command))
+app.command("mask", cls=HelpPage)(with_settings(mask.mask_command))
 app.command("preview", cls=HelpPage)(with_settings(preview.preview_command))
 app.command("evaluate", cls=HelpPage)(with_settings(evaluate.evaluate_command))
 app.command("download-weights", cls=HelpPage)(with_settings(download_weights.download_weights_command))

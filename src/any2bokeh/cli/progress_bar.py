@@ -17,7 +17,12 @@ MEGABYTE = 1_000_000
 @contextmanager
 def show_frames(label: str, work: str = "rendering") -> Iterator[OnProgress]:
     """Give the callback that shows how many frames of ``label`` are done; ``work`` names the main stage."""
-    stages = {"depth": "estimating disparity", "focus": "finding the focus", "render": work}
+    stages = {
+        "depth": "estimating disparity",
+        "subject": "following the subject",
+        "focus": "finding the focus",
+        "render": work,
+    }
     with show_progress(label, "frames") as report:
         yield lambda progress: report(stages[progress.stage], progress.done, progress.total)
 

@@ -52,7 +52,12 @@ def with_own_track(settings: DepthSettings, source: Path) -> DepthSettings:
 
 
 def check_folders_of_tracks(settings: Settings | EvaluationSettings) -> None:
-    """Raise ``UsageError`` unless several inputs can each have tracks of their own."""
+    """Raise ``UsageError`` unless several inputs can each have tracks, and a subject, of their own."""
+    if settings.focus.subject.points:
+        raise UsageError(
+            f"Several inputs cannot share the subject at {settings.focus.subject.points[0]}.",
+            hint="Write the mask of each with bokeh mask, and give the folder of them as --focus-mask.",
+        )
     for tracks, kind in ((settings.depth.track, _DISPARITY), (settings.focus.focus_mask, _MASK)):
         if tracks is None or tracks.is_dir():
             continue

@@ -118,6 +118,14 @@ class Follower:
         """Where the thing is, without its rim, in the last picture that it was seen in."""
         return self._region > 0
 
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """The thing's pixels in the last frame, its rim included; none while it is hidden."""
+        if self._hidden:
+            return np.zeros_like(self.region)
+        mask: NDArray[np.bool_] = cv2.dilate(self._region, _disc(RIM_PX)) > 0
+        return mask
+
     def step(self, frame: FollowedFrame) -> Sighting:
         """Look for the thing in the next frame."""
         moved, came_from = self._move(frame)

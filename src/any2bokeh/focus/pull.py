@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,16 +29,23 @@ def pull_focus(
     settings: FocusSettings,
     on_frames: OnCount = ignore,
     *,
+    mask: Path | None = None,
     subject: Measured | None = None,
 ) -> FocusTrack:
-    """Return the focal plane and K of each frame of a clip; ``subject`` is the disparity of a held subject.
+    """Return the focal plane and K of each frame of a clip.
+
+    ``mask`` is the subject's, where it was grown from points; ``subject`` is the disparity of a held one.
 
     Where the focus is a place in the picture, the clip and its disparity are read before they are rendered;
     only numbers are kept. Raises ``FocusError`` if the focus cannot be found in this clip, ``SettingsError``
     for a K that a track or a camera cannot have.
     """
     saved = read_focus(settings.focus_track) if settings.focus_track else None
-    plane = _planes(clip, settings, saved, on_frames, subject)
+    if saved is None and settings.focus_disparity is None and (mask := mask or settings.focus_mask):
+        measured = subject or disparity_in_mask(mask, clip, on_frames)
+        plane = _smoothed(clip, measured.disparity, settings, measured.starts)
+    else:
+        plane = _planes(clip, settings, saved, on_frames)
     strength = _strengths(clip, settings, saved)
     focus = [Focus(here := plane(pts), strength(pts, here)) for pts in clip.video.times]
     return FocusTrack(clip.video.times, focus, settings.depth_of_field)
@@ -48,15 +56,11 @@ def _planes(
     settings: FocusSettings,
     saved: FocusKeys | None,
     on_frames: OnCount,
-    subject: Measured | None,
 ) -> Values:
-    """The focal plane at each time stamp."""
-    if settings.follow:
-        seen = follow_thing(settings.follow, clip, on_frames)
+    """The focal plane at each time stamp, where no mask says it."""
+    if settings.pointed and settings.focus_disparity is None:
+        seen = follow_thing(settings.pointed.points[0], clip, on_frames)
         return _smoothed(clip, np.array([one.disparity for one in seen]), settings)
-    if settings.focus_mask and settings.focus_disparity is None:
-        measured = subject or disparity_in_mask(settings.focus_mask, clip, on_frames)
-        return _smoothed(clip, measured.disparity, settings, measured.starts)
     if settings.focus_at:
         held = disparity_under(settings.focus_at, clip)
         return lambda pts: held

@@ -6,6 +6,7 @@ from typing import Literal
 
 from any2bokeh.errors import SettingsError
 from any2bokeh.settings.device_settings import DeviceName, DtypeName
+from any2bokeh.settings.focus_settings import SubjectSettings
 from any2bokeh.settings.values import Range, check_choice
 from any2bokeh.settings.video_settings import TimeRange
 
@@ -52,8 +53,9 @@ class DepthSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class TrackSettings:
-    """The settings of a disparity track to write: its source, and its frames."""
+    """The settings of a disparity track to write: its source, its frames, and the subject held in it."""
 
+    subject: SubjectSettings = field(default_factory=SubjectSettings)
     depth: DepthSettings = field(default_factory=DepthSettings)
     time_range: TimeRange = field(default_factory=TimeRange)
     device: DeviceName = "auto"

@@ -1,7 +1,7 @@
 """What the user can choose of focus and blur, and all that can be known wrong about it without a video."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -10,6 +10,7 @@ from any2bokeh.errors import SettingsError
 from any2bokeh.settings.values import Range, TimePoint, check_choice
 
 Easing = Literal["smooth", "linear", "hold"]
+SubjectNetwork = Literal["auto", "bundled", "sam2", "edgetam"]
 
 FOCUS_TRACK_SUFFIXES = (".csv", ".json")
 FOCUS_DISPARITY = Range("focus_disparity", "a disparity", 0, 1)
@@ -24,7 +25,7 @@ NEAR_M = Range("near_m", "meters", 0.01, 1e6)
 FAR_M = Range("far_m", "meters", 0.01, 1e6)
 
 # The ways of saying where the focus is.
-_WAYS = ("focus_disparity", "focus_at", "follow", "focus_mask", "focus_track")
+_WAYS = ("focus_disparity", "focus_at", "points", "follow", "focus_mask", "focus_track")
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,24 @@ class Key:
 Keys = tuple[Key, ...]
 
 MIDDLE, CLEAR_K = Point(0.5, 0.5), 16.0  # what a preview takes where nothing is said
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubjectSettings:
+    """Which things are the subject, by ``points`` on them; each is followed from its moment both ways.
+
+    ``not_points`` are on something else that the network took for a part of them. ``subject_network`` does
+    the following: ``auto`` takes one that was downloaded, ``bundled`` works without weights.
+    """
+
+    points: tuple[Point, ...] = ()
+    not_points: tuple[Point, ...] = ()
+    subject_network: SubjectNetwork = "auto"
+
+    def __post_init__(self) -> None:
+        check_choice("`subject_network`", self.subject_network, SubjectNetwork)
+        if self.not_points and not self.points:
+            raise SettingsError("`not_points` needs `points`: something must be the subject.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,16 +136,21 @@ class FocusSettings:
     """Where the focus is, said in exactly one way, and how strong the blur is.
 
     ``focus_disparity``: a disparity (0..1, near is 1), or keys over time. ``focus_at``: the disparity under a
-    point, held. ``follow``: the thing at a point, wherever it moves. ``focus_mask``: the subject that a mask
-    shows. All of it is held sharp, unless ``subject_depth`` keeps its estimated relief; a number as
-    ``focus_disparity`` says at which disparity. ``focus_track``: a file of focus over time. ``blur_strength``
-    is K, a number or keys over time, unless a track or the camera gives it. ``easing`` is how values move
-    from key to key; ``smoothing_s``, over how much time the focus on a moving subject is smoothed (a standard
-    deviation).
+    point, held. ``subject``: the things at its points. ``follow``: the thing at a point, wherever it moves.
+    ``focus_mask``: the subject that a mask shows. ``focus_track``: a file of focus over time.
+
+    All of a subject is held sharp, unless ``subject_depth`` keeps its estimated relief; a number as
+    ``focus_disparity`` says at which disparity. Things that are pointed at are held where a segmentation
+    network finds their mask; without one the focus alone follows them.
+
+    ``blur_strength`` is K, a number or keys over time, unless a track or the camera gives it. ``easing`` is
+    how values move from key to key; ``smoothing_s``, over how much time the focus on a moving subject is
+    smoothed (a standard deviation).
     """
 
     focus_disparity: float | Keys | None = None
     focus_at: Point | None = None
+    subject: SubjectSettings = field(default_factory=SubjectSettings)
     follow: Point | None = None
     focus_mask: Path | None = None
     focus_track: Path | None = None
@@ -140,8 +164,9 @@ class FocusSettings:
     def __post_init__(self) -> None:
         check_choice("`easing`", self.easing, Easing)
         SMOOTHING_S.check(self.smoothing_s)
-        ways = [f"`{name}`" for name in _WAYS if getattr(self, name) is not None]
-        holds_at_number = self.focus_mask is not None and isinstance(self.focus_disparity, float | int)
+        ways = [f"`{name}`" for name in self.ways()]
+        has_subject = self.focus_mask is not None or bool(self.subject.points)
+        holds_at_number = has_subject and isinstance(self.focus_disparity, float | int)
         if len(ways) > 1 + holds_at_number:
             raise SettingsError(f"{' and '.join(ways)} conflict. Give one.")
         if not ways:
@@ -149,14 +174,21 @@ class FocusSettings:
             raise SettingsError("No focus is given.", hint=f"Give one of {names}.")
         if self.focus_disparity is not None:
             check_values(self.focus_disparity, FOCUS_DISPARITY)
-        if self.subject_depth and self.focus_mask is None:
-            raise SettingsError("`subject_depth` is for a subject: it needs `focus_mask`.")
+        if self.subject_depth and self.focus_mask is None and self.pointed is None:
+            raise SettingsError("`subject_depth` is for a subject: it needs `points` or `focus_mask`.")
         self._check_strength()
 
+    def ways(self) -> list[str]:
+        """Return the names of what says where the focus is."""
+        said = {"points": self.subject.points or None}
+        return [name for name in _WAYS if said.get(name, getattr(self, name, None)) is not None]
+
     @property
-    def holds_subject(self) -> bool:
-        """Whether all of a subject is kept in focus."""
-        return self.focus_mask is not None and not self.subject_depth
+    def pointed(self) -> SubjectSettings | None:
+        """The things that are pointed at, if that says where the focus is."""
+        if self.follow is not None:
+            return replace(self.subject, points=(self.follow,))
+        return self.subject if self.subject.points else None
 
     @property
     def strongest(self) -> float | None:
@@ -186,7 +218,7 @@ class PreviewFocusSettings(FocusSettings):
     """A focus to look at first: where nothing is said, what is in the middle of the picture."""
 
     def __post_init__(self) -> None:
-        if all(getattr(self, name) is None for name in _WAYS):
+        if not self.ways():
             object.__setattr__(self, "focus_at", MIDDLE)
         if self.blur_strength is None and self.camera.f_stop is None and self.focus_track is None:
             object.__setattr__(self, "blur_strength", CLEAR_K)

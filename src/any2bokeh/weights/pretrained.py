@@ -16,12 +16,15 @@ _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
 
 
-def read_config(folder: Path, what: str) -> Any:
-    """Return the configuration in ``folder``; raises ``WeightsError`` that says ``what`` cannot be loaded."""
+def read_config(folder: Path, what: str, kind: Any = None) -> Any:
+    """Return the configuration in ``folder``, of class ``kind`` if that is known.
+
+    Raises ``WeightsError`` that says ``what`` cannot be loaded.
+    """
     from transformers import AutoConfig  # here, because it takes seconds
 
     with _reported(folder, what):
-        return AutoConfig.from_pretrained(folder, local_files_only=True)
+        return (kind or AutoConfig).from_pretrained(folder, local_files_only=True)
 
 
 def load_pretrained(kind: Any, config: Any, folder: Path, what: str) -> Any:

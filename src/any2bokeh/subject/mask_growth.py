@@ -1,0 +1,236 @@
+"""A subject's mask in every frame of a clip, from where it was pointed at, both ways in time."""
+
+import struct
+import tempfile
+import zlib
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Generic
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from any2bokeh.closeable import Closeable
+from any2bokeh.errors import FocusError
+from any2bokeh.focus.points import place_of, time_of
+from any2bokeh.motion.shots import find_shots, shot_thumbnail
+from any2bokeh.progress import OnCount
+from any2bokeh.scene import Frame
+from any2bokeh.settings.focus_settings import SubjectSettings
+from any2bokeh.subject.segmenter import Click, SubjectSegmenter, View
+from any2bokeh.video.clip import VideoClip
+from any2bokeh.video.lossless import to_float, to_uint8, to_uint8_rgb
+from any2bokeh.video.span import Span
+
+BACKWARDS_VIEWS = 24  # read forwards and held, to be gone through backwards: 3 MB each for a network
+
+# Frames of a part, each with its disparity, ``1 h w``, where somebody looks at it.
+ReadFrames = Callable[[Span], AbstractContextManager[Iterator[tuple[Frame, Tensor | None]]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointedSubject:
+    """A subject as it was pointed at: in frame ``number``, by ``click``.
+
+    ``corrections`` are clicks on other things, by the numbers of their frames.
+    """
+
+    number: int
+    click: Click
+    corrections: Mapping[int, Sequence[Click]]
+
+    def clicks_at(self, number: int) -> list[Click]:
+        """Return all clicks on one frame."""
+        own = [self.click] if number == self.number else []
+        return [*own, *self.corrections.get(number, ())]
+
+
+def place_subjects(settings: SubjectSettings, video: VideoClip) -> list[PointedSubject]:
+    """Return the subjects that ``settings`` point at, one for each point.
+
+    A point on something else that names no moment is meant in the frame of the first subject. Raises
+    ``FocusError`` for a point outside the picture, or outside the part that is worked on.
+    """
+
+    def number_of(pts: int) -> int:
+        return bisect_right(video.times, pts) - 1
+
+    first = number_of(time_of(settings.points[0], video))
+    corrections: dict[int, list[Click]] = {}
+    for point in settings.not_points:
+        number = first if point.at is None else number_of(time_of(point, video))
+        corrections.setdefault(number, []).append(Click(*place_of(point, video.info), on_subject=False))
+    return [
+        PointedSubject(
+            number=number_of(time_of(point, video)),
+            click=Click(*place_of(point, video.info)),
+            corrections=corrections,
+        )
+        for point in settings.points
+    ]
+
+
+def shot_starts(video: VideoClip) -> list[int]:
+    """Return the numbers of the frames with which shots start, the first among them; decodes them once."""
+    number_of = {pts: number for number, pts in enumerate(video.times)}
+    with video.frames() as frames:
+        looks = ((number_of[frame.pts], shot_thumbnail(to_uint8_rgb(frame.picture))) for frame in frames)
+        starts = [
+            number for (number, _), starts_shot in find_shots(looks, lambda look: look[1]) if starts_shot
+        ]
+    return [0, *starts[1:]]
+
+
+class MaskGrowth(Generic[View]):
+    """The growing of one subject's mask in a clip.
+
+    In the shot in which it was pointed at, it is followed from there to both ends. A cut cannot be followed
+    across: in other shots there is no mask.
+    """
+
+    def __init__(
+        self,
+        subject: PointedSubject,
+        segmenter: SubjectSegmenter[View],
+        video: VideoClip,
+        read: ReadFrames,
+        starts: Sequence[int],
+    ) -> None:
+        self._subject, self._segmenter, self._video, self._read = subject, segmenter, video, read
+        place = bisect_right(starts, subject.number)
+        self._first = starts[place - 1]
+        self._stop = starts[place] if place < len(starts) else len(video.times)
+
+    def masks(self, on_frames: OnCount) -> Iterator[Tensor | None]:
+        """Yield for each frame of the clip, in order, its mask, ``1 h w``, or ``None`` where there is none.
+
+        A frame that cannot be decoded has the mask of the one before. Memory does not depend on the clip's
+        length: the masks before the click wait on the disk. Raises ``FocusError`` if no frame from the click
+        on can be decoded.
+        """
+        number, done = self._subject.number, 0
+        start = next(self._views(number, self._stop), None)
+        if start is None:
+            raise FocusError(f"{self._video.info.path} has no frame that can be decoded from the point on.")
+        yield from (None for _ in range(self._first))
+        with MaskStack() as before:
+            for mask in self._backwards(start[1]):
+                before.push(mask)
+                on_frames(done := done + 1)
+            while (earlier := before.pop()) is not None:
+                yield earlier
+        for mask in self._forwards(start[1]):
+            yield mask
+            on_frames(done := done + 1)
+        yield from (None for _ in range(self._stop, len(self._video.times)))
+
+    def _forwards(self, start: View) -> Iterator[Tensor]:
+        """The masks from the frame with the click to the last of its shot."""
+        first = self._subject.number
+        mask = self._segmenter.start(start, self._subject.clicks_at(first))
+        yield mask
+        found = (
+            (number - first - 1, self._segmenter.step(view, self._subject.clicks_at(number)))
+            for number, view in self._views(first + 1, self._stop)
+        )
+        yield from _filled(found, self._stop - first - 1, mask)
+
+    def _backwards(self, start: View) -> Iterator[Tensor]:
+        """The masks of the frames before the click, the last one first."""
+        last = self._subject.number
+        if last == self._first:
+            return
+        mask = self._segmenter.start(start, self._subject.clicks_at(last))
+        found = (
+            (last - 1 - number, self._segmenter.step(view, self._subject.clicks_at(number)))
+            for stop, first in pairwise([*range(last, self._first, -BACKWARDS_VIEWS), self._first])
+            for number, view in reversed(list(self._views(first, stop)))
+        )
+        yield from _filled(found, last - self._first, mask)
+
+    def _views(self, first: int, stop: int) -> Iterator[tuple[int, View]]:
+        """Numbers and views of some frames in order of time, without those that cannot be decoded."""
+        times = self._video.times
+        if first >= stop:
+            return
+        with self._read(Span(times[first], times[stop - 1] + 1)) as frames:
+            for frame, disparity in frames:
+                yield bisect_left(times, frame.pts), self._segmenter.view(frame, disparity)
+
+
+class MaskStack(Closeable):
+    """Masks of one size on the disk, taken back in the opposite order; the file vanishes with the process."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed by close()
+        self._shape: torch.Size | None = None
+
+    def push(self, mask: Tensor) -> None:
+        """Add a mask, ``1 h w`` in 0..1, in codes of 8 bits."""
+        self._shape = mask.shape
+        content = zlib.compress(to_uint8(mask).tobytes(), level=1)
+        self._file.write(content + _LENGTH.pack(len(content)))
+
+    def pop(self) -> Tensor | None:
+        """Remove and return the mask that was added last; ``None`` when there is none left."""
+        end = self._file.tell()
+        if end == 0 or self._shape is None:
+            return None
+        self._file.seek(end - _LENGTH.size)
+        [length] = _LENGTH.unpack(self._file.read(_LENGTH.size))
+        start = end - _LENGTH.size - length
+        self._file.seek(start)
+        codes = np.frombuffer(zlib.decompress(self._file.read(length)), np.uint8)
+        self._file.seek(start)
+        return to_float(codes).reshape(self._shape)
+
+    def close(self) -> None:
+        """Give the room on the disk back."""
+        self._file.close()
+
+
+_LENGTH = struct.Struct("<I")
+
+
+def grow_masks(
+    subjects: Sequence[PointedSubject],
+    make_segmenter: Callable[[], SubjectSegmenter[View]],
+    video: VideoClip,
+    read: ReadFrames,
+    on_frames: OnCount,
+) -> Iterator[tuple[int, Tensor | None]]:
+    """Yield time stamp and mask of each frame of a clip: of all ``subjects`` together.
+
+    Raises ``FocusError`` if one cannot be looked for.
+    """
+    starts = shot_starts(video)
+    done = [0] * len(subjects)
+
+    def tell(which: int) -> OnCount:
+        def told(count: int) -> None:
+            done[which] = count
+            on_frames(sum(done) // len(subjects))
+
+        return told
+
+    growths = [
+        MaskGrowth(subject, make_segmenter(), video, read, starts).masks(tell(which))
+        for which, subject in enumerate(subjects)
+    ]
+    for pts, *masks in zip(video.times, *growths, strict=True):
+        there = [mask for mask in masks if mask is not None]
+        yield pts, torch.stack(there).amax(0) if there else None
+
+
+def _filled(found: Iterator[tuple[int, Tensor]], count: int, last: Tensor) -> Iterator[Tensor]:
+    """The masks of ``count`` places in order; those that ``found`` leaves out are as the one before."""
+    done = 0
+    for place, mask in found:
+        yield from (last for _ in range(done, place))
+        yield mask
+        last, done = mask, place + 1
+    yield from (last for _ in range(done, count))

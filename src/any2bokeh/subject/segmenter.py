@@ -1,0 +1,45 @@
+"""Finding a subject from clicks: one interface for networks, and for the region that grows in disparity."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from torch import Tensor
+
+from any2bokeh.scene import Frame
+
+View = TypeVar("View")
+
+
+@dataclass(frozen=True)
+class Click:
+    """A place in shares of the picture's width and height: on the subject, or on something else."""
+
+    x: float
+    y: float
+    on_subject: bool = True
+
+
+class SubjectSegmenter(Protocol[View]):
+    """Finds one subject in frame after frame, in either direction of time."""
+
+    def view(self, frame: Frame, disparity: Tensor | None) -> View:
+        """Return what it looks at in a frame, small enough for dozens to be held.
+
+        ``disparity`` is ``1 h w``, of any size; ``None`` where it does not look at it.
+        """
+        ...
+
+    def start(self, view: View, clicks: Sequence[Click]) -> Tensor:
+        """Return the mask of the thing under ``clicks``; whatever was followed before is forgotten.
+
+        A mask is ``1 h w`` in 0..1 on the CPU, of a size of the segmenter's own, the same for all frames.
+        """
+        ...
+
+    def step(self, view: View, clicks: Sequence[Click] = ()) -> Tensor:
+        """Return its mask in the next frame, 0 everywhere while it is not seen.
+
+        ``clicks`` on that frame correct what would be found without them.
+        """
+        ...

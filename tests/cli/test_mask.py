@@ -1,0 +1,169 @@
+"""``bokeh mask`` and ``--subject``: a click becomes a mask, and what it shows stays sharp."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from folders import downloaded
+
+from any2bokeh.video.gray import open_gray
+
+Bokeh = Callable[..., Any]
+ENTRY = """
+[[model]]
+name = "{name}"
+repository = "any2bokeh-tests/{name}"
+license = "Apache-2.0"
+purpose = "follows a subject"
+files = ["config.json", "model.safetensors"]
+"""
+THERE = ("--subject", "20,20@f2")
+
+
+@pytest.fixture(autouse=True)
+def catalog(tmp_path: Path, own_folders: None) -> None:
+    with (tmp_path / "models.toml").open("a") as models:
+        models.write("".join(ENTRY.format(name=name) for name in ("subject-sam2", "subject-edgetam")))
+
+
+@pytest.fixture
+def sam2(tmp_path: Path, tiny_sam2: Path) -> Path:
+    folder = downloaded(tmp_path, "any2bokeh-tests/subject-sam2")
+    return shutil.copytree(tiny_sam2, folder, dirs_exist_ok=True)
+
+
+def masks(path: Path) -> np.ndarray:
+    return np.stack([mask[0].numpy() for _, mask in open_gray(path).frames()])
+
+
+def frames(path: Path) -> list[bytes]:
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray().tobytes() for frame in container.decode(video=0)]
+
+
+def warnings(run: Any) -> list[str]:
+    return [line for line in run.err.splitlines() if line.startswith("Warning:")]
+
+
+def test_a_click_becomes_a_mask_beside_the_clip(bokeh: Bokeh, clip: Path, sam2: Path) -> None:
+    target = clip.with_name("clip.mask.mkv")
+    run = bokeh("mask", clip, *THERE)
+    assert (run.code, run.out, run.errors) == (0, f"{target}\n", [])
+    assert masks(target).shape == (4, 48, 64)
+    assert masks(target).std() > 0.01
+    assert open_gray(target).times == [0, 42, 83, 125]  # ms
+    with av.open(str(target)) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("ffv1", "gray")
+
+
+def test_a_mask_that_exists_is_left_unless_it_may_be_replaced(bokeh: Bokeh, clip: Path, sam2: Path) -> None:
+    target = clip.with_name("clip.mask.mkv")
+    target.write_bytes(b"mine")
+    assert bokeh("mask", clip, *THERE).code == 1
+    run = bokeh("mask", clip, *THERE, "--skip-existing", "--json")
+    assert (run.code, json.loads(run.out)["status"]) == (0, "skipped")
+    assert target.read_bytes() == b"mine"
+    assert bokeh("mask", clip, *THERE, "--overwrite").code == 0
+    assert len(masks(target)) == 4
+
+
+def test_without_weights_a_region_is_written_and_called_what_it_is(
+    bokeh: Bokeh, clip: Path, track: Path
+) -> None:
+    run = bokeh("mask", clip, *THERE, "--disparity", track)
+    assert run.code == 0, run.err
+    [warning] = warnings(run)
+    assert "download-weights subject-sam2" in warning
+    found = masks(clip.with_name("clip.mask.mkv"))
+    assert (found[:, 20, 20] > 0.5).all()
+
+
+def test_the_network_asked_for_must_be_here(bokeh: Bokeh, clip: Path) -> None:
+    run = bokeh("mask", clip, *THERE, "--subject-network", "edgetam")
+    assert run.code == 1
+    assert "download-weights subject-edgetam" in run.err
+    assert not clip.with_name("clip.mask.mkv").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("mask", "{clip}"), "--subject"),
+        (("mask", "{clip}", "--not-subject", "9,9"), "--not-subject"),
+        (("mask", "{clip}", "--subject", "9,9", "-o", "mask.mp4"), "mask.mp4"),
+        (("mask", "{clip}", "--subject", "9;9"), "9;9"),
+        (("mask", "{clip}", "--subject", "9,9", "-y", "-n"), "--skip-existing"),
+        (("refocus", "{clip}", "--subject", "9,9", "--focus-at", "9,9", "--k", "8"), "--focus-at"),
+        (("refocus", "{clip}", "--subject", "9,9", "--focus", "0s:1,1s:0", "--k", "8"), "--focus"),
+        (("refocus", "{clip}", "--subject", "9,9", "--focus-mask", "{clip}", "--k", "8"), "--focus-mask"),
+        (("refocus", "{clip}", "--focus", "1", "--subject-network", "sam2", "--k", "8"), "--subject-network"),
+        (("refocus", "{clip}", "{clip}.mkv", "--subject", "9,9", "--k", "8", "-o", "out/"), "9,9"),
+        (("depth", "{clip}", "--not-subject", "9,9"), "--not-subject"),
+    ],
+)
+def test_options_that_do_not_fit_together_are_usage_errors(
+    options: tuple[str, ...], named: str, bokeh: Bokeh, clip: Path
+) -> None:
+    run = bokeh(*(option.format(clip=clip) for option in options))
+    assert run.code == 2
+    assert named in run.err
+
+
+@pytest.mark.parametrize("point", ["64,20", "9,9@9s"])
+def test_a_point_must_be_in_the_clip(point: str, bokeh: Bokeh, clip: Path, sam2: Path) -> None:
+    run = bokeh("mask", clip, "--subject", point)
+    assert run.code == 1
+    assert not clip.with_name("clip.mask.mkv").exists()
+
+
+@pytest.mark.slow
+def test_a_click_holds_what_its_mask_would(
+    bokeh: Bokeh, clip: Path, track: Path, sam2: Path, tmp_path: Path
+) -> None:
+    mask, by_click, by_mask = (tmp_path / name for name in ("own.mkv", "click.mkv", "mask.mkv"))
+    lens = ("--disparity", track, "--k", "20", "--lossless")
+    assert bokeh("mask", clip, *THERE, "-o", mask).code == 0
+    assert bokeh("refocus", clip, *THERE, *lens, "-o", by_click).code == 0
+    (sam2 / "model.safetensors").write_bytes(b"broken")  # the masks of the first run are kept
+    again = tmp_path / "again.mkv"
+    assert bokeh("refocus", clip, *THERE, *lens, "-o", again).code == 0
+    assert bokeh("refocus", clip, "--focus-mask", mask, *lens, "-o", by_mask).code == 0
+    assert frames(by_click) == frames(by_mask) == frames(again)
+    assert frames(by_click) != frames(clip)
+
+
+@pytest.mark.slow
+def test_without_weights_the_focus_follows_the_point_and_nothing_is_held(
+    bokeh: Bokeh, clip: Path, track: Path, tmp_path: Path
+) -> None:
+    by_click, by_follow = tmp_path / "click.mkv", tmp_path / "follow.mkv"
+    lens = ("--disparity", track, "--k", "20", "--lossless")
+    run = bokeh("refocus", clip, *THERE, *lens, "-o", by_click)
+    assert run.code == 0, run.err
+    [warning] = warnings(run)
+    assert "download-weights subject-sam2" in warning
+    assert bokeh("refocus", clip, "--follow", THERE[1], *lens, "-o", by_follow).code == 0
+    assert frames(by_click) == frames(by_follow)
+
+
+def test_depth_writes_the_held_disparity(bokeh: Bokeh, clip: Path, track: Path, sam2: Path) -> None:
+    held, mask = clip.with_name("held.mkv"), clip.with_name("mask.mkv")
+    assert bokeh("mask", clip, *THERE, "-o", mask).code == 0
+    assert bokeh("depth", clip, *THERE, "--disparity", track, "-o", held).code == 0
+    disparity = masks(held)
+    assert disparity.shape == (4, 48, 64)
+    inside = masks(mask) > 0.9
+    assert inside.any()
+    assert all(np.ptp(frame[where]) < 1e-3 for frame, where in zip(disparity, inside, strict=True))
+
+
+def test_a_held_disparity_track_needs_a_network(bokeh: Bokeh, clip: Path, track: Path) -> None:
+    run = bokeh("depth", clip, *THERE, "--disparity", track)
+    assert run.code == 1
+    assert "download-weights subject-sam2" in run.err
