@@ -103,7 +103,7 @@ def test_the_page_s_examples_run_and_print_what_they_say(
 ) -> None:
     write_clip(tmp_path / "clip.mp4")
     write_track(tmp_path / "clip.disparity.mkv")
-    use_own_folders(tmp_path, "", monkeypatch)
+    use_own_folders(tmp_path, "model = []", monkeypatch)
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     found = examples(PAGE)

@@ -89,7 +89,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    use_own_folders(tmp_path, "", monkeypatch)
+    use_own_folders(tmp_path, "model = []", monkeypatch)
     return tmp_path / "cache" / "disparity"
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     )
     from any2bokeh.frames import RefocusedFrames, refocus_frames
     from any2bokeh.progress import Progress
-    from any2bokeh.run import Result, estimate_depth, refocus
+    from any2bokeh.run import Result, estimate_depth, grow_subject, refocus
     from any2bokeh.settings.depth_settings import DepthSettings, TrackSettings
     from any2bokeh.settings.focus_settings import (
         CameraSettings,
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
         FocusSettings,
         Key,
         Point,
+        SubjectSettings,
     )
+    from any2bokeh.settings.mask_settings import MaskSettings
     from any2bokeh.settings.render_settings import DiffusionSettings, LensSettings, RenderSettings
     from any2bokeh.settings.run_settings import Settings
     from any2bokeh.settings.values import TimePoint
@@ -45,6 +47,7 @@ _MODULES = {
     "FocusSettings": "settings.focus_settings",
     "Key": "settings.focus_settings",
     "LensSettings": "settings.render_settings",
+    "MaskSettings": "settings.mask_settings",
     "Point": "settings.focus_settings",
     "Progress": "progress",
     "RefocusError": "errors",
@@ -54,12 +57,14 @@ _MODULES = {
     "Settings": "settings.run_settings",
     "SettingsError": "errors",
     "ShapeError": "errors",
+    "SubjectSettings": "settings.focus_settings",
     "TimePoint": "settings.values",
     "TimeRange": "settings.video_settings",
     "TrackSettings": "settings.depth_settings",
     "VideoError": "errors",
     "WeightsError": "errors",
     "estimate_depth": "run",
+    "grow_subject": "run",
     "refocus": "run",
     "refocus_frames": "frames",
 }
@@ -76,6 +81,7 @@ __all__ = [
     "FocusSettings",
     "Key",
     "LensSettings",
+    "MaskSettings",
     "Point",
     "Progress",
     "RefocusError",
@@ -85,12 +91,14 @@ __all__ = [
     "Settings",
     "SettingsError",
     "ShapeError",
+    "SubjectSettings",
     "TimePoint",
     "TimeRange",
     "TrackSettings",
     "VideoError",
     "WeightsError",
     "estimate_depth",
+    "grow_subject",
     "refocus",
     "refocus_frames",
 ]

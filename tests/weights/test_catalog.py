@@ -56,6 +56,8 @@ def test_the_list_that_ships_names_every_network_and_its_license(monkeypatch):
         "depth-video-base": (f"{VIDEO}Base", "CC-BY-NC-4.0"),
         "depth-video-large": (f"{VIDEO}Large", "CC-BY-NC-4.0"),
         "depth-video-metric": ("depth-anything/Metric-Video-Depth-Anything-Small", "Apache-2.0"),
+        "subject-sam2": ("facebook/sam2.1-hiera-tiny", "Apache-2.0"),
+        "subject-edgetam": ("yonigozlan/EdgeTAM-hf", "Apache-2.0"),
         "svd-image-encoder": (SVD, "Stability AI's community terms"),
         "svd-unet": (SVD, "Stability AI's community terms"),
         "svd-vae": (SVD, "Stability AI's community terms"),
