@@ -1,5 +1,6 @@
 import hashlib
 import json
+import re
 import signal
 import socket
 from pathlib import Path
@@ -228,6 +229,19 @@ def test_the_license_is_shown_before_anything_is_fetched(hub, command):
     )
     assert error.startswith("Error: ")
     assert hint.strip().startswith("run `hf auth login`")
+
+
+@pytest.mark.slow
+def test_without_a_name_sizes_and_licenses_come_first_and_nothing_is_fetched_twice(hub, command, tmp_path):
+    with (tmp_path / "models.toml").open("a") as models:
+        models.write("recommended = true\n")  # of its one entry
+    out, err = command("download-weights").communicate(timeout=60)
+    first = next(line for line in err.splitlines() if line.startswith("  "))
+    assert re.fullmatch(rf"  depth-small +{hub.size_bytes / 1e6:.1f} MB +Apache-2.0 +tests", first)
+    assert Path(out.strip(), "config.json").is_file()
+    hub.requests.clear()
+    again, _ = command("download-weights").communicate(timeout=60)
+    assert (again, hub.requests) == (out, [])
 
 
 def test_one_network_that_cannot_be_had_does_not_keep_the_others_away(hub, command, tmp_path):

@@ -18,48 +18,77 @@ from any2bokeh.settings.weights_settings import ImportSettings
 if TYPE_CHECKING:
     from any2bokeh.weights.catalog import Model
 
-Answer = tuple[dict[str, object], str]  # of one model: for --json, and as text
+Row = tuple[str, ...]
+Answer = tuple[dict[str, object], str | Row]  # of one model: for --json, and as text or a row of a table
 
 
 def download_weights_command(
     *,
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME...]", help="Networks to fetch; without one, --list.")
+        list[str] | None,
+        typer.Argument(metavar="[NAME...]", help="Networks to fetch; by default the recommended ones."),
     ] = None,
-    listed: Annotated[bool, option("--list", help="List the networks and which of them are here.")] = False,
-    dry_run: Annotated[bool, option("--dry-run", help="Show what would be fetched; fetch nothing.")] = False,
+    listed: Annotated[
+        bool, option("--list", help="List all networks: whether they are here, size, license.")
+    ] = False,
+    dry_run: Annotated[
+        bool, option("--dry-run", help="Show sizes and licenses of what would be fetched.")
+    ] = False,
     lock: Annotated[
         bool,
-        option("--lock", help="Write revision, sizes and hashes of what is fetched into your own --models."),
+        option("--lock", help="Pin revision, sizes and hashes of what is fetched in your own --models."),
     ] = False,
     models: Annotated[
         Path | None,
-        option(
-            "--models", help="List of models to use; by default the one ANY2BOKEH_MODELS names, or our own."
-        ),
+        option("--models", help="Use this list of models; by default ANY2BOKEH_MODELS, or the bundled list."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Fetch or list networks.
+    """Fetch networks, or list them.
 
-    They go to the Hugging Face cache: HF_HOME, HF_HUB_OFFLINE and tokens work as everywhere. Files that
-    are there already are not fetched again; a connection that breaks is taken up where it broke off.
+    Without a name it fetches the recommended networks, all of them free for commercial use. Files go to the
+    Hugging Face cache: HF_HOME, HF_HUB_OFFLINE and tokens work as everywhere. Nothing is fetched twice, and
+    an interrupted download goes on where it stopped.
     """
-    from any2bokeh.weights.catalog import find_model, load_catalog, own_catalog
+    from any2bokeh.weights.catalog import find_model, load_catalog, own_catalog, recommended_models
 
     only_look = listed or dry_run or not names
     if lock and only_look:
         raise UsageError("--lock pins what is fetched: it needs names, without --list and --dry-run.")
     models = models or own_catalog()
     catalog = _catalog_to_lock(models) if lock else load_catalog(models)
-    chosen = [find_model(name, catalog) for name in names or catalog]
-    if listed or not names:
+    if names:
+        chosen = [find_model(name, catalog) for name in names]
+    else:
+        chosen = list(catalog.values()) if listed else recommended_models(catalog)
+    if listed:
         action, key = _state, "models"
     elif dry_run:
         action, key = _plan, "plan"
-    else:
+    elif names:
         action, key = partial(_download, lock_file=models if lock else None), "downloaded"
+    else:
+        _announce(chosen)
+        action, key = _download_if_missing, "downloaded"
     raise typer.Exit(_answer(chosen, action, key, as_json=as_json))
+
+
+def _announce(models: "list[Model]") -> None:
+    """Say which of the recommended networks will be fetched, their sizes and licenses."""
+    from any2bokeh.weights.converted import find_network_folder
+
+    missing = [model for model in models if find_network_folder(model) is None]
+    if is_quiet() or not missing:
+        return
+    rows = []
+    for model in missing:
+        answer = attempt(partial(_plan, model))
+        if isinstance(answer, Failure):  # fetching will say the same
+            return
+        rows.append((*answer[1][:3], model.purpose))
+    say("Fetching the recommended networks:")
+    for line in _aligned(rows):
+        say(f"  {line}")
 
 
 def _catalog_to_lock(models: Path | None) -> "dict[str, Model]":
@@ -77,6 +106,7 @@ def _answer(chosen: "list[Model]", action: "Callable[[Model], Answer]", key: str
     """Do ``action`` with one model after the other, print what became of them, return the exit code."""
     documents: list[dict[str, object]] = []
     failures = []
+    rows: list[Row] = []
     for model in chosen:
         answer = attempt(partial(action, model))
         if isinstance(answer, Failure):
@@ -84,13 +114,30 @@ def _answer(chosen: "list[Model]", action: "Callable[[Model], Answer]", key: str
             failures.append(answer)
             documents.append({"name": model.name, "error": answer.sentence})
             continue
-        document, line = answer
+        document, text = answer
         documents.append(document)
-        if not as_json:
-            print_result(line)
+        if isinstance(text, tuple):
+            rows.append(text)
+        elif not as_json:
+            print_result(text)
     if as_json:
         print_json({key: documents})
+    else:
+        for line in _aligned(rows):
+            print_result(line)
     return exit_code_of(failures, len(chosen), len(chosen))
+
+
+def _aligned(rows: list[Row]) -> list[str]:
+    """Rows as lines whose columns begin at the same place; sizes end there."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if cell.endswith((" MB", "-")) else cell.ljust(width)
+            for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def _state(model: "Model") -> Answer:
@@ -101,17 +148,39 @@ def _state(model: "Model") -> Answer:
     folder = find_network_folder(model)
     if not model.repository and model.name in imported_names():
         folder = checkpoints_folder() / model.name
+    size_bytes = _size_bytes(model, folder)
     document: dict[str, object] = {
         "name": model.name,
         "repository": model.repository or None,
         "license": model.license,
         "purpose": model.purpose,
+        "recommended": model.recommended,
+        "size_bytes": size_bytes,
         "folder": folder,
         **({"obtain": model.obtain} if model.obtain else {}),
     }
     state = "here" if folder else "not here"
     obtain = f"; it is {model.obtain}" if model.obtain and not folder else ""
-    return document, f"{model.name}  {state}  {model.license}  {model.purpose}{obtain}"
+    size = "-" if size_bytes is None else _megabytes(size_bytes)
+    return document, (model.name, state, size, _short_license(model), f"{model.purpose}{obtain}")
+
+
+def _size_bytes(model: "Model", folder: Path | None) -> int | None:
+    """The size of a network on this machine, else the pinned one; ``None`` where only the hub knows."""
+    if folder:
+        own = [path for file in model.files if (path := folder / file.path).is_file()]
+        return sum(path.stat().st_size for path in own or folder.rglob("*") if path.is_file())
+    sizes = [file.size_bytes for file in model.files]
+    return sum(size or 0 for size in sizes) if sizes and None not in sizes else None
+
+
+def _megabytes(size_bytes: int) -> str:
+    return f"{size_bytes / MEGABYTE:.1f} MB"
+
+
+def _short_license(model: "Model") -> str:
+    """The name of the license without the remarks, which --json and `bokeh doctor` have."""
+    return model.license.split(" (")[0]
 
 
 def _plan(model: "Model") -> Answer:
@@ -127,8 +196,20 @@ def _plan(model: "Model") -> Answer:
             {"path": f.file.path, "size_bytes": f.size_bytes, "present": f.present} for f in plan.files
         ],
     }
-    size = f"{plan.missing_bytes / MEGABYTE:.1f} MB to fetch"
-    return document, f"{model.name}  {size}  {model.license}  {model.repository} at {plan.commit}"
+    place = f"{model.repository} at {plan.commit}"
+    return document, (model.name, _megabytes(plan.missing_bytes), model.license, place)
+
+
+def _download_if_missing(model: "Model") -> Answer:
+    """As ``_download``, but the hub is not asked about a network that is here."""
+    from any2bokeh.weights.converted import find_network_folder
+
+    folder = find_network_folder(model)
+    if folder is None:
+        return _download(model, None)
+    if not is_quiet():
+        say(f"{model.name} is here already.")
+    return {"name": model.name, "folder": folder}, str(folder)
 
 
 def _download(model: "Model", lock_file: Path | None) -> Answer:

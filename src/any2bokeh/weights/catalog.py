@@ -42,6 +42,7 @@ class Model:
     files: tuple[ModelFile, ...] = ()
     revision: str = "main"
     obtain: str = ""
+    recommended: bool = False  # fetched where no network is named
 
     @property
     def is_pickle(self) -> bool:
@@ -87,6 +88,17 @@ def find_model(name: str, catalog: Mapping[str, Model]) -> Model:
         raise WeightsError(f"There is no model {name!r}: the names are {', '.join(catalog)}.") from None
 
 
+def recommended_models(catalog: Mapping[str, Model]) -> list[Model]:
+    """Return the networks that everybody should have; raises ``WeightsError`` for a list that names none."""
+    found = [model for model in catalog.values() if model.recommended]
+    if not found:
+        raise WeightsError(
+            "The list of models recommends none.",
+            hint=f"Name one of {', '.join(catalog)}, or add `recommended = true` to an entry.",
+        )
+    return found
+
+
 def how_to_bring(model: Model) -> str:
     """Return how a network that is published as a pickle gets to a machine without a connection."""
     name = model.files[0].path
@@ -112,7 +124,7 @@ def _read_model(entry: object, where: str) -> Model:
     entry = {"license" if key == "licence" else key: value for key, value in entry.items()}  # older lists
     facts = {"name", "license", "purpose"}
     if "repository" in entry or "obtain" not in entry:
-        _check_fields(entry, facts | {"repository", "files"}, {"revision", "obtain"}, where)
+        _check_fields(entry, facts | {"repository", "files"}, {"revision", "obtain", "recommended"}, where)
     else:  # published outside the hub
         _check_fields(entry, facts | {"obtain"}, set(), where)
     model = Model(
@@ -131,6 +143,7 @@ def _read_model(entry: object, where: str) -> Model:
         repository=_path(entry, "repository", where, _REPOSITORY),
         files=tuple(_read_file(file, where) for file in files),
         revision=_path(entry, "revision", where) if "revision" in entry else "main",
+        recommended=_flag(entry, "recommended", where),
     )
     if model.is_pickle and len(model.files) > 1:
         raise WeightsError(f"{where}: a network that is published as a pickle must be one file.")
@@ -155,6 +168,13 @@ def _check_fields(table: Mapping[str, object], required: set[str], optional: set
         raise WeightsError(f"{where}: {', '.join(missing)} is missing.")
     if unknown := sorted(set(table) - required - optional):
         raise WeightsError(f"{where}: {', '.join(unknown)} is not a field of models.toml.")
+
+
+def _flag(table: Mapping[str, object], field: str, where: str) -> bool:
+    value = table.get(field, False)
+    if not isinstance(value, bool):
+        raise WeightsError(f"{where}: {field} must be true or false, got {value!r}.")
+    return value
 
 
 def _text(table: Mapping[str, object], field: str, where: str, form: re.Pattern[str] | None = None) -> str:

@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from huggingface_hub import constants
 from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError is there, but not announced
@@ -15,6 +16,7 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError 
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import logging as hub_logging
 
 from any2bokeh.atomic import DISK_FULL
@@ -37,7 +39,8 @@ def explained(model: Model, file: ModelFile) -> Iterator[None]:
         raise WeightsError(sentence, hint) from error
     except OfflineModeIsEnabled as error:
         raise WeightsError(
-            f"{model.name} cannot be fetched because HF_HUB_OFFLINE is set.", hint="unset HF_HUB_OFFLINE"
+            f"{model.name} cannot be fetched because HF_HUB_OFFLINE is set.",
+            hint=f"Unset HF_HUB_OFFLINE. {_bring_over(model)}",
         ) from error
     except (OSError, RuntimeError) as error:  # RuntimeError: what the Xet transfer raises
         sentence, hint = _explain_failure(error, model, file)
@@ -67,11 +70,18 @@ def _explain_answer(error: HTTPError, model: Model, file: ModelFile) -> tuple[st
         case _:
             reason = _one_line(error)
             sentence = f"{constants.ENDPOINT} cannot be reached to fetch {model.name}: {reason}"
-            if model.is_pickle:
-                return sentence, f"Without a connection, {how_to_bring(model)}."
-            estimates_disparity = model.name.startswith("depth-")
-            elsewhere = "Without a network, `track` takes a track that was made elsewhere."
-            return sentence, elsewhere if estimates_disparity else ""
+            return sentence, _bring_over(model)
+
+
+def _bring_over(model: Model) -> str:
+    """How weights come from a machine with a connection."""
+    if model.is_pickle:
+        return f"Without a connection, {how_to_bring(model)}."
+    folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=model.repository, repo_type="model")
+    return (
+        f"Without a connection: run `bokeh download-weights {model.name}` on another machine and copy the"
+        f" folder {folder.name} from its Hugging Face cache to {folder}."
+    )
 
 
 def _explain_failure(error: OSError | RuntimeError, model: Model, file: ModelFile) -> tuple[str, str]:
