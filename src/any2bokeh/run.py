@@ -30,7 +30,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """The result of one run; ``focus`` and ``k`` are the smallest and the largest of all frames."""
+    """The result of one run; ``focus``, ``k`` and ``focus_m`` are the smallest and the largest of all frames.
+
+    ``focus_m`` is how far away the focal plane is in meters, ``None`` where distances are not known.
+    """
 
     target: Path
     frames: int
@@ -38,6 +41,7 @@ class Result:
     corrupt_packets: int
     focus: tuple[float, float]
     k: tuple[float, float]
+    focus_m: tuple[float, float] | None
 
 
 def refocus(
@@ -80,6 +84,7 @@ def refocus(
             corrupt_packets=clip.corrupt_packets,
             focus=clip.focus.disparity_range,
             k=clip.focus.strength_range,
+            focus_m=clip.focus.meters_range,
         )
 
 
@@ -124,7 +129,8 @@ def estimate_depth(
             check_target(target, overwrite=overwrite)
             write_estimated(target, clip.estimated, overwrite=overwrite)
         elif target:
-            write_given(target, clip.info, clip.frames(), rendered, overwrite=overwrite)
+            scale = clip.disparity.scale_of(clip.times)
+            write_given(target, clip.info, clip.frames(), rendered, scale=scale, overwrite=overwrite)
         if colors:
             write_colors(colors, clip.info, clip.span, clip.frames(), rendered, overwrite=overwrite)
 

@@ -107,6 +107,16 @@ def test_k_of_a_lens_breathes_with_the_focus(refocus: Any) -> None:
     assert high == pytest.approx(33.778 * 0.5 / 0.45, rel=1e-3)
 
 
+def test_focus_in_meters_needs_no_disparity(refocus: Any, tmp_path: Path) -> None:
+    """Disparity 1 to 0 is given as 1 to 3 m: 1.5 m is in the middle."""
+    saved = tmp_path / "focus.csv"
+    distances = ("--near-m", "1", "--far-m", "3", "--save-focus-track", saved)
+    document = refocus("--focus-m", "1.5", "--k", "8", *distances)
+    assert document["focus"] == pytest.approx([0.5, 0.5])
+    assert document["focus_m"] == pytest.approx([1.5, 1.5])
+    assert saved.read_text().splitlines()[0] == "time,focus,k,focus_m"
+
+
 @pytest.mark.parametrize(
     ("options", "code", "facts"),
     [

@@ -100,6 +100,7 @@ def test_json_is_one_document_with_the_facts(bokeh: Bokeh, clip: Path, lens: lis
         "corrupt_packets": 0,
         "focus": [0.5, 0.5],
         "k": [16, 16],
+        "focus_m": None,
         "error": None,
     }
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from any2bokeh.depth.distances import DepthRange
 from any2bokeh.errors import SettingsError
 from any2bokeh.focus.thin_lens import blur_strength
 from any2bokeh.settings.focus_settings import CameraSettings
@@ -30,7 +31,7 @@ def test_k_gives_the_disc_of_a_thin_lens(
 
     assert (distance_m(1), distance_m(0)) == pytest.approx((near_m, far_m))
     for focus in (0.0, 0.3, 1.0):
-        strength = blur_strength(camera, focus)
+        strength = blur_strength(camera, DepthRange(near_m, far_m), focus)
         for disparity in (0.0, 0.25, 0.9, 1.0):
             drawn = strength * abs(focus - disparity)
             assert drawn == pytest.approx(
@@ -41,4 +42,9 @@ def test_k_gives_the_disc_of_a_thin_lens(
 def test_more_blur_than_can_be_drawn_is_refused() -> None:
     camera = CameraSettings(f_stop=0.95, focal_length_mm=200, near_m=1, far_m=100)
     with pytest.raises(SettingsError, match=r"200 mm at f/0.95 focused at 1 m has K = \d+, more than 128"):
-        blur_strength(camera, 1)
+        blur_strength(camera, DepthRange(1, 100), 1)
+
+
+def test_a_lens_that_is_longer_than_the_way_to_its_subject_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"600 mm .* 0.5 m"):
+        blur_strength(CameraSettings(f_stop=8, focal_length_mm=600), DepthRange(0.5, 10), 1)

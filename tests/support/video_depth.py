@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 from parity import hashed, recipe
 from torch import Tensor, nn
 
+from any2bokeh.depth.distances import DepthRange, MetricScale
 from any2bokeh.depth.video_depth.video_network import SMALL_DIMS, VideoDepthDims, VideoDepthNetwork
+from any2bokeh.video.clip import VideoClip
+from any2bokeh.video.gray import open_gray_writer
 from any2bokeh.weights.catalog import load_catalog
 from any2bokeh.weights.converted import keep_network
 
@@ -43,6 +46,21 @@ def keep_tiny_video_network(name: str, folder: Path) -> Path:
     source = folder / model.files[0].path
     torch.save(state, source)
     return keep_network(model, source, {key: list(value.shape) for key, value in state.items()})
+
+
+def write_metric_track(path: Path, clip: Path, ranges: dict[int, DepthRange], width: int = 64) -> Path:
+    """A track made by hand, 0 at the left to 1 at the right; ``ranges`` begin at frames of these numbers."""
+    scale = MetricScale(list(ranges), list(ranges.values()))
+    with VideoClip(clip) as video:
+        info = video.info
+        height = round(width * info.height / info.width)
+        ramp = torch.linspace(0, 1, width).expand(1, height, width)
+        with open_gray_writer(
+            path, width, height, info.time_base, info.frame_rate, note=scale.to_text()
+        ) as writer:
+            for pts in video.times:
+                writer.write(ramp, pts)
+    return path
 
 
 def fill_video_network(network: VideoDepthNetwork, prefix: str = "") -> VideoDepthNetwork:

@@ -18,7 +18,7 @@ import typer
 from any2bokeh.cli.options import OPTIONS
 from any2bokeh.cli.talk import Verbosity
 from any2bokeh.errors import ARGUMENT, SettingsError
-from any2bokeh.settings.focus_settings import MIDDLE, FocusSettings, Point
+from any2bokeh.settings.focus_settings import MIDDLE, CameraSettings, FocusSettings, Point
 from any2bokeh.settings.values import TimePoint
 
 Group = TypeVar("Group")
@@ -60,7 +60,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 def _check_needs(context: typer.Context, values: dict[str, Any]) -> None:
     """Raise ``SettingsError`` where an option is given that has nothing to do without another."""
-    keys = values.get("focus_disparity"), values.get("blur_strength")
+    keys = (values.get(name) for name in ("focus_disparity", "focus_m", "blur_strength"))
     has_keys = any(isinstance(value, tuple) for value in keys) or values.get("focus_track")
     is_moving = values.get("points") or values.get("follow") or values.get("focus_mask")
     polygon = "--aperture polygon: a disc has no corners"
@@ -72,7 +72,7 @@ def _check_needs(context: typer.Context, values: dict[str, Any]) -> None:
         ("focal_length_mm", "--focal-length", "--f-stop: K needs no lens", values.get("f_stop")),
         ("smoothing_s", "--focus-smoothing", "--subject, --follow or --focus-mask", is_moving),
         ("subject_network", "--subject-network", "--subject", values.get("points") or values.get("follow")),
-        ("easing", "--easing", "keys in --focus or --k, or a --focus-track", has_keys),
+        ("easing", "--easing", "keys in --focus, --focus-m or --k, or a --focus-track", has_keys),
     )
     for name, option_name, needed, is_there in needs:
         if not is_there and is_given(context, name):
@@ -147,6 +147,8 @@ def focus_options(focus: FocusSettings) -> list[str]:
 
     None for a focus track: it may hold K as well.
     """
+    if focus.focus_m is not None:
+        return _meter_options(focus)
     given = (
         focus.subject.points or focus.follow or focus.focus_mask or focus.focus_at or focus.focus_disparity
     )
@@ -160,6 +162,13 @@ def focus_options(focus: FocusSettings) -> list[str]:
         for name in said
         for word in _option(_long_name(OPTIONS[FocusSettings][name]), getattr(focus, name))
     ]
+
+
+def _meter_options(focus: FocusSettings) -> list[str]:
+    """The options of a focus in meters, and those that say which distances disparity stands for."""
+    camera = CameraSettings(near_m=focus.camera.near_m, far_m=focus.camera.far_m)
+    easing = _option("--easing", focus.easing) if isinstance(focus.focus_m, tuple) else []
+    return [*_option("--focus-m", focus.focus_m), *easing, *as_options(camera)]
 
 
 def with_options(message: str) -> str:

@@ -51,6 +51,12 @@ OPTIONS: dict[object, dict[str, Any]] = {
             " time: '0s:0.9, 2s:0.3, 3s:@960,540'.",
             focus_settings.FOCUS_DISPARITY,
         ),
+        "focus_m": keys_option(
+            "--focus-m",
+            "Distance in meters that stays sharp, or keys as of --focus; with --depth video-metric, or with"
+            " --near-m and --far-m.",
+            focus_settings.FOCUS_M,
+        ),
         "focus_at": point_option(
             "--focus-at", "Focus on this point, in pixels, and stay at that distance: 960,540@2.5s."
         ),

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from any2bokeh.atomic import partial_file
 from any2bokeh.depth.colormap import colorize
+from any2bokeh.depth.distances import MetricScale
 from any2bokeh.depth.source import EstimatedFrames
 from any2bokeh.errors import VideoError
 from any2bokeh.progress import OnCount, ignore
@@ -35,15 +36,28 @@ def write_estimated(target: Path, estimated: EstimatedFrames, *, overwrite: bool
 
 
 def write_given(
-    target: Path, info: VideoInfo, frames: DepthFrames, on_frame: OnCount = ignore, *, overwrite: bool = False
+    target: Path,
+    info: VideoInfo,
+    frames: DepthFrames,
+    on_frame: OnCount = ignore,
+    *,
+    scale: MetricScale | None = None,
+    overwrite: bool = False,
 ) -> None:
     """Write disparity as a track of the frames' size: FFV1 in Matroska with the video's time stamps.
 
-    Raises ``VideoError`` if it cannot be written.
+    ``scale`` is what is known of its distances. Raises ``VideoError`` if it cannot be written.
     """
+    note = scale.to_text() if scale else ""
     with (
         open_gray_writer(
-            target, info.width, info.height, info.time_base, info.frame_rate, overwrite=overwrite
+            target,
+            info.width,
+            info.height,
+            info.time_base,
+            info.frame_rate,
+            note=note,
+            overwrite=overwrite,
         ) as writer,
         closing(frames),
     ):

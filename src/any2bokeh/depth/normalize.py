@@ -61,6 +61,8 @@ class RawTrack:
         """Keep the file in ``folder``, or where temporary files go."""
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  closed by __exit__
         self._shots: list[DisparityRange] = []
+        self._starts: list[int] = []
+        self._frames = 0
         self._shape: torch.Size | None = None
 
     def __enter__(self) -> "RawTrack":
@@ -83,6 +85,8 @@ class RawTrack:
         """
         if new_shot or not self._shots:
             self._shots.append(DisparityRange())
+            self._starts.append(self._frames)
+        self._frames += 1
         self._shots[-1].add(disparity)
         self._shape = disparity.shape
         low, spread = float(disparity.min()), float(disparity.max() - disparity.min())
@@ -95,6 +99,10 @@ class RawTrack:
                 f"The disparity could not be kept in a temporary file: {error.strerror}.",
                 hint="TMPDIR and ANY2BOKEH_CACHE name other places",
             ) from error
+
+    def limits(self) -> list[tuple[int, float, float]]:
+        """Return the number of the first frame of each shot, and the raw values that become 0 and 1."""
+        return [(start, *shot.limits()) for start, shot in zip(self._starts, self._shots, strict=True)]
 
     def normalized(self) -> Iterator[tuple[int, Tensor]]:
         """Yield pts and disparity (``1 h w`` float32, 0..1) of every frame, in order."""

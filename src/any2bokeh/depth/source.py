@@ -22,6 +22,7 @@ from any2bokeh.depth.cache import (
     keep_track,
     make_track,
 )
+from any2bokeh.depth.distances import DepthRange, MetricScale
 from any2bokeh.depth.networks import DepthNetwork, find_network, working_size
 from any2bokeh.depth.normalize import RawTrack
 from any2bokeh.depth.stabilization import TrackStabilizer
@@ -107,6 +108,7 @@ class EstimatedFrames(GrayReader, Closeable):
         index = self._track.index
         self.path, self.width, self.height = self._track.path, index.width, index.height
         self.times, self.time_base, self.frame_count = index.times, index.time_base, len(index.times)
+        self.note = index.note
 
     def frames(self, first: int = 0) -> Iterator[tuple[int, Tensor]]:
         """Yield number and picture of every frame from number ``first`` on; see ``GrayReader``."""
@@ -219,11 +221,19 @@ def _write_estimate(estimate: Estimate, time_range: TimeRange, target: Path, on_
             estimated += frame.is_estimated
             on_progress(done)
         log.info("Of %s, %d of %d frames were estimated; shots: %d.", info.path, estimated, done, raw.shots)
+        note = _distances_in(raw).to_text() if estimate.network.is_metric else ""
         with open_gray_writer(
-            target, width, height, info.time_base, info.frame_rate, overwrite=True
+            target, width, height, info.time_base, info.frame_rate, note=note, overwrite=True
         ) as writer:
             for pts, disparity in raw.normalized():
                 writer.write(disparity, pts)
+
+
+def _distances_in(raw: RawTrack) -> MetricScale:
+    """The depth range of each shot of raw disparity that is 1 / distance."""
+    limits = raw.limits()
+    ranges = [DepthRange.of_inverse(low, high) for _, low, high in limits]
+    return MetricScale([start for start, _, _ in limits], ranges)
 
 
 def _raw_disparity(estimate: Estimate, time_range: TimeRange) -> Generator[RawFrame]:

@@ -2,7 +2,7 @@
 
 import logging
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from any2bokeh.arrays import Doubles, Integers
 from any2bokeh.closeable import Closeable
+from any2bokeh.depth.distances import DepthRange, MetricScale
 from any2bokeh.depth.stabilization import TrackStabilizer
 from any2bokeh.depth.upsample import upsample_disparity
 from any2bokeh.errors import DisparityError
@@ -106,7 +107,7 @@ class MatchedFrames(Closeable):
 
         Frames are asked for in order of time. Raises ``DisparityError`` if the picture cannot be read.
         """
-        number = self._numbers[min(bisect_left(self._times, pts), len(self._times) - 1)]
+        number = self._number_at(pts)
         if self._frames is None or (self._current and number > self._current[0] + JUMP_FRAMES):
             MatchedFrames.close(self)
             self._frames, self._current = prefetch(self._reader.frames(number), FRAMES_AHEAD), None
@@ -126,6 +127,9 @@ class MatchedFrames(Closeable):
             self._frames.close()
             self._frames = None
 
+    def _number_at(self, pts: int) -> int:
+        return self._numbers[min(bisect_left(self._times, pts), len(self._times) - 1)]
+
 
 class DisparityTrack(MatchedFrames):
     """The disparity of a video's frames, stabilized if a ``stabilizer`` is given; a context manager.
@@ -142,10 +146,26 @@ class DisparityTrack(MatchedFrames):
         numbers: list[int],
         convert: Callable[[Tensor], Tensor],
         stabilizer: TrackStabilizer | None = None,
+        scale: MetricScale | None = None,
     ) -> None:
         super().__init__(reader, times, numbers)
         self._convert, self._stabilizer = convert, stabilizer
+        self._scale = scale
         self._lowest, self._highest = 1.0, 0.0
+
+    @property
+    def is_metric(self) -> bool:
+        """Whether the distances are known that its values stand for."""
+        return self._scale is not None
+
+    def scale_of(self, times: Sequence[int]) -> MetricScale | None:
+        """Return the scale of a track of the video's frames at ``times``, if distances are known."""
+        return MetricScale.of_frames([self.depth_range_at(pts) for pts in times]) if self._scale else None
+
+    def depth_range_at(self, pts: int) -> DepthRange:
+        """Return the distances that disparity 1 and 0 stand for in the video's frame at a time."""
+        assert self._scale is not None
+        return self._scale.at(self._number_at(pts))
 
     def at(self, frame: Frame) -> Tensor:
         """Return the frame's disparity, ``1 H W`` in 0..1 at its picture's size and on its device.
@@ -170,7 +190,9 @@ class DisparityTrack(MatchedFrames):
     def again(self) -> "DisparityTrack":
         """Return the same track, to be read from its beginning once more; it warns of nothing again."""
         stabilizer = self._stabilizer.anew() if self._stabilizer else None
-        track = DisparityTrack(self._reader, self._times, self._numbers, self._convert, stabilizer)
+        track = DisparityTrack(
+            self._reader, self._times, self._numbers, self._convert, stabilizer, self._scale
+        )
         track._warns = False
         return track
 
@@ -210,7 +232,8 @@ def open_track(
     the track cannot be read, is of another shape, or its frames do not match the video's.
     """
     reader, numbers = _open_matched(path, "disparity track", video)
-    return DisparityTrack(reader, video.times, numbers, _conversion(kind, reader), stabilizer)
+    scale = _scale_of(reader) if kind == "disparity" else None
+    return DisparityTrack(reader, video.times, numbers, _conversion(kind, reader), stabilizer, scale)
 
 
 def open_estimated(reader: GrayReader, video: FilmedFrames) -> DisparityTrack:
@@ -221,7 +244,9 @@ def open_estimated(reader: GrayReader, video: FilmedFrames) -> DisparityTrack:
     ).tolist()
     matched = [(pts, number) for pts, number in zip(video.times, numbers, strict=True) if number >= 0]
     times = [pts for pts, _ in matched]
-    return DisparityTrack(reader, times, [number for _, number in matched], _conversion("disparity", reader))
+    numbers = [number for _, number in matched]
+    convert, scale = _conversion("disparity", reader), _scale_of(reader)
+    return DisparityTrack(reader, times, numbers, convert, scale=scale)
 
 
 def open_mask(path: Path, video: FilmedFrames) -> MatchedFrames:
@@ -277,6 +302,10 @@ def _match(reader: GrayReader, what: str, video: FilmedFrames) -> list[int]:
             )
         matched = matched[wanted]
     return [int(number) for number in matched]
+
+
+def _scale_of(reader: GrayReader) -> MetricScale | None:
+    return MetricScale.from_text(reader.note, reader.path) if reader.note else None
 
 
 def _conversion(kind: DisparityKind, reader: GrayReader) -> Callable[[Tensor], Tensor]:

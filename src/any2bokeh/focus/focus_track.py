@@ -19,10 +19,14 @@ GLITCH_FRAMES = 5  # a value that stands out for at most two of so many frames i
 
 @dataclass(frozen=True)
 class Focus:
-    """What one frame is focused on: the disparity that stays sharp, and K in pixels at a width of 1024."""
+    """What one frame is focused on: the disparity that stays sharp, and K in pixels at a width of 1024.
+
+    ``focus_m`` is how far away that disparity is in meters, where distances are known.
+    """
 
     focus_disparity: float
     blur_strength: float
+    focus_m: float | None = None
 
     def __post_init__(self) -> None:
         FOCUS_DISPARITY.check(self.focus_disparity)
@@ -55,6 +59,12 @@ class FocusTrack:
         """The smallest and the largest K."""
         values = [focus.blur_strength for focus in self.focus]
         return min(values), max(values)
+
+    @property
+    def meters_range(self) -> tuple[float, float] | None:
+        """The smallest and the largest distance in focus, ``None`` where distances are not known."""
+        values = [focus.focus_m for focus in self.focus if focus.focus_m is not None]
+        return (min(values), max(values)) if values else None
 
 
 @dataclass(frozen=True)

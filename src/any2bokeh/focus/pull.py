@@ -1,5 +1,6 @@
 """The focus of every frame of a clip, from whichever way it was said in."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from any2bokeh.depth.distances import DepthRange
 from any2bokeh.depth.track import DepthClip
 from any2bokeh.errors import FocusError, SettingsError
 from any2bokeh.focus.focus_track import Curve, Focus, FocusTrack, smooth_focus
@@ -20,6 +22,8 @@ from any2bokeh.settings.focus_settings import FocusSettings, Keys, Point
 from any2bokeh.settings.values import TimePoint
 from any2bokeh.video.clip import VideoClip
 from any2bokeh.video.span import number_on_screen
+
+log = logging.getLogger(__name__)
 
 Values = Callable[[int], float]  # a value at each time stamp
 
@@ -47,7 +51,15 @@ def pull_focus(
     else:
         plane = _planes(clip, settings, saved, on_frames)
     strength = _strengths(clip, settings, saved)
-    focus = [Focus(here := plane(pts), strength(pts, here)) for pts in clip.video.times]
+    distances = _distances(clip, settings)
+    focus = [
+        Focus(
+            here := plane(pts),
+            strength(pts, here),
+            distances(pts).distance_m(here) if distances else None,
+        )
+        for pts in clip.video.times
+    ]
     return FocusTrack(clip.video.times, focus, settings.depth_of_field)
 
 
@@ -64,9 +76,53 @@ def _planes(
     if settings.focus_at:
         held = disparity_under(settings.focus_at, clip)
         return lambda pts: held
+    if settings.focus_m is not None:
+        return _planes_at(clip, settings.focus_m, settings)
     value = saved.focus if saved else settings.focus_disparity
     assert value is not None  # FocusSettings checks that there is one way
     return _values(clip, value, settings)
+
+
+def _planes_at(clip: DepthClip, value: float | Keys, settings: FocusSettings) -> Values:
+    """The focal plane at each time stamp, given its distance, which is eased in 1 / distance."""
+    distances = _distances(clip, settings)
+    if distances is None:
+        raise _unknown_distances("focus_m", clip)
+    inverse = _values(clip, _inverse(value), settings)
+    planes = {pts: distances(pts).disparity(1 / inverse(pts)) for pts in clip.video.times}
+    asked_for = [1 / inverse(pts) for pts in clip.video.times]
+    if all(plane in (0.0, 1.0) for plane in planes.values()):
+        log.warning(
+            "The focus at %.3g m is outside all distances of %s, %.3g to %.3g m: the nearest of them, or the"
+            " farthest, is in focus.",
+            asked_for[0],
+            clip.video.info.path,
+            min(distances(pts).near_m for pts in planes),
+            max(distances(pts).far_m for pts in planes),
+        )
+    return lambda pts: planes[pts]
+
+
+def _inverse(value: float | Keys) -> float | Keys:
+    if not isinstance(value, tuple):
+        return 1 / value
+    return tuple(replace(key, value=1 / key.value) for key in value if not isinstance(key.value, Point))
+
+
+def _distances(clip: DepthClip, settings: FocusSettings) -> Callable[[int], DepthRange] | None:
+    """The distances that disparity 1 and 0 stand for at each time stamp: given, else those of the track."""
+    camera = settings.camera
+    if camera.near_m is not None and camera.far_m is not None:
+        given = DepthRange(camera.near_m, camera.far_m)
+        return lambda pts: given
+    return clip.disparity.depth_range_at if clip.disparity.is_metric else None
+
+
+def _unknown_distances(argument: str, clip: DepthClip) -> SettingsError:
+    return SettingsError(
+        f"`{argument}` needs distances in meters, and the disparity of {clip.video.info.path} has none.",
+        hint="Give `near_m` and `far_m`, or leave out the track and give `model=video-metric`.",
+    )
 
 
 def _smoothed(
@@ -86,7 +142,10 @@ def _strengths(
     if settings.camera.f_stop is not None:
         if saved and saved.strength:
             raise _said_twice(settings, "f_stop")
-        return lambda pts, plane: blur_strength(settings.camera, plane)
+        distances = _distances(clip, settings)
+        if distances is None:
+            raise _unknown_distances("f_stop", clip)
+        return lambda pts, plane: blur_strength(settings.camera, distances(pts), plane)
     value = settings.blur_strength
     if saved and saved.strength:
         if value is not None:

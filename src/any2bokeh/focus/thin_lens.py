@@ -14,6 +14,7 @@ K depends a little on where the focus is: nearer, the lens stands farther from i
 as the frame's longer side, as K counts the longer side.
 """
 
+from any2bokeh.depth.distances import DepthRange
 from any2bokeh.errors import SettingsError
 from any2bokeh.optics.coc import REFERENCE_SIDE_PX
 from any2bokeh.settings.focus_settings import BLUR_STRENGTH, CameraSettings
@@ -21,15 +22,19 @@ from any2bokeh.settings.focus_settings import BLUR_STRENGTH, CameraSettings
 SENSOR_M = 0.036
 
 
-def blur_strength(camera: CameraSettings, focus_disparity: float) -> float:
-    """Return K of a camera whose f-number and distances are given, focused at a disparity.
+def blur_strength(camera: CameraSettings, distances: DepthRange, focus_disparity: float) -> float:
+    """Return K of a camera whose f-number is given, focused at a disparity that stands for ``distances``.
 
-    Raises ``SettingsError`` where it is more than can be drawn.
+    Raises ``SettingsError`` where it is more than can be drawn, or the lens cannot be focused there.
     """
-    assert camera.f_stop is not None and camera.near_m is not None and camera.far_m is not None
+    assert camera.f_stop is not None
     focal_length_m = camera.focal_length_mm / 1000
-    per_disparity = 1 / camera.near_m - 1 / camera.far_m
-    focus_m = 1 / (1 / camera.far_m + focus_disparity * per_disparity)
+    per_disparity, focus_m = distances.per_disparity, distances.distance_m(focus_disparity)
+    if focus_m <= focal_length_m:
+        raise SettingsError(
+            f"A lens of {camera.focal_length_mm:g} mm cannot be focused at {focus_m:.2g} m.",
+            hint="Give a shorter `focal_length_mm`.",
+        )
     extension = focus_m / (focus_m - focal_length_m)
     radius_m = 0.5 * focal_length_m**2 / camera.f_stop * extension * per_disparity
     strength = radius_m * REFERENCE_SIDE_PX / SENSOR_M

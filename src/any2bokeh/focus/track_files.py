@@ -17,7 +17,7 @@ from any2bokeh.focus.focus_track import FocusTrack
 from any2bokeh.settings.focus_settings import BLUR_STRENGTH, FOCUS_DISPARITY, Key, Keys
 from any2bokeh.settings.values import Range, TimePoint, parse_time
 
-_COLUMNS = ("time", "frame", "focus", "k")
+_COLUMNS = ("time", "frame", "focus", "k", "focus_m")
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ def read_focus(path: Path) -> FocusKeys:
     """Return the keys in a file.
 
     A CSV has a line of column names: ``time`` (as on the command line) or ``frame`` (counted from 0),
-    ``focus``, and ``k`` if wanted; a JSON file a list of objects with these names. Raises ``FocusError``
-    that names the row at fault.
+    ``focus``, and ``k`` if wanted; a JSON file a list of objects with these names. ``focus_m``, the distance
+    in focus in meters, is for whoever reads the file. Raises ``FocusError`` that names the row at fault.
     """
     rows = _rows(path)
     if not rows:
@@ -61,6 +61,7 @@ def write_focus(
     """
     rows = [
         {"time": seconds(pts), "focus": focus.focus_disparity, "k": focus.blur_strength}
+        | ({} if focus.focus_m is None else {"focus_m": focus.focus_m})
         for pts, focus in zip(track.times, track.focus, strict=True)
     ]
     text = _as_json(rows) if target.suffix.lower() == ".json" else _as_csv(rows)

@@ -85,7 +85,7 @@ def sweep(source: Path, settings: PreviewSettings, on_progress: OnProgress = ign
         cells = []
         with closing(_renderer(clip, settings)) as renderer:
             for focus_disparity in focus_values([moment.disparity], settings.focus_values):
-                focus = replace(moment.focus, focus_disparity=focus_disparity)
+                focus = replace(moment.focus, focus_disparity=focus_disparity, focus_m=None)
                 focused = replace(moment, focus=focus, coverage=None)
                 picture = with_square_pixels(focused.refocused(renderer), clip.info.pixel_aspect)
                 cells.append(
@@ -133,7 +133,8 @@ def when(moment: Moment) -> str:
 
 def what(focus: Focus) -> str:
     """Say how it is focused."""
-    return f"focus {focus.focus_disparity:.3f} \u00b7 K {focus.blur_strength:.3g}"
+    meters = "" if focus.focus_m is None else f" ({focus.focus_m:.3g} m)"
+    return f"focus {focus.focus_disparity:.3f}{meters} \u00b7 K {focus.blur_strength:.3g}"
 
 
 def focus_values(disparities: list[Tensor], count: int) -> list[float]:

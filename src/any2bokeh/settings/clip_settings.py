@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from any2bokeh.errors import SettingsError
 from any2bokeh.settings.depth_settings import DepthSettings
 from any2bokeh.settings.device_settings import DeviceName, DtypeName
 from any2bokeh.settings.focus_settings import FocusSettings
@@ -26,6 +27,18 @@ class ClipSettings:
     def __post_init__(self) -> None:
         check_choice("`device`", self.device, DeviceName)
         check_choice("`dtype`", self.dtype, DtypeName)
+        self._check_distances()
+
+    def _check_distances(self) -> None:
+        """Raise ``SettingsError`` where distances are needed that nothing can know."""
+        if self.focus is None or not self.focus.needs_distances or self.focus.camera.near_m is not None:
+            return
+        if self.depth.track is None and self.depth.model != "video-metric":
+            needs = "`focus_m`" if self.focus.focus_m is not None else "`f_stop`"
+            raise SettingsError(
+                f"{needs} needs distances in meters: those of disparity 1 and 0, `near_m` and `far_m`,"
+                " or `model=video-metric`."
+            )
 
     @classmethod
     def rendered(

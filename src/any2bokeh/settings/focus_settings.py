@@ -22,10 +22,11 @@ F_STOP = Range("f_stop", "an f-number", 0.5, 64)
 FOCAL_LENGTH_MM = Range("focal_length_mm", "millimeters on full frame", 4, 2000)
 SMOOTHING_S = Range("smoothing_s", "seconds", 0, 5)
 NEAR_M = Range("near_m", "meters", 0.01, 1e6)
+FOCUS_M = Range("focus_m", "meters", 0.01, 1e6)
 FAR_M = Range("far_m", "meters", 0.01, 1e6)
 
 # The ways of saying where the focus is.
-_WAYS = ("focus_disparity", "focus_at", "points", "follow", "focus_mask", "focus_track")
+_WAYS = ("focus_disparity", "focus_m", "focus_at", "points", "follow", "focus_mask", "focus_track")
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,8 @@ class DepthOfFieldSettings:
 class CameraSettings:
     """A real lens, from which K follows (see ``focus/thin_lens.py``): full-frame equivalents.
 
-    ``near_m`` and ``far_m`` are the distances that disparity 1 and 0 stand for.
+    ``near_m`` and ``far_m`` are the distances that disparity 1 and 0 stand for; without them, those of a
+    metric network or track are taken.
     """
 
     f_stop: float | None = None
@@ -112,20 +114,20 @@ class CameraSettings:
 
     def __post_init__(self) -> None:
         FOCAL_LENGTH_MM.check(self.focal_length_mm)
-        if self.f_stop is None:
-            if self.near_m is not None or self.far_m is not None:
-                raise SettingsError("`near_m` and `far_m` need `f_stop`.")
-            return
-        F_STOP.check(self.f_stop)
+        if self.f_stop is not None:
+            F_STOP.check(self.f_stop)
+        if self.near_m is None and self.far_m is None:
+            return  # a metric track knows them
         if self.near_m is None or self.far_m is None:
             raise SettingsError(
-                "`f_stop` needs the distances in meters of disparity 1 and 0: `near_m` and `far_m`."
+                "Distances of disparity 1 and 0 are given together: `near_m` and `far_m`, for `f_stop` or"
+                " `focus_m`."
             )
         NEAR_M.check(self.near_m)
         FAR_M.check(self.far_m)
         if self.far_m <= self.near_m:
             raise SettingsError(f"`far_m`, {self.far_m:g}, must be more than `near_m`, {self.near_m:g}.")
-        if self.near_m * 1000 <= self.focal_length_mm:
+        if self.f_stop is not None and self.near_m * 1000 <= self.focal_length_mm:
             raise SettingsError(
                 f"A lens of {self.focal_length_mm:g} mm cannot be focused at `near_m`, {self.near_m:g} m."
             )
@@ -135,8 +137,9 @@ class CameraSettings:
 class FocusSettings:
     """Where the focus is, said in exactly one way, and how strong the blur is.
 
-    ``focus_disparity``: a disparity (0..1, near is 1), or keys over time. ``focus_at``: the disparity under a
-    point, held. ``subject``: the things at its points. ``follow``: the thing at a point, wherever it moves.
+    ``focus_disparity``: a disparity (0..1, near is 1), or keys over time. ``focus_m``: a distance in meters,
+    or keys over time, where distances are known. ``focus_at``: the disparity under a point, held.
+    ``subject``: the things at its points. ``follow``: the thing at a point, wherever it moves.
     ``focus_mask``: the subject that a mask shows. ``focus_track``: a file of focus over time.
 
     All of a subject is held sharp, unless ``subject_depth`` keeps its estimated relief; a number as
@@ -149,6 +152,7 @@ class FocusSettings:
     """
 
     focus_disparity: float | Keys | None = None
+    focus_m: float | Keys | None = None
     focus_at: Point | None = None
     subject: SubjectSettings = field(default_factory=SubjectSettings)
     follow: Point | None = None
@@ -174,6 +178,11 @@ class FocusSettings:
             raise SettingsError("No focus is given.", hint=f"Give one of {names}.")
         if self.focus_disparity is not None:
             check_values(self.focus_disparity, FOCUS_DISPARITY)
+        if self.focus_m is not None:
+            check_values(self.focus_m, FOCUS_M)
+            _check_numbers(self.focus_m, "focus_m", "a distance cannot be read from the picture")
+        if self.camera.near_m is not None and not self.needs_distances:
+            raise SettingsError("`near_m` and `far_m` need `f_stop` or `focus_m`.")
         if self.subject_depth and self.focus_mask is None and self.pointed is None:
             raise SettingsError("`subject_depth` is for a subject: it needs `points` or `focus_mask`.")
         self._check_strength()
@@ -191,6 +200,11 @@ class FocusSettings:
         return self.subject if self.subject.points else None
 
     @property
+    def needs_distances(self) -> bool:
+        """Whether the focus or K follows from distances in meters."""
+        return self.focus_m is not None or self.camera.f_stop is not None
+
+    @property
     def strongest(self) -> float | None:
         """The largest K of all, or ``None`` where only a camera or a track knows it."""
         if isinstance(self.blur_strength, tuple):
@@ -205,12 +219,7 @@ class FocusSettings:
         if self.camera.f_stop is not None:
             raise SettingsError("`blur_strength` and `f_stop` conflict. Give one.")
         check_values(self.blur_strength, BLUR_STRENGTH)
-        if isinstance(self.blur_strength, tuple) and any(
-            isinstance(key.value, Point) for key in self.blur_strength
-        ):
-            raise SettingsError(
-                "`blur_strength` needs a number at each key, not a point: K cannot be read from the picture."
-            )
+        _check_numbers(self.blur_strength, "blur_strength", "K cannot be read from the picture")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,6 +232,12 @@ class PreviewFocusSettings(FocusSettings):
         if self.blur_strength is None and self.camera.f_stop is None and self.focus_track is None:
             object.__setattr__(self, "blur_strength", CLEAR_K)
         super().__post_init__()
+
+
+def _check_numbers(value: float | Keys, name: str, reason: str) -> None:
+    """Raise ``SettingsError`` for keys of points."""
+    if isinstance(value, tuple) and any(isinstance(key.value, Point) for key in value):
+        raise SettingsError(f"`{name}` needs a number at each key, not a point: {reason}.")
 
 
 def check_values(value: float | Keys, accepted: Range) -> None:

@@ -41,3 +41,4 @@ class PreviewSettings:
         STILLS.check(self.stills)
         FOCUS_VALUES.check(self.focus_values)
         BLUR_VALUES.check(self.blur_values)
+        assert self.clip  # its settings check themselves

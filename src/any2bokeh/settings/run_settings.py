@@ -24,6 +24,9 @@ class Settings:
     encode: EncodeSettings = field(default_factory=EncodeSettings)
     save_focus_track: Path | None = None
 
+    def __post_init__(self) -> None:
+        assert self.clip  # its settings check themselves
+
     @property
     def clip(self) -> ClipSettings:
         """The settings of the clip itself."""

@@ -29,7 +29,7 @@ from any2bokeh.video.demux import (
     timed_packets,
     video_stream,
 )
-from any2bokeh.video.lossless import GRAY16, LosslessWriter, checksums_hold
+from any2bokeh.video.lossless import GRAY16, NOTE_TAG, LosslessWriter, checksums_hold
 from any2bokeh.video.metadata import display_matrix, orientation_of
 from any2bokeh.video.npy import ArrayFile
 from any2bokeh.video.png import read_png_frame
@@ -45,7 +45,7 @@ class GrayReader(ABC):
     """Gray pictures of one size in displayed orientation, one after the other.
 
     ``times`` are their time stamps in units of ``time_base`` seconds, ascending; ``None`` where the file
-    has none.
+    has none. ``note`` is a text that the writer of one of our own tracks put into its head.
     """
 
     path: Path
@@ -54,6 +54,7 @@ class GrayReader(ABC):
     frame_count: int
     time_base: Fraction | None = None
     times: list[int] | None = None
+    note: str = ""
 
     @abstractmethod
     def frames(self, first: int = 0) -> Iterator[tuple[int, Tensor]]:
@@ -87,7 +88,7 @@ class GrayVideo(GrayReader):
     def __init__(self, path: Path) -> None:
         """Read all packets once; raises ``DisparityError`` at one whose checksum tells of damage."""
         self.path = path
-        self.times, self.time_base, frame = _scan(path)
+        self.times, self.time_base, frame, self.note = _scan(path)
         self.frame_count = len(self.times)
         self._orientation = orientation_of(display_matrix(frame))
         self.width, self.height = self._orientation.size(frame.width, frame.height)
@@ -162,9 +163,15 @@ class GrayWriter(LosslessWriter):
     """Writes a track as FFV1 ``gray16le`` in Matroska; a context manager."""
 
     def __init__(
-        self, path: Path, width: int, height: int, time_base: Fraction, frame_rate: Fraction | None = None
+        self,
+        path: Path,
+        size: tuple[int, int],
+        time_base: Fraction,
+        frame_rate: Fraction | None = None,
+        note: str = "",
     ) -> None:
-        super().__init__(path, (width, height), GRAY16, time_base, frame_rate)
+        """``size`` is width and height."""
+        super().__init__(path, size, GRAY16, time_base, frame_rate, note)
 
     def write(self, disparity: Tensor, pts: int) -> None:
         """Append ``1 h w`` in 0..1 at ``pts``, in units of the time base; raises ``VideoError``."""
@@ -185,12 +192,16 @@ def open_gray_writer(
     time_base: Fraction,
     frame_rate: Fraction | None = None,
     *,
+    note: str = "",
     overwrite: bool = False,
 ) -> Iterator[GrayWriter]:
-    """Write a track that appears as ``target`` when the block ends well; raises ``VideoError``."""
+    """Write a track that appears as ``target`` when the block ends well; raises ``VideoError``.
+
+    ``note`` stands in its head; see ``GrayReader``.
+    """
     with (
         partial_file(target, overwrite=overwrite) as partial,
-        GrayWriter(partial, width, height, time_base, frame_rate) as writer,
+        GrayWriter(partial, (width, height), time_base, frame_rate, note) as writer,
     ):
         yield writer
 
@@ -222,8 +233,8 @@ def gray_values(frame: av.VideoFrame, stated_range: int, name: str) -> NDArray[n
     return expanded.clip(0, 1)
 
 
-def _scan(path: Path) -> tuple[list[int], Fraction, av.VideoFrame]:
-    """The times of all frames, their unit, and the first frame, for which alone something is decoded.
+def _scan(path: Path) -> tuple[list[int], Fraction, av.VideoFrame, str]:
+    """The times of all frames, their unit, the first frame, the only one that is decoded, and the note.
 
     Raises ``DisparityError`` at a frame whose checksum tells of damage, ``VideoError`` if there is none.
     """
@@ -249,7 +260,7 @@ def _scan(path: Path) -> tuple[list[int], Fraction, av.VideoFrame]:
             raise DisparityError(f"Frame {damaged[0]} of {path} is damaged.")
         if first is None:
             raise VideoError(f"{path} holds no frame that can be decoded.")
-        return sorted(times), stream.time_base, first
+        return sorted(times), stream.time_base, first, container.metadata.get(NOTE_TAG, "")
 
 
 def _png_files(folder: Path) -> Iterator[Path]:

@@ -13,6 +13,7 @@ from torch import Tensor
 from any2bokeh.errors import DisparityError, VideoError
 from any2bokeh.video.demux import Damage, decoded_frames, open_source, seek, timed_packets, video_stream
 from any2bokeh.video.gray import GrayReader, gray_picture, gray_values
+from any2bokeh.video.lossless import NOTE_TAG
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,7 @@ class PacketIndex:
     time_base: Fraction
     times: list[int]
     digests: list[str]
+    note: str = ""
 
 
 class IndexedGrayVideo(GrayReader):
@@ -35,7 +37,7 @@ class IndexedGrayVideo(GrayReader):
     def __init__(self, path: Path, index: PacketIndex) -> None:
         self.path = path
         self.width, self.height, self.frame_count = index.width, index.height, len(index.times)
-        self.times, self.time_base = index.times, index.time_base
+        self.times, self.time_base, self.note = index.times, index.time_base, index.note
         self._digests = index.digests
         self._numbers = {pts: number for number, pts in enumerate(index.times)}
 
@@ -85,6 +87,7 @@ def index_gray(path: Path) -> PacketIndex:
             time_base=time_base,
             times=times,
             digests=[digests[pts] for pts in times],
+            note=container.metadata.get(NOTE_TAG, ""),
         )
 
 

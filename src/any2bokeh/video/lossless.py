@@ -44,10 +44,13 @@ def to_float(codes: NDArray[Any]) -> Tensor:
     return torch.from_numpy(codes.astype(np.float32) / np.float32(np.iinfo(codes.dtype).max))
 
 
+NOTE_TAG = "ANY2BOKEH"  # of the file, under which a track keeps what its numbers stand for
+
+
 class LosslessWriter:
     """Writes pictures of one kind, full range, each of them a keyframe; a context manager.
 
-    Matroska keeps times to 1 ms.
+    Matroska keeps times to 1 ms. A ``note`` of the writer's stands in the head of the file.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class LosslessWriter:
         pixel_format: str,
         time_base: Fraction,
         frame_rate: Fraction | None = None,
+        note: str = "",
     ) -> None:
         self._path, self._format, self._reformatter = path, pixel_format, VideoReformatter()
         try:
@@ -65,6 +69,8 @@ class LosslessWriter:
             self._container: Any = av.open(f"file:{path}", "w", format="matroska", options=exact)
         except (av.FFmpegError, OSError) as error:
             raise VideoError(f"{path} cannot be written: {error.strerror}.") from error
+        if note:
+            self._container.metadata[NOTE_TAG] = note
         # Slices are coded and decoded in parallel; the checksums let players tell damage.
         options = {"level": "3", "slices": "4", "slicecrc": "1"}
         self._stream = self._container.add_stream("ffv1", rate=frame_rate, options=options)
