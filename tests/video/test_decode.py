@@ -3,6 +3,7 @@ import sys
 import threading
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -12,6 +13,7 @@ from any2bokeh.errors import VideoError
 from any2bokeh.settings.values import TimePoint
 from any2bokeh.settings.video_settings import TimeRange
 from any2bokeh.video.decode import frame_times, open_video, probe_video
+from any2bokeh.video.metadata import side_data
 
 IRREGULAR = (0, 512, 1100, 4700, 4720, 9000)
 QUARTER = 65536
@@ -363,3 +365,23 @@ print("all were closed")
         [sys.executable, "-c", program, str(path)], capture_output=True, text=True, timeout=60
     )
     assert result.stdout == "all were closed\n", result.stderr[-2000:]
+
+
+def with_exif(path):
+    """A JPEG with an Exif segment behind its first marker."""
+    encoder = av.CodecContext.create("mjpeg", "w")
+    encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = 64, 48, "yuvj420p", Fraction(1, 25)
+    frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 99, np.uint8), "rgb24").reformat(format="yuvj420p")
+    data = bytes(encoder.encode(frame)[0])
+    upright = b"\x12\x01\x03\0\1\0\0\0\1\0\0\0"  # the one entry: orientation 1
+    exif = b"Exif\0\0II*\0\x08\0\0\0\1\0" + upright + bytes(4)
+    path.write_bytes(data[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + data[2:])
+    return path
+
+
+def test_side_data_of_a_kind_that_pyav_does_not_know_is_no_obstacle(tmp_path):
+    path = with_exif(tmp_path / "photo.jpg")
+    with av.open(str(path)) as file:
+        kinds = side_data(next(file.decode(video=0)))
+    assert "EXIF" in kinds
+    assert (probe_video(path).width, len(read(path))) == (64, 1)

@@ -31,6 +31,7 @@ from any2bokeh.video.metadata import (
     display_matrix,
     orientation_of,
     read_hdr10,
+    side_data,
 )
 from any2bokeh.video.prefetch import Prefetch, prefetch
 from any2bokeh.video.span import ALL_FRAMES, WHOLE_VIDEO, Span, find_span
@@ -320,7 +321,13 @@ def _not_kept(stream: Any, frame: av.VideoFrame, layout: PixelLayout) -> Iterato
         yield "transparency"
     if frame.interlaced_frame:
         yield "interlacing"
-    kinds = {data.type.name for data in frame.side_data}
+    kinds = side_data(frame).keys()
+    if "VIEW_ID" in kinds:  # of MV-HEVC, as phones record spatial video
+        yield "the second view"
+    if "STEREO3D" in kinds:
+        yield "stereoscopic tags"
+    if "SPHERICAL" in kinds:
+        yield "360-degree tags"
     if kinds & {"DOVI_METADATA", "DOVI_RPU_BUFFER"}:
         yield "Dolby Vision"
     if "DYNAMIC_HDR_PLUS" in kinds:

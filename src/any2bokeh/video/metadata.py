@@ -3,10 +3,11 @@
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import av
 import numpy as np
+from av.sidedata.sidedata import Type as SideDataType
 from numpy.typing import NDArray
 
 DisplayMatrix = tuple[int, ...]
@@ -17,6 +18,9 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 # Units in which x265 counts: 0.00002 of CIE x and y, 0.0001 cd/m2 (SMPTE ST 2086).
 CHROMATICITY_STEPS, LUMINANCE_STEPS = 50_000, 10_000
+
+# Kinds of side data that FFmpeg has and PyAV does not know. It refuses all of a frame's for one of them.
+UNKNOWN_TO_PYAV = {28: "LCEVC", 29: "VIEW_ID", 30: "REFERENCE_DISPLAYS_3D", 31: "EXIF"}
 
 
 @dataclass(frozen=True)
@@ -45,12 +49,25 @@ class Orientation:
         return pictures[..., :: -1 if self.mirrored_down else 1, ::across]
 
 
+def side_data(frame: av.VideoFrame) -> dict[str, bytes]:
+    """Return the side data of a frame by FFmpeg's name of its kind, or the kind's number where it has none."""
+    if "_missing_" not in vars(SideDataType):
+        SideDataType._missing_ = classmethod(_unknown_kind)
+    return {data.type.name: bytes(data) for data in frame.side_data}
+
+
+def _unknown_kind(kinds: Any, value: object) -> Any:
+    """A member for a number that PyAV's list of kinds lacks; the list itself stays as it is."""
+    member = object.__new__(kinds)
+    member._name_ = UNKNOWN_TO_PYAV.get(value, str(value)) if isinstance(value, int) else str(value)
+    member._value_ = value
+    return member
+
+
 def display_matrix(frame: av.VideoFrame) -> DisplayMatrix | None:
     """Return the display matrix that a frame, or the file that it is from, states."""
-    for data in frame.side_data:
-        if data.type.name == "DISPLAYMATRIX":
-            return struct.unpack("9i", bytes(data)[:36])
-    return None
+    data = side_data(frame).get("DISPLAYMATRIX", b"")
+    return struct.unpack("9i", data[:36]) if len(data) >= 36 else None
 
 
 def orientation_of(matrix: DisplayMatrix | None) -> Orientation:
@@ -104,7 +121,7 @@ class Hdr10:
 
 def read_hdr10(frame: av.VideoFrame) -> Hdr10 | None:
     """Return the HDR10 metadata of a frame, usually the first of a video, or ``None``."""
-    found = {data.type.name: bytes(data) for data in frame.side_data}
+    found = side_data(frame)
     mastering = _mastering(found.get("MASTERING_DISPLAY_METADATA"))
     light = struct.unpack("2I", found["CONTENT_LIGHT_LEVEL"][:8]) if "CONTENT_LIGHT_LEVEL" in found else None
     return Hdr10(mastering, light) if mastering or light else None
