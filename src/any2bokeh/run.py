@@ -68,7 +68,9 @@ def refocus(
         with closing(make_renderer(settings.render, clip.device, pictures, strongest)) as renderer:
             log.info("%s is rendered by %s on %s.", source, renderer.name, clip.device)
             with (
-                open_writer(target, clip.info, settings.encode, clip.span, overwrite=overwrite) as writer,
+                open_writer(
+                    target, clip.info, settings.encode, clip.span, clip.video.ending, overwrite=overwrite
+                ) as writer,
                 prefetch(clip.scenes(), SCENES_AHEAD) as scenes,
             ):
                 for frame in renderer.render(scenes):  # same order, same time stamps
@@ -132,7 +134,8 @@ def estimate_depth(
             scale = clip.disparity.scale_of(clip.times)
             write_given(target, clip.info, clip.frames(), rendered, scale=scale, overwrite=overwrite)
         if colors:
-            write_colors(colors, clip.info, clip.span, clip.frames(), rendered, overwrite=overwrite)
+            part = clip.span, clip.video.ending
+            write_colors(colors, clip.info, *part, clip.frames(), rendered, overwrite=overwrite)
 
 
 def grow_subject(

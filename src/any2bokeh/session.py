@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
@@ -25,7 +25,7 @@ from any2bokeh.subject.grown_masks import GrownMasks, GrowthPlan, pictures_alone
 from any2bokeh.subject.segmentation_networks import SAM2, find_segmentation
 from any2bokeh.subject.subject_track import SubjectTrack, measure_subject
 from any2bokeh.video.clip import VideoClip
-from any2bokeh.video.decode import VideoReader
+from any2bokeh.video.decode import NothingShownError, VideoReader
 from any2bokeh.video.span import Span
 
 log = logging.getLogger(__name__)
@@ -143,7 +143,8 @@ class ClipSession(Closeable):
         disparity = self._disparity_from_start()
         last: int | None = None
         for pts in wanted:
-            with self.video.frames(Span(pts, self.span.end)) as video:
+            frame = None
+            with suppress(NothingShownError), self.video.frames(Span(pts, self.span.end)) as video:
                 frame = next(iter(video), None)
             if frame is not None and frame.pts != last:  # one that cannot be decoded gives way to the next
                 last = frame.pts

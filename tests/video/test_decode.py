@@ -371,7 +371,9 @@ def with_exif(path):
     """A JPEG with an Exif segment behind its first marker."""
     encoder = av.CodecContext.create("mjpeg", "w")
     encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = 64, 48, "yuvj420p", Fraction(1, 25)
-    frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 99, np.uint8), "rgb24").reformat(format="yuvj420p")
+    frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 99, np.uint8), "rgb24").reformat(
+        format="yuvj420p"
+    )
     data = bytes(encoder.encode(frame)[0])
     upright = b"\x12\x01\x03\0\1\0\0\0\1\0\0\0"  # the one entry: orientation 1
     exif = b"Exif\0\0II*\0\x08\0\0\0\1\0" + upright + bytes(4)

@@ -1,12 +1,17 @@
 import logging
 from fractions import Fraction
+from functools import partial
 
+import av
+import numpy as np
 import pytest
 from facts import names, naming, the_warning
 
 from any2bokeh.errors import VideoError
 from any2bokeh.settings.values import TimePoint
 from any2bokeh.settings.video_settings import EncodeSettings, TimeRange
+from any2bokeh.video import remux
+from any2bokeh.video.containers import CONTAINERS, can_hold
 from any2bokeh.video.decode import probe_video
 from any2bokeh.video.encode import open_writer
 
@@ -193,8 +198,6 @@ def test_a_part_of_matroska_has_its_sound(clips):
 
 def test_sound_is_stored_between_the_pictures(clips):
     source = clips.make("clip.mp4", sound=("aac",), sound_s=4.0, pts=tuple(range(0, 512 * 100, 512)))
-    import av
-
     with av.open(str(clips.copy(source, "out.mkv"))) as file:
         order = [
             (packet.stream.type, float(packet.dts * packet.time_base))
@@ -214,8 +217,6 @@ def test_sound_that_ends_long_before_the_pictures_is_no_obstacle(clips):
 
 
 def test_a_second_video_is_named(clips, caplog):
-    import av
-
     source = clips.folder / "two.mkv"
     with av.open(str(source), "w") as file:
         for size in (64, 32):
@@ -230,3 +231,114 @@ def test_a_second_video_is_named(clips, caplog):
     target = clips.copy(source, "out.mp4")
     assert clips.see(target).video["size"] == (64, 64)
     assert names(the_warning(caplog), target, "second video")
+
+
+def encoders_of_sound():
+    found = []
+    for name in sorted(av.codecs_available):
+        try:
+            codec = av.Codec(name, "w")
+        except av.codec.codec.UnknownCodecError:
+            continue
+        if codec.type == "audio" and name not in ("anull", "aac_mf", "mp3_mf", "ac3_mf"):
+            found.append(name)
+    return found
+
+
+def sound_alone(path, name, container):
+    """Write a little sound; ``False`` where this encoder or container does not take it."""
+    for rate, layout in ((48000, "stereo"), (44100, "stereo"), (8000, "mono"), (16000, "mono")):
+        try:
+            with av.open(str(path), "w", format=container) as file:
+                stream = file.add_stream(name, rate=rate)
+                stream.layout = layout
+                stream.codec_context.options = {"strict": "-2"}
+                file.start_encoding()
+                values = 4608 * (2 if layout == "stereo" else 1)
+                noise = np.random.default_rng(0).integers(-9000, 9000, (1, values), np.int16)
+                frame = av.AudioFrame.from_ndarray(noise, "s16", layout)
+                frame.rate, frame.pts = rate, 0
+                resampler = av.AudioResampler(
+                    format=stream.codec_context.format,
+                    layout=layout,
+                    rate=rate,
+                    frame_size=stream.codec_context.frame_size or 1024,
+                )
+                for resampled in [*resampler.resample(frame), *resampler.resample(None)]:
+                    file.mux(stream.encode(resampled))
+                file.mux(stream.encode())
+            with av.open(str(path)) as file:
+                if file.streams.audio and file.streams.audio[0].codec_context:
+                    return True
+        except (ValueError, av.FFmpegError):
+            continue
+    return False
+
+
+def copied(source, target, container):
+    """The packets of a file of sound and of its copy; ``None`` where the container is told not to hold it."""
+    with av.open(str(source)) as file:
+        stream = file.streams.audio[0]
+        add = partial(remux._copied_sound, stream)
+        if not can_hold(container, add):
+            return None
+        sent = []
+        with av.open(str(target), "w", format=container.format) as output:
+            copy = add(output)
+            for packet in file.demux(stream):
+                if packet.size:
+                    sent.append(bytes(packet))
+                    packet.stream = copy
+                    output.mux(packet)
+    with av.open(str(target)) as file:
+        return sent, [bytes(packet) for packet in file.demux(audio=0) if packet.size]
+
+
+# Held by Matroska though FFmpeg says no.
+HELD_AS_IN_WAV = {
+    *("adpcm_ima_wav", "adpcm_ms", "adpcm_swf", "adpcm_yamaha", "dfpwm", "g722", "g726", "pcm_s64le"),
+    *("libopencore_amrnb", "pcm_alaw", "pcm_mulaw"),
+}
+
+
+@pytest.mark.slow
+def test_matroska_holds_every_sound_that_it_can(tmp_path):
+    held = set()
+    for name in encoders_of_sound():
+        source = tmp_path / "sound"
+        container = next(
+            (kind for kind in ("mov", "nut", "avi", "matroska") if sound_alone(source, name, kind)), None
+        )
+        if container is None:
+            continue
+        found = copied(source, tmp_path / "copy", CONTAINERS[".mkv"])
+        if found and container != "nut":  # which keeps headers that Matroska leaves out
+            assert found[0] == found[1], name
+        if found:
+            held.add(name)
+    assert held >= HELD_AS_IN_WAV
+    assert held >= {"aac", "flac", "libopus", "pcm_s16le"}
+    assert "pcm_f32be" not in held
+
+
+def test_sound_of_old_cameras_is_copied(clips):
+    source = clips.make("clip.mov", sound=("pcm_mulaw",))
+    before, after = clips.see(source), clips.see(clips.copy(source, "out.mkv"))
+    assert [data for _, data in after.packets["audio"][0]] == [data for _, data in before.packets["audio"][0]]
+
+
+def test_sound_of_an_unknown_kind_is_named_and_the_other_copied(clips, caplog):
+    source = clips.make("clip.mp4", sound=("aac", "aac"))
+    data = source.read_bytes()
+    last = data.rindex(b"mp4a", 0, data.rindex(b"esds"))
+    # As phones name theirs.
+    source.write_bytes(data[:last] + data[last:].replace(b"mp4a", b"apac").replace(b"esds", b"dapa"))
+    target = clips.copy(source, "out.mp4")
+    assert len(clips.see(target).packets["audio"]) == 1
+    assert names(the_warning(caplog), target, "unknown")
+
+
+def test_statistics_of_the_source_are_not_copied(clips):
+    metadata = {"BPS": "296480", "NUMBER_OF_FRAMES-eng": "15", "_STATISTICS_TAGS": "BPS", "LENS": "50 mm"}
+    after = clips.see(clips.copy(clips.make("clip.mkv", metadata=metadata), "out.mkv"))
+    assert {name for name in after.metadata if name != "ENCODER"} == {"LENS"}

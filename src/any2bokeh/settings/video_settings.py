@@ -6,6 +6,7 @@ from any2bokeh.errors import SettingsError
 from any2bokeh.settings.values import Range, TimePoint
 
 CRF = Range("crf", "an encoder quality", 0, 63)
+MAX_PIXELS = Range("max_pixels", "a number of pixels", 1, 2**31 - 1)  # FFmpeg counts no further
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,17 @@ class TimeRange:
         ends_early = any(start is not None and end is not None and end <= start for start, end in pairs)
         if ends_early:
             raise SettingsError(f"`end`, {self.end}, must be after `start`, {self.start}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadingLimits:
+    """The largest picture that is read; ``None`` leaves it to ``ANY2BOKEH_MAX_PIXELS``, else 512 million."""
+
+    max_pixels: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_pixels is not None:
+            MAX_PIXELS.check(self.max_pixels)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """A video that is worked on: opened, probed and scanned once, whatever is read of it."""
 
 import threading
+from bisect import bisect_right
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import cached_property
@@ -14,8 +15,8 @@ from any2bokeh.closeable import Closeable
 from any2bokeh.settings.values import TimePoint
 from any2bokeh.settings.video_settings import TimeRange
 from any2bokeh.video.decode import Beginning, VideoReader, begin_video
-from any2bokeh.video.demux import INDEXED_FORMATS, scan_times, stored_packets
-from any2bokeh.video.span import ALL_FRAMES, WHOLE_VIDEO, Span, find_span, tick_of
+from any2bokeh.video.demux import INDEXED_FORMATS, presentation_times, scan_times, stored_packets
+from any2bokeh.video.span import ALL_FRAMES, WHOLE_VIDEO, Ending, Span, find_span, tick_of
 
 # A part of a file of this size is looked for and scanned without the rest, which would take long to read.
 PART_ALONE_BYTES = 1_000_000_000
@@ -25,8 +26,7 @@ class VideoClip(Closeable):
     """A video and the part of it that is worked on; a context manager.
 
     ``info`` holds the facts of the file, ``span`` the part, as its time stamps. Opening decodes the first
-    frame, and reading from the beginning goes on from there. Times are in units of ``info.time_base``,
-    ``first_pts`` is that of the video's first frame.
+    frame, and reading from the beginning goes on from there. Times are in units of ``info.time_base``.
     """
 
     def __init__(self, path: Path, time_range: TimeRange = WHOLE_VIDEO) -> None:
@@ -34,7 +34,7 @@ class VideoClip(Closeable):
         self.time_range = time_range
         self._lock = threading.Lock()
         self._beginning: Beginning | None = begin_video(path)
-        self.info, self.first_pts = self._beginning.info, self._beginning.first_pts
+        self.info = self._beginning.info
         is_long = path.stat().st_size >= PART_ALONE_BYTES
         self._reads_parts_alone = is_long and self.info.container in INDEXED_FORMATS
         try:
@@ -45,17 +45,34 @@ class VideoClip(Closeable):
         if not self._starts_within(self.span):
             self.close()
 
-    @cached_property
+    @property
     def all_times(self) -> list[int]:
         """The time stamps of all frames of the video, ascending; for which it is scanned once."""
-        return scan_times(self.info.path)[0]
+        return self._scanned[0]
+
+    @cached_property
+    def _scanned(self) -> tuple[list[int], int]:
+        return scan_times(self.info.path, self.info.start_pts)
 
     @cached_property
     def times(self) -> list[int]:
         """The time stamps of the frames in the part, ascending."""
         if self.span == ALL_FRAMES or self._knows_all or not self._reads_parts_alone:
             return [pts for pts in self.all_times if pts in self.span]
-        return sorted({pts for pts in self._stored_times(self.span) if pts in self.span})
+        stored = [pts for pts in self._stored_times(self.span) if pts >= self.info.start_pts]
+        return [pts for pts in presentation_times(stored) if pts in self.span]
+
+    @property
+    def ending(self) -> Ending | None:
+        """The last frame of the part, and when it ends; ``None`` where the file does not say when."""
+        if self._reads_parts_alone and not self._knows_all:
+            return None
+        (times, end), last = self._scanned, self.times[-1]
+        following = bisect_right(times, last)
+        end = times[following] if following < len(times) else end
+        if self.span.end is not None:
+            end = min(end, self.span.end)
+        return Ending(last, end) if end > last else None
 
     def find(self, time_range: TimeRange) -> Span:
         """Return another part of the video; raises ``VideoError`` if there is no frame in it."""
@@ -64,7 +81,7 @@ class VideoClip(Closeable):
 
     def seconds(self, pts: int) -> float:
         """Return the time of a time stamp [s]; the video's first frame is at 0."""
-        return float((pts - self.first_pts) * self.info.time_base)
+        return float((pts - self.info.start_pts) * self.info.time_base)
 
     @property
     def times_s(self) -> Doubles:
@@ -89,7 +106,7 @@ class VideoClip(Closeable):
 
     @property
     def _knows_all(self) -> bool:
-        return "all_times" in self.__dict__
+        return "_scanned" in self.__dict__
 
     def _find_alone(self, time_range: TimeRange) -> Span | None:
         """A part whose borders are told in seconds; ``None`` where only a scan of all can tell it."""
@@ -99,12 +116,12 @@ class VideoClip(Closeable):
         first, stop = (None if point is None else self._pts_on_screen(point) for point in (start, end))
         if (start and first is None) or (end and stop is None):
             return None
-        is_empty = stop is not None and stop <= (self.first_pts if first is None else first)
+        is_empty = stop is not None and stop <= (self.info.start_pts if first is None else first)
         return None if is_empty else Span(first, stop)
 
     def _pts_on_screen(self, point: TimePoint) -> int | None:
         """The time stamp of the frame on the screen at some seconds; ``None`` where none is later."""
-        at = self.first_pts + floor(tick_of(point.seconds or Fraction(0), self.info.time_base))
+        at = self.info.start_pts + floor(tick_of(point.seconds or Fraction(0), self.info.time_base))
         around = list(self._stored_times(Span(at, at + 1)))
         return (
             max((pts for pts in around if pts <= at), default=None) if max(around, default=at) > at else None

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from any2bokeh.video.chroma import downsample, upsample
 from any2bokeh.video.matrix import LUMA_SHARES, Coding, from_rgb, to_rgb
+from any2bokeh.video.matroska_crop import NO_CROP, Crop
 from any2bokeh.video.metadata import Orientation
 
 UNSPECIFIED = 2  # as matrix, primaries or transfer; an unspecified range is 0
@@ -117,9 +118,10 @@ def written_tags(tags: ColorTags, source: PixelLayout, target: PixelLayout, *, i
 class PictureReader:
     """Makes pictures, in displayed orientation, of the frames of one video."""
 
-    def __init__(self, tags: ColorTags, orientation: Orientation) -> None:
+    def __init__(self, tags: ColorTags, orientation: Orientation, crop: Crop = NO_CROP) -> None:
         self._tags = tags
         self._orientation = orientation
+        self._crop = crop
         self._reformatter = VideoReformatter()
 
     def read(self, frame: av.VideoFrame) -> NDArray[np.float32]:
@@ -140,7 +142,10 @@ class PictureReader:
         width, height = self._orientation.size(frame.width, frame.height)
         picture = np.empty((3, height, width), np.float32)
         to_rgb(planes, coding, self._orientation.coded(picture))
-        return picture
+        if self._crop == NO_CROP:
+            return picture
+        shown = self._crop.shown(self._orientation.coded(picture))
+        return np.ascontiguousarray(self._orientation.displayed(shown))
 
 
 class FrameMaker:

@@ -17,6 +17,7 @@ from any2bokeh.scene import Frame, PictureFormat
 from any2bokeh.settings.video_settings import TimeRange
 from any2bokeh.video.color import UNSPECIFIED, ColorTags, PictureReader, PixelLayout, pixel_layout
 from any2bokeh.video.demux import (
+    MATROSKA,
     Damage,
     decoded_frames,
     open_source,
@@ -24,6 +25,7 @@ from any2bokeh.video.demux import (
     seek,
     video_stream,
 )
+from any2bokeh.video.matroska_crop import NO_CROP, Crop, read_crop
 from any2bokeh.video.metadata import (
     DisplayMatrix,
     Hdr10,
@@ -38,6 +40,7 @@ from any2bokeh.video.span import ALL_FRAMES, WHOLE_VIDEO, Span, find_span
 
 log = logging.getLogger(__name__)
 
+MAX_PIXEL_ASPECT = 16  # either way; the widest in use, of half-height anamorphic video, is 4
 CUT_S = 0.5  # so much may be missing at the end: containers round, and last frames last as they like
 FRAMES_AHEAD = 1  # decoded and waiting: 25 MB each at 1080p
 
@@ -49,7 +52,8 @@ class VideoInfo:
     ``width``, ``height`` and ``pixel_aspect`` (width by height of a pixel) are those of the displayed
     picture; ``rotation`` is the angle in degrees, counter-clockwise, that the file states, and
     ``display_matrix`` all of that statement. ``start_pts`` is the time of the first frame, in units of
-    ``time_base`` seconds. ``frame_count`` and ``duration_s`` are hints. ``not_kept`` names what the
+    ``time_base`` seconds. ``crop`` is the border of the stored picture that is not
+    shown. ``frame_count`` and ``duration_s`` are hints. ``not_kept`` names what the
     pictures that are handed out do not carry.
     """
 
@@ -71,6 +75,7 @@ class VideoInfo:
     container: str
     hdr10: Hdr10 | None
     not_kept: tuple[str, ...]
+    crop: Crop = NO_CROP
 
     @property
     def pictures(self) -> PictureFormat:
@@ -88,6 +93,12 @@ class VideoInfo:
         return pixel_layout(self.pixel_format)
 
     @property
+    def stored_size(self) -> tuple[int, int]:
+        """Width and height of the stored picture, with what is cropped."""
+        width, height = self.orientation.size(self.width, self.height)
+        return width + self.crop.left + self.crop.right, height + self.crop.top + self.crop.bottom
+
+    @property
     def orientation(self) -> Orientation:
         """How the stored picture is turned to be displayed."""
         return orientation_of(self.display_matrix)
@@ -97,7 +108,6 @@ class VideoInfo:
 class Beginning:
     """An open video whose first frame is decoded already: reading goes on from there, once.
 
-    ``first_pts`` is the time of the first frame that is stored, whether it can be decoded or not;
     ``following`` decodes the frames after ``first``, each with its time stamp.
     """
 
@@ -105,7 +115,6 @@ class Beginning:
     container: Any
     stream: Any
     damage: Damage
-    first_pts: int
     first: tuple[int, av.VideoFrame]
     following: Iterator[tuple[int, av.VideoFrame]]
 
@@ -115,11 +124,16 @@ class Beginning:
         yield from self.following
 
 
+class NothingShownError(VideoError):
+    """Of a part of a video, no frame can be decoded."""
+
+
 class VideoReader:
     """The frames of a video in presentation order, decoded ahead in a thread; a context manager.
 
     Packets that cannot be decoded are left out, counted in ``corrupt_packets`` and, at the end,
-    reported by one warning; too many of them end the iteration with ``VideoError``.
+    reported by one warning; too many of them end the iteration with ``VideoError``, and so does a part of
+    which none can be decoded.
     """
 
     def __init__(self, info: VideoInfo, span: Span, beginning: Beginning | None = None) -> None:
@@ -155,7 +169,7 @@ def open_video(path: Path, time_range: TimeRange = WHOLE_VIDEO) -> VideoReader:
     """
     beginning = begin_video(path)
     try:
-        span = ALL_FRAMES if time_range == WHOLE_VIDEO else find_span(path, *scan_times(path), time_range)
+        span = ALL_FRAMES if time_range == WHOLE_VIDEO else _find_span(beginning.info, time_range)
     except BaseException:
         beginning.container.close()
         raise
@@ -175,17 +189,9 @@ def probe_video(path: Path) -> VideoInfo:
 def begin_video(path: Path) -> Beginning:
     """Open a video and decode its first frame; raises ``VideoError`` if it cannot be read as a video."""
     container = open_source(path)
-    frame: av.VideoFrame | None = None
-    first_pts: int | None = None
-
-    def note(pts: int, packet: Any) -> None:
-        nonlocal first_pts
-        if frame is None and not packet.is_discard:  # the frame shown first is stored before it is shown
-            first_pts = pts if first_pts is None else min(first_pts, pts)
-
     try:
         stream, damage = video_stream(path, container), Damage(path)
-        frames = decoded_frames(container, stream, damage, note)
+        frames = decoded_frames(container, stream, damage)
         start_pts, frame = next(frames, (0, None))
         if frame is None:
             raise VideoError(f"{path} holds no frame that can be decoded.")
@@ -193,18 +199,21 @@ def begin_video(path: Path) -> Beginning:
     except BaseException:
         container.close()
         raise
-    first_pts = start_pts if first_pts is None else first_pts
-    return Beginning(info, container, stream, damage, first_pts, (start_pts, frame), frames)
+    return Beginning(info, container, stream, damage, (start_pts, frame), frames)
 
 
 def frame_times(path: Path, time_range: TimeRange = WHOLE_VIDEO) -> list[int]:
-    """Return the time stamps of all frames in the range, in presentation order, without decoding them.
+    """Return the time stamps of all frames in the range, in presentation order; only the first is decoded.
 
     Raises ``VideoError`` if the file cannot be read as a video, or has no frame in the range.
     """
-    times, time_base = scan_times(path)
-    span = find_span(path, times, time_base, time_range)
-    return [pts for pts in times if pts in span]
+    info = probe_video(path)
+    span = _find_span(info, time_range)
+    return [pts for pts in scan_times(path, info.start_pts)[0] if pts in span]
+
+
+def _find_span(info: VideoInfo, time_range: TimeRange) -> Span:
+    return find_span(info.path, scan_times(info.path, info.start_pts)[0], info.time_base, time_range)
 
 
 def _frames_from(info: VideoInfo, span: Span, beginning: Beginning) -> Generator[Frame]:
@@ -227,9 +236,9 @@ def _frames(
     damage: Damage,
 ) -> Iterator[Frame]:
     """The frames in a span, of those that are decoded; logs damage to the file at the end."""
-    pictures = PictureReader(info.color, info.orientation)
-    width, height = info.orientation.size(info.width, info.height)
-    ends = None
+    pictures = PictureReader(info.color, info.orientation, info.crop)
+    width, height = info.stored_size
+    ends, is_empty = None, True
     for pts, frame in decoded:
         if span.end is not None and pts >= span.end:
             break
@@ -238,39 +247,57 @@ def _frames(
             raise VideoError(f"{info.path} changes on the way {changed}, which cannot be processed.")
         if pts in span:
             yield Frame(picture=torch.from_numpy(pictures.read(frame)), pts=pts)
+            is_empty = False
         ends = pts + (frame.duration or 0)
     else:
-        _warn_if_cut(info.path, stream, ends)
+        stated_s = _stated_end_s(stream)
+        if ends is not None and stated_s is not None and ends * stream.time_base < stated_s - CUT_S:
+            there_s = float(ends * stream.time_base)
+            log.warning("%s ends after %.1f of %.1f s: it seems to be cut off.", info.path, there_s, stated_s)
     if damage.packets:
         log.warning(
             "%s is damaged: %d packets could not be decoded, and the frames in them are missing.",
             info.path,
             damage.packets,
         )
+    if is_empty:
+        raise NothingShownError(f"{info.path} has no frame in the part asked for that can be decoded.")
 
 
-def _warn_if_cut(path: Path, stream: Any, ends: int | None) -> None:
-    """Say so where the last frame ends well before the time that the file gives for the stream's end.
+def _stated_end_s(stream: Any) -> float | None:
+    """The time at which a video should end [s], where the file lacks a part of it, or may lack one.
 
-    Matroska gives it as a tag. A file of another kind that was cut off lacks its index, or packets of it.
+    Matroska states it as a tag. The index of MP4 that stands in front lists frames behind the end of a file
+    that was cut off.
     """
-    stated = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
-    if not stated or ends is None:
-        return
-    hours, minutes, seconds = map(float, stated.groups())
-    there_s, stated_s = float(ends * stream.time_base), hours * 3600 + minutes * 60 + seconds
-    if there_s < stated_s - CUT_S:
-        log.warning("%s ends after %.1f of %.1f s: it seems to be cut off.", path, there_s, stated_s)
+    if stated := re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", "")):
+        hours, minutes, seconds = map(float, stated.groups())
+        return hours * 3600 + minutes * 60 + seconds
+    listed = stream.index_entries
+    if len(listed) > 1 and listed[-1].pos + listed[-1].size > stream.container.size > 0:
+        step = listed[-1].timestamp - listed[-2].timestamp
+        return float((listed[-1].timestamp + step) * stream.time_base)
+    return None
 
 
 def _info(path: Path, container: Any, stream: Any, start_pts: int, frame: av.VideoFrame) -> VideoInfo:
     matrix = display_matrix(frame)
     orientation = orientation_of(matrix)
-    width, height = orientation.size(frame.width, frame.height)
+    number = container.streams.video.index(stream)
+    crop = read_crop(path, number) if container.format.name == MATROSKA else NO_CROP
+    size = crop.size(frame.width, frame.height)
+    if min(size) < 1:
+        crop, size = NO_CROP, (frame.width, frame.height)
+    width, height = orientation.size(*size)
     pixel_aspect = Fraction(stream.sample_aspect_ratio or 1)
     duration_s = _duration_s(container, stream)
-    rate = stream.average_rate or stream.guessed_rate
+    rate = _frame_rate(stream)
     layout = pixel_layout(frame.format.name)
+    if not 1 / MAX_PIXEL_ASPECT <= pixel_aspect <= MAX_PIXEL_ASPECT:
+        raise VideoError(
+            f"{path} says that its pixels are {float(pixel_aspect):.4g} times as wide as high,"
+            f" which cannot be processed: at most {MAX_PIXEL_ASPECT} times either way."
+        )
     color = _tags(stream.codec_context, frame)
     if not color.is_known:
         raise VideoError(f"{path} stores color with a matrix (number {color.matrix}) that cannot be read.")
@@ -293,6 +320,7 @@ def _info(path: Path, container: Any, stream: Any, start_pts: int, frame: av.Vid
         container=container.format.name,
         hdr10=read_hdr10(frame),
         not_kept=tuple(_not_kept(stream, frame, layout)),
+        crop=crop,
     )
 
 
@@ -308,6 +336,13 @@ def _tags(codec_context: Any, frame: av.VideoFrame) -> ColorTags:
         primaries=stated(codec_context.color_primaries, frame.color_primaries),
         transfer=stated(codec_context.color_trc, frame.color_trc),
     )
+
+
+def _frame_rate(stream: Any) -> Fraction | None:
+    """The average rate, unless it only repeats the unit of time, as in raw DV."""
+    average: Fraction | None = stream.average_rate
+    guessed: Fraction | None = stream.guessed_rate
+    return guessed or average if not average or average * stream.time_base == 1 else average
 
 
 def _duration_s(container: Any, stream: Any) -> float | None:

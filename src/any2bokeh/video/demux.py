@@ -1,7 +1,7 @@
 """Video files as they are: opening them, their packets and times, and damage in them."""
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +11,7 @@ import av
 from av.stream import Discard, Disposition
 
 from any2bokeh.errors import VideoError
+from any2bokeh.video.limits import check_pixels, check_readable, max_pixels
 
 DECODER_THREADS = 4  # more gain little, and each holds frames of its own
 
@@ -19,20 +20,20 @@ MAX_DAMAGED_SHARE = 0.1  # of all packets; but a few are always allowed
 ALLOWED_DAMAGE = 5
 
 # Here a keyframe before any time is found through an index; elsewhere reading starts at the beginning.
-INDEXED_FORMATS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
-# AVI has no presentation times; those that FFmpeg makes up are right as a set, but not frame by frame.
+MATROSKA = "matroska,webm"
+INDEXED_FORMATS = ("mov,mp4,m4a,3gp,3g2,mj2", MATROSKA)
+# AVI has no presentation times, and FFmpeg's guesses are late. The times of decoding are right as a set.
 UNTIMED_FORMATS = ("avi",)
+BACKWARDS_S = 0.5  # frames that are stored out of order go back by less, damaged times by more
 
 
 def open_source(path: Path) -> Any:
     """Open a file for reading; raises ``VideoError`` with a sentence on why that cannot be done."""
+    check_readable(path, "a video")
     try:
         # The prefix keeps FFmpeg from reading "take:1.mov" as a protocol; broken tags are no reason to stop.
-        return av.open(f"file:{path}", metadata_errors="replace")
-    except FileNotFoundError as error:
-        raise VideoError(f"{path} does not exist.") from error
-    except IsADirectoryError as error:
-        raise VideoError(f"{path} is a folder, not a video.") from error
+        # Larger pictures are refused before memory is taken for them, also while the file is looked through.
+        return av.open(f"file:{path}", metadata_errors="replace", options={"max_pixels": str(max_pixels())})
     except PermissionError as error:
         raise VideoError(f"{path} may not be read: permission denied.") from error
     except (av.FFmpegError, OSError) as error:
@@ -55,6 +56,8 @@ def video_stream(path: Path, container: Any) -> Any:
         raise VideoError(f"{path} holds no video.")
     if stream.codec_context is None:
         raise VideoError(f"{path} holds video of a kind that cannot be decoded.")
+    check_pixels(path, stream.codec_context.width, stream.codec_context.height)
+    stream.codec_context.options = {"max_pixels": str(max_pixels())}
     stream.codec_context.thread_type = "AUTO"
     stream.codec_context.thread_count = DECODER_THREADS
     read_only(container, [stream])
@@ -111,13 +114,15 @@ def decoded_frames(
 
     ``on_packet`` sees the time stamp and the packet of each frame before it is decoded, and may raise.
     """
-    last = None
+    clock = PresentationClock()
+    backwards = BACKWARDS_S / stream.time_base
     untimed: list[int] = []  # a heap of the times of packets whose frames have none
+    is_untimed = container.format.name in UNTIMED_FORMATS
     with decoder_at_rest_after(stream):
         for pts, packet in timed_packets(container, stream, damage):
             if on_packet and pts is not None:
                 on_packet(pts, packet)
-            if pts is not None and (packet.pts is None or container.format.name in UNTIMED_FORMATS):
+            if pts is not None and (packet.pts is None or is_untimed):
                 heapq.heappush(untimed, pts)
             try:
                 frames = packet.decode()
@@ -133,12 +138,30 @@ def decoded_frames(
                 damage.none()
             for frame in frames:
                 time = heapq.heappop(untimed) if untimed else frame.pts
-                if time is None or (last is not None and time <= last):
+                if time is None or clock.is_behind(time, backwards):
                     damage.more()
-                    continue
-                last = time
-                yield time, frame
+                else:
+                    yield clock.after(time), frame
     damage.check_share()
+
+
+class PresentationClock:
+    """Times in presentation order, each later than the one before.
+
+    Screen recorders and stream splitters store frames with equal times; such a frame comes one tick later.
+    """
+
+    def __init__(self) -> None:
+        self._last: int | None = None
+
+    def is_behind(self, time: int, ticks: Fraction | float) -> bool:
+        """Whether a time is more than so many ticks before the last one."""
+        return self._last is not None and time < self._last - ticks
+
+    def after(self, time: int) -> int:
+        """Return the time of the next frame, for which the file says ``time``."""
+        self._last = time if self._last is None else max(time, self._last + 1)
+        return self._last
 
 
 @contextmanager
@@ -159,14 +182,18 @@ def decoder_at_rest_after(stream: Any) -> Iterator[None]:
 def timed_packets(container: Any, stream: Any, damage: Damage) -> Iterator[tuple[int | None, Any]]:
     """Yield time stamp and packet in stored order; at last the empty packet that empties the decoder.
 
-    Packets without times, as in a raw stream, get times one after the other.
+    Packets without times, as in a raw stream, get times one after the other. Empty packets among the others,
+    which repeat a picture, are passed over.
     """
     following = 0
+    is_untimed = container.format.name in UNTIMED_FORMATS
     for packet in readable_packets(container, [stream], damage):
         if not packet.size:
-            yield None, packet
+            if packet.dts is None:
+                yield None, packet
             continue
-        pts = packet.pts if packet.pts is not None else packet.dts if packet.dts is not None else following
+        stated = (packet.dts, packet.pts) if is_untimed else (packet.pts, packet.dts)
+        pts = next((time for time in stated if time is not None), following)
         following = pts + (packet.duration or 1)
         yield pts, packet
 
@@ -181,19 +208,26 @@ def stored_packets(path: Path, start: int | None = None) -> Iterator[tuple[int, 
                 yield pts, packet
 
 
-def scan_times(path: Path) -> tuple[list[int], Fraction]:
-    """Return the time stamps of all frames, in presentation order, and their unit; nothing is decoded.
+def scan_times(path: Path, first: int) -> tuple[list[int], int]:
+    """Return the time stamps of all frames, in presentation order, and the time at which the last ends.
 
-    Raises ``VideoError`` if the file cannot be read as a video, or holds no frame.
+    Nothing is decoded. ``first`` is the time of the first frame that can be decoded: packets of earlier
+    ones, where a recording begins between keyframes, are no frames. The last frame ends when it begins where
+    the file does not say how long it is shown. Raises ``VideoError`` if the file cannot be read as a video.
     """
-    times: set[int] = set()
-    time_base = Fraction(1)
+    stored: list[int] = []
+    end = first
     for pts, packet in stored_packets(path):
-        times.add(pts)
-        time_base = packet.time_base
-    if not times:
-        raise VideoError(f"{path} holds no frame.")
-    return sorted(times), time_base
+        if pts >= first:
+            stored.append(pts)
+        end = max(end, pts + (packet.duration or 0))
+    return presentation_times(stored or [first]), end
+
+
+def presentation_times(stored: Iterable[int]) -> list[int]:
+    """Return the times at which frames are shown, ascending, for those that their packets state."""
+    clock = PresentationClock()
+    return [clock.after(pts) for pts in sorted(stored)]
 
 
 def readable_packets(container: Any, streams: list[Any], damage: Damage) -> Iterator[Any]:

@@ -13,7 +13,7 @@ from any2bokeh.video.containers import container_of
 from any2bokeh.video.decode import VideoInfo
 from any2bokeh.video.mux import Muxer, StoppedError
 from any2bokeh.video.prefetch import Channel
-from any2bokeh.video.span import ALL_FRAMES, Span
+from any2bokeh.video.span import ALL_FRAMES, Ending, Span
 
 FRAMES_WAITING = 1  # for the encoder: 25 MB each at 1080p
 
@@ -79,10 +79,13 @@ def open_writer(
     like: VideoInfo,
     settings: EncodeSettings,
     span: Span = ALL_FRAMES,
+    ending: Ending | None = None,
     *,
     overwrite: bool = False,
 ) -> Iterator[VideoWriter]:
     """Write a video like ``like``, or like a part of it, with its sound, subtitles, chapters and tags.
+
+    The last frame is shown until ``ending``, where that is known.
 
     The file appears under its name when the block ends well; after any exception nothing is left of
     it. What cannot be kept of the source is named in one warning. Raises ``VideoError`` before the
@@ -92,7 +95,7 @@ def open_writer(
     if target.exists() and target.samefile(like.path):
         raise VideoError(f"{target} is the source itself: choose another name.")
     with partial_file(target, overwrite=overwrite) as partial:
-        writer = VideoWriter(Muxer(partial, target, like, settings, span), like)
+        writer = VideoWriter(Muxer(partial, target, like, settings, span, ending), like)
         try:
             yield writer
             writer.finish()

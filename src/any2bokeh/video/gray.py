@@ -21,14 +21,17 @@ from any2bokeh.atomic import partial_file
 from any2bokeh.errors import DisparityError, VideoError
 from any2bokeh.video.color import FULL, ColorTags, frame_planes, pixel_layout
 from any2bokeh.video.demux import (
+    UNTIMED_FORMATS,
     Damage,
     decoded_frames,
     decoder_at_rest_after,
     open_source,
+    presentation_times,
     seek,
     timed_packets,
     video_stream,
 )
+from any2bokeh.video.limits import check_pixels, check_readable, is_folder
 from any2bokeh.video.lossless import GRAY16, NOTE_TAG, LosslessWriter, checksums_hold
 from any2bokeh.video.metadata import display_matrix, orientation_of
 from any2bokeh.video.npy import ArrayFile
@@ -70,16 +73,17 @@ def open_gray(path: Path, what: str = "disparity track") -> GrayReader:
 
     ``what`` it is called in messages. Raises ``DisparityError`` if it is none of these.
     """
-    if not path.exists():
-        raise DisparityError(f"The {what} {path} does not exist.")
-    if path.suffix.lower() in (".npy", ".npz") and path.is_file():
+    if is_folder(path):
+        return GrayPictures(path)
+    check_readable(path, f"a {what}", DisparityError)
+    if path.suffix.lower() in (".npy", ".npz"):
         return GrayArray(path)
-    if path.suffix.lower() == ".png" or path.is_dir():
+    if path.suffix.lower() == ".png":
         return GrayPictures(path)
     try:
         return GrayVideo(path)
     except VideoError as error:
-        raise DisparityError(f"The {what} cannot be used: {error.message}") from error
+        raise DisparityError(f"The {what} cannot be used: {error.message}", error.hint) from error
 
 
 class GrayVideo(GrayReader):
@@ -119,7 +123,7 @@ class GrayPictures(GrayReader):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._files = sorted(_png_files(path), key=_natural_order) if path.is_dir() else [path]
+        self._files = sorted(_png_files(path), key=_natural_order) if is_folder(path) else [path]
         if not self._files:
             raise DisparityError(f"The folder {path} holds no PNG.")
         self.frame_count = len(self._files)
@@ -149,6 +153,7 @@ class GrayArray(GrayReader):
         if len(shape) not in (3, 4) or (len(shape) == 4 and shape[1] != 1) or 0 in shape:
             raise DisparityError(f"{path} must hold an array T H W or T 1 H W, not {shape}.")
         self.frame_count, self.height, self.width = shape[0], shape[-2], shape[-1]
+        check_pixels(path, self.width, self.height, DisparityError)
 
     def frames(self, first: int = 0) -> Iterator[tuple[int, Tensor]]:
         """Yield number and picture of each entry along the first axis; see ``GrayReader``."""
@@ -238,9 +243,8 @@ def _scan(path: Path) -> tuple[list[int], Fraction, av.VideoFrame, str]:
 
     Raises ``DisparityError`` at a frame whose checksum tells of damage, ``VideoError`` if there is none.
     """
-    times: set[int] = set()
+    times: list[int] = []
     damaged: list[int] = []
-    packets = 0
     first: av.VideoFrame | None = None
     with open_source(path) as container:
         stream = video_stream(path, container)
@@ -253,14 +257,15 @@ def _scan(path: Path) -> tuple[list[int], Fraction, av.VideoFrame, str]:
                 if pts is None or packet.is_discard:
                     continue
                 if has_checksums and not checksums_hold(bytes(packet)):
-                    damaged.append(packets)
-                times.add(pts)
-                packets += 1
-        if 0 < len(damaged) < packets:  # where none holds, none was written
+                    damaged.append(len(times))
+                times.append(pts)
+        if 0 < len(damaged) < len(times):  # where none holds, none was written
             raise DisparityError(f"Frame {damaged[0]} of {path} is damaged.")
         if first is None:
             raise VideoError(f"{path} holds no frame that can be decoded.")
-        return sorted(times), stream.time_base, first, container.metadata.get(NOTE_TAG, "")
+        if first.pts is not None and container.format.name not in UNTIMED_FORMATS:
+            times = [pts for pts in times if pts >= first.pts]
+        return presentation_times(times), stream.time_base, first, container.metadata.get(NOTE_TAG, "")
 
 
 def _png_files(folder: Path) -> Iterator[Path]:

@@ -54,12 +54,14 @@ def _masks(path: Path) -> Iterator[Tensor]:
 
 def _pictures(path: Path) -> Iterator[Tensor]:
     info = probe_video(path)
-    reader = PictureReader(info.color, info.orientation)
+    reader = PictureReader(info.color, info.orientation, info.crop)
     with open_source(path) as container:
         stream = video_stream(path, container)
         for _, frame in decoded_frames(container, stream, Damage(path)):
             color = torch.from_numpy(reader.read(frame))
-            coverage = torch.from_numpy(np.ascontiguousarray(info.orientation.displayed(_alpha(frame))))
+            coverage = torch.from_numpy(
+                np.ascontiguousarray(info.orientation.displayed(info.crop.shown(_alpha(frame))))
+            )
             yield torch.cat([color, coverage[None]])
 
 

@@ -50,9 +50,9 @@ class Orientation:
 
 
 def side_data(frame: av.VideoFrame) -> dict[str, bytes]:
-    """Return the side data of a frame by FFmpeg's name of its kind, or the kind's number where it has none."""
+    """Return the side data of a frame by the name of its kind, or the kind's number where PyAV has none."""
     if "_missing_" not in vars(SideDataType):
-        SideDataType._missing_ = classmethod(_unknown_kind)
+        setattr(SideDataType, "_missing_", classmethod(_unknown_kind))  # noqa: B010  mypy forbids it
     return {data.type.name: bytes(data) for data in frame.side_data}
 
 

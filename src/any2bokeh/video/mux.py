@@ -22,7 +22,7 @@ from any2bokeh.video.decode import VideoInfo
 from any2bokeh.video.encoders import EncoderSpec, choose_encoder
 from any2bokeh.video.priority import usual_priority
 from any2bokeh.video.remux import CopiedRange, StreamCopy
-from any2bokeh.video.span import Span
+from any2bokeh.video.span import Ending, Span
 
 log = logging.getLogger(__name__)
 
@@ -52,10 +52,16 @@ class Muxer:
     """
 
     def __init__(
-        self, partial: Path, target: Path, info: VideoInfo, settings: EncodeSettings, span: Span
+        self,
+        partial: Path,
+        target: Path,
+        info: VideoInfo,
+        settings: EncodeSettings,
+        span: Span,
+        ending: Ending | None = None,
     ) -> None:
         self.stopped = threading.Event()
-        self._target = target
+        self._target, self._ending = target, ending
         start = info.start_pts if span.start is None and info.container in ARBITRARY_STARTS else span.start
         self._start, self._time_base = start or 0, info.time_base
         kind = container_of(target)
@@ -84,10 +90,19 @@ class Muxer:
             coded = self._maker.make(frame.picture.numpy())
             coded.pts, coded.time_base = frame.pts - self._start, self._time_base
             self._given += 1
+        last = None
         for packet in self._video.codec_context.encode_lazy(coded):
             if self._is_x265 and frame is None and self._given <= X265_DELAY_FRAMES:
                 packet.dts = packet.pts  # so few frames are decoded as they are shown
-            yield packet
+            if self._ending and packet.pts == self._ending.pts - self._start:
+                packet.duration = self._ending.end - self._ending.pts
+            if last:
+                yield last
+            last = packet
+        if last:
+            if self._ending and frame is None:  # stored last, and so the one that MP4 lets end the track
+                last.duration = max(last.duration or 0, self._ending.end - self._start - last.pts)
+            yield last
 
     def finish(self) -> None:
         """Write what the encoder still holds and the rest of the copied streams, and complete the file."""

@@ -10,7 +10,10 @@ from torch import Tensor
 from any2bokeh.atomic import partial_file
 from any2bokeh.errors import ShapeError, VideoError
 from any2bokeh.video.color import frame_planes
+from any2bokeh.video.limits import check_pixels, check_readable, max_pixels
 from any2bokeh.video.lossless import to_uint8_rgb
+
+PNG_HEAD = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"  # width and height follow
 
 
 def write_png(target: Path, image: Tensor, *, overwrite: bool = False) -> None:
@@ -45,9 +48,17 @@ def read_png(path: Path) -> Tensor:
 
 def read_png_frame(path: Path) -> av.VideoFrame:
     """Return a PNG as it is stored; raises ``VideoError`` if it cannot be read."""
+    check_readable(path, "a PNG")
     try:
+        # FFmpeg takes memory for the size that a PNG declares before it looks at what follows.
+        with path.open("rb") as file:
+            head = file.read(len(PNG_HEAD) + 8)
+        if head.startswith(PNG_HEAD):
+            check_pixels(path, int.from_bytes(head[-8:-4]), int.from_bytes(head[-4:]))
         # Named, since FFmpeg would otherwise take "frame%02d.png" for a whole sequence.
-        with av.open(f"file:{path}", format="png_pipe") as container:
+        with av.open(
+            f"file:{path}", format="png_pipe", options={"max_pixels": str(max_pixels())}
+        ) as container:
             return next(container.decode(video=0))
     except (av.FFmpegError, OSError, StopIteration) as error:
         raise VideoError(f"{path} cannot be read as a PNG.") from error

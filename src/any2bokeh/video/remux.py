@@ -1,12 +1,16 @@
 """What goes from one file to another as it is: sound, subtitles, chapters, cover, tags."""
 
+import io
+import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import av
+from av.bitstream import BitStreamFilterContext
 from av.stream import Discard, Disposition
 
 from any2bokeh.errors import VideoError
@@ -15,6 +19,8 @@ from any2bokeh.video.demux import Damage, open_source, read_only, readable_packe
 
 # What these say is about the file that they stand in, not about the film.
 TAGS_OF_FILES = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "vendor_id")
+# Those that mkvmerge counts: "BPS", "BPS-eng", "_STATISTICS_TAGS".
+STATISTICS = re.compile(r"(_statistics_.*|bps|number_of_frames|number_of_bytes|duration)(-[a-z]+)?")
 # What MP4 has a place for, where players look. All other tags need a list of another kind, in which FFmpeg
 # cannot store a cover as well.
 TAGS_OF_MP4 = (
@@ -23,6 +29,10 @@ TAGS_OF_MP4 = (
     *("creation_time", "timecode"),
 )
 COVERS = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
+
+# A WAV without samples: 48 kHz, one channel of 16 bits.
+EMPTY_WAV = b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x80\xbb\0\0\0\x77\1\0\2\0\x10\0data\0\0\0\0"
+CHOSEN_BY_WRITER = "\0\0\0\0"  # as codec tag
 
 READ_ON_S = 5  # behind the end of a cut, for packets that are stored late
 
@@ -96,15 +106,21 @@ class StreamCopy:
             self.not_kept.append(names.get(stream.type, f"a {stream.type} stream"))
 
     def _add_sound(self, stream: Any) -> None:
-        def add(output: Any) -> Any:
-            return output.add_stream_from_template(stream, opaque=True)
-
-        if not can_hold(self._target, add):
-            raise VideoError(
-                f"A {self._target.suffix} file cannot hold the {_codec(stream)} sound of {self._path}.",
-                hint=f"{where_to_write(add)} `audio=False` leaves it out.".strip(),
-            )
-        self._add_copy(stream, _as_is)
+        if stream.codec_context is None:
+            self.not_kept.append("sound of an unknown kind")
+            return
+        add = partial(_copied_sound, stream)
+        if can_hold(self._target, add):
+            self._route(stream, add(self._output), _as_is)
+            return
+        elsewhere = where_to_write(add)
+        if not elsewhere:
+            self.not_kept.append(f"sound ({_codec(stream)})")
+            return
+        raise VideoError(
+            f"A {self._target.suffix} file cannot hold the {_codec(stream)} sound of {self._path}.",
+            hint=f"{elsewhere} `audio=False` leaves it out.",
+        )
 
     def _add_subtitles(self, stream: Any) -> None:
         is_mov_text = _codec(stream) == "mov_text"
@@ -187,6 +203,25 @@ class StreamCopy:
         self._output.mux_one(packet)
 
 
+def _copied_sound(stream: Any, output: Any) -> Any:
+    """Add a stream of sound to an output; raises ``ValueError`` where that is refused at once.
+
+    Matroska holds whatever WAV holds (as A_MS/ACM), but FFmpeg says no when it is asked whether it does. A
+    stream of PCM is added then, and told to be the other by a filter that changes nothing.
+    """
+    try:
+        return output.add_stream_from_template(stream, opaque=True)
+    except ValueError:
+        if output.format.name != "matroska":
+            raise
+    with av.open(io.BytesIO(EMPTY_WAV), format="wav") as wav:
+        copy = output.add_stream_from_template(wav.streams.audio[0], opaque=True)
+    BitStreamFilterContext("null", stream, copy)
+    copy.time_base = stream.time_base
+    copy.codec_context.codec_tag = CHOSEN_BY_WRITER
+    return copy
+
+
 def _codec(stream: Any) -> str:
     return str(stream.codec_context.codec.canonical_name) if stream.codec_context else "unknown"
 
@@ -197,7 +232,11 @@ def _copy_tags(source: Any, target: Any) -> None:
 
 
 def _tags_of_film(tags: dict[str, str]) -> dict[str, str]:
-    return {name: value for name, value in tags.items() if name.lower() not in TAGS_OF_FILES}
+    return {
+        name: value
+        for name, value in tags.items()
+        if name.lower() not in TAGS_OF_FILES and not STATISTICS.fullmatch(name.lower())
+    }
 
 
 def _cover_data(path: Path, index: int) -> bytes:

@@ -50,6 +50,14 @@ def number_on_screen(times: Sequence[int], seconds: Fraction, time_base: Fractio
     return bisect_right(times, times[0] + tick) - 1
 
 
+@dataclass(frozen=True)
+class Ending:
+    """The last frame of a part, and the time at which it ends, in units of the video's time base."""
+
+    pts: int
+    end: int
+
+
 def find_span(path: Path, times: Sequence[int], time_base: Fraction, time_range: TimeRange) -> Span:
     """Return the part of a video that a range means; it starts and ends at the times of frames.
 
