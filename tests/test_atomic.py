@@ -197,14 +197,74 @@ def test_folder_that_appears_meanwhile_stays(tmp_path: Path) -> None:
     assert contents(tmp_path) == {"weights": "somebody else's"}
 
 
-def test_what_killed_processes_left_beside_a_folder_is_cleared_away(tmp_path: Path) -> None:
-    old, young = tmp_path / ".mine.1.part", tmp_path / ".mine.2.part"
-    old.mkdir()
-    young.mkdir()
+def test_what_killed_processes_left_behind_is_cleared_away(tmp_path: Path) -> None:
+    gone, running = 2**22 + 1, os.getppid()  # Linux counts no further
+    dead = [hidden(tmp_path, gone, ".mp4"), hidden(tmp_path, gone)]
+    kept = [
+        hidden(tmp_path, running, ".mkv"),
+        hidden(tmp_path, gone, machine="0" * 8),
+        tmp_path / ".bokeh-x.part",
+    ]
+    old = hidden(tmp_path, 1, ".mkv", machine="1" * 8)
+    dead[1].mkdir()
+    fill(dead[1], "half")
+    for path in (dead[0], *kept, old):
+        path.touch()
     os.utime(old, (0, 0))
-    with partial_folder(tmp_path / "mine", overwrite=False) as partial:
-        fill(partial, "content")
-    assert sorted(path.name for path in tmp_path.glob("*mine*")) == [".mine.2.part", "mine"]
+    with partial_file(tmp_path / "mine.mp4", overwrite=False) as partial:
+        partial.write_text("result")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        [*(path.name for path in kept), "mine.mp4"]
+    )
+    with partial_folder(tmp_path / "folder", overwrite=False) as partial:
+        fill(partial, "result")
+    assert {path.name for path in tmp_path.iterdir()} > {path.name for path in kept}
+
+
+def test_a_link_that_bears_the_name_of_what_was_left_behind_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    fill(tmp_path / "precious", "mine")
+    hidden(tmp_path, 2**22 + 1).symlink_to(tmp_path / "precious")
+    with partial_file(tmp_path / "mine.mp4", overwrite=False) as partial:
+        partial.write_text("result")
+    assert len(list((tmp_path / "precious").iterdir())) == 1
+    assert not list(tmp_path.glob(".bokeh*"))
+
+
+def hidden(folder: Path, process: int, suffix: str = "", machine: str = "") -> Path:
+    """A name such as a process gives to what it is writing."""
+    name = atomic._hidden_beside(folder / "mine", suffix).name.split("-")
+    return folder / "-".join([name[0], machine or name[1], str(process), name[3]])
+
+
+@pytest.mark.parametrize("length", [225, 255])
+def test_the_longest_names_can_be_written(tmp_path: Path, length: int) -> None:
+    target = tmp_path / ("n" * (length - 4) + ".mp4")
+    with partial_file(target, overwrite=False) as partial:
+        partial.write_text("result")
+    with partial_folder(tmp_path / ("f" * length), overwrite=True) as partial:
+        fill(partial, "result")
+    assert target.read_text() == "result"
+
+
+def test_a_name_that_no_system_takes_is_an_error(tmp_path: Path) -> None:
+    with (
+        pytest.raises(VideoError, match="255"),
+        partial_file(tmp_path / ("n" * 252 + ".mp4"), overwrite=False),
+    ):
+        pytest.fail("the block must not start")
+
+
+def test_errors_name_the_result_and_not_the_temporary_file(tmp_path: Path) -> None:
+    target = tmp_path / "clip.mkv"
+    with (
+        pytest.raises(VideoError, match=r"clip\.mkv is bad") as failure,
+        partial_file(target, overwrite=False) as at,
+    ):
+        raise VideoError(f"{at} is bad.")
+    assert ".bokeh" not in str(failure.value)
+    with pytest.raises(OSError, match=r"clip\.mkv"), partial_file(target, overwrite=False) as at:
+        raise OSError(28, "No space left on device", str(at))
 
 
 def _take(folder: Path, number: int, start: "multiprocessing.synchronize.Barrier") -> None:  # type: ignore[name-defined]
@@ -235,10 +295,13 @@ def test_of_many_at_once_one_gets_the_name_and_nothing_is_lost(
     assert (tmp_path / "name").exists()
 
 
-def test_temporary_name_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
-    precious = tmp_path / "precious"
+def test_temporary_name_that_is_a_link_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    precious, taken = tmp_path / "precious", tmp_path / "taken.mp4"
     precious.write_text("kept")
-    (tmp_path / f".clip.{os.getpid()}.part.mp4").symlink_to(precious)
+    taken.symlink_to(precious)
+    monkeypatch.setattr(atomic, "_hidden_beside", lambda *_: taken)
     with partial_file(tmp_path / "clip.mp4", overwrite=False) as partial:
         partial.write_text("result")
     assert precious.read_text() == "kept"

@@ -261,11 +261,11 @@ def test_frames_can_be_read_more_than_once_and_stills_besides(clip: Path, track:
     settings = ClipSettings(focus=HELD, depth=DepthSettings(track=track), device="cpu")
     with ClipSession(clip, settings) as session:
         first, second = (
-            [(frame.pts, disparity.mean().item()) for frame, disparity in session.frames()] for _ in range(2)
+            [(frame.pts, disparity.mean().item()) for frame, disparity, *_ in session.frames()] for _ in range(2)
         )
         assert first == second and len(first) == FRAMES
         wanted = [session.times[3], session.times[20]]
-        stills = [(frame.pts, disparity.mean().item()) for frame, disparity in session.stills(wanted)]
+        stills = [(frame.pts, disparity.mean().item()) for frame, disparity, _ in session.stills(wanted)]
         assert stills == [first[3], first[20]]
         assert [scene.pts for scene in session.scenes()] == session.times
 
@@ -290,7 +290,7 @@ def test_stills_of_a_frame_that_cannot_be_decoded_are_left_out(
     damaged.write_bytes(content[: place + 8] + bytes(len(last) - 8) + content[place + len(last) :])
     settings = ClipSettings(focus=HELD, depth=DepthSettings(track=track))
     with ClipSession(damaged, settings) as session:
-        shown = [frame.pts for frame, _ in session.stills([session.times[0], session.times[-1]])]
+        shown = [frame.pts for frame, *_ in session.stills([session.times[0], session.times[-1]])]
         assert shown == [session.times[0]]
         with pytest.raises(VideoError, match="cannot be decoded"):
             list(session.stills([session.times[-1]]))

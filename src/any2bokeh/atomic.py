@@ -2,25 +2,33 @@
 
 import ctypes
 import errno
-import glob
+import hashlib
 import os
+import platform
 import re
+import secrets
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from itertools import count
 from pathlib import Path
 
 from any2bokeh.errors import RefocusError, VideoError
+from any2bokeh.paths import is_folder
 
 KEPT_MARK = ".refocus"  # stands before the number in the name of a result whose own name was taken
 _KEPT = re.compile(rf".*{re.escape(KEPT_MARK)}-[0-9]+")
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # errors of writing to a full disk
 
-_STALE_S = 24 * 3600
+# Names of what is being written: the machine, the process and a random number. They are shorter than most.
+_HIDDEN = re.compile(r"\.bokeh-([0-9a-f]{8})-([0-9]+)-[0-9a-f]{12}\.part(\..*)?")
+_STALE_S = 24 * 3600  # other machines' are left behind if they are older
+
+LONGEST_NAME_OF_SYSTEMS = 255  # bytes
 
 _LINUX_HERE, _LINUX_NO_REPLACE = -100, 1  # AT_FDCWD and RENAME_NOREPLACE of renameat2(2)
 _MACOS_EXCLUSIVE = 4  # RENAME_EXCL of renamex_np(2)
@@ -43,18 +51,21 @@ def partial_file(
 ) -> Iterator[Path]:
     """Give a temporary file beside ``target``; rename it to ``target`` when the block ends well.
 
-    On any exception, Ctrl-C included, the temporary file is removed and ``target`` stays as it was.
+    On any exception, Ctrl-C included, the temporary file is removed and ``target`` stays as it was; those of
+    killed processes are removed as well. Errors of the block that name the temporary file name ``target``.
     Raises ``error_class`` if ``target`` exists and may not be overwritten, or its folder cannot be written.
     If a file called ``target`` appeared during the block, that one stays, the finished result is kept under
     the name of ``kept_beside``, and the error names it.
     """
     check_target(target, overwrite=overwrite, error_class=error_class)
+    _remove_left_behind(target.parent)
     # The suffix stays at the end: FFmpeg chooses the container by it.
-    partial = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
+    partial = _hidden_beside(target, target.suffix)
     try:
         with _sentence(target, error_class):
             _create(partial)
-        yield partial
+        with _named(partial, target):
+            yield partial
         with _sentence(target, error_class):
             if overwrite:
                 os.replace(partial, target)
@@ -78,18 +89,18 @@ def partial_folder(
 ) -> Iterator[Path]:
     """Give a temporary folder beside ``target``; rename it to ``target`` when the block ends well.
 
-    On any exception, Ctrl-C included, it is removed and ``target`` stays as it was. Leftovers of
-    killed processes beside ``target`` are removed if they are more than a day old. Raises ``error_class`` if
-    ``target`` exists, or appears during the block, and may not be overwritten.
+    As with ``partial_file``, nothing is left of it after an exception. Raises ``error_class`` if ``target``
+    exists, or appears during the block, and may not be overwritten.
     """
     exists = f"{target} exists already."
     if os.path.lexists(target) and not overwrite:
         raise error_class(exists, hint="`overwrite=True` replaces it.")
-    _remove_stale(target)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    partial = _hidden_beside(target)
     partial.mkdir(parents=True)
+    _remove_left_behind(target.parent)
     try:
-        yield partial
+        with _named(partial, target):
+            yield partial
         if overwrite:
             _replace_folder(partial, target)
             return
@@ -103,11 +114,13 @@ def partial_folder(
 
 def check_target(target: Path, *, overwrite: bool, error_class: type[RefocusError] = VideoError) -> None:
     """Raise ``error_class`` if a file called ``target`` may not be written."""
-    if target.is_dir():
+    if is_folder(target):
         raise error_class(f"{target} is a folder, not a file to write.")
+    if len(os.fsencode(target.name)) > LONGEST_NAME_OF_SYSTEMS:
+        raise error_class(f"{target} cannot be written: the name is longer than 255 bytes.")
     if os.path.lexists(target) and not overwrite:
         raise error_class(f"{target} exists already.", hint="`overwrite=True` replaces it.")
-    if not target.parent.is_dir():
+    if not is_folder(target.parent):
         raise error_class(f"{target} cannot be written: the folder {target.parent} does not exist.")
     if not os.access(target.parent, os.W_OK):
         raise error_class(f"{target} cannot be written: the folder {target.parent} is read-only.")
@@ -219,7 +232,7 @@ def _replace_own_placeholder(source: Path, target: Path) -> None:
 
 def _replace_folder(partial: Path, target: Path) -> None:
     """Rename ``partial`` to ``target``; the old ``target`` goes only when that has worked."""
-    replaced = target.with_name(f".{target.name}.{os.getpid()}.old")
+    replaced = _hidden_beside(target)
     try:
         if target.exists():
             target.rename(replaced)
@@ -230,10 +243,55 @@ def _replace_folder(partial: Path, target: Path) -> None:
     shutil.rmtree(replaced, ignore_errors=True)
 
 
-def _remove_stale(target: Path) -> None:
-    for left in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
-        if time.time() - left.stat().st_mtime > _STALE_S:
-            shutil.rmtree(left, ignore_errors=True)
+def _hidden_beside(target: Path, suffix: str = "") -> Path:
+    """A name that nobody can foresee, for what becomes ``target``."""
+    return target.with_name(f".bokeh-{_machine()}-{os.getpid()}-{secrets.token_hex(6)}.part{suffix}")
+
+
+@cache
+def _machine() -> str:
+    """A few digits for this machine: processes are counted on each."""
+    return hashlib.sha256(platform.node().encode("utf-8", "replace")).hexdigest()[:8]
+
+
+def _remove_left_behind(folder: Path) -> None:
+    """Remove what processes that were killed left behind in a folder."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        left = [Path(entry.path) for entry in entries if _HIDDEN.fullmatch(entry.name)]
+        for path in filter(_is_left_behind, left):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _is_left_behind(path: Path) -> bool:
+    found = _HIDDEN.fullmatch(path.name)
+    assert found
+    if found[1] == _machine() and sys.platform != "win32":  # where asking would end the process
+        try:
+            os.kill(int(found[2]), 0)
+        except ProcessLookupError:
+            return True
+        except (OSError, OverflowError):
+            pass
+        return False
+    return time.time() - path.lstat().st_mtime > _STALE_S
+
+
+@contextmanager
+def _named(partial: Path, target: Path) -> Iterator[None]:
+    """Let errors that name the temporary file name the result."""
+    try:
+        yield
+    except RefocusError as error:
+        error.message = error.message.replace(str(partial), str(target))
+        error.args = (error.message,)
+        raise
+    except OSError as error:
+        if error.filename == str(partial):
+            error.filename = str(target)
+        raise
 
 
 @contextmanager

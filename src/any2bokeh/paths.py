@@ -55,6 +55,22 @@ def private_folder(folder: Path) -> Path:
     return folder
 
 
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder of this name, whatever the name is."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that is too long, or holds a null
+        return False
+
+
+def exists(path: Path) -> bool:
+    """Whether there is something of this name, which is no broken link, whatever the name is."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
 def checked_name(name: object, what: str) -> str:
     """Return ``name`` if a file or folder can bear it on every platform, inside the folder it is put into.
 

@@ -129,7 +129,7 @@ def estimate_depth(
             )
         if target and settings.depth.track is None and not points:
             check_target(target, overwrite=overwrite)
-            write_estimated(target, clip.estimated, overwrite=overwrite)
+            write_estimated(target, clip.estimated, clip.video, overwrite=overwrite)
         elif target:
             scale = clip.disparity.scale_of(clip.times)
             write_given(target, clip.info, clip.frames(), rendered, scale=scale, overwrite=overwrite)

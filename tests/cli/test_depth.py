@@ -48,6 +48,15 @@ def test_converted_part_keeps_its_times_and_fits_the_clip(bokeh: Bokeh, clip: Pa
     assert bokeh("refocus", clip, "--disparity", part, *options).code == 0
 
 
+def test_part_of_a_kept_estimate_has_its_own_frames_alone(bokeh: Bokeh, clip: Path) -> None:
+    whole, part = clip.with_name("whole.mkv"), clip.with_name("part.mkv")
+    estimate = ("depth", clip, "--depth", "compact", "--depth-size", "64")
+    assert bokeh(*estimate, "-o", whole).code == 0
+    assert bokeh(*estimate, "--start", "f1", "--end", "f3", "-o", part).code == 0
+    assert open_gray(part).times == [42, 83]  # ms
+    assert torch.equal(values(part), values(whole)[1:3])
+
+
 def test_colors_are_a_picture_or_a_video(bokeh: Bokeh, clip: Path, track: Path) -> None:
     picture, video = clip.with_name("colors.png"), clip.with_name("colors.mp4")
     run = bokeh("depth", clip, "--disparity", track, "--colors", picture)

@@ -1,6 +1,7 @@
 """When things go wrong: one sentence, its exit code, nothing half-written, nothing of the user's touched."""
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -309,3 +310,27 @@ def flip_bytes(path: Path, packets: range) -> Path:
         data[start : start + size] = bytes(byte ^ 0xFF for byte in data[start : start + size])
     path.write_bytes(data)
     return path
+
+
+def test_one_bad_name_fails_alone(bokeh: Bokeh, clip: Path, track: Path, tmp_path: Path) -> None:
+    loop = tmp_path / "loop.mp4"
+    loop.symlink_to(loop)
+    tracks = tmp_path / "tracks"
+    tracks.mkdir()
+    track.rename(tracks / "clip.mkv")
+    bad = [loop, tmp_path / ("n" * 300 + ".mp4"), tmp_path / "shot.%04d.png"]
+    run = bokeh(
+        "refocus", *bad, clip, "--focus", 0.5, "--k", 4, "--disparity", tracks, "-o", f"{tmp_path}/out/"
+    )
+    assert run.code == 3
+    assert run.out == f"{tmp_path / 'out' / 'clip.refocus.mp4'}\n"
+    assert len(run.errors) == 3
+
+
+def test_the_largest_picture_is_an_option(bokeh: Bokeh, clip: Path, track: Path) -> None:
+    arguments = ("refocus", clip, "--focus", 0.5, "--k", 4, "--disparity", track)
+    run = bokeh(*arguments, "--max-pixels", 100)
+    assert run.code == 1 and "--max-pixels" in run.err
+    assert "ANY2BOKEH_MAX_PIXELS" not in os.environ
+    assert bokeh(*arguments, "--max-pixels", 64 * 48).code == 0
+    assert bokeh(*arguments, "--max-pixels", 0).code == 2

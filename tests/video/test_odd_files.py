@@ -1,17 +1,25 @@
 """Files as cameras, phones, recorders and broken copies leave them."""
 
+import io
 import logging
+import os
+import zipfile
+import zlib
 from fractions import Fraction
+from pathlib import Path
 
 import av
+import numpy as np
 import odd_clips
 import pytest
 
-from any2bokeh.errors import VideoError
+from any2bokeh.errors import DisparityError, SettingsError, VideoError
 from any2bokeh.settings.values import TimePoint
 from any2bokeh.settings.video_settings import TimeRange
 from any2bokeh.video.clip import VideoClip
 from any2bokeh.video.decode import open_video, probe_video
+from any2bokeh.video.gray import open_gray
+from any2bokeh.video.png import read_png_frame
 
 MILLISECONDS = Fraction(1, 1000)
 
@@ -137,3 +145,72 @@ def test_the_hidden_border_of_matroska_is_not_shown(clips):
         for full, part in zip(whole, shown, strict=True):
             assert (part.picture == full.picture[:, 6:44, 8:62]).all()
     assert clips.see(clips.copy(path, "out.mkv")).video["size"] == (54, 38)
+
+
+def test_what_is_no_file_is_told_apart(tmp_path):
+    pipe, loop = tmp_path / "pipe.mp4", tmp_path / "loop.mp4"
+    os.mkfifo(pipe)
+    loop.symlink_to(loop)
+    for path, fact in (
+        (pipe, "pipe"),
+        (loop, "links"),
+        (tmp_path / ("n" * 300 + ".mp4"), "too long"),
+        (tmp_path / "shot.%04d.png", "pattern"),
+        (tmp_path / "shot.####.png", "pattern"),
+        (Path("/dev/null"), "device"),
+        (tmp_path / "nul\0.mp4", "null"),
+    ):
+        with pytest.raises(VideoError, match=fact):
+            probe_video(path)
+        with pytest.raises(DisparityError, match=fact):
+            open_gray(path)
+
+
+def huge_png(path):
+    """A PNG that declares 60000x60000 pixels and holds none."""
+
+    def chunk(kind, data):
+        return len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
+
+    head = (60000).to_bytes(4) * 2 + bytes([8, 6, 0, 0, 0])
+    body = zlib.compress(bytes(100))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b""))
+    return path
+
+
+def huge_arrays(folder):
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        head, {"descr": "<f8", "fortran_order": False, "shape": (3, 100_000, 100_000)}
+    )
+    (folder / "huge.npy").write_bytes(head.getvalue() + bytes(800))
+    with zipfile.ZipFile(folder / "huge.npz", "w") as archive:
+        archive.writestr("arr_0.npy", head.getvalue() + bytes(800))
+    return folder / "huge.npy", folder / "huge.npz"
+
+
+def test_declared_sizes_are_refused_before_memory_is_taken(clips, monkeypatch):
+    with pytest.raises(VideoError, match="60000"):
+        read_png_frame(huge_png(clips.folder / "huge.png"))
+    for path in (clips.folder / "huge.png", *huge_arrays(clips.folder)):
+        with pytest.raises(DisparityError):
+            open_gray(path)
+    with pytest.raises(VideoError):
+        probe_video(clips.folder / "huge.png")
+    clip = clips.make("clip.mp4")
+    monkeypatch.setenv("ANY2BOKEH_MAX_PIXELS", str(64 * 48 - 1))
+    with pytest.raises(VideoError, match="64x48") as refusal:
+        probe_video(clip)
+    assert refusal.value.hint == "`max_pixels=3072` reads it all the same."
+    monkeypatch.setenv("ANY2BOKEH_MAX_PIXELS", str(64 * 48))
+    assert probe_video(clip).width == 64
+    for wrong in ("many", "0", "-3", "9" * 30):
+        monkeypatch.setenv("ANY2BOKEH_MAX_PIXELS", wrong)
+        with pytest.raises(SettingsError, match="ANY2BOKEH_MAX_PIXELS"):
+            probe_video(clip)
+
+
+@pytest.mark.parametrize("aspect", [Fraction(1, 20), Fraction(17)])
+def test_pixels_of_an_extreme_shape_are_refused(clips, aspect):
+    with pytest.raises(VideoError, match="16 times"):
+        probe_video(clips.make("clip.mp4", pixel_aspect=aspect))

@@ -18,13 +18,20 @@ import typer
 from any2bokeh.cli.options import OPTIONS
 from any2bokeh.cli.talk import Verbosity
 from any2bokeh.errors import ARGUMENT, SettingsError
+from any2bokeh.settings.depth_settings import TrackSettings
+from any2bokeh.settings.evaluation_settings import EvaluationSettings
 from any2bokeh.settings.focus_settings import MIDDLE, CameraSettings, FocusSettings, Point
+from any2bokeh.settings.preview_settings import PreviewSettings
+from any2bokeh.settings.run_settings import Settings
 from any2bokeh.settings.values import TimePoint
+from any2bokeh.settings.video_settings import ReadingLimits
+from any2bokeh.video.limits import limited_to
 
 Group = TypeVar("Group")
 
 # Arguments that are no field of the settings in OPTIONS, and the options that stand for them.
 OTHER_ARGUMENTS = {"target": "-o", "resume": "--resume", "jobs": "--jobs"}
+READING = (Settings, PreviewSettings, TrackSettings, EvaluationSettings)  # of commands that read pictures
 TRAINING = "training."  # how the name of a setting of training begins
 
 
@@ -40,6 +47,9 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
         if group is typer.Context:  # each gets one
             continue
         spread.extend(_parameters(group) if _is_group(group) else [parameter])
+    reads_pictures = any(group in READING for group in (p.annotation for p in parameters.values()))
+    if reads_pictures:
+        spread.extend(_parameters(ReadingLimits))
     spread.extend(_parameters(Verbosity))
     spread.append(inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context))
 
@@ -51,7 +61,9 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
         for name, parameter in parameters.items():
             if _is_group(parameter.annotation):
                 values[name] = _collect(parameter.annotation, values)
-        command(**{name: values[name] for name in parameters})
+        limits = _collect(ReadingLimits, values) if reads_pictures else ReadingLimits()
+        with limited_to(limits):
+            command(**{name: values[name] for name in parameters})
 
     run.__signature__ = inspect.Signature(spread)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in spread}

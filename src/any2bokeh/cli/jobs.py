@@ -10,6 +10,7 @@ from any2bokeh.cli.exit_codes import UsageError
 from any2bokeh.cli.talk import is_quiet, say
 from any2bokeh.cli.tracks import check_folders_of_tracks, with_own_tracks, with_tracks_of_its_own
 from any2bokeh.errors import RefocusError, VideoError
+from any2bokeh.paths import exists, is_folder
 from any2bokeh.settings.focus_settings import FOCUS_TRACK_SUFFIXES
 from any2bokeh.settings.run_settings import Settings
 
@@ -38,7 +39,7 @@ class Job:
         """Raise ``RefocusError`` if there is a problem; what is wrong with the input itself comes first."""
         if self.problem is None:
             return
-        if not self.source.is_dir():
+        if not is_folder(self.source):
             from any2bokeh.video.decode import probe_video
 
             probe_video(self.source)
@@ -54,9 +55,9 @@ def make_jobs(inputs: list[str], output: str | None, settings: Settings) -> list
         raise UsageError("The name of an input is empty.")
     paths = [Path(name) for name in inputs]
     sources = _without_results([source for path in paths for source in _videos_of(path)])
-    several = len(paths) > 1 or paths[0].is_dir()
+    several = len(paths) > 1 or is_folder(paths[0])
     folder = _output_folder(output, several=several)
-    if several and not all(source.is_dir() for source in sources):
+    if several and not all(is_folder(source) for source in sources):
         check_folders_of_tracks(settings)
     own_tracks = with_tracks_of_its_own if several else with_own_tracks
     save = _focus_target(settings.save_focus_track, several=several)
@@ -69,7 +70,7 @@ def make_jobs(inputs: list[str], output: str | None, settings: Settings) -> list
         )
         job = Job(source=source, target=target, settings=settings, folder=folder)
         try:
-            if source.is_dir():
+            if is_folder(source):
                 raise _no_video(source)
             return replace(job, settings=own_tracks(replace(settings, save_focus_track=save(source)), source))
         except RefocusError as problem:
@@ -144,7 +145,7 @@ def check_output(job: Job, *, overwrite: bool) -> None:
 
 def _videos_of(path: Path) -> list[Path]:
     """The videos of a folder, or the folder itself where it has none; a file as it is."""
-    if not path.is_dir():
+    if not is_folder(path):
         return [path]
     videos = sorted(
         video
@@ -182,14 +183,14 @@ def _output_folder(output: str | None, *, several: bool) -> Path | None:
     if not output:
         return None
     path = Path(output)
-    if output.endswith(("/", os.sep)) or path.is_dir():
+    if output.endswith(("/", os.sep)) or is_folder(path):
         return path
-    if not several and not path.suffix and not path.exists():
+    if not several and not path.suffix and not exists(path):
         raise UsageError(
             f"{output} is not a folder, and has no suffix of a video.",
             hint=f"-o {output}/ creates the folder, -o {output}.mkv the file.",
         )
-    if several and (path.exists() or path.suffix.lower() in VIDEO_SUFFIXES):
+    if several and (exists(path) or path.suffix.lower() in VIDEO_SUFFIXES):
         raise UsageError(
             f"Several inputs cannot be written to one file, {output}.",
             hint="-o FOLDER/ writes one file for each.",
@@ -214,7 +215,7 @@ def check_targets(targets: list[Path], read: list[Path | None]) -> None:
 
 def _identity(path: Path) -> object:
     """What two names of one file have in common, hard links included."""
-    if path.exists():
+    if exists(path):
         status = path.stat()
         return status.st_dev, status.st_ino
-    return path.resolve()
+    return os.path.realpath(path)

@@ -318,6 +318,14 @@ OPTIONS: dict[object, dict[str, Any]] = {
         "fail_fast": option("--fail-fast", help="Stop at the first input that fails."),
         "dry_run": option("--dry-run", help="Show frames, memory and time; write nothing."),
     },
+    video_settings.ReadingLimits: {
+        "max_pixels": option(
+            "--max-pixels",
+            help="Refuse pictures and video of more pixels (512 million unless said).",
+            accepted=video_settings.MAX_PIXELS,
+            kind=int,
+        ),
+    },
     Verbosity: {
         "quiet": option("-q", "--quiet", help="Print only results and errors."),
         "verbose": option("-v", "--verbose", help="Print more about each step."),

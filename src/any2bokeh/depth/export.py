@@ -1,5 +1,6 @@
 """The disparity of a clip as a file: a track for ``--disparity``, or colors for looking."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
@@ -15,6 +16,7 @@ from any2bokeh.errors import VideoError
 from any2bokeh.progress import OnCount, ignore
 from any2bokeh.scene import Frame
 from any2bokeh.settings.video_settings import EncodeSettings
+from any2bokeh.video.clip import VideoClip
 from any2bokeh.video.color import ColorTags
 from any2bokeh.video.decode import VideoInfo
 from any2bokeh.video.encode import open_writer
@@ -26,13 +28,48 @@ from any2bokeh.video.span import Ending, Span
 DepthFrames = Generator[tuple[Frame, Tensor]]
 
 
-def write_estimated(target: Path, estimated: EstimatedFrames, *, overwrite: bool = False) -> None:
-    """Write an estimate as a track of its own size; raises ``VideoError`` if it cannot be written."""
+def write_estimated(
+    target: Path, estimated: EstimatedFrames, video: VideoClip, *, overwrite: bool = False
+) -> None:
+    """Write the estimate of a clip as a track of the estimate's size, of the part that is worked on alone.
+
+    Raises ``VideoError`` if it cannot be written.
+    """
+    wanted = _numbers_in(estimated, video)
+    if len(wanted) < estimated.frame_count:
+        _write_part(target, estimated, wanted, video, overwrite=overwrite)
+        return
     with partial_file(target, overwrite=overwrite) as partial:
         try:
             estimated.copy(partial)
         except OSError as error:
             raise VideoError(f"{target} cannot be written: {error.strerror}.") from error
+
+
+def _numbers_in(estimated: EstimatedFrames, video: VideoClip) -> range:
+    """The numbers of the frames of an estimate, which may be of the whole clip, that are in the part."""
+    assert estimated.times is not None and estimated.time_base is not None
+    ticks = video.info.time_base / estimated.time_base
+    first, last = video.times[0] * ticks, video.times[-1] * ticks
+    # The track's times are rounded.
+    return range(bisect_left(estimated.times, first - 1), bisect_right(estimated.times, last + 1))
+
+
+def _write_part(
+    target: Path, estimated: EstimatedFrames, numbers: range, video: VideoClip, *, overwrite: bool
+) -> None:
+    assert estimated.times is not None and estimated.time_base is not None
+    size = estimated.width, estimated.height
+    with (
+        open_gray_writer(
+            target, *size, estimated.time_base, video.info.frame_rate, overwrite=overwrite
+        ) as writer,
+        closing(estimated.frames(numbers.start)) as frames,
+    ):
+        for number, disparity in frames:
+            if number not in numbers:
+                break
+            writer.write(disparity, estimated.times[number])
 
 
 def write_given(

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from any2bokeh.atomic import partial_file
 from any2bokeh.errors import DisparityError, VideoError
+from any2bokeh.paths import is_folder
 from any2bokeh.video.color import FULL, ColorTags, frame_planes, pixel_layout
 from any2bokeh.video.demux import (
     UNTIMED_FORMATS,
@@ -31,7 +32,7 @@ from any2bokeh.video.demux import (
     timed_packets,
     video_stream,
 )
-from any2bokeh.video.limits import check_pixels, check_readable, is_folder
+from any2bokeh.video.limits import check_pixels, check_readable
 from any2bokeh.video.lossless import GRAY16, NOTE_TAG, LosslessWriter, checksums_hold
 from any2bokeh.video.metadata import display_matrix, orientation_of
 from any2bokeh.video.npy import ArrayFile

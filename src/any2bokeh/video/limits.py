@@ -53,14 +53,6 @@ def limited_to(limits: ReadingLimits) -> Iterator[None]:
             del os.environ[MAX_PIXELS_VARIABLE]
 
 
-def is_folder(path: Path) -> bool:
-    """Whether there is a folder of this name, whatever the name is."""
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):  # a name that is too long, or holds a null
-        return False
-
-
 def check_pixels(path: Path, width: int, height: int, error_class: type[RefocusError] = VideoError) -> None:
     """Raise ``error_class`` if a file declares pictures of more pixels than are read."""
     if width * height > max_pixels():
