@@ -60,13 +60,9 @@ def _write_part(
 ) -> None:
     assert estimated.times is not None and estimated.time_base is not None
     size = estimated.width, estimated.height
-    with (
-        open_gray_writer(
-            target, *size, estimated.time_base, video.info.frame_rate, overwrite=overwrite
-        ) as writer,
-        closing(estimated.frames(numbers.start)) as frames,
-    ):
-        for number, disparity in frames:
+    rate = video.info.frame_rate
+    with open_gray_writer(target, *size, estimated.time_base, rate, overwrite=overwrite) as writer:
+        for number, disparity in estimated.frames(numbers.start):
             if number not in numbers:
                 break
             writer.write(disparity, estimated.times[number])
