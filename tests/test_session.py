@@ -261,7 +261,7 @@ def test_frames_can_be_read_more_than_once_and_stills_besides(clip: Path, track:
     settings = ClipSettings(focus=HELD, depth=DepthSettings(track=track), device="cpu")
     with ClipSession(clip, settings) as session:
         first, second = (
-            [(frame.pts, disparity.mean().item()) for frame, disparity, *_ in session.frames()] for _ in range(2)
+            [(frame.pts, depth.mean().item()) for frame, depth, *_ in session.frames()] for _ in range(2)
         )
         assert first == second and len(first) == FRAMES
         wanted = [session.times[3], session.times[20]]
