@@ -44,7 +44,7 @@ def test_a_source_folder_that_is_not_installed_names_its_list(monkeypatch: pytes
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(metadata, "requires", requires)
-    assert install_hint("train") == "The extra train in any2bokeh's pyproject.toml lists the packages."
+    assert "extra train" in install_hint("train") and "pyproject.toml" in install_hint("train")
 
 
 def test_no_message_takes_the_package_for_one_on_an_index() -> None:

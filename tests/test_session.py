@@ -11,6 +11,7 @@ import av
 import pytest
 import torch
 from folders import use_own_folders
+from naming import naming
 from torch import Tensor
 
 from any2bokeh.depth import source as depth_source
@@ -200,7 +201,7 @@ def test_a_long_file_without_a_frame_in_the_part_says_so(
 ) -> None:
     monkeypatch.setattr("any2bokeh.video.clip.PART_ALONE_BYTES", 0)
     start, end = (TimePoint(seconds=Fraction(moment)) for moment in seconds)
-    with pytest.raises(VideoError, match=r"has no frame from .* of its 24 frames, the last is at"):
+    with pytest.raises(VideoError, match=naming(clip, 24)):
         VideoClip(clip, TimeRange(start=start, end=end))
 
 
@@ -292,5 +293,5 @@ def test_stills_of_a_frame_that_cannot_be_decoded_are_left_out(
     with ClipSession(damaged, settings) as session:
         shown = [frame.pts for frame, *_ in session.stills([session.times[0], session.times[-1]])]
         assert shown == [session.times[0]]
-        with pytest.raises(VideoError, match="cannot be decoded"):
+        with pytest.raises(VideoError, match=naming(damaged)):
             list(session.stills([session.times[-1]]))

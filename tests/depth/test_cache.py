@@ -153,7 +153,7 @@ def test_a_cache_that_cannot_be_written_is_a_warning(tmp_path, monkeypatch, capl
     assert keep_track("key", called.append) is None
     assert called == []
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert f"{tmp_path / 'file' / 'disparity'} cannot be written" in caplog.text
+    assert str(tmp_path / "file" / "disparity") in caplog.text
 
 
 def test_the_key_follows_everything_that_decides_the_track(video, tmp_path):

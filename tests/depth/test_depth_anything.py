@@ -3,6 +3,7 @@ import shutil
 
 import pytest
 import torch
+from naming import naming
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import interpolate
 from transformers import DepthAnythingForDepthEstimation
@@ -105,39 +106,37 @@ def test_reduced_precision_leaves_no_steps(tiny_depth_network):
 
 
 def test_pictures_of_another_shape_are_refused(estimator):
-    with pytest.raises(ShapeError, match=r"pictures must be T 3 H W, got \(3, 45, 80\)"):
+    with pytest.raises(ShapeError, match=naming("T 3 H W", (3, 45, 80))):
         estimator.estimate(torch.rand(3, 45, 80), SIZE)
 
 
 def test_numbers_that_are_none_are_an_error(changed):
     folder = changed(lambda weights: weights["head.conv3.bias"].fill_(float("nan")))
-    with pytest.raises(DisparityError, match=r"values that are not numbers in torch\.float32"):
+    with pytest.raises(DisparityError, match=naming("not numbers", torch.float32)):
         load(folder).estimate(torch.rand(1, 3, 56, 56), SIZE)
 
 
 def test_a_missing_key_is_named(changed):
     folder = changed(lambda weights: weights.pop(ANY_KEY))
-    with pytest.raises(WeightsError, match=rf"do not fit the network: the key {ANY_KEY} is missing\."):
+    with pytest.raises(WeightsError, match=naming(f"{ANY_KEY} is missing")):
         load(folder)
 
 
 def test_an_unknown_key_is_named(changed):
     folder = changed(lambda weights: weights.update({"head.conv9.weight": torch.zeros(2)}))
-    with pytest.raises(
-        WeightsError, match=r"do not fit the network: the key head\.conv9\.weight is unknown\."
-    ):
+    with pytest.raises(WeightsError, match=naming("head.conv9.weight is unknown")):
         load(folder)
 
 
 def test_a_wrong_shape_is_named_with_what_was_found_and_wanted(changed):
     folder = changed(lambda weights: weights.update({ANY_KEY: torch.zeros(2, 3)}))
-    with pytest.raises(WeightsError, match=rf"{ANY_KEY} has the shape \[2, 3\] instead of \[8, 8, 3, 3\]\."):
+    with pytest.raises(WeightsError, match=naming(ANY_KEY, "[2, 3]", "[8, 8, 3, 3]")):
         load(folder)
 
 
 def test_several_problems_are_counted(changed):
     folder = changed(lambda weights: [weights.pop(key) for key in sorted(weights)[:3]])
-    with pytest.raises(WeightsError, match=r"is missing \(and 2 more like it\)\."):
+    with pytest.raises(WeightsError, match=naming("2 more")):
         load(folder)
 
 
@@ -150,7 +149,7 @@ def test_a_damaged_file_is_an_error_that_names_the_folder(changed, name, damage,
         path.unlink()
     else:
         path.write_bytes(b"\xff\x00garbage" * 500 if damage == "garbage" else path.read_bytes()[:300])
-    with pytest.raises(WeightsError, match=rf"The depth network in {folder} cannot be loaded: "):
+    with pytest.raises(WeightsError, match=naming(folder)):
         load(folder)
     assert capfd.readouterr().err == ""
 
@@ -159,24 +158,19 @@ def test_a_pickle_is_never_read(changed):
     folder = changed(lambda weights: None)
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
-    with pytest.raises(WeightsError, match="cannot be loaded"):
+    with pytest.raises(WeightsError, match=naming(folder)):
         load(folder)
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"model_type": "bert"}, "is of the kind bert, not depth_anything."),
-        ({"depth_estimation_type": "metric"}, "estimates metric depth, not relative disparity."),
-    ],
+    ("change", "named"), [({"model_type": "bert"}, "bert"), ({"depth_estimation_type": "metric"}, "metric")]
 )
-def test_another_kind_of_network_is_refused(changed, change, said):
+def test_another_kind_of_network_is_refused(changed, change, named):
     folder = changed(lambda weights: None)
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | change))
-    with pytest.raises(WeightsError) as raised:
+    with pytest.raises(WeightsError, match=naming(folder, named)):
         load(folder)
-    assert raised.value.message == f"The network in {folder} {said}"
 
 
 def test_loading_says_nothing_on_stderr(tiny_depth_network, capfd):

@@ -78,9 +78,7 @@ def test_a_full_disk_is_one_sentence():
     with RawTrack() as track:
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
         try:
-            with pytest.raises(
-                DisparityError, match=r"could not be kept in a temporary file: File too large\."
-            ):
+            with pytest.raises(DisparityError, match="File too large"):
                 for number in range(10):
                     track.add(number, torch.rand(1, 100, 100), new_shot=False)
         finally:

@@ -1,4 +1,5 @@
 import logging
+import re
 import resource
 import shutil
 from dataclasses import replace
@@ -10,6 +11,7 @@ import pytest
 import torch
 from folders import downloaded
 from huggingface_hub import constants
+from naming import naming
 from safetensors.torch import load_file, save_file
 
 from any2bokeh.depth import compact, source
@@ -197,7 +199,7 @@ def test_damage_that_comes_again_at_once_is_an_error(clip, weights, tracks, monk
         return kept
 
     monkeypatch.setattr(source, "keep_track", make_on_a_bad_disk)
-    with pytest.raises(DisparityError, match=r"Frame 3 of .* is damaged\."):
+    with pytest.raises(DisparityError, match="Frame 3 of"):
         estimate(clip)
 
 
@@ -250,7 +252,7 @@ def test_frames_that_cannot_be_decoded_are_no_obstacle(clip, weights, tmp_path, 
         assert list(estimate(damaged)) == kept
     part = TimeRange(start=TimePoint(frame=2))
     assert list(estimate(damaged, part)) == kept[2:]
-    assert "could not be decoded" in caplog.text
+    assert str(damaged) in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -288,7 +290,7 @@ def test_a_cache_that_cannot_be_written_is_only_a_warning(clip, weights, tmp_pat
 
 def test_an_estimate_that_fails_leaves_nothing_in_the_cache(clip, weights, tmp_path):
     (weights() / "model.safetensors").write_bytes(b"unreadable")
-    with pytest.raises(WeightsError, match="cannot be loaded"):
+    with pytest.raises(WeightsError, match=naming(weights())):
         estimate(clip)
     assert list((tmp_path / "cache" / "disparity").iterdir()) == []
 
@@ -316,7 +318,7 @@ def test_without_a_download_the_compact_network_estimates_and_says_that_a_better
     values = torch.stack(list(estimate(clip).values()))
     assert values.shape == (FRAMES, 1, HEIGHT, WIDTH) and values.max() > 0.9 and values.min() < 0.1
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
-    assert "rougher: `bokeh download-weights depth-small`" in caplog.text
+    assert "`bokeh download-weights depth-small`" in caplog.text
     caplog.clear()
     chosen = plan_for(clip, model="compact", size=56)
     assert chosen.cached().path == tracks()[0]  # the same network, asked for by name
@@ -337,7 +339,7 @@ def test_other_weights_of_the_compact_network_are_another_entry(clip, tracks, tm
 
 def test_a_network_asked_for_by_name_is_not_replaced_by_another(clip, weights):
     weights("Small")
-    with pytest.raises(WeightsError, match=r"The weights of depth-base are not on this machine\."):
+    with pytest.raises(WeightsError, match=naming("depth-base")):
         estimate(clip, model="base")
 
 
@@ -366,7 +368,7 @@ def test_a_full_disk_leaves_no_track(clip, weights, tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
-        with pytest.raises(VideoError, match=r"track\.mkv cannot be written: File too large\."):
+        with pytest.raises(VideoError, match=naming("track.mkv", "File too large")):
             write_estimate(clip, tmp_path / "track.mkv")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -415,7 +417,7 @@ def test_few_frames_of_a_calm_clip_are_estimated(film, weights, caplog):
     caplog.set_level(logging.INFO)
     assert len(estimate(film)) == 22
     # The ends of two shots and the flash.
-    assert f"Of {film}, 5 of 22 frames were estimated; shots: 2." in caplog.messages
+    assert any(re.match(naming(film, "5 of 22", "shots: 2"), said) for said in caplog.messages)
 
 
 @pytest.mark.parametrize(
@@ -434,7 +436,7 @@ def test_as_many_are_estimated_as_asked_for(film, weights, caplog, every, estima
     weights()
     caplog.set_level(logging.INFO)
     assert len(estimate(film, every=every)) == 22
-    assert f"Of {film}, {estimated} of 22 frames were estimated; shots: 2." in caplog.messages
+    assert any(re.match(naming(film, f"{estimated} of 22"), said) for said in caplog.messages)
 
 
 def test_each_shot_is_normalized_alone(film, weights):
@@ -448,7 +450,7 @@ def test_a_single_shot_is_one_whatever_happens(film, weights, caplog):
     weights()
     caplog.set_level(logging.INFO)
     assert len(estimate(film, every=1, single_shot=True)) == 22
-    assert f"Of {film}, 22 of 22 frames were estimated; shots: 1." in caplog.messages
+    assert any(re.match(naming(film, "shots: 1"), said) for said in caplog.messages)
 
 
 @pytest.fixture
@@ -502,7 +504,7 @@ def test_a_steadied_track_is_the_same_when_it_is_read_again(clip, given):
 
 
 def test_a_given_track_needs_no_weights_and_must_exist(clip, tmp_path):
-    with pytest.raises(DisparityError, match=r"absent\.mkv does not exist\."):
+    with pytest.raises(DisparityError, match=naming("absent.mkv")):
         estimate(clip, track=tmp_path / "absent.mkv")
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from naming import naming
 
 from any2bokeh.errors import SettingsError
 from any2bokeh.focus.focus_track import Curve, Focus, FocusTrack, smooth_focus
@@ -29,7 +30,7 @@ def test_focus_between_two_frames_is_that_of_the_first() -> None:
     track = FocusTrack([10, 20, 30], [Focus(value, 8) for value in (0.1, 0.2, 0.3)])
     assert [track.at(pts).focus_disparity for pts in (0, 10, 19, 20, 31)] == [0.1, 0.1, 0.1, 0.2, 0.3]
     assert (track.disparity_range, track.strength_range) == ((0.1, 0.3), (8, 8))
-    with pytest.raises(SettingsError, match="`focus_disparity` must be a disparity from 0 to 1"):
+    with pytest.raises(SettingsError, match=naming("`focus_disparity`", "0 to 1", 1.1)):
         Focus(1.1, 8)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from naming import naming
 
 from any2bokeh.depth.track import DepthClip
 from any2bokeh.errors import FocusError
@@ -74,7 +75,7 @@ def test_a_subject_that_is_not_at_one_distance_is_warned_of(
     for number in range(2):
         write_png(folder / f"{number}.png", mask)
     focus_of(clip, folder)
-    assert "and the focus is between: parts of it will blur." in caplog.text
+    assert "parts of it will blur" in caplog.text
 
 
 def test_masks_that_cannot_be_used_are_one_sentence(film: Film, tmp_path: Path) -> None:
@@ -83,16 +84,16 @@ def test_masks_that_cannot_be_used_are_one_sentence(film: Film, tmp_path: Path) 
     folder.mkdir()
     for number in range(3):
         write_png(folder / f"{number}.png", torch.full((1, 54, 96), 0.2))
-    with pytest.raises(FocusError, match=r"The mask .*masks is empty in every frame of .*clip.mkv\."):
+    with pytest.raises(FocusError, match=naming(folder, "empty", "clip.mkv")):
         focus_of(clip, folder)
     (folder / "2.png").unlink()
-    with pytest.raises(FocusError, match="has 2 frames, which match the 3 frames"):
+    with pytest.raises(FocusError, match=naming("2 frames", "3 frames")):
         focus_of(clip, folder)
     write_png(folder / "2.png", torch.rand(3, 54, 96))
-    with pytest.raises(FocusError, match=r"The mask cannot be used: .*2.png is in color, and must be gray."):
+    with pytest.raises(FocusError, match=naming(folder / "2.png", "gray")):
         focus_of(clip, folder)
     shutil.rmtree(folder)
-    with pytest.raises(FocusError, match=r"The mask cannot be used: The mask .*masks does not exist."):
+    with pytest.raises(FocusError, match=naming(folder)):
         focus_of(clip, folder)
 
 

@@ -1,6 +1,7 @@
 """K of a real lens, against rays traced through a thin lens."""
 
 import pytest
+from naming import naming
 
 from any2bokeh.depth.distances import DepthRange
 from any2bokeh.errors import SettingsError
@@ -41,10 +42,10 @@ def test_k_gives_the_disc_of_a_thin_lens(
 
 def test_more_blur_than_can_be_drawn_is_refused() -> None:
     camera = CameraSettings(f_stop=0.95, focal_length_mm=200, near_m=1, far_m=100)
-    with pytest.raises(SettingsError, match=r"200 mm at f/0.95 focused at 1 m has K = \d+, more than 128"):
+    with pytest.raises(SettingsError, match=naming("200 mm", "f/0.95", "1 m", 128)):
         blur_strength(camera, DepthRange(1, 100), 1)
 
 
 def test_a_lens_that_is_longer_than_the_way_to_its_subject_is_refused() -> None:
-    with pytest.raises(SettingsError, match=r"600 mm .* 0.5 m"):
+    with pytest.raises(SettingsError, match=naming("600 mm", "0.5 m")):
         blur_strength(CameraSettings(f_stop=8, focal_length_mm=600), DepthRange(0.5, 10), 1)

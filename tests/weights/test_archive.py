@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from naming import naming
 from safetensors.torch import save_file
 
 from any2bokeh.errors import WeightsError
@@ -85,9 +86,7 @@ def test_a_member_that_leads_outside_refuses_the_whole_archive(pack, unpack, nam
     member = zipfile.ZipInfo("x")
     member.filename = member.orig_filename = name
     source = pack(more=[(member, b"harm")])
-    with pytest.raises(
-        WeightsError, match=r"is refused: its member .* would be written outside of the folder"
-    ):
+    with pytest.raises(WeightsError, match=naming("weights.zip", repr(name))):
         unpack(source)
 
 
@@ -97,7 +96,7 @@ def test_a_folder_that_not_every_platform_can_write_refuses_the_archive(tmp_path
     with zipfile.ZipFile(source, "w") as archive:
         for name in (*NAMES, LAST):
             archive.writestr(f"{folder}/{name}", b"?")
-    with pytest.raises(WeightsError, match="is refused: its member"):
+    with pytest.raises(WeightsError, match=naming("weights.zip", f"{folder}/{NAMES[0]}")):
         unpack(source)
 
 
@@ -107,19 +106,19 @@ def test_a_link_or_a_device_refuses_the_whole_archive(pack, unpack, kind, name):
     member = zipfile.ZipInfo(name)
     member.create_system = 3
     member.external_attr = (kind | 0o777) << 16
-    with pytest.raises(WeightsError, match="is a link or a device, not a file"):
+    with pytest.raises(WeightsError, match=naming("weights.zip", repr(name))):
         unpack(pack(more=[(member, b"/etc/passwd")]))
 
 
 def test_a_member_that_grows_too_much_is_refused_before_it_is_unpacked(pack, unpack):
     source = pack({LAST: bytes(50_000_000)})
     assert source.stat().st_size < 100_000
-    with pytest.raises(WeightsError, match=r"would grow from .* to 50,000,000 bytes, which weights do not"):
+    with pytest.raises(WeightsError, match=naming(LAST, "50,000,000")):
         unpack(source)
 
 
 def test_a_config_that_is_no_text_by_its_size_is_refused(pack, unpack):
-    with pytest.raises(WeightsError, match="claims 2,000,000 bytes, too many for a text"):
+    with pytest.raises(WeightsError, match=naming("vae/config.json", "2,000,000")):
         unpack(pack({"vae/config.json": os.urandom(2_000_000)}))
 
 
@@ -134,12 +133,12 @@ def rewrite(path: Path, signature: bytes, offset: int, value: bytes) -> Path:
 
 def test_a_member_never_gives_more_than_the_size_it_states(pack, unpack):
     source = rewrite(pack({LAST: os.urandom(9000)}), b"PK\x01\x02", 24, struct.pack("<L", 10))
-    with pytest.raises(WeightsError, match="is damaged or of an unknown kind: "):
+    with pytest.raises(WeightsError, match=naming("weights.zip")):
         unpack(source)
 
 
 def test_an_encrypted_archive_is_said_to_be_so(pack, unpack):
-    with pytest.raises(WeightsError, match=r"weights\.zip is encrypted\."):
+    with pytest.raises(WeightsError, match=naming("weights.zip", "encrypted")):
         unpack(rewrite(pack(), b"PK\x01\x02", 8, struct.pack("<H", 1)))
 
 
@@ -148,44 +147,43 @@ def test_a_damaged_archive_is_an_error(pack, unpack):
     content = bytearray(source.read_bytes())
     content[-2000] ^= 1
     source.write_bytes(content)
-    with pytest.raises(WeightsError, match="is damaged or of an unknown kind: Bad CRC-32"):
+    with pytest.raises(WeightsError, match=naming("weights.zip", "Bad CRC-32")):
         unpack(source)
 
 
 def test_an_unknown_compression_is_an_error(pack, unpack):
     source = rewrite(pack(), b"PK\x01\x02", 10, struct.pack("<H", 97))
-    with pytest.raises(WeightsError, match="is damaged or of an unknown kind: "):
+    with pytest.raises(WeightsError, match=naming("weights.zip")):
         unpack(source)
 
 
 def test_what_is_no_archive_or_not_there_is_named(tmp_path, unpack):
-    with pytest.raises(WeightsError, match=r"nowhere\.zip does not exist\."):
+    with pytest.raises(WeightsError, match=naming("nowhere.zip")):
         unpack(tmp_path / "nowhere.zip")
     (tmp_path / "weights.tar").write_bytes(b"ustar" * 100)
-    with pytest.raises(WeightsError, match=r"weights\.tar is neither a folder nor a zip\.") as raised:
+    with pytest.raises(WeightsError, match=naming("weights.tar", "zip")) as raised:
         unpack(tmp_path / "weights.tar")
-    assert raised.value.hint == "unpack it and give the folder instead"
+    assert "unpack" in raised.value.hint
 
 
 @pytest.mark.parametrize(
-    ("names", "said"),
+    ("names", "named"),
     [
-        ([*NAMES[:2]], "holds no checkpoint: there is no vae/config.json in it."),
-        (
-            [*NAMES, "vae/model.safetensors"],
-            "holds no weights of the vae: there is no vae/diffusion_pytorch_mo",
-        ),
-        ([*NAMES, LAST, "old/vae/config.json"], "holds more than one vae: "),
-        (["a/b/c/unet/config.json"], "holds no checkpoint: there is no unet/config.json in it."),
+        ([*NAMES[:2]], "vae/config.json"),
+        ([*NAMES, "vae/model.safetensors"], "vae/diffusion_pytorch_mo"),
+        ([*NAMES, LAST, "old/vae/config.json"], "old/vae"),
+        (["a/b/c/unet/config.json"], "unet/config.json"),
     ],
 )
-def test_a_folder_that_lacks_a_part_names_it(tmp_path, names, said):
+def test_a_folder_that_lacks_a_part_names_it(tmp_path, names, named):
     for name in names:
         (tmp_path / "found" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "found" / name).write_bytes(b"")
-    with pytest.raises(WeightsError) as raised, open_checkpoint(tmp_path / "found", tmp_path):
+    with (
+        pytest.raises(WeightsError, match=naming(tmp_path / "found", named)),
+        open_checkpoint(tmp_path / "found", tmp_path),
+    ):
         pass
-    assert said in raised.value.message
 
 
 class Harm:
@@ -205,9 +203,7 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path, old_format, nested)
     content = {"weight": torch.zeros(2), "other": [Harm(harm)] if nested else Harm(harm)}
     torch.save(content, path, _use_new_zipfile_serialization=not old_format)
     with (
-        pytest.raises(
-            WeightsError, match=r"^the file holds more than tensors \(posix\.system\): it was not run"
-        ),
+        pytest.raises(WeightsError, match=naming("the file", "posix.system")),
         open_tensors(path, "the file"),
     ):
         pass
@@ -216,28 +212,19 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path, old_format, nested)
     assert harm.exists()  # so it would have
 
 
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (pickle.dumps([1, 2]), "is damaged, or holds more than tensors: it was not run"),
-        (b"", "cannot be read: "),
-        (b"PK\x03\x04 nonsense", "cannot be read: "),
-        (b"nonsense", "is damaged, or holds more than tensors: it was not run"),
-    ],
-)
-def test_a_file_that_is_no_pickle_of_weights_is_an_error(tmp_path, content, said):
+@pytest.mark.parametrize("content", [pickle.dumps([1, 2]), b"", b"PK\x03\x04 nonsense", b"nonsense"])
+def test_a_file_that_is_no_pickle_of_weights_is_an_error(tmp_path, content):
     path = tmp_path / "weights.bin"
     path.write_bytes(content)
-    with pytest.raises(WeightsError) as raised, open_tensors(path, "the file"):
+    with pytest.raises(WeightsError, match=naming("the file")), open_tensors(path, "the file"):
         pass
-    assert said in raised.value.message
 
 
 @pytest.mark.parametrize("content", [[torch.zeros(1)], {"a": 3}, {1: torch.zeros(1)}, torch.zeros(1)])
 def test_a_pickle_that_is_no_table_of_tensors_is_an_error(tmp_path, content):
     torch.save(content, tmp_path / "weights.bin")
     with (
-        pytest.raises(WeightsError, match="the file is not a table of tensors by name, but "),
+        pytest.raises(WeightsError, match=naming("the file")),
         open_tensors(tmp_path / "weights.bin", "the file"),
     ):
         pass
@@ -249,7 +236,7 @@ def test_a_damaged_safetensors_file_is_an_error(tmp_path):
     for content in (path.read_bytes()[:-1], b"", json.dumps({}).encode(), b"\xff" * 100):
         path.write_bytes(content)
         with (
-            pytest.raises(WeightsError, match="The weights the file cannot be read: "),
+            pytest.raises(WeightsError, match=naming("the file")),
             open_tensors(path, "the file"),
         ):
             pass

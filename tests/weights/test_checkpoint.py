@@ -1,10 +1,10 @@
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from naming import naming
 from safetensors.torch import save_file
 from torch import nn
 
@@ -54,43 +54,36 @@ def test_facts_in_their_older_spelling_are_read():
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "named"),
     [
-        ({"mask_mode": "both"}, "mask_mode must be one of released, paper, got 'both'."),
-        ({"mask_mode": None}, "mask_mode must be one of released, paper, got None."),
-        ({"mpi_alpha": "1.5"}, "mpi_alpha must be a number above 0, got '1.5'."),
-        ({"mpi_alpha": 0}, "mpi_alpha must be a number above 0, got 0."),
-        ({"mpi_alpha": float("nan")}, "mpi_alpha must be a number above 0, got nan."),
-        ({"time_ids": [6, 127]}, "time_ids must be three numbers, got (6, 127)."),
-        ({"time_ids": [6, 127, True]}, "time_ids must be three numbers, got (6, 127, True)."),
-        ({"time_ids": 6}, "time_ids must be three numbers, got 6."),
-        ({"clip_normalization": 1}, "clip_normalization must be true or false, got 1."),
-        ({"k_precision": "float64"}, "k_precision must be one of float32, float16_exponents, float16, got"),
-        ({"license": ""}, "license must be a text, got ''."),
-        ({"source": ["a"]}, "source must be a text, got ['a']."),
-        ({"color": "red"}, "color is not a fact of a checkpoint."),
+        ({"mask_mode": "both"}, ["mask_mode", "released, paper", "'both'"]),
+        ({"mask_mode": None}, ["mask_mode", "released, paper", "None"]),
+        ({"mpi_alpha": "1.5"}, ["mpi_alpha", "'1.5'"]),
+        ({"mpi_alpha": 0}, ["mpi_alpha must be a number above 0, got 0."]),
+        ({"mpi_alpha": float("nan")}, ["mpi_alpha", "nan"]),
+        ({"time_ids": [6, 127]}, ["time_ids", "(6, 127)"]),
+        ({"time_ids": [6, 127, True]}, ["time_ids", "(6, 127, True)"]),
+        ({"time_ids": 6}, ["time_ids", "6"]),
+        ({"clip_normalization": 1}, ["clip_normalization", "1"]),
+        ({"k_precision": "float64"}, ["k_precision", "float32, float16_exponents, float16", "'float64'"]),
+        ({"license": ""}, ["license", "''"]),
+        ({"source": ["a"]}, ["source", "['a']"]),
+        ({"color": "red"}, ["color"]),
     ],
 )
-def test_a_fact_that_is_wrong_is_named(tmp_path, change, said):
+def test_a_fact_that_is_wrong_is_named(tmp_path, change, named):
     facts = json.dumps(json.loads(PUBLISHED_FACTS.to_json()) | change)
     folder = write_checkpoint(tmp_path / "mine", facts)
-    with pytest.raises(WeightsError) as raised:
+    with pytest.raises(WeightsError, match=naming(folder / "bokeh.json", *named)):
         find_checkpoint(folder)
-    assert raised.value.message.startswith(f"{folder / 'bokeh.json'} cannot be used: {said}")
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("{", "It is not JSON: "),
-        ("[]", "It must be one JSON object, got list."),
-        ('{"mask_mode": "paper"}', "clip_normalization is missing."),
-    ],
+    ("text", "named"), [("{", "JSON"), ("[]", "list"), ('{"mask_mode": "paper"}', "clip_normalization")]
 )
-def test_a_file_of_facts_that_is_none_is_said_to_be_so(tmp_path, text, said):
-    with pytest.raises(WeightsError, match=r"bokeh\.json cannot be used: ") as raised:
+def test_a_file_of_facts_that_is_none_is_said_to_be_so(tmp_path, text, named):
+    with pytest.raises(WeightsError, match=naming("bokeh.json", named)):
         find_checkpoint(write_checkpoint(tmp_path / "mine", text))
-    assert said in raised.value.message
 
 
 def test_checkpoints_are_found_by_name_by_default_and_by_folder(tmp_path):
@@ -121,13 +114,13 @@ def test_an_imported_name_comes_before_a_folder_of_that_name(tmp_path, monkeypat
 
 
 def test_weights_that_are_not_there_name_the_command_that_brings_them():
-    with pytest.raises(WeightsError, match="'any-to-bokeh' of the diffusion renderer are not on") as raised:
+    with pytest.raises(WeightsError, match=naming("'any-to-bokeh'")) as raised:
         find_checkpoint()
-    assert raised.value.hint.startswith("bokeh import-weights PATH; ")
+    assert "bokeh import-weights PATH" in raised.value.hint
     write_checkpoint(checkpoints_folder() / "trained")
-    with pytest.raises(WeightsError, match=r"this machine \(imported: trained\)") as raised:
+    with pytest.raises(WeightsError, match=naming("'mine'", "trained")) as raised:
         find_checkpoint("mine")
-    assert raised.value.hint.startswith("bokeh import-weights PATH --name mine; ")
+    assert "bokeh import-weights PATH --name mine" in raised.value.hint
 
 
 @pytest.mark.parametrize(
@@ -136,7 +129,7 @@ def test_weights_that_are_not_there_name_the_command_that_brings_them():
 def test_a_checkpoint_that_lacks_a_file_names_it(tmp_path, name):
     folder = write_checkpoint(tmp_path / "mine")
     (folder / name).unlink()
-    with pytest.raises(WeightsError, match=f"is not a checkpoint: {name} is missing"):
+    with pytest.raises(WeightsError, match=naming(folder, name)):
         find_checkpoint(folder)
 
 
@@ -179,23 +172,23 @@ def test_loading_casts_floating_point_weights_alone(saved):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "named"),
     [
-        ({"_0_bias": None}, r": 0.bias \[2\] is missing\.$"),
-        ({"extra": torch.zeros(4)}, r": extra \[4\] is unknown\.$"),
-        ({"_0_weight": torch.zeros(2, 4)}, r"0.weight has the shape \[2, 4\] where \[2, 3\] is wanted\."),
-        ({"_0_weight": None, "_0_bias": None}, r": 0.weight \[2, 3\] is missing \(and 1 more\)\.$"),
+        ({"_0_bias": None}, ["0.bias [2] is missing"]),
+        ({"extra": torch.zeros(4)}, ["extra [4] is unknown"]),
+        ({"_0_weight": torch.zeros(2, 4)}, ["0.weight", "[2, 4]", "[2, 3]"]),
+        ({"_0_weight": None, "_0_bias": None}, ["0.weight [2, 3] is missing", "1 more"]),
         (
             {"_0_bias": None, "extra": torch.zeros(4), "_0_weight": torch.zeros(3)},
-            r"0.bias \[2\] is missing, extra \[4\] is unknown, 0.weight has the shape \[3\] where \[2, 3\]",
+            ["0.bias [2] is missing", "extra [4] is unknown", "0.weight", "[3]", "[2, 3]"],
         ),
     ],
 )
-def test_a_key_that_does_not_fit_is_named_and_nothing_is_loaded(saved, changes, said):
+def test_a_key_that_does_not_fit_is_named_and_nothing_is_loaded(saved, changes, named):
     path, _ = saved(**changes)
     module = network()
     before = module[0].weight.clone()
-    with pytest.raises(WeightsError, match=said):
+    with pytest.raises(WeightsError, match=naming(path, *named)):
         load_weights(module, path)
     assert torch.equal(module[0].weight, before)
 
@@ -215,12 +208,12 @@ def test_values_that_are_not_numbers_are_an_error(saved, value):
     key = next(key for key, tensor in state.items() if tensor.is_floating_point())
     state[key].view(-1)[0] = value
     save_file(state, path)
-    with pytest.raises(WeightsError, match=f"{re.escape(key)} in .* not numbers: the file is damaged"):
+    with pytest.raises(WeightsError, match=naming(key, path)):
         load_weights(network(), path)
 
 
 def test_a_file_cut_short_is_an_error(saved):
     path, _ = saved()
     path.write_bytes(path.read_bytes()[:-4])
-    with pytest.raises(WeightsError, match=f"The weights {path} cannot be read: "):
+    with pytest.raises(WeightsError, match=naming(path)):
         load_weights(network(), path)

@@ -9,6 +9,7 @@ import parity
 import pytest
 import torch
 from folders import COMMIT
+from naming import naming
 from safetensors.torch import save_file
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
@@ -75,10 +76,8 @@ def test_a_connection_that_is_cut_is_taken_up_where_it_broke_off(hub, client):
 def test_an_incomplete_file_is_an_error_and_the_next_run_fetches_it(hub, client, tmp_path):
     hub.fault = "short"
     answer = client()
-    assert answer.error.startswith(
-        f"model.safetensors of depth-small could not be fetched from {hub.endpoint}: "
-    )
-    assert answer.hint == "run `bokeh download-weights depth-small` again"
+    assert re.match(naming("model.safetensors", "depth-small", hub.endpoint), answer.error)
+    assert "`bokeh download-weights depth-small`" in answer.hint
     assert leftovers(tmp_path) == []
     assert client("find").error
     hub.fault = ""
@@ -88,7 +87,7 @@ def test_an_incomplete_file_is_an_error_and_the_next_run_fetches_it(hub, client,
 def test_a_file_with_another_hash_is_removed_and_the_next_run_fetches_it(hub, client, tmp_path):
     hub.fault = "corrupt"
     answer = client()
-    assert answer.error.startswith("model.safetensors of depth-small was damaged and is removed: ")
+    assert answer.error.startswith("model.safetensors of depth-small was damaged")
     assert [
         path for path in (tmp_path / "hf").rglob("*") if path.is_file() and path.stat().st_size > 100_000
     ] == []
@@ -99,7 +98,7 @@ def test_a_file_with_another_hash_is_removed_and_the_next_run_fetches_it(hub, cl
 def test_a_file_damaged_in_the_cache_is_found_by_the_next_download(hub, client):
     path = Path(client().folder, "config.json")
     path.write_bytes(b"?" * len(hub.files["config.json"]))
-    assert client().error.startswith("config.json of depth-small was damaged and is removed: ")
+    assert client().error.startswith("config.json of depth-small")
     assert Path(client().folder, "config.json").read_bytes() == hub.files["config.json"]
 
 
@@ -110,11 +109,11 @@ def test_pins_that_match_are_accepted(hub, client):
     assert client("find", pins=pins).folder
 
 
-@pytest.mark.parametrize("pins", [", size = 5", f', sha256 = "{"0" * 64}"'])
-def test_a_pin_that_does_not_match_is_an_error_also_for_files_that_are_here(client, pins):
+@pytest.mark.parametrize(("pins", "pinned"), [(", size = 5", "5"), (f', sha256 = "{"0" * 64}"', "0" * 64)])
+def test_a_pin_that_does_not_match_is_an_error_also_for_files_that_are_here(client, pins, pinned):
     client()
-    assert "where the list of models pins" in client("find", pins=pins).error
-    assert "where the list of models pins" in client(pins=pins).error
+    assert pinned in client("find", pins=pins).error
+    assert pinned in client(pins=pins).error
     assert client("find").error
 
 
@@ -126,49 +125,41 @@ def test_a_pinned_revision_is_what_is_fetched_and_found(hub, client):
 
 
 def test_an_unknown_revision_is_named(hub, client):
-    assert client(revision='revision = "v9"').error == (
-        f"The repository {hub.endpoint}/depth-anything/Tiny-hf has no revision 'v9'."
-    )
+    error = client(revision='revision = "v9"').error
+    assert re.match(naming(f"{hub.endpoint}/depth-anything/Tiny-hf", "'v9'"), error)
 
 
 def test_a_missing_file_is_named(hub, client):
     del hub.files["model.safetensors"]
-    assert client().error == (
-        f"The repository {hub.endpoint}/depth-anything/Tiny-hf has no file model.safetensors at 'main'."
-    )
+    wanted = naming(f"{hub.endpoint}/depth-anything/Tiny-hf", "model.safetensors", "'main'")
+    assert re.match(wanted, client().error)
 
 
 def test_a_missing_repository_is_named(hub, client):
     answer = client(HF_ENDPOINT=f"{hub.endpoint}/mirror")
-    assert (
-        answer.error
-        == f"There is no repository {hub.endpoint}/mirror/depth-anything/Tiny-hf, or it is private."
-    )
+    assert f"{hub.endpoint}/mirror/depth-anything/Tiny-hf" in answer.error
 
 
 @pytest.mark.parametrize("token", ["", "hf_wrong"])
 def test_a_gated_repository_asks_to_accept_its_terms_and_to_log_in(hub, client, token):
     hub.token = "hf_right"
     answer = client(**({"HF_TOKEN": token} if token else {}))
-    assert answer.error == (
-        "depth-small is only for those who accepted its terms:"
-        f" accept them on {hub.endpoint}/depth-anything/Tiny-hf."
-    )
-    assert answer.hint == "run `hf auth login`, or set HF_TOKEN"
+    assert re.match(naming("depth-small", "terms", f"{hub.endpoint}/depth-anything/Tiny-hf"), answer.error)
+    assert "`hf auth login`" in answer.hint and "HF_TOKEN" in answer.hint
     assert client(HF_TOKEN="hf_right").folder
 
 
 def test_a_refusal_and_a_hub_that_is_down_say_so(hub, client):
     page = f"{hub.endpoint}/depth-anything/Tiny-hf"
     hub.fault = "forbidden"
-    assert client().error == f"{page} may not be read with this login (status 403)."
+    assert re.match(naming(page, "status 403"), client().error)
     hub.fault = "down"
-    assert client().error == f"{page} answered with status 503: try again later."
+    assert re.match(naming(page, "status 503"), client().error)
 
 
 def test_offline_is_said_in_one_sentence(client):
     answer = client(HF_HUB_OFFLINE="1")
-    assert answer.error == "depth-small cannot be fetched because HF_HUB_OFFLINE is set."
+    assert re.match(naming("depth-small", "HF_HUB_OFFLINE"), answer.error)
     assert answer.stderr == ""
 
 
@@ -177,7 +168,7 @@ def test_a_refused_connection_is_said_in_one_sentence(client):
         unused.bind(("127.0.0.1", 0))  # bound but not listening: nobody else can answer on this port
         endpoint = f"http://127.0.0.1:{unused.getsockname()[1]}"
         answer = client(HF_ENDPOINT=endpoint)
-    assert answer.error.startswith(f"{endpoint} cannot be reached to fetch depth-small: ")
+    assert re.match(naming(endpoint, "depth-small"), answer.error)
     assert "Errno" not in answer.error
     assert "`track`" in answer.hint
     assert answer.stderr == ""
@@ -185,7 +176,7 @@ def test_a_refused_connection_is_said_in_one_sentence(client):
 
 def test_something_that_is_no_hub_is_said_in_one_sentence(hub, client, tmp_path):
     hub.fault = "no hub"
-    assert client().error.startswith(f"{hub.endpoint} does not answer like a Hugging Face hub (asked for ")
+    assert re.match(naming(hub.endpoint, "Hugging Face hub"), client().error)
 
 
 def test_too_little_space_is_found_before_anything_is_fetched(hub, client):
@@ -198,7 +189,7 @@ def test_too_little_space_is_found_before_anything_is_fetched(hub, client):
 
 def test_a_full_disk_leaves_nothing_half_written(client, tmp_path):
     answer = client("download to a full disk")
-    assert answer.error.startswith("The disk is full: model.safetensors of depth-small did not fit into ")
+    assert re.match(naming("disk is full", "model.safetensors", "depth-small"), answer.error)
     assert leftovers(tmp_path) == []
     assert client().folder
 
@@ -224,11 +215,11 @@ def test_the_license_is_shown_before_anything_is_fetched(hub, command):
     hub.fault = "forbidden"
     _, err = command("download-weights", "depth-small").communicate(timeout=60)
     first, *_, error, hint = err.splitlines()
-    assert first == (
-        "depth-small is under the license Apache-2.0, see https://huggingface.co/depth-anything/Tiny-hf"
+    assert re.match(
+        naming("depth-small", "Apache-2.0", "https://huggingface.co/depth-anything/Tiny-hf"), first
     )
     assert error.startswith("Error: ")
-    assert hint.strip().startswith("run `hf auth login`")
+    assert "`hf auth login`" in hint
 
 
 @pytest.mark.slow
@@ -251,9 +242,10 @@ def test_one_network_that_cannot_be_had_does_not_keep_the_others_away(hub, comma
     out, err = process.communicate(timeout=60)
     other, small = json.loads(out)["downloaded"]
     assert process.returncode == 3
-    assert other == {"name": "other", "error": "other is not on the hub: it is a secret."}
+    assert (other.keys(), other["name"]) == ({"name", "error"}, "other")
+    assert "a secret" in other["error"]
     assert Path(small["folder"], "config.json").is_file()
-    assert "Error: other is not on the hub: it is a secret." in err
+    assert f"Error: {other['error']}" in err
 
 
 def test_a_lock_pins_what_was_fetched_and_leaves_the_rest_of_the_list_alone(hub, command, client, tmp_path):
@@ -263,7 +255,7 @@ def test_a_lock_pins_what_was_fetched_and_leaves_the_rest_of_the_list_alone(hub,
     process = command("download-weights", "depth-small", "--lock", "--models", mine, "--json")
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
-    assert err.splitlines()[-1] == f"depth-small is pinned at {COMMIT} in {mine}"
+    assert re.match(naming("depth-small", COMMIT, mine), err.splitlines()[-1])
     model = load_catalog(mine)["depth-small"]
     assert model.revision == COMMIT
     assert {file.path: (file.size_bytes, file.sha256) for file in model.files} == {
@@ -286,7 +278,7 @@ def test_what_is_locked_is_checked_from_then_on(hub, command, tmp_path):
     process = command("download-weights", "depth-small", HF_HOME=str(tmp_path / "new"))
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "config.json of depth-small has 2 bytes where the list of models pins 32." in err
+    assert re.match(naming("config.json of depth-small has 2 bytes", "32"), err)
 
 
 def test_a_lock_into_a_new_list_begins_with_the_one_that_ships(tmp_path, linked_model):
@@ -311,9 +303,7 @@ def linked_model(tmp_path):
 
 def test_a_list_that_cannot_be_written_stays_as_it_was(tmp_path, linked_model):
     model, folder = linked_model
-    with pytest.raises(
-        WeightsError, match=r"absent/mine\.toml cannot be written: the folder .*absent does not exist\."
-    ):
+    with pytest.raises(WeightsError, match=naming("absent/mine.toml")):
         lock_model(tmp_path / "absent" / "mine.toml", model, folder)
     (tmp_path / "mine.toml").write_text("[[model]]\n")
     with pytest.raises(WeightsError, match="model 1: "):
@@ -322,27 +312,21 @@ def test_a_list_that_cannot_be_written_stays_as_it_was(tmp_path, linked_model):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (
-            ["depth-small", "--lock", "--dry-run"],
-            "--lock pins what is fetched: it needs names, without --list",
-        ),
-        (["--lock"], "--lock pins what is fetched: it needs names, without --list"),
-    ],
+    "arguments",
+    [["depth-small", "--lock", "--dry-run"], ["--lock"]],
 )
-def test_a_lock_of_nothing_is_a_usage_error(command, arguments, said):
+def test_a_lock_of_nothing_is_a_usage_error(command, arguments):
     process = command("download-weights", *arguments)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert said in err
+    assert "--lock" in err
 
 
 def test_a_lock_needs_a_list_of_ones_own(command):
     process = command("download-weights", "depth-small", "--lock", ANY2BOKEH_MODELS="")
     _, err = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert "Error: --lock needs a list of models of your own." in err
+    assert "Error: --lock" in err
 
 
 ENTRY = """
@@ -390,7 +374,7 @@ def test_a_checkpoint_in_a_repository_is_fetched_and_imported(hub, command, tmp_
         (target / "config.json").write_text(json.dumps(parity.document(f"tiny_{target.name}_config")))
     offer(hub, tmp_path, "any-to-bokeh", tmp_path / "published")
     out, err = command("download-weights", "any-to-bokeh").communicate(timeout=60)
-    assert err.splitlines()[-1] == f"  bokeh import-weights {out.strip()} makes a checkpoint of it."
+    assert f"bokeh import-weights {out.strip()}" in err.splitlines()[-1]
     out, err = command("import-weights", out.strip()).communicate(timeout=60)
     assert Path(out.strip()) == tmp_path / "home" / "weights" / "any-to-bokeh", err
     with torch.device("meta"):

@@ -3,6 +3,7 @@
 import functools
 import json
 import logging
+import re
 import resource
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 import torch
 from folders import downloaded
 from huggingface_hub import constants
+from naming import naming
 from safetensors.torch import load_file, save_file
 
 from any2bokeh.cli.import_weights import _networks
@@ -164,26 +166,19 @@ def test_the_full_size_networks_have_the_published_keys_and_shapes():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("part", "key", "tensor", "said"),
+    ("part", "key", "tensor", "named"),
     [
-        (
-            "unet",
-            "conv_in_mpi.bias",
-            None,
-            "unet/diffusion_pytorch_model.safetensors do not fit the network:",
-        ),
-        ("unet", "conv_in_mpi.bias", None, ": conv_in_mpi.bias [32] is missing."),
-        ("vae", "decoder.extra", torch.zeros(3), ": decoder.extra [3] is unknown."),
-        ("vae", "decoder.skip_conv_1.weight", torch.zeros(2, 2, 1, 1), "has the shape [2, 2, 1, 1] where ["),
-        ("vae", "decoder.conv_in.bias", torch.full((32,), torch.nan), "holds values that are not numbers"),
-        ("vae", "decoder.conv_in.bias", torch.zeros(32, dtype=torch.int64), "of the type torch.int64, which"),
+        ("unet", "conv_in_mpi.bias", None, "[32] is missing"),
+        ("vae", "decoder.extra", torch.zeros(3), "[3] is unknown"),
+        ("vae", "decoder.skip_conv_1.weight", torch.zeros(2, 2, 1, 1), "[2, 2, 1, 1]"),
+        ("vae", "decoder.conv_in.bias", torch.full((32,), torch.nan), "not numbers"),
+        ("vae", "decoder.conv_in.bias", torch.zeros(32, dtype=torch.int64), "torch.int64"),
     ],
 )
-def test_weights_that_do_not_fit_name_the_key_and_leave_nothing(publish, states, part, key, tensor, said):
+def test_weights_that_do_not_fit_name_the_key_and_leave_nothing(publish, states, part, key, tensor, named):
     states[part][key] = tensor
-    with pytest.raises(WeightsError) as raised:
+    with pytest.raises(WeightsError, match=naming(f"{part}/diffusion_pytorch_model", key, named)):
         run(publish())
-    assert said in raised.value.message
     assert list(checkpoints_folder().iterdir()) == []
 
 
@@ -206,10 +201,10 @@ def test_values_beyond_float16_stay_float32_and_are_told_of(publish, states, cap
     }
     [record] = caplog.records
     assert record.levelno == logging.WARNING
-    assert record.getMessage().startswith("decoder.conv_in.bias of the vae has values beyond 65504")
+    assert re.match(naming("decoder.conv_in.bias", "vae", 65504), record.getMessage())
     with torch.device("meta"):
         vae = _networks(Path("published"))["vae"](CONFIGS["vae"])
-    with pytest.raises(WeightsError, match=r"decoder\.conv_in\.bias in .* cannot be float16"):
+    with pytest.raises(WeightsError, match=naming("decoder.conv_in.bias", "float16")):
         load_weights(vae, checkpoint.vae_weights, dtype=torch.float16)
 
 
@@ -267,9 +262,7 @@ def test_facts_that_weights_bring_along_are_kept(publish):
     (source / "bokeh.json").write_text(TRAINED_FACTS.to_json())
     assert run(source).checkpoint.facts == TRAINED_FACTS
     (source / "bokeh.json").write_text("{}")
-    with pytest.raises(
-        WeightsError, match=r"bokeh\.json in .* cannot be used: clip_normalization is missing"
-    ):
+    with pytest.raises(WeightsError, match=naming("bokeh.json", "clip_normalization")):
         run(source, name="another")
 
 
@@ -319,7 +312,7 @@ def test_a_full_disk_is_said_in_one_sentence_and_leaves_nothing(publish):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
     try:
-        with pytest.raises(WeightsError, match=r"^The disk is full: the weights of .* did not fit into "):
+        with pytest.raises(WeightsError, match=naming("disk is full", checkpoints_folder())):
             run(source)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -330,9 +323,9 @@ def test_too_little_space_is_found_before_anything_is_written(publish, monkeypat
     source = publish()
     usage = shutil.disk_usage(source)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1_000_000))
-    with pytest.raises(WeightsError, match=r"^The checkpoint needs 7 MB, and .* has only 1 MB left\.$"):
+    with pytest.raises(WeightsError, match=naming("7 MB", "1 MB")):
         run(source)
-    with pytest.raises(WeightsError, match=r"^Unpacking .*published\.zip needs 14 MB, and .* has only 1 MB"):
+    with pytest.raises(WeightsError, match=naming("published.zip", "14 MB", "1 MB")):
         run(zipped(source))
 
 
@@ -347,17 +340,13 @@ def test_damage_after_the_import_is_found(publish, thorough):
     changed = f"vae/{STEM}.safetensors was changed since the import"
     assert find_checkpoint_damage(folder, thorough=thorough) == (changed if thorough else "")
     weights.write_bytes(content[:-100])
-    assert find_checkpoint_damage(folder, thorough=thorough).startswith(
-        f"vae/{STEM}.safetensors cannot be read: "
-    )
+    assert find_checkpoint_damage(folder, thorough=thorough).startswith(f"vae/{STEM}.safetensors ")
     weights.unlink()
     assert find_checkpoint_damage(folder, thorough=thorough) == f"vae/{STEM}.safetensors is missing"
     config.write_text("{}")
-    assert (
-        find_checkpoint_damage(folder, thorough=thorough) == "unet/config.json was changed since the import"
-    )
+    assert find_checkpoint_damage(folder, thorough=thorough).startswith("unet/config.json ")
     (folder / "SHA256SUMS").unlink()
-    assert find_checkpoint_damage(folder, thorough=thorough) == "there is no SHA256SUMS to check it against"
+    assert find_checkpoint_damage(folder, thorough=thorough).count("SHA256SUMS") == 1
 
 
 def test_the_manifest_is_what_sha256sum_reads(publish):

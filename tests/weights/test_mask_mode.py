@@ -1,7 +1,10 @@
 """Weights made as training makes them, in both modes, and what is found in them."""
 
+import re
+
 import pytest
 import torch
+from naming import naming
 from safetensors.torch import save_file
 from torch import nn
 
@@ -145,7 +148,7 @@ def test_weights_that_never_began_as_linear_layers_do_say_nothing():
     state = {key: 3 * weight for key, weight in Fuser().weights(torch.float16).items()}
     evidence = find_evidence(as_file(state))
     assert (evidence.mode, evidence.is_clear) == ("released", False)
-    assert "this does not tell whether the MPI tokens were masked in training" in evidence.sentences()
+    assert any("does not tell" in sentence for sentence in evidence.sentences())
 
 
 @pytest.mark.slow
@@ -174,21 +177,19 @@ def test_tests_that_contradict_each_other_are_not_clear_and_the_fusers_decide(sv
 def test_the_evidence_states_its_numbers(svd):
     fuser = train(Fuser(), masked=False, steps=300)
     left, control, conv_in = find_evidence(as_file(fuser.weights(torch.float32)), svd(fuser)).sentences()
-    assert left.startswith("fuser.linear left its initial range in 1 of 1 fusers: ")
-    assert "of the bound 0.05590" in left
-    assert control == "ff_k, which is never trained, ends at 1.0000 to 1.0000 of its bound"
-    assert conv_in.startswith("conv_in_mpi is trained: ")
+    assert re.match(naming("fuser.linear", "1 of 1", "0.05590"), left)
+    assert re.match(naming("ff_k", "1.0000 to 1.0000"), control)
+    assert conv_in.startswith("conv_in_mpi is trained")
 
 
 @pytest.mark.parametrize(
-    ("tensors", "said"),
+    ("tensors", "named"),
     [
-        ({"other": torch.zeros(1)}, "is not the U-Net of Stable Video Diffusion: "),
-        ({"conv_in.weight": torch.zeros(64, 8, 3, 3)}, "has the shape [64, 4, 3, 3] where [320, 4, 3, 3] is"),
+        ({"other": torch.zeros(1)}, ["conv_in.weight"]),
+        ({"conv_in.weight": torch.zeros(64, 8, 3, 3)}, ["[64, 4, 3, 3]", "[320, 4, 3, 3]"]),
     ],
 )
-def test_a_file_that_is_not_svds_unet_is_said_to_be_so(tmp_path, tensors, said):
+def test_a_file_that_is_not_svds_unet_is_said_to_be_so(tmp_path, tensors, named):
     save_file(tensors, tmp_path / "svd.safetensors")
-    with pytest.raises(WeightsError) as raised:
+    with pytest.raises(WeightsError, match=naming(tmp_path / "svd.safetensors", *named)):
         find_evidence(as_file(Fuser().weights(torch.float16)), tmp_path / "svd.safetensors")
-    assert said in raised.value.message

@@ -248,7 +248,7 @@ def test_a_case_that_ends_early_fails_as_a_whole(tmp_path: Path) -> None:
 
     for ahead in (0, 2):  # the error comes to light in the case itself, or in a method that looks ahead
         torn = method(lambda frame, number: frame.scene.sharp, ahead=ahead)
-        with pytest.raises((DatasetError, VideoError), match=r"is torn|only 3 can be read"):
+        with pytest.raises((DatasetError, VideoError), match=r"torn|only 3"):
             evaluation(tmp_path, torn).run(Torn(5), is_shown=False)
         assert not list(tmp_path.rglob("*.json"))
 
@@ -314,7 +314,7 @@ def test_finished_clips_that_do_not_fit_are_named(lens_dataset: Path, tmp_path: 
     def failure() -> str:
         return prediction_scores(lens_dataset, peer, tmp_path).failures["peer"]
 
-    assert "has no result of 000000.near-k96: looked for" in failure()
+    assert "no result of 000000.near-k96" in failure()
     write_prediction(peer / "000000.near-k96.mkv", truth[:3])
     assert "has 3 frames, and 000000.near-k96 4" in failure()
     write_prediction(peer / "000000.near-k96.mkv", [picture[:, :, :90] for picture in truth])

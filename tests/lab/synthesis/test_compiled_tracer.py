@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from naming import naming
 from ready_stages import depth_ramp, night_lamps, thin_structures, two_planes
 from torch import Tensor
 
@@ -104,7 +105,7 @@ def test_motion_blur_and_defocus_go_together() -> None:
 
 
 def test_a_plane_with_a_shape_is_refused() -> None:
-    with pytest.raises(SettingsError, match="'near' has a shape"):
+    with pytest.raises(SettingsError, match=naming("'near'")):
         CompiledRayTracer(two_planes())
 
 

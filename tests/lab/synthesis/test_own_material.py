@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from naming import naming
 from PIL import Image
 
 from any2bokeh.errors import DatasetError
@@ -128,19 +129,14 @@ def test_a_background_fills_its_rectangle_whatever_its_shape(folder: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("cat.jpg", "cat.jpg has neither transparency nor a mask"),
-        ("notes.txt", "holds no pictures or videos"),
-        (None, "is no folder"),
-    ],
+    ("name", "named"), [("cat.jpg", "things/cat.jpg"), ("notes.txt", "things"), (None, "missing")]
 )
-def test_what_cannot_be_used_is_named(folder: Path, name: str | None, message: str) -> None:
+def test_what_cannot_be_used_is_named(folder: Path, name: str | None, named: str) -> None:
     if name == "cat.jpg":
         save(folder / "things" / name, RED, alpha=False)
     elif name:
         (folder / "things" / name).write_text("no picture")
-    with pytest.raises(DatasetError, match=message):
+    with pytest.raises(DatasetError, match=naming(folder / named)):
         OwnMaterial(folder / "things" if name else folder / "missing", None, CLIP)
 
 

@@ -89,25 +89,25 @@ def test_ctrl_c_reaches_the_processes_that_read_too_and_the_run_goes_on(data: Pa
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "code", "named"),
     [
-        (["--stage", "geometry"], "Training needs a data set."),
-        (["--data", "{data}", "--stage", "bend"], "Stage must be one of geometry"),
-        (["--data", "{data}", "--set", "rate=1"], "There is no setting rate."),
-        (["--data", "{data}", "--stage", "geometry", "--size", "svd"], "is not trained from nothing"),
-        (["--data", "{run}", "--size", "tiny"], "is no data set"),
-        (["--resume"], "There is no run in"),
-        (["--resume", "--data", "{data}"], "--data was settled when the run began"),
-        (["--resume", "--size", "small"], "--size was settled when the run began"),
+        (["--stage", "geometry"], 2, "data"),
+        (["--data", "{data}", "--stage", "bend"], 2, "geometry"),
+        (["--data", "{data}", "--set", "rate=1"], 2, "rate"),
+        (["--data", "{data}", "--stage", "geometry", "--size", "svd"], 2, "geometry"),
+        (["--data", "{run}", "--size", "tiny"], 1, "dataset.json"),
+        (["--resume"], 2, "{run}"),
+        (["--resume", "--data", "{data}"], 2, "--data"),
+        (["--resume", "--size", "small"], 2, "--size"),
     ],
 )
 def test_what_is_missing_or_wrong_is_said(
-    options: list[str], message: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    options: list[str], code: int, named: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = [option.format(data=data, run=tmp_path) for option in options]
-    assert main(["train", str(tmp_path / "run"), *given, "--device", "cpu"]) in (1, 2)
+    assert main(["train", str(tmp_path / "run"), *given, "--device", "cpu"]) == code
     assert not (tmp_path / "run").exists()
-    assert message in " ".join(capsys.readouterr().err.split())
+    assert named.format(run=tmp_path) in "".join(capsys.readouterr().err.split())
 
 
 def test_a_clip_whose_name_leads_elsewhere_writes_nothing(
@@ -119,7 +119,7 @@ def test_a_clip_whose_name_leads_elsewhere_writes_nothing(
     before = sorted(tmp_path.rglob("*"))
     given = ["--data", str(evil), "--stage", "correction", "--size", "tiny", "--device", "cpu", *SETTINGS]
     assert main(["train", str(tmp_path / "run"), *given, "--set", "steps=1"]) != 0
-    assert "The name of a clip cannot be '../../evil'" in " ".join(capsys.readouterr().err.split())
+    assert "'../../evil'" in " ".join(capsys.readouterr().err.split())
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -128,7 +128,7 @@ def test_a_file_in_the_place_of_a_run_is_named(
 ) -> None:
     (tmp_path / "run").write_text("mine")
     assert main(["train", str(tmp_path / "run"), "--data", str(data), "--device", "cpu"]) == 2
-    assert "is a file, not a folder for a run." in capsys.readouterr().err
+    assert str(tmp_path / "run") in "".join(capsys.readouterr().err.split())
     assert (tmp_path / "run").read_text() == "mine"
 
 
@@ -146,7 +146,7 @@ def test_a_run_is_not_begun_twice(data: Path, tmp_path: Path, capsys: pytest.Cap
     train = ["train", str(tmp_path), "--data", str(data), "--size", "tiny", "--device", "cpu", *SETTINGS]
     assert main([*train, "--set", "steps=1"]) == 0
     assert main(train) == 2
-    assert "There is a run in" in capsys.readouterr().err
+    assert str(tmp_path) in "".join(capsys.readouterr().err.split())
     (tmp_path / "state.safetensors").unlink()  # the checkpoint is not written over by a run from the start
     assert main(["train", str(tmp_path), "--resume", "--device", "cpu", "--set", "steps=2"]) == 2
-    assert "state.safetensors is missing: the run cannot go on." in capsys.readouterr().err
+    assert "state.safetensors" in capsys.readouterr().err

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from naming import naming
 from torch import Tensor
 
 from any2bokeh.errors import DatasetError
@@ -84,7 +85,7 @@ def test_only_the_thing_in_focus_is_perturbed_unless_all_is(data: Path) -> None:
 
 
 def test_clips_that_are_too_short_or_too_small_are_errors(data: Path) -> None:
-    with pytest.raises(DatasetError, match="has 8 frames, and windows have 9"):
+    with pytest.raises(DatasetError, match=naming(8, 9)):
         windows_of(data, settings_of("frames=9"))
     with pytest.raises(DatasetError, match="multiples of 64"):
         TrainingWindows(open_clips(data), settings_of("crop=48"), 64, None)

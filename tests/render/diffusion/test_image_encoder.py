@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from naming import naming
 from parity import assert_near, document, recipe, tensors
 from safetensors.torch import load_file, save_file
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
@@ -64,8 +65,8 @@ def test_position_numbers_in_a_file_are_left_alone(clip_files: tuple[Path, Path]
 def test_an_encoder_of_another_kind_is_refused(clip_files: tuple[Path, Path], tmp_path: Path) -> None:
     config = tmp_path / "config.json"
     config.write_text(json.dumps(document("tiny_clip_config") | {"hidden_size": 48}))
-    with pytest.raises(WeightsError, match="has the shape"):
+    with pytest.raises(WeightsError, match="shape"):
         load_image_encoder(config, clip_files[1], CPU, torch.float32, normalize=False)
     config.write_text("{")
-    with pytest.raises(WeightsError, match="cannot be used"):
+    with pytest.raises(WeightsError, match=naming(config)):
         load_image_encoder(config, clip_files[1], CPU, torch.float32, normalize=False)

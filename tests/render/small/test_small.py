@@ -103,12 +103,12 @@ def test_where_nothing_blurs_the_original_stays_bit_for_bit(clip: DatasetClip) -
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("settings", "named"),
     [
-        (replace(SMALL, lens=LensSettings(aperture="polygon")), "only the lens takes aperture"),
-        (replace(SMALL, diffusion=DiffusionSettings(weights="mine")), "has its own weights"),
+        (replace(SMALL, lens=LensSettings(aperture="polygon")), "aperture"),
+        (replace(SMALL, diffusion=DiffusionSettings(weights="mine")), "weights"),
     ],
 )
-def test_what_is_for_others_is_refused(settings: RenderSettings, message: str) -> None:
-    with pytest.raises(SettingsError, match=message):
+def test_what_is_for_others_is_refused(settings: RenderSettings, named: str) -> None:
+    with pytest.raises(SettingsError, match=named):
         make_renderer(settings, CPU, PictureFormat(height=64, width=64))
