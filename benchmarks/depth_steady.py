@@ -9,7 +9,7 @@ cache folder) and of a clip with a track of it:
               Small whose weights are random, for each way of choosing frames; the clip only
   propagated  the track is the estimator, asked for keyframes alone: PSNR [dB] of the frames between,
               refocused, against what every frame's own disparity gives, their mean and the worst of them
-  steadied    the track is the estimator, but each frame has its own scale and shift (10 % up or down) and
+  stabilized  the track is the estimator, but each frame has its own scale and shift (10 % up or down) and
               smooth noise: what is left of it. "noise alone" has no such scale and shift.
 
 Errors and flicker are in thousandths of the range of disparity, after one scale and shift for a whole clip.
@@ -148,15 +148,15 @@ def print_propagated(clips: Iterable[Known]) -> None:
             print(f"| {known.name} | {name} | {spacing:.1f} | {np.mean(values):.1f} | {min(values):.1f} |")
 
 
-def print_steadied(clips: Iterable[tuple[Known, Mask]]) -> None:
+def print_stabilized(clips: Iterable[tuple[Known, Mask]]) -> None:
     """What is left of an estimator's scale, shift and noise."""
-    print("\n| steadied | | error | in what moves | just behind it | flicker | flicker, refocused |")
+    print("\n| stabilized | | error | in moving objects | just behind | flicker | flicker, refocused |")
     print("|---|---|---|---|---|---|---|")
     for known, moving in clips:
         raw, noisy = wobbling(known.disparity)
-        rows = {"noise alone": noisy, "not steadied": raw}
+        rows = {"noise alone": noisy, "not stabilized": raw}
         for name, every in WAYS:
-            rows[f"steadied, {name}"] = estimated(known, raw, every, steady=True)[0]
+            rows[f"stabilized, {name}"] = estimated(known, raw, every, steady=True)[0]
         for name, disparity in rows.items():
             figures = " | ".join(
                 "" if np.isnan(value) else f"{1000 * value:.1f}" for value in flaws(known, disparity, moving)
@@ -287,7 +287,7 @@ def main() -> None:
     known = [made_up(clip) for clip in clips]
     if options.clip:
         print_cost(options.clip, options.frames, options.repeats)
-    print_steadied(zip(known, (clip.moving[:, 0].numpy() for clip in clips), strict=True))
+    print_stabilized(zip(known, (clip.moving[:, 0].numpy() for clip in clips), strict=True))
     if options.clip and options.disparity:
         known.append(filmed(options.clip, options.disparity, options.focus, options.k))
     print_propagated(known)

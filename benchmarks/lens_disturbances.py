@@ -33,8 +33,8 @@ DISTURBANCES: dict[str, Disturb] = {
     "blurred, sigma 1 px": lambda disparity, picture, generator: soften(disparity, 1),
     "blurred, sigma 2 px": lambda disparity, picture, generator: soften(disparity, 2),
     "half the size": lambda disparity, picture, generator: halve(disparity, picture),
-    "near things 1 px larger": lambda disparity, picture, generator: grow(disparity),
-    "near things 1 px smaller": lambda disparity, picture, generator: -grow(-disparity),
+    "near objects 1 px larger": lambda disparity, picture, generator: grow(disparity),
+    "near objects 1 px smaller": lambda disparity, picture, generator: -grow(-disparity),
     "noise of 0.005": lambda disparity, picture, generator: (
         disparity + 0.005 * torch.randn(disparity.shape, generator=generator)
     ).clamp(0, 1),

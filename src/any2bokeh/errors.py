@@ -29,7 +29,7 @@ class RefocusError(Exception):
 
 
 class SettingsError(RefocusError):
-    """A value that the user gave is outside what is accepted."""
+    """The user gave a value that is not accepted, or values that contradict each other."""
 
 
 class VideoError(RefocusError):

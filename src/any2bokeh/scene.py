@@ -1,4 +1,4 @@
-"""One frame, and what is known of it when it is rendered."""
+"""One frame with its disparity, focal plane and blur strength: the input of a renderer."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -28,7 +28,7 @@ class Frame:
 
 @dataclass(frozen=True, kw_only=True)
 class PictureFormat:
-    """What is the same for all pictures of a clip.
+    """The format that all pictures of a clip share.
 
     ``height`` and ``width`` are in pixels; ``transfer`` is how code values encode light;
     ``pixel_aspect`` is the displayed width of a pixel over its height.

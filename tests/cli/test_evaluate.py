@@ -110,7 +110,7 @@ def test_a_clip_without_truth_gets_edges_and_motion(bokeh: Bokeh, tmp_path: Path
     options = ("--disparity", track, "--focus", 0.5, "--k", 60, "--methods", "none,lens,gather", "--json")
     run = bokeh("evaluate", clip, "-o", out, *options)
     assert run.code == 0, run.err
-    assert "No truth" in run.err
+    assert "ground truth" in run.err
     document = json.loads(run.out)
     assert set(document["figures"]) == {"none", "lens", "gather"}
     assert {"vepi", "vepi_smoothness", "warp", "still", "seconds"} >= set(document["figures"]["lens"])

@@ -23,7 +23,7 @@ WEIGHTS = Path(__file__).with_name("compact.safetensors")
 # Of the pictures that are asked about: motion is found in them. The network sees them half as large, which is
 # about the size of those that it was trained with.
 SHORTER_SIDE = 256
-# What is added from the top row to the bottom row, as what stands lower is mostly nearer, and to what moves
+# What is added from the top row to the bottom row, as lower things are mostly nearer, and to what moves
 # fast against the rest. Where the network is unsure, its own guess is flat, and these decide; docs/compact.md
 # says how they were chosen.
 DOWNWARD, FAST = 0.25, 0.25
@@ -45,7 +45,7 @@ class CompactDims:
 class CompactNetwork(nn.Module):
     """An encoder down to 1/32 of the sides, attention over the whole picture there, and a decoder back.
 
-    Where a pixel is in the picture is an input too, as what stands lower is mostly nearer, and how it moves
+    Where a pixel is in the picture is an input too, as lower things are mostly nearer, and how it moves
     against the others, if another frame is known.
 
     While it learns, convolutions are normalized over the batch; ``folded``, the mean of that is part of
@@ -146,7 +146,7 @@ class GlobalAttention(nn.Module):
 
 
 class Upward(nn.Module):
-    """A step of the decoder: what is known at twice the cell size, joined with what the encoder saw here."""
+    """A step of the decoder: features of twice the cell size, joined with the encoder's of this size."""
 
     def __init__(self, coarser: int, level: int, width: int, *, folded: bool) -> None:
         super().__init__()
@@ -206,7 +206,7 @@ def load_compact(device: torch.device, dtype: torch.dtype, path: Path | None = N
 
 
 def revision() -> str:
-    """Return what tells its results from all others: a hash of the weights and of what is added."""
+    """Return a hash of the weights and of the added terms: it tells its results from all others."""
     with WEIGHTS.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
     digest.update(repr((SHORTER_SIDE, DOWNWARD, FAST)).encode())

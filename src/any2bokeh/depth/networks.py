@@ -197,7 +197,7 @@ class ShippedNetwork(ImageNetwork):
 
     @property
     def revision(self) -> str:
-        """A hash of the weights and of what is added to their answer."""
+        """A hash of the weights and of the terms added to their output."""
         return compact.revision()
 
     def shorter_side(self, device: torch.device) -> int:

@@ -168,7 +168,7 @@ class EstimatedFrames(GrayReader, Closeable):
 
 
 def open_given(settings: DepthSettings, video: VideoClip) -> DisparityTrack:
-    """Return the track that ``settings`` name, steadied if they say so.
+    """Return the track that ``settings`` name, stabilized if they say so.
 
     Raises ``DisparityError`` for one that does not fit the video.
     """
@@ -212,7 +212,7 @@ def _choose_pace(
 
 
 def _write_estimate(estimate: Estimate, time_range: TimeRange, target: Path, on_progress: OnCount) -> None:
-    """Estimate, steady, normalize and write, one frame after the other; the disk holds what lies between."""
+    """Estimate, stabilize, normalize and write, frame by frame; raw disparity waits on disk."""
     info, (height, width) = estimate.video.info, estimate.size
     done = estimated = 0
     with RawTrack(target.parent) as raw, closing(_raw_disparity(estimate, time_range)) as frames:

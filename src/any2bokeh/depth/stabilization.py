@@ -62,8 +62,8 @@ class Stabilizer:
     Monocular networks are right only up to a scale and a shift, anew in every frame. Both are fitted to the
     running estimate, warped along the flow, with disagreeing points as outliers. Then only a share of the
     new estimate enters the running one (a Kalman filter per point); where the flow, the picture or the
-    disparity itself tells that the point is another one, the new estimate replaces it, so nothing is dragged
-    behind what moves.
+    disparity itself tells that the point is another one, the new estimate replaces it, so moving
+    things leave no trail.
     """
 
     def __init__(self) -> None:

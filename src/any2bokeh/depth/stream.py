@@ -26,7 +26,7 @@ INTERVALS_AHEAD = 2  # found while the network is busy
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """Which frames are estimated, and what is taken over from one to the next.
+    """Which frames are estimated, and what each hands to the next.
 
     ``every`` is the distance of keyframes, ``None`` lets the picture choose it. Each is shown to the network
     with the frame ``gap`` frames away.

@@ -4,7 +4,7 @@ Every renderer draws ``coc = K (d_f - d)``. What should be drawn instead is
 
     coc = K s sign(d_f - d) max(0, |d - d_f| - R / 2)
 
-with s one factor for what is nearer than the focal plane and one for what is farther. So the disparity,
+with s one factor in front of the focal plane and one behind it. So the disparity,
 the focal plane and K are replaced by others whose difference, times K, is just that.
 """
 
@@ -41,7 +41,7 @@ def reshape(disparity: Tensor, focus: Focus, settings: DepthOfFieldSettings) -> 
 
     ``disparity`` (any shape, 0..1) becomes one in 0..1 in which nothing nearer becomes farther: what
     stays sharp falls together on the focal plane. Where a factor above 1 would lead out of 0..1, everything
-    is moved, and if need be pressed together and K raised by as much: the blur stays what was asked for.
+    is moved, and if need be pressed together and K raised by as much: the blur stays the requested one.
     """
     plane, strength = focus.focus_disparity, focus.blur_strength
     if settings == PLAIN:

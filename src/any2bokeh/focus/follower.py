@@ -83,7 +83,7 @@ class FollowedFrame:
 
 @dataclass(frozen=True)
 class Sighting:
-    """What was seen of the thing in one frame: its disparity, and a place on it in shares of the picture.
+    """Where the thing was seen in one frame: its disparity, and a place on it in shares of the picture.
 
     The disparity is NaN where the thing was not seen; the place is then where it was last.
     """
@@ -97,7 +97,7 @@ class Follower:
     """Follows one thing from frame to frame, in either direction of time; hidden, it is waited for."""
 
     def __init__(self, frame: FollowedFrame, x: float, y: float) -> None:
-        """Take what is at a place, in shares of the picture's sides, for the thing."""
+        """Start from a place on the thing, in shares of the picture's sides."""
         height, width = frame.gray.shape
         self._x, self._y = min(int(x * width), width - 1), min(int(y * height), height - 1)
         patch = np.zeros_like(frame.gray)
@@ -150,7 +150,7 @@ class Follower:
         return self.seen
 
     def _first_region(self, frame: FollowedFrame, patch: Bytes) -> Bytes:
-        """What is around the point; where that is a small part, as a foot is, what it belongs to as well."""
+        """The region around the point; if that is a small part, such as a foot, with its whole."""
         usual = self._steep
         region = self._flood(frame, patch, FIRST_REACH_PX)
         while region.sum() < SMALL_PX and self._steep < STEEPEST:
@@ -240,7 +240,7 @@ def _say_where_lost(seen: list[Sighting], point: Point, video: VideoClip) -> Non
     lost = [pts for pts, one in zip(video.times, seen, strict=True) if np.isnan(one.disparity)]
     if lost:
         log.warning(
-            "What is followed from %s is lost in %d of %d frames of %s, first at %.2f s: the focus is held.",
+            "The object at %s is lost in %d of %d frames of %s, first at %.2f s: the focus is held there.",
             point,
             len(lost),
             len(seen),

@@ -68,7 +68,7 @@ def empty_mask(path: Path, clip: DepthClip) -> FocusError:
     """Return the error of a mask that shows nothing in any frame."""
     return FocusError(
         f"The mask {path} is empty in every frame of {clip.video.info.path}.",
-        hint="What is brighter than half of white is inside.",
+        hint="The subject must be brighter than half of white.",
     )
 
 

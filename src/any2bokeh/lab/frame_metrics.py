@@ -152,7 +152,7 @@ def warp_error(before: Tensor, picture: Tensor, motion: SharpMotion) -> float | 
 
     The frame before is warped along the motion of the sharp picture (DIS flow), where going there and back
     again agrees; the rest, visible in only one frame, does not count (``None`` where that is all). It needs
-    no truth. A blurred picture has less of it than a sharp one, so compare like with like.
+    no ground truth. A blurred picture has less of it than a sharp one, so compare like with like.
     """
     trusted = motion.back.trust >= TRUSTED
     if not trusted.any():
@@ -165,7 +165,7 @@ def warp_error(before: Tensor, picture: Tensor, motion: SharpMotion) -> float | 
 def still_flicker(before: Tensor, picture: Tensor, motion: SharpMotion) -> float | None:
     """Mean ``|out[t] - out[t-1]|`` where the sharp picture stands still to within 3/255; ``None``: nowhere.
 
-    It needs no truth; blur of a moving object before a still background is part of it.
+    It needs no ground truth; blur of a moving object before a still background is part of it.
     """
     if not motion.still.any():
         return None

@@ -32,7 +32,7 @@ class PerturbSettings:
     moves each pixel. ``noise`` is the largest change that waves make, as a share of the focal plane's
     disparity. ``dilated`` and ``eroded`` are the shares of frames whose near things are made larger and
     smaller. ``coherence`` is how much of one frame's randomness the next one keeps, 0..1: errors of an
-    estimator stick to things, above all after steadying, and only some of them flicker.
+    estimator stick to things, above all after stabilization, and only some of them flicker.
     """
 
     warp_px: float = 50.0

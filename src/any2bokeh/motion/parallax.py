@@ -1,8 +1,8 @@
 """What two frames of a clip say of its depth: how its parts move against each other.
 
-Seen from a camera that moves, what is near passes faster; before a camera that stands still, what moves by
-itself mostly stands before the rest. The network is shown the optical flow, and what is left of it when
-the motion of the largest part of the picture is taken away. What is left also counts by itself.
+For a moving camera, near things pass faster; for a still one, moving things are mostly in front of the rest.
+The network is shown the optical flow, and the residual flow after the motion of the largest part of the
+picture is subtracted. The residual also counts by itself.
 """
 
 import cv2
@@ -31,7 +31,7 @@ _LEAST_CELLS = 24  # fewer cells that are trusted tell nothing
 
 
 def motion_between(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """Return what moves in the first picture on the way to the second, and in the second on the way back.
+    """Return the motion in the first picture on the way to the second, and in the second on the way back.
 
     Pictures are ``3 h w`` R'G'B' in 0..1, sides multiples of ``CELL``; the results ``CHANNELS h/4 w/4``.
     Where the trust is 0 the flow is not known; all zeros stand for a picture of which no other is known.
@@ -62,7 +62,7 @@ def moving_parts(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def no_motion(pictures: Tensor) -> Tensor:
-    """Return what stands for not knowing how anything in ``T 3 h w`` moves."""
+    """Return the input that says that the motion in ``T 3 h w`` is unknown."""
     count, _, height, width = pictures.shape
     return pictures.new_zeros(count, CHANNELS, height // CELL, width // CELL)
 

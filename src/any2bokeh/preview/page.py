@@ -43,9 +43,9 @@ SCRIPTS = ("disparity.js", "pictures.js", "command.js", "show.js", "page.js")
 
 @dataclass(frozen=True, kw_only=True)
 class CommandLine:
-    """The command that the page completes, quoted for a shell: what stands before the focus and after it.
+    """The command that the page completes, quoted for a shell: its parts before the focus and after it.
 
-    ``focus`` is what was said of the focus, where it is more than a number.
+    ``focus`` is the user's focus, if it is more than a number.
     """
 
     before: str
@@ -127,7 +127,7 @@ def _about_the_clip(info: VideoInfo, picture: Tensor) -> dict[str, Any]:
 
 
 def _about_the_focus(info: VideoInfo, settings: PreviewSettings, shown: Moment) -> dict[str, Any]:
-    """What was asked for at the moment that is shown first, and from where on blur is seen."""
+    """Focus and K asked for at the moment that is shown first, and from where on blur is seen."""
     colors = colorize(torch.linspace(0, 1, 256).view(1, 1, 256))
     return {
         "focus": round(shown.focus.focus_disparity, 3),

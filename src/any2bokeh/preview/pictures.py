@@ -34,7 +34,7 @@ SAMPLED_PX = 256
 def moment_sheet(source: Path, settings: PreviewSettings, on_progress: OnProgress = ignore) -> Tensor:
     """Return a sheet (``3 H W`` R'G'B' in 0..1, square pixels) of moments, in four pictures each.
 
-    The original, its disparity in colors with readings on it, what is in focus (tinted) and the result:
+    The original, its disparity in colors with readings on it, the area in focus (tinted) and the result:
     two above two for a single moment, else a row for each. Raises ``RefocusError`` with a sentence for the
     user.
     """
@@ -60,7 +60,7 @@ def moment_sheet(source: Path, settings: PreviewSettings, on_progress: OnProgres
 
 
 def contact_sheet(source: Path, settings: PreviewSettings, on_progress: OnProgress = ignore) -> Tensor:
-    """Return a sheet over time: what is in focus (tinted) above the result of ``settings.stills`` moments.
+    """Return a sheet over time: the area in focus (tinted) above the result of ``settings.stills`` moments.
 
     See ``moment_sheet`` for the rest.
     """

@@ -37,7 +37,7 @@ class Words:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CaptionedPicture:
-    """A picture (``3 H W``, 0..1) and what is written below it: a title, and a dimmer second line.
+    """A picture (``3 H W``, 0..1) and the text below it: a title, and a dimmer second line.
 
     ``focus_disparity`` draws, right of the title, the scale of disparity in its colors with the focus on it.
     """
@@ -106,7 +106,7 @@ def _caption(cell: CaptionedPicture, left: float, top: float, size_px: float) ->
 
 
 def _draw_scale(sheet: Tensor, focus_disparity: float, right: int, top: int, size_px: float) -> list[Words]:
-    """Draw the colors of disparity from 0 to 1, ending at ``right``, and return what is written at them."""
+    """Draw the colors of disparity from 0 to 1, ending at ``right``, and return the words at them."""
     small_px = 0.85 * size_px
     near_px, length = round(width_px("1 near", small_px) + small_px / 2), round(9 * size_px)
     start, stop = right - near_px - length, right - near_px

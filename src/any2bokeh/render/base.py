@@ -47,7 +47,7 @@ def make_renderer(
     """Return the renderer that ``settings`` ask for; see ``choose_renderer`` for ``auto``.
 
     ``blur_strength`` is the largest K asked for, where that is known. Raises ``SettingsError`` and
-    ``WeightsError`` with what stands in its way.
+    ``WeightsError`` with the obstacle.
     """
     name = choose_renderer(settings, device, pictures, blur_strength)
     if name == "lens":

@@ -62,7 +62,7 @@ def _why_lens(
     if device.type == "cpu":
         return "a CPU takes minutes for a frame"
     if settings.lens != LensSettings():
-        return "what is asked of the aperture, only the lens can do"
+        return "only the lens can shape the aperture"
     from any2bokeh.render.diffusion.memory import device_memory
     from any2bokeh.render.diffusion.working_frame import WorkingFrame
 

@@ -49,7 +49,7 @@ class Parts:
 def find_parts(weights: str | None) -> Parts:
     """Return the parts for the checkpoint of that name, or in that folder; ``None``: the published one.
 
-    Raises ``WeightsError`` that names what is missing and the command that brings it.
+    Raises ``WeightsError`` that names the missing weights and the command that brings it.
     """
     checkpoint = find_checkpoint(weights)
     if not checkpoint.facts.image_encoder:

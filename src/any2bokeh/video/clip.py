@@ -1,4 +1,4 @@
-"""A video that is worked on: opened, probed and scanned once, whatever is read of it."""
+"""A video that is worked on: opened, probed and scanned once."""
 
 import threading
 from bisect import bisect_right

@@ -1,4 +1,4 @@
-"""Frames out of a video file, one after the other, and what is known of the file."""
+"""Frames out of a video file, one after the other, and the properties of the file."""
 
 import logging
 import re
@@ -47,7 +47,7 @@ FRAMES_AHEAD = 1  # decoded and waiting: 25 MB each at 1080p
 
 @dataclass(frozen=True, kw_only=True)
 class VideoInfo:
-    """What is known of a video before its frames are read.
+    """Properties of a video that are known before its frames are read.
 
     ``width``, ``height`` and ``pixel_aspect`` (width by height of a pixel) are those of the displayed
     picture; ``rotation`` is the angle in degrees, counter-clockwise, that the file states, and
@@ -79,7 +79,7 @@ class VideoInfo:
 
     @property
     def pictures(self) -> PictureFormat:
-        """What is the same for all pictures that are handed out."""
+        """The format that all decoded pictures share."""
         return PictureFormat(
             height=self.height,
             width=self.width,
@@ -177,7 +177,7 @@ def open_video(path: Path, time_range: TimeRange = WHOLE_VIDEO) -> VideoReader:
 
 
 def probe_video(path: Path) -> VideoInfo:
-    """Return what is known of a video, for which its first frame is decoded.
+    """Return the properties of a video; decodes its first frame.
 
     Raises ``VideoError`` if the file cannot be read as a video.
     """

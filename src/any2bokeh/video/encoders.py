@@ -170,7 +170,7 @@ def _pixel_format(codec: Any, info: VideoInfo, settings: EncodeSettings) -> str:
 
 
 def _loss(layout: PixelLayout, source: PixelLayout, depth: int) -> tuple[int, ...]:
-    """How badly a layout suits a source; what is lost counts before what is added."""
+    """How badly a layout suits a source; losses count before additions."""
     # RGB and gray become 4:2:0, which every player shows.
     across, down = (source.across, source.down) if source.kind == "yuv" else (2, 2)
     return (

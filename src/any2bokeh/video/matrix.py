@@ -1,6 +1,6 @@
 """Codes of planar pictures to R'G'B' and back: the matrices and ranges of ITU-T H.273, in float.
 
-All of it works on a few lines at a time, so that what is in between stays in the cache.
+All of it works on a few lines at a time, so that intermediate values stay in the cache.
 """
 
 from collections.abc import Iterator, Sequence

@@ -80,7 +80,7 @@ class Muxer:
         self._warn([*info.not_kept, *_not_written(info, encoder, kind), *self._copy.not_kept])
 
     def encode(self, frame: Frame) -> None:
-        """Encode a frame (its time in the source's), and copy what is due before it."""
+        """Encode a frame (its time in the source's), and copy the packets due before it."""
         self._write(frame)
 
     def encoded(self, frame: Frame | None) -> Iterator[Any]:

@@ -13,7 +13,7 @@ def usual_priority() -> Iterator[None]:
     """Leave every thread the priority that it has, and give new ones that of this thread.
 
     SVT-AV1, run by root, moves the thread that opens it and all its own into the real-time class, where they
-    take the processor from every other program, and so does whatever is started from then on.
+    take the processor from every other program, and so does every thread started from then on.
     """
     if not hasattr(os, "sched_setscheduler") or not _THREADS.is_dir():  # only Linux has these classes
         yield

@@ -47,7 +47,7 @@ class FoundCheckpoint:
 def open_checkpoint(
     source: Path, work_folder: Path, on_progress: OnCount = ignore
 ) -> Iterator[FoundCheckpoint]:
-    """Find the checkpoint in ``source``, a folder or a zip; what is needed of a zip is unpacked.
+    """Find the checkpoint in ``source``, a folder or a zip; the needed members of a zip are unpacked.
 
     It is unpacked into ``work_folder``, ``on_progress`` being told of every piece, and removed again.
     Raises ``WeightsError`` if a part is not there or is there twice, and for a zip that is damaged,

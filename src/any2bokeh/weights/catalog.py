@@ -32,7 +32,7 @@ class ModelFile:
 class Model:
     """One entry of the catalog. ``revision`` is a branch, a tag or a commit of the hub repository.
 
-    What is published outside the hub has no repository and no files: ``obtain`` says how to get it.
+    A network published outside the hub has no repository and no files: ``obtain`` says how to get it.
     """
 
     name: str

@@ -179,7 +179,7 @@ class Checkpoint:
 def find_checkpoint(name_or_folder: str | Path | None = None) -> Checkpoint:
     """Return the checkpoint imported under a name, or that in a folder; by default the published one.
 
-    Raises ``WeightsError`` that says how to get it, or what is wrong with it.
+    Raises ``WeightsError`` that tells how to get it, or names its defect.
     """
     name = str(name_or_folder or DEFAULT_NAME)
     names = imported_names()
@@ -224,7 +224,7 @@ def load_weights(
     in ``may_lack`` may be missing, and stay as they are, and those in ``unused`` are left alone. The tensors
     become the module's own, on ``device`` and, where they are floating point, in ``dtype`` (by default as
     they are in the file), so a module made on the meta device costs its weights once. Raises
-    ``WeightsError`` that names the first key that is wrong, with what was found and wanted, or says that
+    ``WeightsError`` that names the first key that is wrong, with the shape found and wanted, or says that
     the file is damaged.
     """
     wanted = {key: list(tensor.shape) for key, tensor in module.state_dict().items()}

@@ -43,7 +43,7 @@ def write_manifest(folder: Path, hashes: Mapping[str, str]) -> None:
 
 
 def find_checkpoint_damage(folder: Path, *, thorough: bool) -> str:
-    """Return what is wrong with the files of a checkpoint, or an empty text.
+    """Return the defect of a checkpoint's files, or an empty text.
 
     Of weights, the length is compared with what their own table says, and small files are hashed;
     ``thorough`` hashes the weights too, which reads all of them.

@@ -47,7 +47,7 @@ class DownloadPlan:
 def find_folder(model: Model) -> Path | None:
     """Return the folder that holds all files of ``model`` on this machine, or ``None``.
 
-    The folder's name is the commit. Nothing is asked of the network. What is published outside the hub
+    The folder's name is the commit. Nothing is asked of the network. A network published outside the hub
     is never found here.
     """
     folder = None
@@ -62,7 +62,7 @@ def find_folder(model: Model) -> Path | None:
 def model_folder(model: Model) -> Path:
     """Return the folder of a model that is on this machine; its name is the commit.
 
-    Raises ``WeightsError`` that names the command to run if a file is missing or is not what is pinned.
+    Raises ``WeightsError`` that names the command to run if a file is missing or differs from its pin.
     """
     folder = find_folder(model)
     if folder is None:

@@ -18,7 +18,7 @@ def catalog_to_lock(path: Path) -> dict[str, Model]:
 
 
 def lock_model(path: Path, model: Model, folder: Path) -> Model:
-    """Write into the list at ``path`` what was downloaded to ``folder``, and return the entry as it is now.
+    """Pin the files downloaded to ``folder`` in the list at ``path``, and return the new entry.
 
     The revision becomes the commit, each file gets its size and sha256; everything else, comments
     included, stays as it is. Where there is no list at ``path``, it begins as a copy of the one that

@@ -90,7 +90,7 @@ def _first_line(error: Exception) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenFile:
-    """What was written: the hash of the file, and the tensors that half precision could not hold."""
+    """A file just written: its hash, and the tensors that half precision could not hold."""
 
     sha256: str
     kept_in_single: frozenset[str]

@@ -75,7 +75,7 @@ def unchanged() -> Method:
 
 def ground_truth() -> Method:
     """The ground truth as a method, for the figures that need no ground truth: edges and motion."""
-    return _onlooker(TRUTH, "the truth, for its edges and its motion", lambda frame: frame.ground_truth)
+    return _onlooker(TRUTH, "ground truth, for its edges and motion", lambda frame: frame.ground_truth)
 
 
 @dataclass(frozen=True)

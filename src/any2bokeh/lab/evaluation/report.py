@@ -181,7 +181,7 @@ class Report:
         yield from (f"{name}: left out. {reason}" for name, reason in self.left_out.items())
         has_ground_truth = any(result.case.has_ground_truth for result in self.results)
         if not has_ground_truth:
-            yield "No truth is known of these clips: figures that need one are left out."
+            yield "These clips have no ground truth: figures that need it are left out."
         for network, reason in self.missing.items() if has_ground_truth else ():
             yield f"{MEASURED_BY[network]}: left out. {reason}"
         if has_ground_truth and self.flow != OPTICAL_FLOW:

@@ -76,7 +76,7 @@ def _plots(report: Report) -> str:
 
 def strips(result: CaseResult) -> list[tuple[str, str]]:
     """Return the kinds of pictures of a case, in order, and their captions."""
-    frames, other = result.case.frames, "the truth" if result.case.has_ground_truth else "the input"
+    frames, other = result.case.frames, "the ground truth" if result.case.has_ground_truth else "the input"
     return [
         (STILL, f"Frame {frames // 2} of {frames}"),
         (CROP, "Where most edges are, three times as large"),
@@ -143,11 +143,11 @@ def _markdown_lines(report: Report, folder: Path) -> Iterator[str]:
     yield from (f"# {TITLE}", "", report.facts, "", f"    {report.command}", "", *markdown_table(report), "")
     yield from (f"- {note}" for note in report.notes)
     yield from (f"- {case}, {method}: {reason}" for case, method, reason in report.failures)
-    yield from ("", "## What is measured", "")
+    yield from ("", "## Metrics", "")
     summary = report.summary
     for head, metric in zip(heads(summary), summary.metrics, strict=True):
         yield f"- **{head}**: {metric.what}"
-    yield from ("", "## What is compared", "")
+    yield from ("", "## Methods", "")
     yield from (f"- **{method.name}**: {method.what}" for method in report.methods)
     for number, plot in enumerate(plots(report)):
         path = folder / "pictures" / f"plot-{number}.svg"

@@ -64,15 +64,15 @@ METRICS = (
         "FD",
         False,
         3,
-        "mean absolute difference, in pixels, between the flows of result and truth from frame to frame",
+        "mean absolute difference, in pixels, between the flows of result and ground truth, frame to frame",
     ),
-    Metric("rm", "RM", False, 5, "mean |(out[t+1] - out[t]) - (truth[t+1] - truth[t])|"),
+    Metric("rm", "RM", False, 5, "mean `|(out[t+1] - out[t]) - (truth[t+1] - truth[t])|`"),
     Metric(
         "vepi",
         "VEPI",
         True,
         4,
-        "correlation of the edges of result and sharp picture in what is in focus, mean over frames with any",
+        "correlation of the edges of result and sharp picture in the area in focus, mean over its frames",
     ),
     Metric("vepi_smoothness", "smooth", True, 4, "1 less the standard deviation of VEPI's steps"),
     Metric(

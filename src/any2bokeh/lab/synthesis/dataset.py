@@ -51,7 +51,7 @@ class Dataset:
 def open_dataset(folder: Path) -> Dataset:
     """Return the data set in ``folder`` with the clips that are complete now.
 
-    Raises ``DatasetError`` naming the file and what is wrong with it: it is no data set, of a later format,
+    Raises ``DatasetError`` naming the file and its defect: it is no data set, of a later format,
     or a clip lacks a file or contradicts itself.
     """
     made_by = read_made_by(folder)

@@ -128,7 +128,7 @@ def write_description(folder: Path, description: ClipDescription) -> None:
 
 
 def read_description(folder: Path) -> ClipDescription:
-    """Read ``scene.json`` of a folder; raises ``DatasetError`` naming the file and what is wrong with it."""
+    """Read ``scene.json`` of a folder; raises ``DatasetError`` naming the file and its defect."""
     path = folder / SCENE_FILE
     hint = f"If {folder} is deleted, bokeh synthesize makes the clip anew."
     content = read_json(path, hint)

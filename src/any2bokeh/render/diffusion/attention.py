@@ -92,7 +92,7 @@ class SingleKeyAttention(Attention):
     """
 
     def forward(self, context: Tensor) -> Tensor:  # type: ignore[override]
-        """What is added to each token, ``... C``, for the context ``... D``."""
+        """The term added to each token, ``... C``, for the context ``... D``."""
         return self.to_out[0](self.to_v(context))
 
 

@@ -158,7 +158,7 @@ class TemporalResBlock(nn.Module):
 
 
 class TimeMixer(nn.Module):
-    """A learned blend of what was found within frames and what was found along time.
+    """A learned blend of the features within frames and those along time.
 
     Its one number is the logit of the share of one of the two, ``share_of``.
     """

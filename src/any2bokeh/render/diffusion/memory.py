@@ -1,9 +1,9 @@
 """How many frames the network encodes and decodes at a time, by what the device has.
 
 Counted on the published sizes (``benchmarks/diffusion_counts.py``), in elements for each pixel of the working
-frame and each frame: what is alive at the peak of encoding, denoising and decoding, and what waits for the
-decoder. It depends on the device's whole memory, not on what is free just now: the same device gives the
-same windows, and so the same picture.
+frame and each frame: live tensors at the peak of encoding, denoising and decoding, and skips that wait for
+the decoder. It depends on the device's whole memory, not on its free memory: the same device gives the same
+windows, and so the same picture.
 """
 
 import os

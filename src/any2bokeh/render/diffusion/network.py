@@ -52,7 +52,7 @@ class NetworkInputs:
 
     @property
     def images(self) -> tuple[Tensor, ...]:
-        """What is encoded, in the order that the U-Net takes it."""
+        """The pictures to encode, in the order that the U-Net takes them."""
         lens = () if self.through_lens is None else (self.through_lens,)
         return (self.pictures, self.geometry, *lens)
 

@@ -68,8 +68,8 @@ class DiffusionRenderer:
     def render(self, scenes: Iterator[Scene]) -> Iterator[Frame]:
         """Yield one refocused frame for each scene.
 
-        Raises ``SettingsError`` if the device runs out of memory, ``WeightsError`` if the network draws what
-        are not numbers.
+        Raises ``SettingsError`` if the device runs out of memory, ``WeightsError`` if the network draws
+        values that are not numbers.
         """
         coded = self._encode(_with_warning(scenes, self._frame))
         denoised = fuse_chunks(coded, self._settings.chunks, self._denoise)

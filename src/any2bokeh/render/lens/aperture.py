@@ -38,7 +38,7 @@ def aperture_kernels(
     """The aperture's images as area coverage of pixels, each summing to 1: ``Z kh kw`` float32, odd sizes.
 
     In each, the lens's rim is displaced against the aperture by one of Z ``offsets`` and cuts it off; each of
-    them moves by half of that, so that what is left stays in the middle. The radii are
+    them moves by half of that, so that the rest stays in the middle. The radii are
     those of the disc, in pixels along x and y: they differ where pixels are not square. A polygon or an oval
     has the area of the disc of that radius, so that shapes gather the same light. Where the disc's radius
     is below 0.01 pixel, the image is a single 1.

@@ -108,8 +108,8 @@ def recall_points(
 
     Each point (``x``, ``y`` in pixels of the frame) is looked up where its surface has moved to. Its color
     there is taken if the disparity is that of the surface; frames count by the inverse square of their
-    distance. Where all of them saw something at least ``EDGE_STEP_PX`` farther instead, that is what is
-    occluded.
+    distance. Where all of them saw something at least ``EDGE_STEP_PX`` farther instead, that is the
+    occluded surface.
     """
     disparity = scale.disparity(coc)
     x, y = x.to(disparity.dtype), y.to(disparity.dtype)

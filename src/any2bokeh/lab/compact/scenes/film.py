@@ -1,4 +1,4 @@
-"""The marks of cameras and files on a picture: defocus, shake, exposure, noise, sharpening, compression."""
+"""The marks of cameras and files on a picture: lens blur, shake, exposure, noise, sharpening, compression."""
 
 from itertools import pairwise
 

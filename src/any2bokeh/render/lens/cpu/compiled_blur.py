@@ -20,9 +20,9 @@ def blur_rows(
 ) -> None:
     """Fill ``blurred`` with ``cells`` blurred by the layer's aperture; these are not needed afterwards.
 
-    ``grid`` is that of ``cells``. Both have rows of equal length, but ``blurred`` only those without what is
-    around the tile. Of a full-size layer only rows that are open (``is_open``) are filled. ``start`` and
-    ``stop`` of each row become those of the blurred one. ``line`` is working memory for a row.
+    ``grid`` is that of ``cells``. Both have rows of equal length, but ``blurred`` only those of the
+    tile, without its surroundings. Of a full-size layer only rows that are open (``is_open``) are filled.
+    ``start`` and ``stop`` of each row become those of the blurred one. ``line`` is working memory for a row.
     """
     layer, start, stop = grid.layer, cells.start, cells.stop
     if stack.is_summed[layer]:

@@ -153,7 +153,7 @@ def _find_seen(canvas: Canvas, beside: Columns, row: int, left: int, line: Float
 
 @compiled
 def _close(open_now: Floats, seen: Floats, passed_open: Floats) -> None:
-    """Take ``seen`` off what is open, and remember what is left."""
+    """Take ``seen`` off the open share, and remember the rest."""
     for x in range(len(seen)):
         open_now[x] -= seen[x]
     for x in range(len(seen)):
@@ -178,7 +178,7 @@ def _divide(seen: Floats, own: Floats) -> None:
 
 @compiled
 def _add_light(light: Floats, seen: Floats, color: Floats) -> None:
-    """Add a channel of what is seen of a layer."""
+    """Add a channel of the visible part of a layer."""
     for x in range(len(seen)):
         light[x] += seen[x] * color[x]
 

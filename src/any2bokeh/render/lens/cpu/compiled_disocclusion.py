@@ -77,7 +77,7 @@ def search_rows(
 
 @compiled
 def _walk(coc: Floats, start: int, stride: int, reach: int) -> int:
-    """Steps to what is first behind the surface of the pixel ``start``; 0 if nothing is in reach.
+    """Steps to the first surface behind that of the pixel ``start``; 0 if nothing is in reach.
 
     ``coc`` is flat, and a step ``stride`` elements of it.
     """

@@ -132,7 +132,7 @@ class CompiledFrame:
         )
 
     def find_occluded(self, reach_px: float) -> SparseSurface:
-        """What lies just behind the pixels near edges."""
+        """The surface just behind the pixels near edges."""
         stride = search_stride(self.height, self.width)
         light = self.linear[:, ::stride, ::stride]
         # Single pixels of a grid: means would mix surfaces.

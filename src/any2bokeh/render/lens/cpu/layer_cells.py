@@ -34,7 +34,7 @@ class Cells(NamedTuple):
 
 @compiled
 def fill_cells(surfaces: LensSurfaces, grid: CellGrid, cells: Cells, line: Floats) -> None:
-    """Fill ``cells`` with what lies on the layer; their last column is not used.
+    """Fill ``cells`` with the layer's share of each pixel; their last column is not used.
 
     Outside the frame is what its ``Ground`` has there; of the other surfaces the border is replicated.
     ``line`` is working memory for five rows of the grid's pixels.

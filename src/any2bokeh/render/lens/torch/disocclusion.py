@@ -21,7 +21,7 @@ def find_occluded(linear: Tensor, coc: Tensor, reach_px: float) -> Surface:
     """The surface just behind each pixel near a depth edge: its color and CoC, coverage 1 where known.
 
     From each pixel the search walks in eight directions, up to ``reach_px``, along the pixel's own
-    surface; where that surface ends at something at least ``EDGE_STEP_PX`` farther, what stands
+    surface; where that surface ends at something at least ``EDGE_STEP_PX`` farther, the background
     there continues behind the pixel. Nearer things in between are passed over. Hits on the surface of
     the nearest hit are averaged by inverse squared distance. Large frames are searched at a
     fraction of their size, on single pixels (a mean would mix surfaces).
@@ -74,7 +74,7 @@ def _search(linear: Tensor, coc: Tensor, reach_px: int) -> Surface:
 
 
 def _walk(coc: Tensor, around: Tensor, direction: tuple[int, int], reach_px: int) -> tuple[Tensor, Tensor]:
-    """Steps in one direction to what is first behind each pixel's own surface, and its CoC (``H W``)."""
+    """Steps in one direction to the first surface behind each pixel's own, and its CoC (``H W``)."""
     height, width = coc.shape
     dy, dx = direction
     steps, found = torch.full_like(coc, math.inf), torch.full_like(coc, math.inf)

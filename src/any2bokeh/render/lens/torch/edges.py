@@ -74,7 +74,7 @@ def matte_edges(linear: Tensor, coc: Tensor, coverage: Tensor | None = None) -> 
 
     A pixel of the farther surface that touches a nearer one holds some of its color (the picture is
     averaged over pixels, disparity is not). Returns the picture ``3 H W`` with that color taken out,
-    and what was taken out: the nearer surface's fringe. Without this a sharp foreground leaves a halo
+    and the part taken out: the nearer surface's fringe. Without this a sharp foreground leaves a halo
     in the blur behind it. ``coc`` is ``H W`` in pixels. In the pixels that a held subject covers partly its
     ``coverage`` (``H W``) tells the share, and ``coc`` is the background's.
     """
