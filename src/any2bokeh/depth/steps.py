@@ -26,6 +26,8 @@ def find_steps(disparity: Floats, samples: Floats, is_cell: NDArray[np.bool_]) -
     """
     height, width = disparity.shape
     jump, steepness = np.empty_like(disparity), np.empty_like(disparity)
+    # First pass, y and x of the map: slopes, the largest difference to a neighbor, and the values themselves.
+    # ``samples`` has a border, so line y of the map is its line y + RADIUS.
     for y in range(height):
         along_y, along_x = samples[ALONG_Y, y + RADIUS, RADIUS:], samples[ALONG_X, y + RADIUS, RADIUS:]
         _measure_slopes(disparity, y, along_y, along_x, jump[y], steepness[y])
@@ -38,6 +40,7 @@ def find_steps(disparity: Floats, samples: Floats, is_cell: NDArray[np.bool_]) -
         window_max(steepness, y, FLAT_REACH, -1, flat)
         for x in range(width):
             flat[x] = -flat[x]
+            # A ramp is steep against the flattest ground around it, so a slanted floor is none.
             limit = np.float32(RAMP) + np.float32(2) * flat[x]
             on_surface[x] = np.float32(steepness[y, x] <= limit)
             is_high[y, x] = np.float32(jump[y, x] > limit)
@@ -46,6 +49,7 @@ def find_steps(disparity: Floats, samples: Floats, is_cell: NDArray[np.bool_]) -
         np.empty_like(disparity[0]),
         np.empty_like(disparity[0]),
     )
+    # Last pass: a step needs a high jump beside it and two surfaces farther apart than the slope explains.
     for y in range(height):
         window_max(is_high, y, 1, 1, beside)
         window_max(disparity, y, RADIUS, 1, highest)
@@ -74,6 +78,7 @@ def _measure_slopes(
         right[x] = following[x] - here[x]
     left[0], left[width] = left[1], left[width - 1]
     for x in range(width):
+        # The slope is the smaller one-sided difference: it stays that of the surface right up to a step.
         above, below = of_upper[x] - over_upper[x], of_lower[x] - over_lower[x]
         slope_y, slope_x = _smaller(above, below), _smaller(left[x], right[x])
         along_y[x], along_x[x], steepness[x] = slope_y, slope_x, np.maximum(abs(slope_y), abs(slope_x))

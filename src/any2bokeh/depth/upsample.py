@@ -146,6 +146,7 @@ def _resize(
     last = len(image) - 1
     line = np.empty(image.shape[1] + 1, np.float32)
     behind = line[1:]
+    # Row y of the result lies between two lines of the image: they are blended into one, then along x.
     for y in range(len(rows)):
         above, below, share = image[rows[y]], image[min(int(rows[y]) + 1, last)], row_shares[y]
         for x in range(len(above)):
@@ -170,6 +171,8 @@ def _choose_surfaces(
     around = np.zeros(PLANES * LANES, np.float32)
     flat, stride = samples.reshape(PLANES, -1), samples.shape[2]
     offsets = (AROUND[0] + RADIUS) * stride + AROUND[1] + RADIUS
+    # A cell is the sample (y, x) and the pixels nearest to it, a rectangle of (row, column). The first pass
+    # writes the farther surface and keeps the nearer one and the votes between them apart.
     for cell in range(len(cells)):
         y, x = cells[cell]
         sides = _look_around(flat, y * stride + x + offsets, around)
@@ -183,6 +186,8 @@ def _choose_surfaces(
                 near, far, vote = _vote(sums, sides, offset_y, offset_x, result[row, column])
                 nearer[cell, row - rows[y, 0], column - columns[x, 0]] = near
                 result[row, column], votes[row + 1, column + 1] = far, vote
+    # The second pass decides: the votes of 3 x 3 pixels are added up, which removes single wrong ones.
+    # ``votes`` has a border of one, so the window of (row, column) begins at that place.
     for cell in range(len(cells)):
         y, x = cells[cell]
         for row in range(rows[y, 0], rows[y, 1]):
@@ -212,6 +217,8 @@ def _look_around(samples: Floats, chosen: Integers, around: Floats) -> Sides:
         lowest = np.minimum(lowest, value * is_there + (ONE - is_there))
         highest = np.maximum(highest, value * is_there)
         around[ON_SURFACE * LANES + k] = is_there * CLOSENESS[k]
+    # Whatever is above the middle of the range belongs to the nearer surface. Sample k of plane p is at
+    # p * LANES + k, so that the loops over k fill whole vectors.
     middle = (highest + lowest) / np.float32(2)
     near_sum, near_y, near_x, far_sum, far_y, far_x = ZERO, ZERO, ZERO, ZERO, ZERO, ZERO
     for k in range(LANES):
@@ -221,6 +228,7 @@ def _look_around(samples: Floats, chosen: Integers, around: Floats) -> Sides:
         far = weight - near
         near_sum, near_y, near_x = near_sum + near, near_y + near * along_y, near_x + near * along_x
         far_sum, far_y, far_x = far_sum + far, far_y + far * along_y, far_x + far * along_x
+        # The disparity that the sample's own slope predicts for the cell's center.
         here = value - along_y * AROUND_Y[k] - along_x * AROUND_X[k]
         around[NEAR * LANES + k], around[NEAR_HERE * LANES + k] = near, near * here
         around[FAR * LANES + k], around[FAR_HERE * LANES + k] = far, far * here
@@ -232,6 +240,7 @@ def _sums(around: Floats, red: Number, green: Number, blue: Number) -> Sums:
     """How much a pixel resembles the nearer and the farther surface, and both times their disparities."""
     near, far, near_here, far_here = ZERO, ZERO, ZERO, ZERO
     for k in range(LANES):
+        # Gaussian of the distance in color, as a power of 2; k is a sample around the cell.
         reds, greens, blues = around[k] - red, around[LANES + k] - green, around[2 * LANES + k] - blue
         likeness = LEAST + _power_of_2(COLOR_SCALE * (reds * reds + greens * greens + blues * blues))
         near += likeness * around[NEAR * LANES + k]
@@ -256,6 +265,7 @@ def _vote(
         far = near
     step = np.float32(STEP)
     if near - far > step:
+        # Where the interpolated value lies between the surfaces, 0 (far) to 1 (near), votes as well.
         place = min(max((here - far) / (near - far), ZERO), ONE)
         return near, far, np.log(near_votes / far_votes) + np.float32(TRUST) * (place + place - ONE)
     if here - near > step or far - here > step:

@@ -18,6 +18,8 @@ def window_max(image: Floats, y: int, radius: int, sign: int, out: Floats) -> No
     factor = np.float32(sign)
     columns = np.full(width + 2 * radius, np.float32(-math.inf))
     inner = columns[radius:]
+    # The square is separable: first the maximum of each column x over the lines, then along x. The border of
+    # ``columns`` stays at minus infinity, so places outside the image never win.
     for line in range(max(y - radius, 0), min(y + radius + 1, height)):
         values = image[line]
         for x in range(width):

@@ -76,15 +76,18 @@ def _gather(image: Floats, radius: Floats, sums: NDArray[np.float64], reach: int
                     blurred[y, x, c] = image[y, x, c]
                 continue
             red = green = blue = length = 0.0
+            # The disc is cut into rows, dy from its center; each counts as a span as wide as its area.
             rows = int(r + 0.5)
             above = _area_above(-rows - 0.5, r)
             for dy in range(-rows, rows + 1):
                 below = _area_above(dy + 0.5, r)
                 half, above = below - above, below
                 row = y + dy
+                # Mirrored at the upper and lower border, as ``sums`` is at the sides.
                 while row < 0 or row >= height:
                     row = -1 - row if row < 0 else 2 * height - 1 - row
                 start, stop = x + reach + 0.5 - half, x + reach + 0.5 + half
+                # A span is the difference of two running sums, each read between two columns.
                 first, last = int(start), int(stop)
                 before, after = start - first, stop - last
                 line = sums[row]

@@ -62,11 +62,14 @@ def _point(rays: PixelRays, aim: Aim, pixel: Number, corner: Number) -> None:
     row, column = pixel[1] % side, pixel[0] % side
     shift_a, shift_b = aim.shifts[row, column, 0], aim.shifts[row, column, 1]
     shift_c, shift_turn = aim.shifts[row, column, 2], aim.shifts[row, column, 3]
+    # Ray s has four coordinates in 0..1: a and b in the pixel, c and turn on the lens. The shift of its
+    # pixel is added modulo 1, so that neighboring pixels have other noise.
     for s in range(rays.clear.shape[0]):
         a, b = pattern[0, s] + shift_a, pattern[1, s] + shift_b
         c, turn = pattern[2, s] + shift_c, pattern[3, s] + shift_turn
         a, b = a - np.floor(a), b - np.floor(b)
         c, turn = c - np.floor(c), turn - np.floor(turn)
+        # The root spreads the points evenly over the disc of the lens.
         reach = radius * np.sqrt(c)
         x, y = reach * _sine(turn + np.float32(0.25)), reach * _sine(turn)
         slope_x = (corner[0] + a) * per_px - x * inverse_focus
@@ -91,6 +94,7 @@ def light_rows(planes: Planes, rays: PixelRays, scratch: PixelScratch, aim: Aim,
             light[:] = ZERO
             follow_rays(planes, rays, scratch, aim.blur, (column, row), light)
             clear = ZERO
+            # The transmitted share that no plane took is light of the sky.
             for s in range(rays.clear.shape[0]):
                 clear += rays.clear[s]
             for i in range(3):
@@ -105,6 +109,7 @@ def light_pixels(
     box, each, sent = given.box, rays.clear.shape[0], given.rays
     light = np.empty(3, np.float32)
     at = 0
+    # ``at`` is the first ray of the pixel: the rays of a box are stored row by row, pixel by pixel.
     for row in range(box[1], box[3]):
         for column in range(box[0], box[2]):
             for s in range(each):

@@ -86,6 +86,7 @@ def _meet(rays: PixelRays, equations: Floats, p: Number, depths: Floats, xs: Flo
     These are the bits of the nearest and of the farthest depth: as whole numbers they are compared by
     vector instructions. A loop writes to one array only, for the same reason.
     """
+    # The coefficients are read once; s counts the rays of the pixel in all loops.
     e, slope_x, slope_y = equations, rays.slope_x, rays.slope_y
     point_x, point_y, moment = rays.point_x, rays.point_y, rays.moment
     f0, f1, f2 = e[p, 0, 0], e[p, 0, 1], e[p, 0, 2]
@@ -104,6 +105,7 @@ def _meet(rays: PixelRays, equations: Floats, p: Number, depths: Floats, xs: Flo
         z = (d0 + d1 * point_x[s] + d2 * point_y[s]) / (f0 + f1 * slope_x[s] + f2 * slope_y[s])
         is_met = (abs(xs[s]) < ONE) & (abs(ys[s]) < ONE) & (z > NEAREST)
         depths[s] = z if is_met else MISSED
+    # Positive floats are in the order of their bits.
     bits = depths.view(np.int32)
     nearest, farthest = MISSED_BITS, np.int32(0)
     for s in range(len(bits)):
@@ -123,6 +125,7 @@ def _choose_levels(depths: Floats, detail: Number, blur: Floats, last: Number, l
     spread, inverse_focus = blur[0], blur[1]
     for s in range(len(levels)):
         z = min(depths[s], np.float32(1e6))  # so that nothing overflows where there is none
+        # The footprint grows with the distance, and with the blur there.
         off = z * inverse_focus - ONE
         square = np.float32(detail * z * (z * z + spread * off * off))
         level = ((square.view(np.int32) >> np.int32(23)) - np.int32(127)) >> np.int32(1)
@@ -144,6 +147,7 @@ def _locate(places: Floats, patches: Number, size: Number, before: Integers32, s
     scale, last = np.float32(size), np.int32(size - 1)
     for s in range(len(places)):
         t = (places[s] * patches + ONE) * HALF
+        # Every odd patch runs backwards, so that no seam is seen between two of them.
         if patches != ONE:
             t = abs(t)
             whole = np.floor(t)
@@ -165,6 +169,7 @@ def _look_up(table: Floats, entry: Number, at: Number, shares: Number) -> Number
     low = entry[0] + at[1] * entry[2] + at[0]
     high = low + (entry[2] if at[1] + 1 < entry[1] else 0)
     right = 1 if at[0] + 1 < entry[2] else 0
+    # Weights of the four corners; in the last column or row a corner is its own neighbor.
     both = shares[0] * shares[1]
     p, q, r = ONE - shares[0] - shares[1] + both, shares[0] - both, shares[1] - both
     red = p * table[low, 0] + q * table[low + right, 0] + r * table[high, 0] + both * table[high + right, 0]
@@ -195,6 +200,7 @@ def _shine_on(planes: Planes, scratch: PixelScratch, plane: Number, c: Number) -
 @compiled
 def _order(scratch: PixelScratch, count: Number) -> None:
     """Sort the planes that are met by their nearest depth."""
+    # Insertion sort: a pixel meets few planes, and they come nearly sorted.
     for i in range(count):
         j = i
         while j > 0 and scratch.nearest[scratch.order[j - 1]] > scratch.nearest[i]:
@@ -222,6 +228,7 @@ def _lay(
     for s in range(len(ready)):
         ready[s] = ready[s] if (turns[s] == c) & (depths[s] < MISSED) & (clears[s] > LEAST_CLEAR) else -1
     red, green, blue = ZERO, ZERO, ZERO
+    # The rays of one level are looked up together, since they read the same texels.
     for level in range(finest, coarsest + 1):
         entry = levels[first + level, 0], levels[first + level, 1], levels[first + level, 2]
         _locate(scratch.x[c], planes.patches[plane, 0], entry[2], columns, across)
@@ -266,6 +273,7 @@ def follow_rays(
     planes: Planes, rays: PixelRays, scratch: PixelScratch, blur: Floats, pixel: Number, light: Floats
 ) -> None:
     """Add to ``light`` (3) the light along the rays of ``pixel`` (x, y); they keep the transmitted share."""
+    # Planes whose box holds the pixel are met; ``count`` numbers those that any ray hits.
     count = 0
     for p in range(planes.boxes.shape[0]):
         box = planes.boxes
@@ -283,6 +291,7 @@ def follow_rays(
         while end < count and scratch.nearest[scratch.order[end]] < reach:
             reach = max(reach, scratch.farthest[scratch.order[end]])
             end += 1
+        # Planes first..end overlap in depth. One alone is laid for all rays at once.
         if end == first + 1:
             scratch.turn[:] = scratch.order[first]
             passing = _lay(planes, rays, scratch, blur, scratch.order[first], light)

@@ -49,10 +49,12 @@ def _printed(
 ) -> Number:
     """The print of a seed at a place, read between four texels about as large as a sample; 0..1."""
     level = np.int32(0)
+    # Level 0 has the finest texels; each further one has texels twice as large and half the sides.
     while level < LEVELS - 1 and footprint_m > texel_m * np.float32(1.5):
         level += 1
         texel_m *= np.float32(2)
     side = np.int32(SIDE >> level)
+    # All levels are in one page: the first at the left, the others below one another at its right.
     top = np.int32(0) if level == 0 else np.int32(SIDE - (2 * SIDE >> level))
     left = np.int32(0) if level == 0 else np.int32(SIDE)
     x, y = u / texel_m, v / texel_m
@@ -78,6 +80,7 @@ def _pattern(
         return min(
             max((_fractal(u, v, period_m, footprint_m, seed) - HALF) * np.float32(2.4) + HALF, ZERO), ONE
         )
+    # Places in periods: (a, b), with the row of the pattern as a whole number.
     left = _fade(period_m, footprint_m)
     a, b = u / period_m, v / period_m
     row = np.floor(b)
@@ -134,10 +137,12 @@ def _lit(shadows: Floats, light_frame: Floats, place: Floats) -> Number:
     row = light_frame[1, 0] * place[0] + light_frame[1, 1] * place[1] + light_frame[1, 2] * place[2]
     along = light_frame[2, 0] * place[0] + light_frame[2, 1] * place[1] + light_frame[2, 2] * place[2]
     column, row, along = column + light_frame[0, 3], row + light_frame[1, 3], along + light_frame[2, 3]
+    # Outside the map the sun shines.
     i, j = np.int32(row), np.int32(column)
     if i < apart or j < apart or i >= size - apart or j >= size - apart:
         return ONE
     seen = ZERO
+    # Nine samples, ``apart`` texels from each other, soften the edge of the shadow.
     for k in range(-1, 2):
         for m in range(-1, 2):
             seen += np.float32(shadows[i + k * apart, j + m * apart] > along - light_frame[3, 0])
@@ -150,6 +155,7 @@ def _sky(sky: Floats, d: Floats, color: Floats) -> None:
     length = np.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
     up = max(d[1] / length, ZERO)
     share = np.sqrt(up)
+    # Clouds lie on a plane overhead, so they grow denser toward the horizon.
     bend = max(up, np.float32(0.04)) * length
     cloud = _fractal(
         d[0] / bend, d[2] / bend, sky[2, 1], np.float32(0.02) / max(up, np.float32(0.02)), np.int32(sky[2, 2])
@@ -199,6 +205,7 @@ def shade(
             if i < 0:
                 _sky(sky, d, picture[row, column])
                 continue
+            # The place that the ray hits, in the world, then as p in the frame of solid i.
             for axis in range(3):
                 place[axis] = o[axis] + t * d[axis]
             for axis in range(3):
@@ -207,6 +214,7 @@ def shade(
                     p[axis] += frames[i, axis, k] * place[k]
             _normal(kinds[i, 0], forms[i, 0], p, n)
             length = ZERO
+            # A normal goes back by the transposed matrix; its length is made 1 below.
             for axis in range(3):
                 normal[axis] = (
                     frames[i, 0, axis] * n[0] + frames[i, 1, axis] * n[1] + frames[i, 2, axis] * n[2]
@@ -221,6 +229,7 @@ def shade(
             slant = max(abs(facing) / np.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2]), np.float32(0.05))
             _paint(paints[i], halves[i], prints, p, n, t * step / slant, color)
             _light(sun, lamps, _lit(shadows, light_frame, place), place, normal, d, paints[i], color)
+            # Haze takes the surface's light by an exponential law, and adds its own.
             clear = np.exp(-t * haze[3])
             for c in range(3):
                 picture[row, column, c] = color[c] * clear + haze[c] * (ONE - clear)
@@ -231,6 +240,7 @@ def _paint(
     paint: Floats, half: Floats, prints: Floats, p: Floats, n: Floats, footprint_m: Number, color: Floats
 ) -> None:
     """The surface's own color at ``p`` of its frame."""
+    # The pattern is laid on the two axes along the surface: the third is the one that its normal follows.
     a, b, c = abs(n[0]) / half[0], abs(n[1]) / half[1], abs(n[2]) / half[2]
     if a >= b and a >= c:
         u, v = p[2] * half[2], p[1] * half[1]

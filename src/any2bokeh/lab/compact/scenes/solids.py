@@ -24,6 +24,7 @@ WORD = np.uint64(0xFFFFFFFF)
 @compiled
 def hash_unit(x: Number, y: Number, z: Number) -> Number:
     """A number in 0..1 that belongs to three whole numbers."""
+    # Multiply and shift, in the manner of xxHash, so that neighboring inputs give unrelated results.
     h = np.uint64(np.uint32(x)) * np.uint64(374761393) + np.uint64(np.uint32(y)) * np.uint64(668265263)
     h = (h + np.uint64(np.uint32(z)) * np.uint64(2246822519)) & WORD
     h = ((h ^ (h >> np.uint64(13))) * np.uint64(1274126177)) & WORD
@@ -37,6 +38,7 @@ def noise(u: Number, v: Number, seed: Number) -> Number:
     floor_u, floor_v = np.floor(u), np.floor(v)
     i, j = np.int32(floor_u), np.int32(floor_v)
     a, b = np.float32(u - floor_u), np.float32(v - floor_v)
+    # 3 a^2 - 2 a^3 between the corners, so that slopes agree from cell to cell.
     a, b = a * a * (np.float32(3) - a - a), b * b * (np.float32(3) - b - b)
     low = hash_unit(i, j, seed) * (ONE - a) + hash_unit(i + 1, j, seed) * a
     high = hash_unit(i, j + 1, seed) * (ONE - a) + hash_unit(i + 1, j + 1, seed) * a
@@ -67,6 +69,7 @@ def _is_there(
 
 @compiled
 def _hit_sphere(o: Floats, d: Floats) -> Number:
+    # |o + t d| = 1 is a t^2 + 2 b t + c = 0; the smaller root is the near side.
     a = d[0] * d[0] + d[1] * d[1] + d[2] * d[2]
     b = o[0] * d[0] + o[1] * d[1] + o[2] * d[2]
     c = o[0] * o[0] + o[1] * o[1] + o[2] * o[2] - ONE
@@ -80,6 +83,7 @@ def _hit_sphere(o: Floats, d: Floats) -> Number:
 def _hit_box(o: Floats, d: Floats) -> Number:
     """The near side; from within, the far side: a room is a box around the camera."""
     enter, leave = -MISS, MISS
+    # The ray is inside where it is between the two faces of every axis at once.
     for axis in range(3):
         step = d[axis] if abs(d[axis]) > np.float32(1e-9) else np.float32(1e-9)
         first, second = (-ONE - o[axis]) / step, (ONE - o[axis]) / step
@@ -104,6 +108,7 @@ def _hit_cone(o: Floats, d: Floats, taper: Number) -> Number:
             t = (-b + sign * root) / a
             if NEAREST < t < best and abs(o[1] + t * d[1]) <= ONE:
                 best = t
+    # The two ends of the cone, discs at y = -1 and 1.
     if abs(d[1]) > np.float32(1e-9):
         for end in (-ONE, ONE):
             t = (end - o[1]) / d[1]
@@ -147,6 +152,8 @@ def trace(
     owner[:] = -1
     o, d = np.empty(3, np.float32), np.empty(3, np.float32)
     local = np.empty((6, 3), np.float32)
+    # The rays are brought into the frame of solid n instead of the solid into the world. i is a row of
+    # ``rays``; only the origin (0) is moved as well, directions and changes are not.
     for n in range(len(kinds)):
         for i in range(6):
             for axis in range(3):
@@ -161,6 +168,7 @@ def trace(
                     o[axis] = local[0, axis] + x * local[1, axis] + y * local[2, axis]
                     d[axis] = local[3, axis] + x * local[4, axis] + y * local[5, axis]
                 t = _hit(kinds[n, 0], forms[n, 0], o, d)
+                # As in a depth buffer, the nearest hit so far stays; cut-outs let the ray pass.
                 if NEAREST < t < depth[row, column] and _is_there(
                     kinds[n, 1],
                     forms[n, 1],
