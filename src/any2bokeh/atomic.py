@@ -77,7 +77,7 @@ def partial_file(
                 raise error_class(
                     f"{target} appeared while its result was made, and is not replaced:"
                     f" the result is {kept}.",
-                    hint="`overwrite=True` replaces it.",
+                    hint="Use `overwrite=True` to replace it.",
                 ) from None
     finally:
         partial.unlink(missing_ok=True)
@@ -94,7 +94,7 @@ def partial_folder(
     """
     exists = f"{target} exists already."
     if os.path.lexists(target) and not overwrite:
-        raise error_class(exists, hint="`overwrite=True` replaces it.")
+        raise error_class(exists, hint="Use `overwrite=True` to replace it.")
     partial = _hidden_beside(target)
     partial.mkdir(parents=True)
     _remove_left_behind(target.parent)
@@ -107,7 +107,7 @@ def partial_folder(
         try:
             rename_to_new(partial, target)
         except FileExistsError as error:
-            raise error_class(exists, hint="`overwrite=True` replaces it.") from error
+            raise error_class(exists, hint="Use `overwrite=True` to replace it.") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -119,7 +119,7 @@ def check_target(target: Path, *, overwrite: bool, error_class: type[RefocusErro
     if len(os.fsencode(target.name)) > LONGEST_NAME_OF_SYSTEMS:
         raise error_class(f"{target} cannot be written: the name is longer than 255 bytes.")
     if os.path.lexists(target) and not overwrite:
-        raise error_class(f"{target} exists already.", hint="`overwrite=True` replaces it.")
+        raise error_class(f"{target} exists already.", hint="Use `overwrite=True` to replace it.")
     if not is_folder(target.parent):
         raise error_class(f"{target} cannot be written: the folder {target.parent} does not exist.")
     if not os.access(target.parent, os.W_OK):

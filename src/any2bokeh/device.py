@@ -18,7 +18,7 @@ def choose_device(name: DeviceName) -> torch.device:
         there = " and ".join(device for device, is_there in present.items() if is_there)
         raise SettingsError(
             f"torch {torch.__version__} finds no device {name} on this machine, only {there}.",
-            hint="`device=auto`",
+            hint="Use `device=auto`.",
         )
     return torch.device(name)
 
@@ -31,9 +31,7 @@ def choose_dtype(name: DtypeName, device: torch.device) -> torch.dtype:
     if name == "auto":
         return torch.float32 if device.type == "cpu" else torch.float16
     if name == "float16" and device.type == "cpu":
-        raise SettingsError(
-            "float16 is for GPUs; on the CPU choose float32 or bfloat16.", hint="`dtype=auto`"
-        )
+        raise SettingsError("float16 works on GPUs only.", hint="Use `dtype=auto`, float32 or bfloat16.")
     return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
 
 

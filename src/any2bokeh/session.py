@@ -150,7 +150,7 @@ class ClipSession(Closeable):
                 last = frame.pts
                 yield frame, *self._held(frame, disparity.at(frame))
         if last is None and wanted:
-            raise VideoError(f"{self.info.path} cannot be decoded at the times asked for.")
+            raise VideoError(f"{self.info.path} cannot be decoded at the requested times.")
 
     def close(self) -> None:
         """Let go of all that was opened."""

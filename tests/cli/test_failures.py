@@ -273,7 +273,7 @@ def test_track_of_one_value_is_worth_one_warning(bokeh: Bokeh, clip: Path, tmp_p
     assert run.code == 0
     warnings = [line for line in run.err.splitlines() if line.startswith("Warning:")]
     assert len(warnings) == 1
-    assert names(warnings[0], tmp_path / "flat.npy", "same value")
+    assert names(warnings[0], tmp_path / "flat.npy", "one value")
 
 
 def test_lightly_damaged_file_is_refocused_with_one_warning(

@@ -101,7 +101,7 @@ def test_a_trained_checkpoint_needs_no_import(
     run = bokeh("import-weights", folder.checkpoint)
     assert (run.code, run.out) == (1, "")
     assert names(run.errors[0], folder.checkpoint, "bokeh train")
-    assert "--weights" in run.err and "missing" not in run.err and "not complete" not in run.err
+    assert "--weights" in run.err and "missing" not in run.err and "incomplete" not in run.err
     assert find_checkpoint(folder.checkpoint).folder == folder.checkpoint  # as --weights finds it
     assert list((tmp_path / "home").glob("weights/*")) == []
 

@@ -163,7 +163,7 @@ def test_what_is_no_archive_or_not_there_is_named(tmp_path, unpack):
     (tmp_path / "weights.tar").write_bytes(b"ustar" * 100)
     with pytest.raises(WeightsError, match=naming("weights.tar", "zip")) as raised:
         unpack(tmp_path / "weights.tar")
-    assert "unpack" in raised.value.hint
+    assert "Unpack" in raised.value.hint
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def _preprocess(pictures: Tensor, size: list[int]) -> Tensor:
 def _check_kind(config: object, folder: Path) -> None:
     if not isinstance(config, DepthAnythingConfig):
         found = getattr(config, "model_type", "unknown")
-        raise WeightsError(f"The network in {folder} is of the kind {found}, not depth_anything.")
+        raise WeightsError(f"The network in {folder} is a {found} network; depth_anything is required.")
     if config.depth_estimation_type != "relative":
         raise WeightsError(
             f"The network in {folder} estimates {config.depth_estimation_type} depth, not relative disparity."

@@ -69,5 +69,5 @@ def check_disparity(disparity: Tensor, dtype: torch.dtype) -> None:
     """Raise ``DisparityError`` if a network in ``dtype`` returned values that are not numbers."""
     if not bool(disparity.isfinite().all()):
         raise DisparityError(
-            f"The depth network returned values that are not numbers in {dtype}.", hint="`dtype=float32`"
+            f"The depth network returned values that are not numbers in {dtype}.", hint="Use `dtype=float32`."
         )

@@ -96,8 +96,8 @@ class RawTrack:
             self._file.write(codes.numpy().astype(np.uint16).tobytes())
         except OSError as error:
             raise DisparityError(
-                f"The disparity could not be kept in a temporary file: {error.strerror}.",
-                hint="TMPDIR and ANY2BOKEH_CACHE name other places",
+                f"Disparity cannot be written to a temporary file: {error.strerror}.",
+                hint="Set TMPDIR or ANY2BOKEH_CACHE to a folder with more space.",
             ) from error
 
     def limits(self) -> list[tuple[int, float, float]]:

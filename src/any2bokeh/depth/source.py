@@ -140,7 +140,7 @@ class EstimatedFrames(GrayReader, Closeable):
                 return self._track
             if self._is_new:
                 raise error
-            log.warning("%s It was kept in the cache, and is estimated anew.", error.message)
+            log.warning("%s The cached disparity is unusable and will be estimated again.", error.message)
             time_range = self._estimate.range_of(damaged)
             drop_track(damaged.path)
             self._is_new = True

@@ -115,7 +115,7 @@ class MatchedFrames(Closeable):
             self._current = next(self._frames, None)
             if self._current is None:
                 raise DisparityError(
-                    f"Frame {number} of {self._reader.path} cannot be read: the track ends before."
+                    f"Frame {number} of {self._reader.path} is missing: the track ends before it."
                 )
         if self._current[0] > number:
             raise DisparityError(f"Frame {number} of {self._reader.path} cannot be decoded.")
@@ -200,7 +200,7 @@ class DisparityTrack(MatchedFrames):
         """Stop reading."""
         if self._warns and self._frames is not None and self._lowest == self._highest:
             log.warning(
-                "The disparity track %s is the same value everywhere it was read: all is blurred alike.",
+                "The disparity track %s has one value everywhere: all of the picture is blurred alike.",
                 self._reader.path,
             )
         super().close()
@@ -277,8 +277,8 @@ def _check_aspect(reader: GrayReader, what: str, info: VideoInfo) -> None:
     turned = fits(height, width) or fits(height, displayed_width)
     raise DisparityError(
         f"The {what} {reader.path} is {reader.width}x{reader.height},"
-        f" which is not the shape of {info.path}, {width}x{height}.",
-        hint=f"The video is displayed turned; the {what} must be turned likewise." if turned else "",
+        f" which does not match the aspect ratio of {info.path}, {width}x{height}.",
+        hint=f"The video is displayed rotated: rotate the {what} likewise." if turned else "",
     )
 
 

@@ -209,7 +209,7 @@ def follow_thing(point: Point, clip: DepthClip, on_frames: OnCount) -> list[Sigh
     with clip.frames(Span(start, clip.video.span.end)) as frames:
         found = next(frames, None)
         if found is None:
-            raise FocusError(f"{clip.video.info.path} has no frame that can be decoded from the point on.")
+            raise FocusError(f"{clip.video.info.path} has no decodable frame from {point} on.")
         first = FollowedFrame.at(*found)
         follower = Follower(first, x, y)
         seen[first.pts] = follower.seen

@@ -98,7 +98,7 @@ def disparity_in_mask(path: Path, clip: DepthClip, on_frames: OnCount) -> Measur
     farthest, nearest = np.mean(spreads, axis=0)
     if nearest - farthest > SPREAD:
         log.warning(
-            "What the mask shows lies at %.2f to %.2f, and the focus is between: parts of it will blur.",
+            "The subject in the mask spans disparity %.2f to %.2f around the focus: parts of it will blur.",
             farthest,
             nearest,
         )

@@ -22,7 +22,7 @@ def place_of(point: Point, info: VideoInfo) -> tuple[float, float]:
     if point.x >= info.width or point.y >= info.height:
         raise FocusError(
             f"The point {point} is outside the frame of {info.path}, which is {info.width}x{info.height}.",
-            hint="X,Y are pixels from the upper left, or shares of the frame where both are at most 1.",
+            hint="Give X,Y in pixels from the upper left corner, or as shares of the frame from 0 to 1.",
         )
     return (point.x + 0.5) / info.width, (point.y + 0.5) / info.height
 
@@ -38,8 +38,8 @@ def time_of(point: Point, video: VideoClip) -> int:
     if first <= pts <= last:
         return pts
     raise FocusError(
-        f"The focus is looked for at {video.seconds(pts):.2f} s of {video.info.path},"
-        " outside the part that is asked for."
+        f"The point {point} is at {video.seconds(pts):.2f} s of {video.info.path},"
+        " outside the part to process."
     )
 
 

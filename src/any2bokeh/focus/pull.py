@@ -153,7 +153,8 @@ def _strengths(
         value = saved.strength
     if value is None:
         raise SettingsError(
-            f"The focus track {settings.focus_track} holds no K.", hint="Give `blur_strength`, or `f_stop`."
+            f"The focus track {settings.focus_track} has no column k.",
+            hint="Add it, or give `blur_strength` or `f_stop`.",
         )
     values = _values(clip, value, settings)
     return lambda pts, plane: values(pts)
@@ -175,7 +176,8 @@ def _values(clip: DepthClip, value: float | Keys, settings: FocusSettings) -> Va
 
 def _said_twice(settings: FocusSettings, argument: str) -> SettingsError:
     return SettingsError(
-        f"The blur is said in 2 ways: `{argument}` and the column k of {settings.focus_track}."
+        f"Conflicting blur: `{argument}` and the column k of {settings.focus_track}.",
+        hint="Give one of them.",
     )
 
 
@@ -211,6 +213,6 @@ def _key_time_s(video: VideoClip, point: TimePoint) -> float:
     if number is not None and number < len(times):
         return video.seconds(times[number])
     raise FocusError(
-        f"The focus has a key at {point}, after the end of {video.info.path}: its {len(times)} frames last"
+        f"The key at {point} is after the end of {video.info.path}, which has {len(times)} frames and lasts"
         f" {end_s:.2f} s."
     )

@@ -42,6 +42,6 @@ def blur_strength(camera: CameraSettings, distances: DepthRange, focus_disparity
         raise SettingsError(
             f"A lens of {camera.focal_length_mm:g} mm at f/{camera.f_stop:g} focused at {focus_m:.2g} m has"
             f" K = {strength:.0f}, more than {BLUR_STRENGTH.high:g}.",
-            hint="A higher `f_stop` or a shorter `focal_length_mm` gives less blur.",
+            hint="Use a higher `f_stop` or a shorter `focal_length_mm`.",
         )
     return strength

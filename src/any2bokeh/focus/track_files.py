@@ -37,7 +37,7 @@ def read_focus(path: Path) -> FocusKeys:
     """
     rows = _rows(path)
     if not rows:
-        raise FocusError(f"The focus track {path} has no row.")
+        raise FocusError(f"The focus track {path} has no rows.")
     has_strength = rows[0].get("k") not in (None, "")
     focus, strength = [], []
     for number, row in enumerate(rows, start=1):
@@ -86,7 +86,9 @@ def _json_rows(path: Path, text: str) -> list[dict[str, Any]]:
     try:
         rows = json.loads(text)
     except json.JSONDecodeError as error:
-        raise FocusError(f"The focus track {path} is no JSON: {error.msg} in line {error.lineno}.") from error
+        raise FocusError(
+            f"The focus track {path} is not valid JSON: {error.msg} in line {error.lineno}."
+        ) from error
     if not (isinstance(rows, list) and all(isinstance(row, dict) for row in rows)):
         raise FocusError(f"The focus track {path} must be a list of objects.", hint=_example_json())
     for row in rows:
@@ -99,7 +101,7 @@ def _check_columns(path: Path, names: Iterable[str]) -> None:
     found = set(names)
     if unknown := sorted(found - set(_COLUMNS), key=str):
         raise FocusError(
-            f"The focus track {path} has a column {unknown[0]!r}: known are {', '.join(_COLUMNS)}."
+            f"The focus track {path} has the unknown column {unknown[0]!r}; known are {', '.join(_COLUMNS)}."
         )
     if "focus" not in found or not found & {"time", "frame"}:
         raise FocusError(

@@ -44,9 +44,9 @@ class PerturbSettings:
 
     def __post_init__(self) -> None:
         if min(self.warp_px, self.noise, self.dilated, self.eroded) < 0 or self.warp_sigma_px <= 0:
-            raise SettingsError("Perturbations must be 0 or more, and the sigma of the warp above 0.")
+            raise SettingsError("A perturbation is negative, or the warp's sigma is not above 0.")
         if self.dilated + self.eroded > 1:
-            raise SettingsError("No more than all frames can be dilated or eroded.")
+            raise SettingsError("The shares of dilated and eroded frames add up to more than 1.")
         if not 0 <= self.coherence <= 1:
             raise SettingsError(f"Coherence must be a share from 0 to 1, got {self.coherence:g}.")
 

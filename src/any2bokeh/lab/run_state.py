@@ -36,7 +36,7 @@ def read_run_state(path: Path) -> tuple[int, dict[str, Tensor]]:
             step = int(file.metadata()["step"])
         return step, load_file(path)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"The run cannot go on from {path}: {error}") from error
+        raise WeightsError(f"The run cannot resume from {path}: {error}") from error
 
 
 def add_to_journal(journal: Path, entry: Mapping[str, float]) -> None:

@@ -27,7 +27,7 @@ def plane_thresholds(
     ``power`` and thin ones with ``linear``. Raises ``SettingsError`` for a focus outside 0..1.
     """
     if not 0 <= focus_disparity <= 1:
-        raise SettingsError(f"focus must be a number from 0 to 1, got {focus_disparity:g}")
+        raise SettingsError(f"The focal plane must be a disparity from 0 to 1, got {focus_disparity:g}.")
     steps = [i / planes for i in range(1, planes)]
     if sampling == "linear":
         return [step / focus_disparity if focus_disparity else math.inf for step in steps]

@@ -98,7 +98,7 @@ def choose_times(clip: ClipSession, settings: PreviewSettings, count: int) -> li
     named = {clip.video.find(TimeRange(start=point)).start for point in settings.at}
     chosen = sorted(pts for pts in named if pts is not None)
     if not set(chosen) <= set(times):
-        raise VideoError(f"The frame to preview is outside the part of {clip.info.path} that was asked for.")
+        raise VideoError(f"The frame to preview is outside the part of {clip.info.path} to process.")
     return chosen
 
 

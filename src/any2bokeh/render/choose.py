@@ -26,16 +26,18 @@ def choose_renderer(
     """
     if settings.renderer in ("diffusion", "small") and settings.lens != LensSettings():
         raise SettingsError(
-            f"The network draws its own aperture: only the lens takes {_asked_of_lens(settings.lens)}.",
-            hint="`renderer=lens`",
+            f"The network draws its own aperture; only the lens supports {_asked_of_lens(settings.lens)}.",
+            hint="Use `renderer=lens`.",
         )
     if settings.renderer == "small" and settings.diffusion.weights is not None:
         raise SettingsError(
-            "The renderer small has its own weights: `weights` are for diffusion.",
-            hint="`renderer=diffusion`",
+            "The renderer small has its own weights and ignores `weights`.",
+            hint="Use `renderer=diffusion`.",
         )
     if settings.renderer == "lens" and settings.diffusion.weights is not None:
-        raise SettingsError("The lens needs no weights.", hint="`renderer=diffusion` takes `weights`")
+        raise SettingsError(
+            "The lens has no weights and ignores `weights`.", hint="Use `renderer=diffusion`."
+        )
     if settings.renderer != "auto":
         return settings.renderer
     reason = _why_lens(settings, device, pictures, blur_strength)
@@ -43,9 +45,11 @@ def choose_renderer(
         if settings.diffusion.weights is None:
             log.info("The lens renders, not the network: %s.", reason)
         else:
-            log.warning("The lens renders, without `weights`: %s. `renderer=diffusion` uses them.", reason)
+            log.warning(
+                "The lens renders and ignores `weights`: %s. Use `renderer=diffusion` to force them.", reason
+            )
         return "lens"
-    log.info("The network renders: its weights are here, and %s can run it.", device)
+    log.info("The network renders: its weights are on this machine, and %s can run it.", device)
     return "diffusion"
 
 
@@ -60,7 +64,7 @@ def _why_lens(
 ) -> str:
     """What speaks against the network, or an empty text."""
     if device.type == "cpu":
-        return "a CPU takes minutes for a frame"
+        return "on a CPU, a frame takes minutes"
     if settings.lens != LensSettings():
         return "only the lens can shape the aperture"
     from any2bokeh.render.diffusion.memory import device_memory
@@ -71,7 +75,7 @@ def _why_lens(
         return f"{device} has {device_memory(device) / 1e9:.1f} GB of memory, {least / 1e9:g} are needed"
     frame = WorkingFrame.of(pictures, settings.diffusion.work_size)
     if blur_strength and frame.net_blur_strength(blur_strength) > LARGEST_NET_BLUR_STRENGTH:
-        return f"K {blur_strength:g} is stronger than what it was trained on"
+        return f"K {blur_strength:g} exceeds the range of its training"
     from any2bokeh.render.load import find_parts
 
     try:

@@ -131,7 +131,7 @@ def measure_subject(path: Path, clip: DepthClip, on_frames: OnCount) -> SubjectT
     if not any(standings):
         raise empty_mask(path, clip)
     if any(occluders):
-        log.info("Something passes before the subject in %d frames.", sum(map(bool, occluders)))
+        log.info("Something occludes the subject in %d frames.", sum(map(bool, occluders)))
     return SubjectTrack(path, clip, standings, occluders, starts[1:])
 
 

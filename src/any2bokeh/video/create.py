@@ -103,7 +103,7 @@ def create_video(
     """
     container_of(target)
     if width % 2 or height % 2:
-        raise VideoError(f"{target} cannot be written: {width}x{height} has an odd side.")
+        raise VideoError(f"{target} cannot be written: width and height must be even, got {width}x{height}.")
     with partial_file(target, overwrite=overwrite) as partial:
         try:
             video = NewVideo(partial, (width, height), frame_rate, sound)

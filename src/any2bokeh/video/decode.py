@@ -194,7 +194,7 @@ def begin_video(path: Path) -> Beginning:
         frames = decoded_frames(container, stream, damage)
         start_pts, frame = next(frames, (0, None))
         if frame is None:
-            raise VideoError(f"{path} holds no frame that can be decoded.")
+            raise VideoError(f"{path} contains no decodable frame.")
         info = _info(path, container, stream, start_pts, frame)
     except BaseException:
         container.close()
@@ -244,7 +244,7 @@ def _frames(
             break
         if (frame.width, frame.height) != (width, height):
             changed = f"from {width}x{height} to {frame.width}x{frame.height} pixels"
-            raise VideoError(f"{info.path} changes on the way {changed}, which cannot be processed.")
+            raise VideoError(f"{info.path} changes its size {changed}: only one size per video is supported.")
         if pts in span:
             yield Frame(picture=torch.from_numpy(pictures.read(frame)), pts=pts)
             is_empty = False
@@ -253,15 +253,15 @@ def _frames(
         stated_s = _stated_end_s(stream)
         if ends is not None and stated_s is not None and ends * stream.time_base < stated_s - CUT_S:
             there_s = float(ends * stream.time_base)
-            log.warning("%s ends after %.1f of %.1f s: it seems to be cut off.", info.path, there_s, stated_s)
+            log.warning("%s ends after %.1f of %.1f s: it seems truncated.", info.path, there_s, stated_s)
     if damage.packets:
         log.warning(
-            "%s is damaged: %d packets could not be decoded, and the frames in them are missing.",
+            "%s is damaged: %d packets cannot be decoded, and their frames are missing.",
             info.path,
             damage.packets,
         )
     if is_empty:
-        raise NothingShownError(f"{info.path} has no frame in the part asked for that can be decoded.")
+        raise NothingShownError(f"{info.path} has no decodable frame in the part to process.")
 
 
 def _stated_end_s(stream: Any) -> float | None:
@@ -300,7 +300,7 @@ def _info(path: Path, container: Any, stream: Any, start_pts: int, frame: av.Vid
         )
     color = _tags(stream.codec_context, frame)
     if not color.is_known:
-        raise VideoError(f"{path} stores color with a matrix (number {color.matrix}) that cannot be read.")
+        raise VideoError(f"{path} uses the unsupported color matrix {color.matrix}.")
     return VideoInfo(
         path=path,
         width=width,

@@ -35,13 +35,13 @@ def open_source(path: Path) -> Any:
         # Larger pictures are refused before memory is taken for them, also while the file is looked through.
         return av.open(f"file:{path}", metadata_errors="replace", options={"max_pixels": str(max_pixels())})
     except PermissionError as error:
-        raise VideoError(f"{path} may not be read: permission denied.") from error
+        raise VideoError(f"{path} cannot be read: permission denied.") from error
     except (av.FFmpegError, OSError) as error:
         if path.is_file() and path.stat().st_size == 0:
             raise VideoError(f"{path} is empty.") from error
         raise VideoError(
-            f"{path} cannot be read as a video: it is of another kind, damaged or incomplete.",
-            hint="A recording that was cut off before its end was written often lacks its index.",
+            f"{path} cannot be read as a video: its format is unknown, or it is damaged or incomplete.",
+            hint="A recording that was interrupted often lacks its index: repair it, or export it again.",
         ) from error
 
 
@@ -53,9 +53,9 @@ def video_stream(path: Path, container: Any) -> Any:
     stream = container.streams.best("video")
     is_text = container.format.name == "tty"  # which FFmpeg would paint, as ANSI art
     if stream is None or stream.disposition & Disposition.attached_pic or is_text:
-        raise VideoError(f"{path} holds no video.")
+        raise VideoError(f"{path} contains no video.")
     if stream.codec_context is None:
-        raise VideoError(f"{path} holds video of a kind that cannot be decoded.")
+        raise VideoError(f"{path} contains video in an unsupported codec.")
     check_pixels(path, stream.codec_context.width, stream.codec_context.height)
     stream.codec_context.options = {"max_pixels": str(max_pixels())}
     stream.codec_context.thread_type = "AUTO"
@@ -240,5 +240,5 @@ def readable_packets(container: Any, streams: list[Any], damage: Damage) -> Iter
             damage.more(error)  # and read on behind it
         except av.FFmpegError as error:
             raise VideoError(
-                f"{container.name.removeprefix('file:')} cannot be read to its end: {error.strerror}."
+                f"{container.name.removeprefix('file:')} can be read only in part: {error.strerror}."
             ) from error

@@ -93,7 +93,7 @@ def open_writer(
     """
     container_of(target)
     if target.exists() and target.samefile(like.path):
-        raise VideoError(f"{target} is the source itself: choose another name.")
+        raise VideoError(f"{target} is the source: choose another name.")
     with partial_file(target, overwrite=overwrite) as partial:
         writer = VideoWriter(Muxer(partial, target, like, settings, span, ending), like)
         try:

@@ -134,7 +134,7 @@ def _find(name: str) -> Any:
         codec = None
     if codec is None or codec.type != "video":
         raise VideoError(
-            f"There is no video encoder called {name!r}.", hint="`codec=h264`, hevc, av1 or prores"
+            f"The video encoder {name!r} is unknown.", hint="Use `codec=h264`, hevc, av1 or prores."
         )
     return codec
 
@@ -147,12 +147,13 @@ def _pixel_format(codec: Any, info: VideoInfo, settings: EncodeSettings) -> str:
         name = settings.pixel_format
         if name not in names:
             raise VideoError(
-                f"The encoder {codec.name} has no pixel format {name}.", hint=f"It has {', '.join(names)}."
+                f"The encoder {codec.name} has no pixel format {name}.",
+                hint=f"Use one of {', '.join(names)}.",
             )
         if not _fits(codec.name, pixel_layout(name), size):
             raise VideoError(
                 f"The encoder {codec.name} writes {name} in even sizes only, not {size[0]}x{size[1]}.",
-                hint="`pixel_format=yuv444p`",
+                hint="Use `pixel_format=yuv444p`.",
             )
         return name
     kinds = (info.layout.kind,) if settings.lossless else ("yuv", "rgb")
@@ -163,7 +164,7 @@ def _pixel_format(codec: Any, info: VideoInfo, settings: EncodeSettings) -> str:
     ]
     if not layouts:
         raise VideoError(
-            f"The encoder {codec.name} has no pixel format for {info.path}.", hint="Choose another `codec`."
+            f"The encoder {codec.name} has no pixel format for {info.path}.", hint="Use another `codec`."
         )
     depth = info.bit_depth if settings.lossless else min(info.bit_depth, LOSSY_DEPTH)
     return min(layouts, key=lambda layout: _loss(layout, info.layout, depth)).name
@@ -215,7 +216,7 @@ def _check_preset(encoder: str, option: Any, preset: str) -> None:
     if is_free_text or preset in names or re.fullmatch(r"-?\d+", preset):
         return
     accepted = ", ".join(names) or f"numbers from {option.min:g} to {option.max:g}"
-    raise VideoError(f"The encoder {encoder} has no preset {preset}.", hint=f"It has {accepted}.")
+    raise VideoError(f"The encoder {encoder} has no preset {preset}.", hint=f"Use one of {accepted}.")
 
 
 def _with_params(encoder: EncoderSpec, hdr10: Hdr10 | None, *, is_tiny: bool) -> EncoderSpec:

@@ -126,7 +126,7 @@ class GrayPictures(GrayReader):
         self.path = path
         self._files = sorted(_png_files(path), key=_natural_order) if is_folder(path) else [path]
         if not self._files:
-            raise DisparityError(f"The folder {path} holds no PNG.")
+            raise DisparityError(f"The folder {path} contains no PNG.")
         self.frame_count = len(self._files)
         first = self._read(0)
         self.height, self.width = first.shape
@@ -152,7 +152,7 @@ class GrayArray(GrayReader):
         self._array = ArrayFile(path)
         shape = self._array.shape
         if len(shape) not in (3, 4) or (len(shape) == 4 and shape[1] != 1) or 0 in shape:
-            raise DisparityError(f"{path} must hold an array T H W or T 1 H W, not {shape}.")
+            raise DisparityError(f"{path} must contain an array T H W or T 1 H W, got {shape}.")
         self.frame_count, self.height, self.width = shape[0], shape[-2], shape[-1]
         check_pixels(path, self.width, self.height, DisparityError)
 
@@ -229,8 +229,8 @@ def gray_values(frame: av.VideoFrame, stated_range: int, name: str) -> NDArray[n
     for other in others:
         if (abs(other[::SAMPLED, ::SAMPLED] - reference) > COLORED * largest).mean() > COLORED_SHARE:
             raise DisparityError(
-                f"{name} is in color, and must be gray.",
-                hint="A track in false colors is made for looking; give the track that it was made from.",
+                f"{name} is in color; a gray picture is required.",
+                hint="A track in false colors is only for looking: give the gray track it was made from.",
             )
     if layout.is_full_range(ColorTags(range=stated_range or frame.color_range)):
         return gray / np.float32(largest)
@@ -263,7 +263,7 @@ def _scan(path: Path) -> tuple[list[int], Fraction, av.VideoFrame, str]:
         if 0 < len(damaged) < len(times):  # where none holds, none was written
             raise DisparityError(f"Frame {damaged[0]} of {path} is damaged.")
         if first is None:
-            raise VideoError(f"{path} holds no frame that can be decoded.")
+            raise VideoError(f"{path} contains no decodable frame.")
         if first.pts is not None and container.format.name not in UNTIMED_FORMATS:
             times = [pts for pts in times if pts >= first.pts]
         return presentation_times(times), stream.time_base, first, container.metadata.get(NOTE_TAG, "")
@@ -284,11 +284,11 @@ def gray_picture(values: NDArray[np.float32], reader: GrayReader, number: int) -
     """Return ``h w`` as ``1 h w``; raises ``DisparityError`` unless it fits the reader's other pictures."""
     if values.shape != (reader.height, reader.width):
         size, own = f"{values.shape[1]}x{values.shape[0]}", f"{reader.width}x{reader.height}"
-        raise DisparityError(f"Frame {number} of {reader.path} is {size} where the others are {own}.")
+        raise DisparityError(f"Frame {number} of {reader.path} is {size} while the others are {own}.")
     # NaN fails both comparisons.
     if not (values.min() >= 0 and values.max() <= 1):
         raise DisparityError(
-            f"Frame {number} of {reader.path} holds values that are not numbers from 0 to 1.",
+            f"Frame {number} of {reader.path} contains values outside 0 to 1.",
             hint="Scale the whole track by one factor and offset, not each frame by its own.",
         )
     return torch.from_numpy(np.ascontiguousarray(values))[None]

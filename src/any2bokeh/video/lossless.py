@@ -167,4 +167,4 @@ def _packets(path: Path, start_pts: int | None) -> Iterator[tuple[int, av.Packet
     try:
         yield from stored_packets(path, start_pts)
     except av.FFmpegError as error:  # a file that was cut cannot be searched for a frame
-        raise VideoError(f"{path} is damaged: it cannot be read from frame to frame.") from error
+        raise VideoError(f"{path} is damaged: frames cannot be told apart.") from error

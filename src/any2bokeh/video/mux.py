@@ -66,7 +66,7 @@ class Muxer:
         self._start, self._time_base = start or 0, info.time_base
         kind = container_of(target)
         encoder = choose_encoder(info, settings, kind)
-        log.info("%s is written by %s as %s.", target, encoder.name, encoder.pixel_format)
+        log.info("Writing %s with %s as %s.", target, encoder.name, encoder.pixel_format)
         options = kind.options | (_mov_clock(info) if kind.family == "mov" else {})
         with self._sentences():
             # The prefix keeps FFmpeg from reading a colon in the name as the end of a protocol.
@@ -129,7 +129,7 @@ class Muxer:
     def _warn(self, not_kept: list[str]) -> None:
         if not_kept:
             log.warning(
-                "%s does not keep of its source: %s.", self._target, ", ".join(dict.fromkeys(not_kept))
+                "%s cannot keep from its source: %s.", self._target, ", ".join(dict.fromkeys(not_kept))
             )
 
     @contextmanager

@@ -36,7 +36,9 @@ class ArrayFile:
             for number in range(first, shape[0]):
                 data = file.read(entry_bytes)
                 if len(data) < entry_bytes:
-                    raise DisparityError(f"{self._path} ends at frame {number} of {shape[0]}: it is cut off.")
+                    raise DisparityError(
+                        f"{self._path} ends at frame {number} of {shape[0]}: it is truncated."
+                    )
                 yield np.frombuffer(data, dtype).reshape(shape[1:])
 
     @contextmanager
@@ -57,7 +59,7 @@ class ArrayFile:
         with zipfile.ZipFile(self._path) as archive:
             names = archive.namelist()
             if len(names) != 1:
-                raise DisparityError(f"{self._path} must hold one array, not {len(names)}.")
+                raise DisparityError(f"{self._path} must contain one array, got {len(names)}.")
             with archive.open(names[0]) as file:
                 yield file
 
@@ -67,9 +69,9 @@ def _read_header(file: IO[bytes], path: Path) -> tuple[tuple[int, ...], np.dtype
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, fortran_order, dtype = read(file)
     if dtype.kind not in "fiu":
-        raise DisparityError(f"{path} must hold real numbers, not {dtype}.")
+        raise DisparityError(f"{path} must contain real numbers, got {dtype}.")
     if fortran_order and len(shape) > 1:
         raise DisparityError(
-            f"{path} is stored with its first axis innermost.", hint="Save numpy.ascontiguousarray(array)."
+            f"{path} is stored in Fortran order.", hint="Save numpy.ascontiguousarray(array) instead."
         )
     return shape, dtype

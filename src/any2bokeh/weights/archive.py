@@ -59,9 +59,7 @@ def open_checkpoint(
     if not source.exists():
         raise WeightsError(f"{source} does not exist.")
     if not zipfile.is_zipfile(source):
-        raise WeightsError(
-            f"{source} is neither a folder nor a zip.", hint="unpack it and give the folder instead"
-        )
+        raise WeightsError(f"{source} is neither a folder nor a zip.", hint="Unpack it and give the folder.")
     unpacked = work_folder / "unpacked"
     try:
         yield _unpack(source, unpacked, on_progress)
@@ -128,11 +126,11 @@ def _find_part(part: str, names: Sequence[str], source: Path) -> PurePosixPath:
             found.append(folder)
     if not found:
         raise WeightsError(
-            f"{source} holds no checkpoint: there is no {part}/{CONFIG_FILE} in it.",
-            hint="wanted are the folders unet (or unet/unet) and vae",
+            f"{source} contains no checkpoint: {part}/{CONFIG_FILE} is missing.",
+            hint="It must contain the folders unet (or unet/unet) and vae.",
         )
     if len(found) > 1:
-        raise WeightsError(f"{source} holds more than one {part}: {found[0]} and {found[1]}.")
+        raise WeightsError(f"{source} contains more than one {part}: {found[0]} and {found[1]}.")
     return found[0]
 
 
@@ -179,7 +177,7 @@ def _unpack(source: Path, folder: Path, on_progress: OnCount) -> FoundCheckpoint
                         file.write(piece)
                         on_progress(len(piece))
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise WeightsError(f"The zip {source} is damaged or of an unknown kind: {error}") from error
+        raise WeightsError(f"The zip {source} is damaged or has an unknown format: {error}") from error
     return _place(layout, folder, source)
 
 
@@ -188,9 +186,7 @@ def _check_place(member: zipfile.ZipInfo, source: Path) -> None:
     name = member.orig_filename  # as it is written; ``filename`` is already tidied up
     outside = name.startswith("/") or "\\" in name or "\0" in name or re.match("[A-Za-z]:", name)
     if outside or ".." in name.split("/"):
-        raise WeightsError(
-            f"{source} is refused: its member {name!r} would be written outside of the folder."
-        )
+        raise WeightsError(f"{source} is refused: its member {name!r} leads out of the folder.")
     kind = stat.S_IFMT(member.external_attr >> 16)  # 0 where the zip comes from a system without kinds
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise WeightsError(f"{source} is refused: its member {name!r} is a link or a device, not a file.")
@@ -208,10 +204,10 @@ def _check_parts(member: zipfile.ZipInfo, source: Path) -> None:
 def _check_size(member: zipfile.ZipInfo, *, is_text: bool, source: Path) -> None:
     """Raise ``WeightsError`` for a member that is encrypted, or too large for what it is."""
     if member.flag_bits & 1:
-        raise WeightsError(f"{source} is encrypted.", hint="unpack it and give the folder instead")
+        raise WeightsError(f"{source} is encrypted.", hint="Unpack it and give the folder.")
     if is_text and member.file_size > _TEXT_BYTES:
         raise WeightsError(
-            f"{source} is refused: {member.filename} claims {member.file_size:,} bytes, too many for a text."
+            f"{source} is refused: {member.filename} has {member.file_size:,} bytes, too many for text."
         )
     if member.file_size > _LARGEST_RATIO * member.compress_size + _TEXT_BYTES:
         raise WeightsError(

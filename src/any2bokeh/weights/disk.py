@@ -82,7 +82,7 @@ def check_space(what: str, needed_bytes: int, folder: Path, *, hint: str) -> Non
     free = shutil.disk_usage(existing).free
     if needed_bytes > free:
         raise WeightsError(
-            f"{what} needs {_megabytes(needed_bytes)}, and {existing} has only {_megabytes(free)} left.",
+            f"{what} needs {_megabytes(needed_bytes)}, and {existing} has only {_megabytes(free)} free.",
             hint,
         )
 

@@ -80,7 +80,7 @@ def import_checkpoint(
         if error.errno in DISK_FULL:
             raise WeightsError(
                 f"The disk is full: the weights of {source} did not fit into {target.parent}.",
-                hint=f"{HOME_VARIABLE}=FOLDER names another place",
+                hint=f"Set {HOME_VARIABLE} to a folder with more space.",
             ) from error
         raise
     return ImportedCheckpoint(checkpoint=read_checkpoint(target), evidence=evidence)
@@ -107,7 +107,7 @@ def _convert(
             "The checkpoint",
             elements * torch.float16.itemsize,
             folder,
-            hint=f"{HOME_VARIABLE}=FOLDER names another place",
+            hint=f"Set {HOME_VARIABLE} to a folder with more space.",
         )
         evidence = _find_evidence(unet_tensors, settings.svd)
         hashes: dict[str, str] = {}
@@ -153,7 +153,7 @@ def _check_fit(
         RuntimeError,
     ) as error:
         raise WeightsError(
-            f"{part.config_name} does not describe a network: {type(error).__name__}: {error}."
+            f"{part.config_name} describes no known network: {type(error).__name__}: {error}."
         ) from error
     wanted = {key: list(tensor.shape) for key, tensor in network.state_dict().items()}
     check_keys(dict(tensors.shapes), wanted, part.weights_name)

@@ -173,11 +173,11 @@ def _compare_conv_in(unet: TensorFile, svd_unet: Path) -> ConvEvidence:
     except (OSError, SafetensorError) as error:
         raise WeightsError(
             f"{svd_unet} is not the U-Net of Stable Video Diffusion: {error}",
-            hint="`svd` takes unet/diffusion_pytorch_model.safetensors of its repository",
+            hint="Give `svd` the unet/diffusion_pytorch_model.safetensors of its repository.",
         ) from error
     if original.shape != copy.shape:
         raise WeightsError(
-            f"conv_in in {svd_unet} has the shape {list(original.shape)} where {list(copy.shape)} is wanted."
+            f"conv_in in {svd_unet} has the shape {list(original.shape)} instead of {list(copy.shape)}."
         )
     scale = float((copy * original).sum() / original.square().sum())
     residual = float((copy - scale * original).norm() / copy.norm())

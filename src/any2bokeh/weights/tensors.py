@@ -67,13 +67,13 @@ def _read_pickle(path: Path, name: str) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         found = re.search(r"GLOBAL ([\w.]+)", str(error))
         what = f"holds more than tensors ({found[1]})" if found else "is damaged, or holds more than tensors"
-        raise WeightsError(f"{name} {what}: it was not run and is not imported.") from error
+        raise WeightsError(f"{name} {what}: it is refused, and no code in it was run.") from error
     except (OSError, EOFError, RuntimeError, ValueError) as error:
         raise WeightsError(f"The weights {name} cannot be read: {_first_line(error)}") from error
     if not isinstance(state, dict) or not all(
         isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
     ):
-        raise WeightsError(f"{name} is not a table of tensors by name, but {type(state).__name__}.")
+        raise WeightsError(f"{name} must be a table of tensors by name, got {type(state).__name__}.")
     return state
 
 
@@ -150,10 +150,10 @@ def _header(shapes: Mapping[str, list[int]], dtypes: Mapping[str, torch.dtype]) 
 def largest_magnitude(tensor: Tensor, name: str) -> float:
     """Return the largest magnitude in the tensor ``name``; raises ``WeightsError`` if it is no weight."""
     if not tensor.is_floating_point():
-        raise WeightsError(f"{name} is of the type {tensor.dtype}, which is no weight.")
+        raise WeightsError(f"{name} has the type {tensor.dtype}, which weights cannot have.")
     largest = float(tensor.abs().max()) if tensor.numel() else 0.0
     if not math.isfinite(largest):
-        raise WeightsError(f"{name} holds values that are not numbers: the file is damaged.")
+        raise WeightsError(f"{name} contains values that are not numbers: the file is damaged.")
     return largest
 
 

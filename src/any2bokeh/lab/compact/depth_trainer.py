@@ -136,7 +136,7 @@ class CompactTraining:
             self.network.load_state_dict(part_of(tensors, "network."))
             self.averaged.load_state_dict(part_of(tensors, "averaged."))
         except RuntimeError as error:
-            raise WeightsError(f"{path} is the checkpoint of another network: {error}") from error
+            raise WeightsError(f"The checkpoint {path} belongs to another network: {error}") from error
         for name, parameter in self.network.named_parameters():
             state = {kind: tensors[f"optimizer.{kind}.{name}"] for kind in ("step", "exp_avg", "exp_avg_sq")}
             # The fused optimizer takes it that all lie in memory as the weights do.

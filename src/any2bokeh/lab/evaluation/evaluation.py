@@ -61,7 +61,7 @@ def evaluate(
     choice = choose_methods(settings, device)
     if not choice.methods:
         reasons = " ".join(choice.left_out.values())
-        raise WeightsError(f"None of the methods can run here. {reasons}")
+        raise WeightsError(f"No method can run on this machine. {reasons}")
     networks = find_networks(device)
     shown = {case.name for case in most_telling(cases, settings.shown)}
     evaluation = Evaluation(
@@ -115,14 +115,14 @@ def find_cases(sources: list[Source]) -> list[Case]:
         else:
             cases.append(FilmedCase(source.path, source.settings, source.path.stem))
     if not cases:
-        raise VideoError("There is no complete clip to evaluate.")
+        raise VideoError("No clip is complete: there is nothing to evaluate.")
     for case in cases:
         for part in case.name.split("/"):  # the name of an input, and of a clip in it
             checked_name(part, "The name of a case")
     names = [case.name for case in cases]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
-        raise SettingsError(f"Two cases would be called {twice}.", hint="Evaluate them one by one.")
+        raise SettingsError(f"Two cases have the same name: {twice}.", hint="Evaluate them one by one.")
     return cases
 
 

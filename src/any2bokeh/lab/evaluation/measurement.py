@@ -131,7 +131,7 @@ class Runner:
         frame = next(self._frames, None)
         self._seconds += time.perf_counter() - started_s - (watch.spent_s - read_s)
         if frame is None:
-            raise RefocusError(f"{self.method.name} drew only {self._done} frames.")
+            raise RefocusError(f"{self.method.name} returned only {self._done} frames.")
         self._done += 1
         return as_stored(frame.picture.cpu())
 
@@ -248,7 +248,7 @@ def _measure(case: Case, runners: list[Runner], flow: FlowBetween, on_progress: 
             before = frame
             on_progress(Progress("render", done, case.frames))
     if done != case.frames:
-        raise VideoError(f"{case.name} has {case.frames} frames, of which only {done} can be read.")
+        raise VideoError(f"Only {done} of the {case.frames} frames of {case.name} can be read.")
 
 
 def with_mistakes(frames: Iterator[CaseFrame], name: str) -> Iterator[CaseFrame]:

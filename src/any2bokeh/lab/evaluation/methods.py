@@ -165,7 +165,9 @@ def _check_weights(weights: str | None, settings: EvaluationSettings, device: to
 
     find_parts(weights)
     if device.type == "cpu" and settings.methods is None and weights is None:
-        raise RefocusError("A CPU takes minutes for a frame.", hint="`methods=diffusion` runs it.")
+        raise RefocusError(
+            "On a CPU, a frame takes minutes.", hint="Use `methods=diffusion` to run it nevertheless."
+        )
 
 
 def drawn_by(render: Callable[[Iterator[Scene]], Iterator[Frame]]) -> Draw:
@@ -260,7 +262,7 @@ class FinishedClip:
             for scene in scenes:
                 frame = next(frames, None)
                 if frame is None:
-                    raise PredictionError(f"{self.path} ends before its case does: frames are damaged.")
+                    raise PredictionError(f"{self.path} is shorter than its case: frames are damaged.")
                 yield Frame(picture=frame.picture, pts=scene.pts)
 
 

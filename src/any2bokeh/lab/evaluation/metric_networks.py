@@ -123,7 +123,9 @@ def load_videomae(device: torch.device) -> Watcher:
     model = find_model(VIDEOMAE, load_catalog())
     folder = find_folder(model)
     if folder is None:
-        raise WeightsError(f"{model.repository} is not here.", hint=f"bokeh download-weights {VIDEOMAE}")
+        raise WeightsError(
+            f"{model.repository} is not on this machine.", hint=f"Run `bokeh download-weights {VIDEOMAE}`."
+        )
     from transformers import VideoMAEForVideoClassification
 
     network = VideoMAEForVideoClassification.from_pretrained(folder, use_safetensors=True).eval().to(device)
@@ -171,7 +173,7 @@ def _check_packages(*names: str) -> None:
         ) from error
     except RuntimeError as error:  # its operators are of another build of torch
         raise WeightsError(
-            f"{name} does not go with torch {torch.__version__}.", hint="Install the build that does."
+            f"{name} does not match torch {torch.__version__}.", hint="Install the matching build."
         ) from error
 
 
@@ -182,7 +184,7 @@ def _weights_file(weights: object, name: str) -> Path:
     if not path.is_file():
         module, _, kind = f"torchvision.models.{name}".rpartition(".")
         fetch = f"from {module} import {kind} as W; W.DEFAULT.get_state_dict()"
-        raise WeightsError(f"{path} is not here.", hint=f'python -c "{fetch}" fetches it.')
+        raise WeightsError(f"{path} does not exist.", hint=f'Run python -c "{fetch}".')
     return path
 
 

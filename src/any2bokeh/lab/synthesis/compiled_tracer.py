@@ -26,7 +26,9 @@ class CompiledRayTracer(RayTracer):
     def __init__(self, stage: Stage) -> None:
         for plane in stage.planes:
             if plane.shape is not None:
-                raise SettingsError(f"Plane {plane.name!r} has a shape: cut its texture instead.")
+                raise SettingsError(
+                    f"The compiled tracer draws no shapes: cut the texture of plane {plane.name!r} instead."
+                )
         super().__init__(stage)
         self._texels, self._sizes, self._firsts = _pack(self._rasters)
 
@@ -40,7 +42,7 @@ class CompiledRayTracer(RayTracer):
     def _add_light(self, picture: Tensor, shot: Shot, sampling: Sampling, lamps: list[Sight]) -> None:
         optics, samples = shot.optics, sampling.pattern.shape[1]
         if optics.aperture.aperture != "disc":
-            raise SettingsError("Compiled rays are traced through a disc only.")
+            raise SettingsError("The compiled tracer knows only the disc as an aperture.")
         shining = set(range(len(self.stage.planes))) - {lamp.index for lamp in lamps}
         planes = self._planes(shot, samples, shining)
         aim, scratch, rays = (

@@ -65,13 +65,14 @@ def read_made_by(folder: Path) -> dict[str, Any]:
         raise DatasetError(f"The data set {folder} does not exist.")
     if not (folder / DATASET_FILE).is_file():
         raise DatasetError(
-            f"{folder} is no data set: it has no {DATASET_FILE}.", hint="See bokeh synthesize."
+            f"{folder} is not a data set: {DATASET_FILE} is missing.",
+            hint="Make one with `bokeh synthesize`.",
         )
     made_by = read_json(folder / DATASET_FILE)
     version = made_by.get("format_version")
     if version != FORMAT_VERSION:
         raise DatasetError(
-            f"{folder / DATASET_FILE} is of format {version!r}, and this program reads {FORMAT_VERSION}."
+            f"{folder / DATASET_FILE} has format {version!r}; this version reads format {FORMAT_VERSION}."
         )
     return made_by
 

@@ -56,11 +56,11 @@ class ClipSetting:
     def __post_init__(self) -> None:
         checked_name(self.name, "The name of a setting")
         if not _NAME.fullmatch(self.name):
-            raise SettingsError(f"A setting's name is made of a-z, 0-9, - and ., got {self.name!r}.")
+            raise SettingsError(f"A setting's name may contain a-z, 0-9, - and . only, got {self.name!r}.")
         check_choice("kind", self.kind, SettingKind)
         if len(self.focus) != len(self.blur_strength):
             raise SettingsError(
-                f"Setting {self.name} has {len(self.focus)} focus values and {len(self.blur_strength)} of K."
+                f"Setting {self.name} has {len(self.focus)} focus values but {len(self.blur_strength)} of K."
             )
         for number in range(len(self.focus)):
             self.at(number)  # which checks the values
@@ -93,14 +93,14 @@ class ClipDescription:
         checked_name(self.name, "The name of a clip")
         check_choice("split", self.split, Split)
         if min(self.width, self.height, self.frames) < 1 or self.rate <= 0:
-            raise SettingsError(f"{self.name} has a width, height, frame count or rate that is not above 0.")
+            raise SettingsError(f"Width, height, frame count and rate of {self.name} must be above 0.")
         if [thing.index for thing in self.objects] != list(range(1, len(self.objects) + 1)):
             raise SettingsError(f"The objects of {self.name} must be numbered from 1 on.")
         if len(self.objects) > MOST_OBJECTS:
             raise SettingsError(f"{self.name} has more than {MOST_OBJECTS} objects.")
         names = [setting.name for setting in self.settings]
         if len(set(names)) < len(names):
-            raise SettingsError(f"{self.name} has two settings of one name: {', '.join(names)}.")
+            raise SettingsError(f"{self.name} has two settings of the same name: {', '.join(names)}.")
         tracks = [(thing.name, thing.disparity) for thing in self.objects]
         for name, track in tracks + [(setting.name, setting.focus) for setting in self.settings]:
             if len(track) != self.frames:
@@ -152,9 +152,9 @@ def read_json(path: Path, hint: str = "") -> dict[str, Any]:
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error.strerror}.", hint) from error
     except ValueError as error:
-        raise DatasetError(f"{path} is no JSON: {error}.", hint) from error
+        raise DatasetError(f"{path} is not valid JSON: {error}.", hint) from error
     if not isinstance(content, dict):
-        raise DatasetError(f"{path} does not hold a JSON object.", hint)
+        raise DatasetError(f"{path} is not a JSON object.", hint)
     return content
 
 
@@ -216,7 +216,7 @@ class DatasetClip:
             if setting.name == name:
                 return setting
         known = ", ".join(setting.name for setting in self.settings)
-        raise DatasetError(f"{self.folder} has no setting {name!r}.", hint=f"It has {known}.")
+        raise DatasetError(f"{self.folder} has no setting {name!r}.", hint=f"Use one of {known}.")
 
     def sharp(self, first: int = 0, count: int | None = None) -> Tensor:
         """The all-in-focus pictures, display-referred R'G'B' ``T 3 H W`` float32 in 0..1."""

@@ -82,7 +82,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
     if folder.is_dir() and any(folder.iterdir()) and not (folder / DATASET_FILE).exists():
         names = {path.name for path in folder.iterdir()}
         if not names <= {LOCK_FILE, "clips"}:
-            raise DatasetError(f"{folder} holds something else than a data set.", hint="Choose a new folder.")
+            raise DatasetError(f"{folder} exists and is not a data set.", hint="Choose a new folder.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with sole_user(folder, DatasetError(f"Another run writes to {folder}."), LOCK_FILE):
@@ -90,7 +90,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
     except (FileExistsError, NotADirectoryError) as error:
         raise DatasetError(f"{folder} is a file, not a folder for a data set.") from error
     except PermissionError as error:
-        raise DatasetError(f"{folder} may not be written: permission denied.") from error
+        raise DatasetError(f"{folder} cannot be written: permission denied.") from error
 
 
 def _begin(folder: Path, settings: SynthesisSettings) -> int:
@@ -105,7 +105,7 @@ def _begin(folder: Path, settings: SynthesisSettings) -> int:
             if noted.get(name) != wanted[name]:
                 raise DatasetError(
                     f"{folder} was begun with {name} {noted.get(name)!r}, not {wanted[name]!r}.",
-                    hint="Go on with the same options, or choose a new folder.",
+                    hint="Use the same options, or choose a new folder.",
                 )
         wanted["clips"] = max(wanted["clips"], noted.get("clips", 0))  # those that are there stay
     write_made_by(folder, wanted)
@@ -178,8 +178,8 @@ def _next_answer(answers: Any, workers: Sequence[BaseProcess]) -> int | str:
             ended = [worker.exitcode for worker in workers if worker.exitcode]
             if ended:
                 raise DatasetError(
-                    f"A process that made clips was ended (code {ended[0]}).",
-                    hint="The same command goes on; with less memory, take fewer `jobs`.",
+                    f"A worker process ended early (code {ended[0]}).",
+                    hint="Run the same command to continue; if memory is short, use fewer `jobs`.",
                 ) from None
 
 

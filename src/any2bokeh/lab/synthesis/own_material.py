@@ -37,7 +37,7 @@ class OwnMaterial(Material):
             if _mask_of(path) is None and not has_alpha(path):
                 raise DatasetError(
                     f"{path} has neither transparency nor a mask.",
-                    hint=f"Put a gray picture or video called {path.stem}{MASK}.png (or .mkv) beside it.",
+                    hint=f"Put a gray picture or video called {path.stem}{MASK}.png (or .mkv) next to it.",
                 )
         self._read = lru_cache(FILES_KEPT)(self._read_frames)
 
@@ -76,14 +76,14 @@ class OwnMaterial(Material):
 
 def _sources(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise DatasetError(f"{folder} is no folder of pictures and videos.")
+        raise DatasetError(f"{folder} is not a folder of pictures and videos.")
     files = sorted(
         path
         for path in folder.iterdir()
         if path.suffix.lower() in SUFFIXES and not path.stem.endswith(MASK) and not path.name.startswith(".")
     )
     if not files:
-        raise DatasetError(f"{folder} holds no pictures or videos.", hint=f"Known are {' '.join(SUFFIXES)}.")
+        raise DatasetError(f"{folder} contains no pictures or videos.", hint=f"Use {' '.join(SUFFIXES)}.")
     return files
 
 

@@ -93,7 +93,7 @@ class RayTracer:
         Raises ``SettingsError`` for any other.
         """
         if aperture.roundness or aperture.cats_eye or aperture.anamorphic != 1:
-            raise SettingsError("Rays are traced through a disc or a polygon with straight sides only.")
+            raise SettingsError("The tracer knows only discs and polygons with straight sides as apertures.")
         optics = Optics(
             view=view,
             focal_px=self.stage.camera.focal_length_px(view),

@@ -152,12 +152,14 @@ class TrainingWindows(Dataset[dict[str, Tensor]]):
 
     def _check(self) -> None:
         if not self.versions:
-            raise DatasetError("The data set has no refocused clip.", hint="See bokeh synthesize.")
+            raise DatasetError(
+                "The data set has no refocused clip.", hint="Make one with `bokeh synthesize`."
+            )
         for clip, _ in self.versions:
             if clip.frames < self._settings.frames:
                 raise DatasetError(
                     f"{clip.folder} has {clip.frames} frames, and windows have {self._settings.frames}.",
-                    hint="`training.frames=N`",
+                    hint="Use shorter windows: `training.frames=N`.",
                 )
             shortest = min(clip.height, clip.width, self._settings.crop or clip.height)
             if shortest < self._multiple:

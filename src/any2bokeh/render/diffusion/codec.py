@@ -34,7 +34,7 @@ class PixelCodecDims:
         try:
             return cls(factor=int(config["factor"]), hidden=int(config["hidden"]))
         except (KeyError, TypeError, ValueError) as error:
-            raise WeightsError(f"The codec's configuration is not complete: {error}.") from error
+            raise WeightsError(f"The codec's configuration is incomplete: {error}.") from error
 
     def to_config(self) -> dict[str, Any]:
         """Return what ``from_config`` reads."""

@@ -52,7 +52,7 @@ def image_encoder_files(folder: Path) -> tuple[Path, Path]:
     for name in ("model.fp16.safetensors", "model.safetensors"):
         if (folder / name).is_file() and (folder / "config.json").is_file():
             return folder / "config.json", folder / name
-    raise WeightsError(f"{folder} does not hold the image encoder's config.json and model.safetensors.")
+    raise WeightsError(f"The image encoder's config.json or model.safetensors is missing in {folder}.")
 
 
 def load_image_encoder(

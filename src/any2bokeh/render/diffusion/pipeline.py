@@ -80,8 +80,8 @@ class DiffusionRenderer:
                 yield Frame(picture=refocused.cpu(), pts=shown.scene.pts)
         except torch.OutOfMemoryError as error:
             raise SettingsError(
-                f"{self._network.device} has not enough memory for the network.",
-                hint="`low_memory=True`, or a smaller `work_size`",
+                f"{self._network.device} does not have enough memory for the network.",
+                hint="Use `low_memory=True`, or a smaller `work_size`.",
             ) from error
 
     def _encode(self, scenes: Iterator[Scene]) -> Iterator[_CodedScene]:
@@ -95,7 +95,9 @@ class DiffusionRenderer:
 
     def _compose(self, shown: _CodedScene, picture: Tensor) -> Tensor:
         if not bool(picture.isfinite().all()):
-            raise WeightsError("The network draws values that are not numbers.", hint="`dtype=float32`")
+            raise WeightsError(
+                "The network returned values that are not numbers.", hint="Use `dtype=float32`."
+            )
         return self._answer.compose(shown.scene, shown.through_lens, picture, self._frame)
 
     def _denoise(self, chunk: Sequence[_CodedScene]) -> Tensor:
@@ -145,7 +147,7 @@ def _with_warning(scenes: Iterator[Scene], frame: WorkingFrame) -> Iterator[Scen
             warned = True
             largest = LARGEST_NET_BLUR_STRENGTH * scene.blur_strength / net_blur_strength
             log.warning(
-                "K %g is beyond what the network was trained on, %.3g at this size; the lens has no limit.",
+                "K %g exceeds the range of the network's training, %.3g at this size; the lens has no limit.",
                 scene.blur_strength,
                 largest,
             )

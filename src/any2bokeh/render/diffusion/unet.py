@@ -58,7 +58,9 @@ class UNetDims:
 
     def __post_init__(self) -> None:
         if self.attends[-1]:
-            raise WeightsError("The coarsest level of the U-Net has its attention in the middle block.")
+            raise WeightsError(
+                "The coarsest level of the U-Net must have no attention outside the middle block."
+            )
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -68,7 +70,9 @@ class UNetDims:
         """
         attends = _attention_in(config)
         if (layers := config.get("transformer_layers_per_block", 1)) != 1:
-            raise WeightsError(f"The U-Net's transformer_layers_per_block is {layers!r}, only 1 is known.")
+            raise WeightsError(
+                f"The U-Net's transformer_layers_per_block is {layers!r}; only 1 is supported."
+            )
         try:
             return cls(
                 in_channels=config["in_channels"],
@@ -83,7 +87,7 @@ class UNetDims:
                 attends=attends,
             )
         except (KeyError, TypeError) as error:
-            raise WeightsError(f"The U-Net's configuration is not complete: {error}.") from error
+            raise WeightsError(f"The U-Net's configuration is incomplete: {error}.") from error
 
     def to_config(self) -> dict[str, Any]:
         """Return what ``from_config`` reads: diffusers' keys, and two of our own where needed."""
@@ -339,7 +343,7 @@ def _attention_in(config: Mapping[str, Any]) -> tuple[bool, bool, bool, bool]:
     for key, way, levels in (("down_block_types", "Down", attends), ("up_block_types", "Up", attends[::-1])):
         wanted = [_block_type(way, level) for level in levels]
         if list(config.get(key, wanted)) != wanted or len(wanted) != len(PUBLISHED_ATTENTION):
-            raise WeightsError(f"The U-Net's {key} is {config[key]!r}, only {wanted!r} is known.")
+            raise WeightsError(f"The U-Net's {key} is {config[key]!r}; only {wanted!r} is supported.")
     return attends
 
 

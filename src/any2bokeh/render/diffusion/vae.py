@@ -37,7 +37,7 @@ class VAEDims:
         """
         for key in ("in_channels", "out_channels"):
             if config.get(key, 3) != 3:
-                raise WeightsError(f"The autoencoder's {key} is {config[key]!r}, only 3 is known.")
+                raise WeightsError(f"The autoencoder's {key} is {config[key]!r}; only 3 is supported.")
         try:
             return cls(
                 channels=tuple(config["block_out_channels"]),  # type: ignore[arg-type]
@@ -46,7 +46,7 @@ class VAEDims:
                 scaling_factor=config["scaling_factor"],
             )
         except (KeyError, TypeError) as error:
-            raise WeightsError(f"The autoencoder's configuration is not complete: {error}.") from error
+            raise WeightsError(f"The autoencoder's configuration is incomplete: {error}.") from error
 
     def to_config(self) -> dict[str, Any]:
         """Return what ``from_config`` reads."""

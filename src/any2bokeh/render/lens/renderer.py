@@ -28,7 +28,7 @@ def make_lens(settings: LensSettings, device: torch.device, pictures: PictureFor
     from any2bokeh.render.lens.cpu.compiled_engine import CompiledEngine
 
     if device.type != "cpu":
-        log.info("The lens renders on the CPU: nobody has measured it on %s yet.", device)
+        log.info("The lens renders on the CPU: on %s it has not been measured yet.", device)
     renderer = LensRenderer(CompiledEngine(lens))
     renderer.warm_up()
     return renderer
