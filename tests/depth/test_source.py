@@ -289,8 +289,9 @@ def test_a_cache_that_cannot_be_written_is_only_a_warning(clip, weights, tmp_pat
 
 
 def test_an_estimate_that_fails_leaves_nothing_in_the_cache(clip, weights, tmp_path):
-    (weights() / "model.safetensors").write_bytes(b"unreadable")
-    with pytest.raises(WeightsError, match=naming(weights())):
+    folder = weights()
+    (folder / "model.safetensors").write_bytes(b"unreadable")
+    with pytest.raises(WeightsError, match=naming(folder)):
         estimate(clip)
     assert list((tmp_path / "cache" / "disparity").iterdir()) == []
 

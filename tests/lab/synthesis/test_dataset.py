@@ -223,7 +223,7 @@ def test_pictures_of_another_size_or_setting_are_refused(tmp_path: Path) -> None
         ({"settings": (SETTINGS[0], SETTINGS[0])}, SETTINGS[0].name),
         ({"settings": (replace(SETTINGS[0], object=3),)}, "object 3"),
         ({"objects": DESCRIPTION.objects[1:]}, "numbered"),
-        ({"width": 0}, "width"),
+        ({"width": 0}, "above 0"),
         ({"split": "validation"}, "'validation'"),
         ({"name": "/tmp/evil"}, "'/tmp/evil'"),
         ({"name": ""}, "''"),
