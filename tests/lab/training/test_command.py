@@ -94,7 +94,7 @@ def test_ctrl_c_reaches_the_processes_that_read_too_and_the_run_goes_on(data: Pa
         (["--stage", "geometry"], 2, "data"),
         (["--data", "{data}", "--stage", "bend"], 2, "geometry"),
         (["--data", "{data}", "--set", "rate=1"], 2, "rate"),
-        (["--data", "{data}", "--stage", "geometry", "--size", "svd"], 2, "geometry"),
+        (["--data", "{data}", "--stage", "geometry", "--size", "svd"], 2, "svd"),
         (["--data", "{run}", "--size", "tiny"], 1, "dataset.json"),
         (["--resume"], 2, "{run}"),
         (["--resume", "--data", "{data}"], 2, "--data"),
