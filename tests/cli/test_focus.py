@@ -158,7 +158,7 @@ def test_a_track_without_k_needs_one(bokeh: Bokeh, clip: Path, track: Path) -> N
     (clip.parent / "rows.csv").write_text("time,focus\n0,0.5\n")
     run = bokeh("refocus", clip, "--disparity", track, "--focus-track", clip.parent / "rows.csv")
     assert run.code == 2
-    assert names(run.errors[0], clip.parent / "rows.csv", "no K")
+    assert names(run.errors[0], clip.parent / "rows.csv", "column k")
 
 
 def test_an_existing_track_is_not_replaced_unasked(bokeh: Bokeh, clip: Path, track: Path) -> None:
