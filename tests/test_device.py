@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from naming import naming
+from facts import naming
 
 from any2bokeh.device import choose_depth_dtype, choose_device, choose_dtype, default_depth_size, has_bfloat16
 from any2bokeh.errors import SettingsError

@@ -10,8 +10,8 @@ from typing import Any
 import av
 import pytest
 import torch
+from facts import naming
 from folders import use_own_folders
-from naming import naming
 from torch import Tensor
 
 from any2bokeh.depth import source as depth_source

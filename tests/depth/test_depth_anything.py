@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 import torch
-from naming import naming
+from facts import naming
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import interpolate
 from transformers import DepthAnythingForDepthEstimation

@@ -1,5 +1,4 @@
 import logging
-import re
 import resource
 import shutil
 from dataclasses import replace
@@ -9,9 +8,9 @@ import av
 import numpy as np
 import pytest
 import torch
+from facts import names, naming
 from folders import downloaded
 from huggingface_hub import constants
-from naming import naming
 from safetensors.torch import load_file, save_file
 
 from any2bokeh.depth import compact, source
@@ -418,7 +417,7 @@ def test_few_frames_of_a_calm_clip_are_estimated(film, weights, caplog):
     caplog.set_level(logging.INFO)
     assert len(estimate(film)) == 22
     # The ends of two shots and the flash.
-    assert any(re.match(naming(film, "5 of 22", "shots: 2"), said) for said in caplog.messages)
+    assert any(names(said, film, "5 of 22", "shots: 2") for said in caplog.messages)
 
 
 @pytest.mark.parametrize(
@@ -437,7 +436,7 @@ def test_as_many_are_estimated_as_asked_for(film, weights, caplog, every, estima
     weights()
     caplog.set_level(logging.INFO)
     assert len(estimate(film, every=every)) == 22
-    assert any(re.match(naming(film, f"{estimated} of 22"), said) for said in caplog.messages)
+    assert any(names(said, film, f"{estimated} of 22") for said in caplog.messages)
 
 
 def test_each_shot_is_normalized_alone(film, weights):
@@ -451,7 +450,7 @@ def test_a_single_shot_is_one_whatever_happens(film, weights, caplog):
     weights()
     caplog.set_level(logging.INFO)
     assert len(estimate(film, every=1, single_shot=True)) == 22
-    assert any(re.match(naming(film, "shots: 1"), said) for said in caplog.messages)
+    assert any(names(said, film, "shots: 1") for said in caplog.messages)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 import torch
-from naming import naming
+from facts import naming
 
 from any2bokeh.depth.track import DisparityTrack, MatchedFrames, open_track
 from any2bokeh.errors import DisparityError

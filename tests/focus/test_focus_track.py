@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from naming import naming
+from facts import naming
 
 from any2bokeh.errors import SettingsError
 from any2bokeh.focus.focus_track import Curve, Focus, FocusTrack, smooth_focus

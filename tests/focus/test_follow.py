@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from naming import naming
+from facts import naming
 
 from any2bokeh.depth.track import DepthClip
 from any2bokeh.errors import FocusError

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from naming import naming
+from facts import naming
 
 from any2bokeh.depth.track import DepthClip
 from any2bokeh.errors import FocusError

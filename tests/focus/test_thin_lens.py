@@ -1,7 +1,7 @@
 """K of a real lens, against rays traced through a thin lens."""
 
 import pytest
-from naming import naming
+from facts import naming
 
 from any2bokeh.depth.distances import DepthRange
 from any2bokeh.errors import SettingsError

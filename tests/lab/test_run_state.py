@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from naming import naming
+from facts import naming
 
 from any2bokeh.errors import WeightsError
 from any2bokeh.lab.run_state import add_to_journal, rate_share, read_run_state, write_run_state

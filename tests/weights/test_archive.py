@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from naming import naming
+from facts import naming
 from safetensors.torch import save_file
 
 from any2bokeh.errors import WeightsError
@@ -170,7 +170,7 @@ def test_what_is_no_archive_or_not_there_is_named(tmp_path, unpack):
     ("names", "named"),
     [
         ([*NAMES[:2]], "vae/config.json"),
-        ([*NAMES, "vae/model.safetensors"], "vae/diffusion_pytorch_mo"),
+        ([*NAMES, "vae/model.safetensors"], "vae/diffusion_pytorch_model.safetensors"),
         ([*NAMES, LAST, "old/vae/config.json"], "old/vae"),
         (["a/b/c/unet/config.json"], "unet/config.json"),
     ],

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from naming import naming
+from facts import naming
 
 from any2bokeh.errors import WeightsError
 from any2bokeh.settings.weights_settings import ImportSettings

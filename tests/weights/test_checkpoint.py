@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from naming import naming
+from facts import naming
 from safetensors.torch import save_file
 from torch import nn
 

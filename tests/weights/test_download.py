@@ -8,8 +8,8 @@ from pathlib import Path
 import parity
 import pytest
 import torch
+from facts import names, naming
 from folders import COMMIT
-from naming import naming
 from safetensors.torch import save_file
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
@@ -76,7 +76,7 @@ def test_a_connection_that_is_cut_is_taken_up_where_it_broke_off(hub, client):
 def test_an_incomplete_file_is_an_error_and_the_next_run_fetches_it(hub, client, tmp_path):
     hub.fault = "short"
     answer = client()
-    assert re.match(naming("model.safetensors", "depth-small", hub.endpoint), answer.error)
+    assert names(answer.error, "model.safetensors", "depth-small", hub.endpoint)
     assert "`bokeh download-weights depth-small`" in answer.hint
     assert leftovers(tmp_path) == []
     assert client("find").error
@@ -126,13 +126,13 @@ def test_a_pinned_revision_is_what_is_fetched_and_found(hub, client):
 
 def test_an_unknown_revision_is_named(hub, client):
     error = client(revision='revision = "v9"').error
-    assert re.match(naming(f"{hub.endpoint}/depth-anything/Tiny-hf", "'v9'"), error)
+    assert names(error, f"{hub.endpoint}/depth-anything/Tiny-hf", "'v9'")
 
 
 def test_a_missing_file_is_named(hub, client):
     del hub.files["model.safetensors"]
-    wanted = naming(f"{hub.endpoint}/depth-anything/Tiny-hf", "model.safetensors", "'main'")
-    assert re.match(wanted, client().error)
+    page = f"{hub.endpoint}/depth-anything/Tiny-hf"
+    assert names(client().error, page, "model.safetensors", "'main'")
 
 
 def test_a_missing_repository_is_named(hub, client):
@@ -144,7 +144,7 @@ def test_a_missing_repository_is_named(hub, client):
 def test_a_gated_repository_asks_to_accept_its_terms_and_to_log_in(hub, client, token):
     hub.token = "hf_right"
     answer = client(**({"HF_TOKEN": token} if token else {}))
-    assert re.match(naming("depth-small", "terms", f"{hub.endpoint}/depth-anything/Tiny-hf"), answer.error)
+    assert names(answer.error, "depth-small", "terms", f"{hub.endpoint}/depth-anything/Tiny-hf")
     assert "`hf auth login`" in answer.hint and "HF_TOKEN" in answer.hint
     assert client(HF_TOKEN="hf_right").folder
 
@@ -152,14 +152,14 @@ def test_a_gated_repository_asks_to_accept_its_terms_and_to_log_in(hub, client, 
 def test_a_refusal_and_a_hub_that_is_down_say_so(hub, client):
     page = f"{hub.endpoint}/depth-anything/Tiny-hf"
     hub.fault = "forbidden"
-    assert re.match(naming(page, "status 403"), client().error)
+    assert names(client().error, page, "status 403")
     hub.fault = "down"
-    assert re.match(naming(page, "status 503"), client().error)
+    assert names(client().error, page, "status 503")
 
 
 def test_offline_is_said_in_one_sentence(client):
     answer = client(HF_HUB_OFFLINE="1")
-    assert re.match(naming("depth-small", "HF_HUB_OFFLINE"), answer.error)
+    assert names(answer.error, "depth-small", "HF_HUB_OFFLINE")
     assert answer.stderr == ""
 
 
@@ -168,7 +168,7 @@ def test_a_refused_connection_is_said_in_one_sentence(client):
         unused.bind(("127.0.0.1", 0))  # bound but not listening: nobody else can answer on this port
         endpoint = f"http://127.0.0.1:{unused.getsockname()[1]}"
         answer = client(HF_ENDPOINT=endpoint)
-    assert re.match(naming(endpoint, "depth-small"), answer.error)
+    assert names(answer.error, endpoint, "depth-small")
     assert "Errno" not in answer.error
     assert "`track`" in answer.hint
     assert answer.stderr == ""
@@ -176,7 +176,7 @@ def test_a_refused_connection_is_said_in_one_sentence(client):
 
 def test_something_that_is_no_hub_is_said_in_one_sentence(hub, client, tmp_path):
     hub.fault = "no hub"
-    assert re.match(naming(hub.endpoint, "Hugging Face hub"), client().error)
+    assert names(client().error, hub.endpoint, "Hugging Face hub")
 
 
 def test_too_little_space_is_found_before_anything_is_fetched(hub, client):
@@ -189,7 +189,7 @@ def test_too_little_space_is_found_before_anything_is_fetched(hub, client):
 
 def test_a_full_disk_leaves_nothing_half_written(client, tmp_path):
     answer = client("download to a full disk")
-    assert re.match(naming("disk is full", "model.safetensors", "depth-small"), answer.error)
+    assert names(answer.error, "disk is full", "model.safetensors", "depth-small")
     assert leftovers(tmp_path) == []
     assert client().folder
 
@@ -255,7 +255,7 @@ def test_a_lock_pins_what_was_fetched_and_leaves_the_rest_of_the_list_alone(hub,
     process = command("download-weights", "depth-small", "--lock", "--models", mine, "--json")
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
-    assert re.match(naming("depth-small", COMMIT, mine), err.splitlines()[-1])
+    assert names(err.splitlines()[-1], "depth-small", COMMIT, mine)
     model = load_catalog(mine)["depth-small"]
     assert model.revision == COMMIT
     assert {file.path: (file.size_bytes, file.sha256) for file in model.files} == {
@@ -278,7 +278,7 @@ def test_what_is_locked_is_checked_from_then_on(hub, command, tmp_path):
     process = command("download-weights", "depth-small", HF_HOME=str(tmp_path / "new"))
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert re.match(naming("config.json of depth-small has 2 bytes", "32"), err)
+    assert names(err, "config.json of depth-small has 2 bytes", "32")
 
 
 def test_a_lock_into_a_new_list_begins_with_the_one_that_ships(tmp_path, linked_model):

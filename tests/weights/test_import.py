@@ -3,7 +3,6 @@
 import functools
 import json
 import logging
-import re
 import resource
 import shutil
 import subprocess
@@ -13,9 +12,9 @@ from pathlib import Path
 import parity
 import pytest
 import torch
+from facts import names, naming
 from folders import downloaded
 from huggingface_hub import constants
-from naming import naming
 from safetensors.torch import load_file, save_file
 
 from any2bokeh.cli.import_weights import _networks
@@ -177,7 +176,7 @@ def test_the_full_size_networks_have_the_published_keys_and_shapes():
 )
 def test_weights_that_do_not_fit_name_the_key_and_leave_nothing(publish, states, part, key, tensor, named):
     states[part][key] = tensor
-    with pytest.raises(WeightsError, match=naming(f"{part}/diffusion_pytorch_model", key, named)):
+    with pytest.raises(WeightsError, match=naming(f"{part}/diffusion_pytorch_model.safetensors", key, named)):
         run(publish())
     assert list(checkpoints_folder().iterdir()) == []
 
@@ -201,7 +200,7 @@ def test_values_beyond_float16_stay_float32_and_are_told_of(publish, states, cap
     }
     [record] = caplog.records
     assert record.levelno == logging.WARNING
-    assert re.match(naming("decoder.conv_in.bias", "vae", 65504), record.getMessage())
+    assert names(record.getMessage(), "decoder.conv_in.bias", "vae", 65504)
     with torch.device("meta"):
         vae = _networks(Path("published"))["vae"](CONFIGS["vae"])
     with pytest.raises(WeightsError, match=naming("decoder.conv_in.bias", "float16")):

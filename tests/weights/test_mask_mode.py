@@ -1,10 +1,8 @@
 """Weights made as training makes them, in both modes, and what is found in them."""
 
-import re
-
 import pytest
 import torch
-from naming import naming
+from facts import names, naming
 from safetensors.torch import save_file
 from torch import nn
 
@@ -177,8 +175,8 @@ def test_tests_that_contradict_each_other_are_not_clear_and_the_fusers_decide(sv
 def test_the_evidence_states_its_numbers(svd):
     fuser = train(Fuser(), masked=False, steps=300)
     left, control, conv_in = find_evidence(as_file(fuser.weights(torch.float32)), svd(fuser)).sentences()
-    assert re.match(naming("fuser.linear", "1 of 1", "0.05590"), left)
-    assert re.match(naming("ff_k", "1.0000 to 1.0000"), control)
+    assert names(left, "fuser.linear", "1 of 1", "0.05590")
+    assert names(control, "ff_k", "1.0000 to 1.0000")
     assert conv_in.startswith("conv_in_mpi is trained")
 
 

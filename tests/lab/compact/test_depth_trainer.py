@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from naming import naming
+from facts import naming
 from safetensors.torch import load_file
 from torch import Tensor
 

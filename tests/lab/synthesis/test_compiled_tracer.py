@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from naming import naming
+from facts import naming
 from ready_stages import depth_ramp, night_lamps, thin_structures, two_planes
 from torch import Tensor
 

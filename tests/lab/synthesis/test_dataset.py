@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from naming import naming
+from facts import naming
 from torch import Tensor
 
 from any2bokeh.errors import DatasetError, SettingsError, ShapeError

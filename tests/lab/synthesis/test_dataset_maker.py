@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from naming import naming
+from facts import naming
 
 from any2bokeh.device import choose_device
 from any2bokeh.errors import DatasetError

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from naming import naming
+from facts import naming
 from PIL import Image
 
 from any2bokeh.errors import DatasetError

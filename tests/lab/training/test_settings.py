@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from naming import naming
+from facts import naming
 
 from any2bokeh.errors import SettingsError
 from any2bokeh.lab.training.training_settings import StageName, change_settings, training_settings

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from naming import naming
+from facts import naming
 from safetensors.torch import load_file
 from square_clips import RunOf, steps_kept
 

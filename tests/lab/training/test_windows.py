@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from naming import naming
+from facts import naming
 from torch import Tensor
 
 from any2bokeh.errors import DatasetError

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from naming import naming
+from facts import naming
 from parity import assert_near, document, recipe, tensors
 from safetensors.torch import load_file, save_file
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
