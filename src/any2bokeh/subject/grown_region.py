@@ -10,13 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from any2bokeh.arrays import Floats
 from any2bokeh.focus.follower import FollowedFrame, Follower
 from any2bokeh.scene import Frame
 from any2bokeh.subject.segmenter import Click
 
 
 class GrownRegion:
-    """Follows one subject by its surface; what grows from clicks beside the subject is cut away."""
+    """Follows one subject by its surface; regions that grow from clicks on other things are cut away."""
 
     def __init__(self) -> None:
         self._followers: list[tuple[Follower, bool]] = []  # each with whether it is on the subject
@@ -39,11 +40,19 @@ class GrownRegion:
 
     def _with(self, view: FollowedFrame, clicks: Sequence[Click]) -> Tensor:
         self._followers += [(Follower(view, click.x, click.y), click.on_subject) for click in clicks]
-        mask = np.zeros(view.gray.shape, np.bool_)
-        for follower, on_subject in self._followers:
-            if on_subject:
-                mask |= follower.mask
-        for follower, on_subject in self._followers:
-            if not on_subject:
-                mask &= ~follower.mask
+        masks, nearest = {}, {}
+        for on_subject in (True, False):
+            chosen = [follower for follower, is_on in self._followers if is_on == on_subject]
+            masks[on_subject] = np.any([view.gray > 255, *(one.mask for one in chosen)], axis=0)
+            nearest[on_subject] = np.min([_away(view, one) for one in chosen], axis=0, initial=np.inf)
+        # Two clicks may lie on one surface: each keeps the part of it that is nearer to it.
+        mask = masks[True] & ~(masks[False] & (nearest[False] < nearest[True]))
         return torch.from_numpy(mask.astype(np.float32))[None]
+
+
+def _away(view: FollowedFrame, follower: Follower) -> Floats:
+    """How far each pixel is from the place of a follower: ``h w``, in squares of pixels."""
+    height, width = view.gray.shape
+    rows = (np.arange(height, dtype=np.float32) - follower.seen.y * height) ** 2
+    columns = (np.arange(width, dtype=np.float32) - follower.seen.x * width) ** 2
+    return rows[:, None] + columns
