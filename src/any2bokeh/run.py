@@ -122,7 +122,7 @@ def estimate_depth(
         def rendered(done: int) -> None:
             on_progress(Progress("render", done, len(clip.times)))
 
-        if points and clip.mask is None:
+        if points and not clip.masks:
             raise FocusError(
                 "A subject that is pointed at is held in a disparity track only with a segmentation network.",
                 hint=f"`bokeh download-weights {SAM2}` fetches one.",

@@ -1,8 +1,9 @@
 """One clip, opened once: its times, disparity, focus and scenes."""
 
 import logging
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, suppress
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
@@ -16,12 +17,13 @@ from any2bokeh.device import choose_device, choose_render_dtype
 from any2bokeh.errors import VideoError
 from any2bokeh.focus.depth_of_field import focused_scene
 from any2bokeh.focus.focus_track import FocusTrack
-from any2bokeh.focus.pull import pull_focus
+from any2bokeh.focus.pull import pull_focus, smoothed_plane, subject_planes, subject_shares
 from any2bokeh.progress import OnCount, OnProgress, Progress, ignore
 from any2bokeh.scene import Frame, Scene
 from any2bokeh.settings.clip_settings import ClipSettings
 from any2bokeh.settings.focus_settings import SubjectSettings
 from any2bokeh.subject.grown_masks import GrownMasks, GrowthPlan, pictures_alone
+from any2bokeh.subject.held_subjects import HeldSubjects
 from any2bokeh.subject.segmentation_networks import SAM2, find_segmentation
 from any2bokeh.subject.subject_track import SubjectTrack, measure_subject
 from any2bokeh.video.clip import VideoClip
@@ -81,23 +83,26 @@ class ClipSession(Closeable):
     def focus(self) -> FocusTrack:
         """The focal plane and the blur strength of each frame."""
         assert self.settings.focus is not None
-        measured = self.subject.measured if self.subject else None
         return pull_focus(
-            self._depth_clip, self.settings.focus, self._tell("focus"), mask=self.mask, subject=measured
+            self._depth_clip, self.settings.focus, self._tell("focus"), subjects=self._subject_planes
         )
 
     @cached_property
-    def mask(self) -> Path | None:
-        """The file that shows the subject, where one is named or can be held by what is pointed at.
+    def masks(self) -> tuple[Path, ...]:
+        """The files that show subjects, where they are named or can be held by what is pointed at.
 
         Masks are grown now, unless the cache has them; raises ``WeightsError`` if the network is not here.
         """
         focus = self.settings.focus
-        if focus is None or focus.focus_mask is not None or focus.pointed is None:
-            return focus.focus_mask if focus else None
-        growth = self.plan_growth(focus.pointed)
-        if growth.segmentation.holds:
-            return self._opened.enter_context(GrownMasks(growth, self._tell("subject"))).path
+        if focus is None or focus.masks or focus.pointed is None:
+            return focus.masks if focus else ()
+        pointed = focus.pointed
+        # Where the focus goes from one to the other, each has a mask of its own.
+        alone = [replace(pointed, points=(point,)) for point in pointed.points]
+        growths = [self.plan_growth(one) for one in (alone if focus.pulls_between_subjects else [pointed])]
+        if growths[0].segmentation.holds:
+            tell = self._tell("subject")
+            return tuple(self._opened.enter_context(GrownMasks(one, tell)).path for one in growths)
         if focus.subject.points:
             log.warning(
                 "Without a segmentation network the focus follows %s, but parts of the subject may blur:"
@@ -105,10 +110,10 @@ class ClipSession(Closeable):
                 focus.subject.points[0],
                 SAM2,
             )
-        return None
+        return ()
 
     def plan_growth(self, pointed: SubjectSettings) -> GrowthPlan:
-        """Return what growing masks from points comes to; raises ``WeightsError`` as ``mask`` does."""
+        """Return what growing masks from points comes to; raises ``WeightsError`` as ``masks`` do."""
         segmentation = find_segmentation(pointed.subject_network, self.device)
         return GrowthPlan(
             video=self.video,
@@ -121,12 +126,32 @@ class ClipSession(Closeable):
         )
 
     @cached_property
-    def subject(self) -> SubjectTrack | None:
-        """The subject that is held in focus, if one is."""
-        if self.mask is None or (self.settings.focus and self.settings.focus.subject_depth):
+    def subject(self) -> HeldSubjects | None:
+        """The subjects that are held, if there are any."""
+        focus = self.settings.focus
+        if focus is None or not self._subject_tracks:
             return None
-        subject = measure_subject(self.mask, self._depth_clip, self._tell("focus"))
-        return self._opened.enter_context(subject)
+        count = len(self._subject_tracks)
+        own_planes = self._subject_planes if focus.pulls_between_subjects else ()
+        shares = subject_shares(self.video, focus, count)
+        return self._opened.enter_context(HeldSubjects(self._subject_tracks, own_planes, shares))
+
+    @cached_property
+    def _subject_tracks(self) -> list[SubjectTrack]:
+        """Each subject as it was measured, unless its relief is to be kept."""
+        if self.settings.focus is None or self.settings.focus.subject_depth:
+            return []
+        return [measure_subject(mask, self._depth_clip, self._tell("focus")) for mask in self.masks]
+
+    @cached_property
+    def _subject_planes(self) -> list[Callable[[int], float]]:
+        """The disparity of each subject over time; empty where it is not needed or nothing shows them."""
+        focus = self.settings.focus
+        if focus is None or isinstance(focus.focus_disparity, float | int) or not self.masks:
+            return []
+        if self._subject_tracks:
+            return [smoothed_plane(self._depth_clip, one.measured, focus) for one in self._subject_tracks]
+        return subject_planes(self._depth_clip, focus, self.masks, self._tell("focus"))
 
     def scenes(self) -> Generator[Scene]:
         """Give each frame with its disparity and the focus at its time, in order; both are found at once."""

@@ -17,6 +17,7 @@ from any2bokeh.settings.focus_settings import (
     DepthOfFieldSettings,
     FocusSettings,
     PreviewFocusSettings,
+    SubjectSettings,
 )
 from any2bokeh.settings.render_settings import LensSettings, RenderSettings
 from any2bokeh.settings.values import TimePoint
@@ -75,6 +76,17 @@ def test_a_shell_reads_quoted_words_as_they_are(word: str) -> None:
         (
             {"focus_mask": Path("a mask.mkv"), "smoothing_s": 0.5},
             "--focus-mask|a mask.mkv|--focus-smoothing|0.5",
+        ),
+        (
+            {"subject": SubjectSettings(points=(parse_point("9,8@2s"), parse_point("0.5,0.4")))},
+            "--subject|9,8@2s|--subject|0.5,0.4",
+        ),
+        (
+            {
+                "focus_mask": (Path("a.mkv"), Path("b.mkv")),
+                "focus_disparity": parse_keys("0:subject1, 2.5:subject2, 4:0.3"),
+            },
+            "--focus|0s:subject1, 2.5s:subject2, 4s:0.3|--focus-mask|a.mkv|--focus-mask|b.mkv",
         ),
         (
             {"focus_disparity": parse_keys("0:0.9, 2.5:@0.25,0.5; f90:0.3"), "easing": "linear"},

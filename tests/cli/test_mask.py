@@ -9,9 +9,12 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+import torch
 from folders import downloaded
 
+from any2bokeh.video.decode import open_video
 from any2bokeh.video.gray import open_gray
+from any2bokeh.video.png import write_png
 
 Bokeh = Callable[..., Any]
 ENTRY = """
@@ -167,3 +170,25 @@ def test_a_held_disparity_track_needs_a_network(bokeh: Bokeh, clip: Path, track:
     run = bokeh("depth", clip, *THERE, "--disparity", track)
     assert run.code == 1
     assert "download-weights subject-sam2" in run.err
+
+
+@pytest.mark.slow
+def test_a_pull_between_two_masks(bokeh: Bokeh, clip: Path, track: Path, tmp_path: Path) -> None:
+    """Disparity rises from left to right; one subject is at the left, one at the right."""
+    columns = torch.arange(64).expand(1, 48, 64)
+    for name, middle in (("left", 14), ("right", 50)):
+        (tmp_path / name).mkdir()
+        for number in range(4):
+            write_png(tmp_path / name / f"{number}.png", ((columns - middle).abs() < 6).float())
+    masks = ("--focus-mask", tmp_path / "left", "--focus-mask", tmp_path / "right")
+    run = bokeh(
+        *("refocus", clip, "--disparity", track, *masks, "--focus", "f0:subject1, f3:subject2"),
+        *("--k", "60", "--lossless", "-o", tmp_path / "out.mkv", "--json"),
+    )
+    assert run.code == 0, run.err
+    assert json.loads(run.out)["results"][0]["focus"] == pytest.approx([14 / 63, 50 / 63], abs=0.03)
+    with open_video(tmp_path / "out.mkv") as ours, open_video(clip) as theirs:
+        changes = [(a.picture - b.picture).abs().amax(0) for a, b in zip(ours, theirs, strict=True)]
+    left, right = (slice(4, 44), slice(10, 18)), (slice(4, 44), slice(46, 54))
+    assert changes[0][left].max() < 2 / 255 < 0.05 < changes[0][right].mean()
+    assert changes[3][right].max() < 2 / 255 < 0.05 < changes[3][left].mean()

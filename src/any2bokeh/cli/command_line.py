@@ -20,7 +20,7 @@ from any2bokeh.cli.talk import Verbosity
 from any2bokeh.errors import ARGUMENT, SettingsError
 from any2bokeh.settings.depth_settings import TrackSettings
 from any2bokeh.settings.evaluation_settings import EvaluationSettings
-from any2bokeh.settings.focus_settings import MIDDLE, CameraSettings, FocusSettings, Point
+from any2bokeh.settings.focus_settings import MIDDLE, CameraSettings, FocusSettings, Key, Point, SubjectName
 from any2bokeh.settings.preview_settings import PreviewSettings
 from any2bokeh.settings.run_settings import Settings
 from any2bokeh.settings.values import TimePoint
@@ -119,7 +119,9 @@ def _parameters(group: type[Any]) -> Iterator[inspect.Parameter]:
 
 def _type_for(kind: Any, *, reads_itself: bool) -> Any:
     """The type as typer understands it: a tuple of any length is an option that may be repeated."""
-    if get_origin(kind) is tuple:
+    tuples = [one for one in (kind, *get_args(kind)) if get_origin(one) is tuple]
+    if tuples and not (reads_itself and get_origin(kind) is not tuple):
+        kind = tuples[0]
         return list[str] if reads_itself else list[get_args(kind)[0]]  # type: ignore[misc]
     return str if reads_itself else kind  # an option with its own parser may be of any type
 
@@ -219,8 +221,8 @@ def _option(name: str, value: Any) -> list[str]:
     if isinstance(value, bool):
         on, off = name.split("/")
         return [on if value else off]
-    if isinstance(value, tuple) and isinstance(value[0], Point):  # an option that is repeated
-        return [word for point in value for word in (name, _text(point))]
+    if isinstance(value, tuple) and not any(isinstance(one, Key) for one in value):  # it is repeated
+        return [word for one in value for word in (name, _text(one))]
     return [name, _text(value)]
 
 
@@ -234,7 +236,7 @@ def _text(value: Any) -> str:
     return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
-def _key_text(value: float | Point) -> str:
+def _key_text(value: float | Point | SubjectName) -> str:
     return f"@{_text(value)}" if isinstance(value, Point) else _text(value)
 
 

@@ -88,7 +88,7 @@ def make_jobs(inputs: list[str], output: str | None, settings: Settings) -> list
 def _read_for(job: Job) -> list[Path | None]:
     """All files that a job reads."""
     focus = job.settings.focus
-    return [job.source, job.settings.depth.track, focus.focus_mask, focus.focus_track]
+    return [job.source, job.settings.depth.track, *focus.masks, focus.focus_track]
 
 
 def _focus_target(wanted: Path | None, *, several: bool) -> Callable[[Path], Path | None]:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import typer
 
 from any2bokeh.errors import SettingsError, shown
-from any2bokeh.settings.focus_settings import Key, Keys, Point, check_values
+from any2bokeh.settings.focus_settings import Key, Keys, Point, SubjectName, check_values
 from any2bokeh.settings.values import Range, TimePoint
 
 Number = TypeVar("Number", int, float)
@@ -15,6 +15,7 @@ Number = TypeVar("Number", int, float)
 _DIGITS = r"\s*(\d+(?:\.\d*)?|\.\d+)\s*"
 _PLACE = re.compile(f"{_DIGITS},{_DIGITS}", re.ASCII)
 # The last colon before the value ends the time, which may hold colons itself; X,Y holds a comma.
+_SUBJECT = re.compile(r"subject(\d{1,3})", re.ASCII)
 _KEY = re.compile(rf"([^,;@\s]+)\s*:\s*(?:@{_DIGITS},{_DIGITS}|([^,;:@\s]+)\s*)(?:[,;]\s*|$)", re.ASCII)
 
 
@@ -111,13 +112,23 @@ def number_or_keys(option_name: str, accepted: Range) -> Callable[[str], float |
             if not found:
                 raise SettingsError(
                     f"{option_name} has no key in {shown(rest)}.",
-                    hint="A key is TIME:NUMBER, or TIME:@X,Y in --focus: '0s:0.9, 2s:0.3, 3s:@960,540'.",
+                    hint="A key is TIME:NUMBER, in --focus also TIME:@X,Y or TIME:subject1:"
+                    " '0s:0.9, 2s:0.3, 3s:@960,540'.",
                 )
             moment, x, y, value = found.groups()
-            place = Point(float(x), float(y)) if x else parse_number(value)
-            keys.append(Key(parse_time_option(moment), place))
+            keys.append(Key(parse_time_option(moment), _key_value(x, y, value, parse_number)))
             rest = rest[found.end() :]
         check_values(tuple(keys), accepted)
         return tuple(keys)
 
     return parse
+
+
+def _key_value(
+    x: str | None, y: str | None, value: str, parse: Callable[[str], float]
+) -> float | Point | SubjectName:
+    """What a key says: a place, a subject or a number."""
+    if x and y:
+        return Point(float(x), float(y))
+    subject = _SUBJECT.fullmatch(value)
+    return SubjectName(int(subject[1])) if subject else parse(value)

@@ -48,7 +48,7 @@ OPTIONS: dict[object, dict[str, Any]] = {
         "focus_disparity": keys_option(
             "--focus",
             "Disparity that stays sharp: 1 is the nearest point, 0 the farthest; try 0.4. Or a pull over"
-            " time: '0s:0.9, 2s:0.3, 3s:@960,540'.",
+            " time: '0s:0.9, 2s:@960,540', or '0s:subject1, 2s:subject2'.",
             focus_settings.FOCUS_DISPARITY,
         ),
         "focus_m": keys_option(
@@ -66,7 +66,7 @@ OPTIONS: dict[object, dict[str, Any]] = {
         "focus_mask": option(
             "--focus-mask",
             help="Keep the subject sharp that is white in this mask: a gray video, a folder of PNGs, or a"
-            " folder with the mask of each input as <stem>.*",
+            " folder with the mask of each input as <stem>.* Repeat for more.",
         ),
         "subject_depth": option(
             "--subject-depth", help="Keep the estimated relief of the subject: parts of it may blur."

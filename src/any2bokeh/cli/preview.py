@@ -56,7 +56,7 @@ def preview_command(
     target = page or output or result_path(source, "preview", ".png")
     _check_suffix(target, "page" if page else "picture")
     settings = with_own_tracks(settings, source)
-    check_targets([target], [source, settings.depth.track, settings.focus.focus_mask])
+    check_targets([target], [source, settings.depth.track, *settings.focus.masks])
     if page:
         _write_page(source, target, settings, overwrite=overwrite)
     else:

@@ -58,7 +58,8 @@ def check_folders_of_tracks(settings: Settings | EvaluationSettings) -> None:
             f"Several inputs cannot share the subject at {settings.focus.subject.points[0]}.",
             hint="Write the mask of each with bokeh mask, and give the folder of them as --focus-mask.",
         )
-    for tracks, kind in ((settings.depth.track, _DISPARITY), (settings.focus.focus_mask, _MASK)):
+    given = [(settings.depth.track, _DISPARITY), *((mask, _MASK) for mask in settings.focus.masks)]
+    for tracks, kind in given:
         if tracks is None or tracks.is_dir():
             continue
         if not tracks.exists():
@@ -73,8 +74,8 @@ def _with_tracks(settings: Chosen, find: Callable[[Path, _Kind], Path]) -> Chose
     depth, focus = settings.depth, settings.focus
     if depth.track:
         depth = replace(depth, track=find(depth.track, _DISPARITY))
-    if focus.focus_mask:
-        focus = replace(focus, focus_mask=find(focus.focus_mask, _MASK))
+    if focus.masks:
+        focus = replace(focus, focus_mask=tuple(find(mask, _MASK) for mask in focus.masks))
     return replace(settings, depth=depth, focus=focus)
 
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from any2bokeh.depth.distances import DepthRange
 from any2bokeh.depth.track import DepthClip
@@ -18,7 +17,7 @@ from any2bokeh.focus.points import disparity_under
 from any2bokeh.focus.thin_lens import blur_strength
 from any2bokeh.focus.track_files import FocusKeys, read_focus
 from any2bokeh.progress import OnCount, ignore
-from any2bokeh.settings.focus_settings import FocusSettings, Keys, Point
+from any2bokeh.settings.focus_settings import FocusSettings, Key, Keys, Point, SubjectName
 from any2bokeh.settings.values import TimePoint
 from any2bokeh.video.clip import VideoClip
 from any2bokeh.video.span import number_on_screen
@@ -33,23 +32,19 @@ def pull_focus(
     settings: FocusSettings,
     on_frames: OnCount = ignore,
     *,
-    mask: Path | None = None,
-    subject: Measured | None = None,
+    subjects: Sequence[Values] = (),
 ) -> FocusTrack:
     """Return the focal plane and K of each frame of a clip.
 
-    ``mask`` is the subject's, where it was grown from points; ``subject`` is the disparity of a held one.
+    ``subjects`` are the planes of the subjects, as of ``subject_planes``, which are found here where they are
+    wanted and not given. Where the focus is a place in the picture, the clip and its disparity are read
+    before they are rendered; only numbers are kept.
 
-    Where the focus is a place in the picture, the clip and its disparity are read before they are rendered;
-    only numbers are kept. Raises ``FocusError`` if the focus cannot be found in this clip, ``SettingsError``
-    for a K that a track or a camera cannot have.
+    Raises ``FocusError`` if the focus cannot be found in this clip, ``SettingsError`` for a K that a track or
+    a camera cannot have.
     """
     saved = read_focus(settings.focus_track) if settings.focus_track else None
-    if saved is None and settings.focus_disparity is None and (mask := mask or settings.focus_mask):
-        measured = subject or disparity_in_mask(mask, clip, on_frames)
-        plane = _smoothed(clip, measured.disparity, settings, measured.starts)
-    else:
-        plane = _planes(clip, settings, saved, on_frames)
+    plane = _planes(clip, settings, saved, on_frames, subjects)
     strength = _strengths(clip, settings, saved)
     distances = _distances(clip, settings)
     focus = [
@@ -63,24 +58,75 @@ def pull_focus(
     return FocusTrack(clip.video.times, focus, settings.depth_of_field)
 
 
+def subject_planes(
+    clip: DepthClip, settings: FocusSettings, masks: Sequence[Path] = (), on_frames: OnCount = ignore
+) -> list[Values]:
+    """Return the disparity of each subject over time, as a focus puller would follow it.
+
+    It is measured in ``masks``; without them, each thing that is pointed at is followed by its surface.
+    """
+    if masks:
+        measured = [disparity_in_mask(mask, clip, on_frames) for mask in masks]
+        return [smoothed_plane(clip, one, settings) for one in measured]
+    points = settings.pointed.points if settings.pointed else ()
+    followed = points if settings.pulls_between_subjects else points[:1]
+    seen = [follow_thing(point, clip, on_frames) for point in followed]
+    found = [Measured(np.array([one.disparity for one in sightings]), ()) for sightings in seen]
+    return [smoothed_plane(clip, one, settings) for one in found]
+
+
+def key_shares(video: VideoClip, settings: FocusSettings) -> Callable[[int], dict[int, float]]:
+    """Return, for a time stamp, the numbers of the keys that say the plane then, with their shares of it."""
+    assert isinstance(settings.focus_disparity, tuple)
+    moments_s = key_times_s(video, [key.at for key in settings.focus_disparity])
+    place = Curve(moments_s, range(len(moments_s)), settings.easing)
+
+    def shares(pts: int) -> dict[int, float]:
+        before, share = divmod(place.at(video.seconds(pts)), 1)
+        return {int(before): 1 - share} | ({int(before) + 1: share} if share else {})
+
+    return shares
+
+
+def subject_shares(video: VideoClip, settings: FocusSettings, count: int) -> Callable[[int], list[float]]:
+    """Return how much each of ``count`` subjects is in focus at each time stamp, 0..1."""
+    if not settings.pulls_between_subjects:
+        return lambda pts: [1.0] * count
+    of_keys, keys = key_shares(video, settings), settings.focus_disparity
+    assert isinstance(keys, tuple)
+
+    def shares(pts: int) -> list[float]:
+        found = [0.0] * count
+        for number, share in of_keys(pts).items():
+            value = keys[number].value
+            if isinstance(value, SubjectName):
+                found[value.number - 1] += share
+        return found
+
+    return shares
+
+
 def _planes(
     clip: DepthClip,
     settings: FocusSettings,
     saved: FocusKeys | None,
     on_frames: OnCount,
+    subjects: Sequence[Values],
 ) -> Values:
-    """The focal plane at each time stamp, where no mask says it."""
-    if settings.pointed and settings.focus_disparity is None:
-        seen = follow_thing(settings.pointed.points[0], clip, on_frames)
-        return _smoothed(clip, np.array([one.disparity for one in seen]), settings)
+    """The focal plane at each time stamp."""
     if settings.focus_at:
         held = disparity_under(settings.focus_at, clip)
         return lambda pts: held
     if settings.focus_m is not None:
         return _planes_at(clip, settings.focus_m, settings)
+    is_subjects = settings.focus_disparity is None and bool(settings.masks or settings.pointed)
+    if is_subjects or settings.pulls_between_subjects:
+        subjects = subjects or subject_planes(clip, settings, settings.masks, on_frames)
+    if is_subjects:
+        return lambda pts: max(subject(pts) for subject in subjects)  # that of the nearest
     value = saved.focus if saved else settings.focus_disparity
     assert value is not None  # FocusSettings checks that there is one way
-    return _values(clip, value, settings)
+    return _values(clip, value, settings, subjects)
 
 
 def _planes_at(clip: DepthClip, value: float | Keys, settings: FocusSettings) -> Values:
@@ -106,7 +152,7 @@ def _planes_at(clip: DepthClip, value: float | Keys, settings: FocusSettings) ->
 def _inverse(value: float | Keys) -> float | Keys:
     if not isinstance(value, tuple):
         return 1 / value
-    return tuple(replace(key, value=1 / key.value) for key in value if not isinstance(key.value, Point))
+    return tuple(replace(key, value=1 / key.value) for key in value if isinstance(key.value, float | int))
 
 
 def _distances(clip: DepthClip, settings: FocusSettings) -> Callable[[int], DepthRange] | None:
@@ -125,13 +171,10 @@ def _unknown_distances(argument: str, clip: DepthClip) -> SettingsError:
     )
 
 
-def _smoothed(
-    clip: DepthClip, measured: NDArray[np.float64], settings: FocusSettings, starts: Sequence[int] = ()
-) -> Values:
-    """The measurements as a focus puller would follow them, anew in each shot."""
-    times_s = clip.video.times_s
-    smoothed = smooth_focus(measured, times_s, settings.smoothing_s, starts).clip(0, 1)
-    by_pts = dict(zip(clip.video.times, smoothed.tolist(), strict=True))
+def smoothed_plane(clip: DepthClip, measured: Measured, settings: FocusSettings) -> Values:
+    """Return measurements as a focus puller would follow them, anew in each shot."""
+    smoothed = smooth_focus(measured.disparity, clip.video.times_s, settings.smoothing_s, measured.starts)
+    by_pts = dict(zip(clip.video.times, smoothed.clip(0, 1).tolist(), strict=True))
     return lambda pts: by_pts[pts]
 
 
@@ -160,18 +203,38 @@ def _strengths(
     return lambda pts, plane: values(pts)
 
 
-def _values(clip: DepthClip, value: float | Keys, settings: FocusSettings) -> Values:
+def _values(
+    clip: DepthClip, value: float | Keys, settings: FocusSettings, subjects: Sequence[Values] = ()
+) -> Values:
     """A number, or keys over time, as a value at each time stamp."""
     if not isinstance(value, tuple):
         number = value
         return lambda pts: number
+    if settings.pulls_between_subjects and subjects:
+        return _between(clip, value, settings, subjects)
     moments_s = key_times_s(clip.video, [key.at for key in value])
-    numbers = [
-        disparity_under(replace(key.value, at=key.at), clip) if isinstance(key.value, Point) else key.value
-        for key in value
-    ]
-    curve = Curve(moments_s, numbers, settings.easing)
+    curve = Curve(moments_s, [_number(clip, key) for key in value], settings.easing)
     return lambda pts: curve.at(clip.video.seconds(pts))
+
+
+def _between(clip: DepthClip, keys: Keys, settings: FocusSettings, subjects: Sequence[Values]) -> Values:
+    """A pull in which some keys are subjects, whose planes go on changing while the focus leaves them."""
+
+    def constant(number: float) -> Values:
+        return lambda pts: number
+
+    planes = [
+        subjects[key.value.number - 1] if isinstance(key.value, SubjectName) else constant(_number(clip, key))
+        for key in keys
+    ]
+    shares = key_shares(clip.video, settings)
+    return lambda pts: sum(share * planes[number](pts) for number, share in shares(pts).items())
+
+
+def _number(clip: DepthClip, key: Key) -> float:
+    """The value of a key that names no subject."""
+    assert not isinstance(key.value, SubjectName)
+    return disparity_under(replace(key.value, at=key.at), clip) if isinstance(key.value, Point) else key.value
 
 
 def _said_twice(settings: FocusSettings, argument: str) -> SettingsError:

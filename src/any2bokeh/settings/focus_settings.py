@@ -50,11 +50,21 @@ class Point:
 
 
 @dataclass(frozen=True)
+class SubjectName:
+    """One of the subjects, by its number in the order in which they were given, counted from 1."""
+
+    number: int
+
+    def __str__(self) -> str:
+        return f"subject{self.number}"
+
+
+@dataclass(frozen=True)
 class Key:
-    """What a value is at one moment: a number, or (of the focus) the disparity under a point then."""
+    """A value at one moment: a number, or (of the focus) the disparity under a point, or of a subject."""
 
     at: TimePoint
-    value: float | Point
+    value: float | Point | SubjectName
 
 
 Keys = tuple[Key, ...]
@@ -140,11 +150,12 @@ class FocusSettings:
     ``focus_disparity``: a disparity (0..1, near is 1), or keys over time. ``focus_m``: a distance in meters,
     or keys over time, where distances are known. ``focus_at``: the disparity under a point, held.
     ``subject``: the things at its points. ``follow``: the thing at a point, wherever it moves.
-    ``focus_mask``: the subject that a mask shows. ``focus_track``: a file of focus over time.
+    ``focus_mask``: the subject that a mask, or several, show. ``focus_track``: a file of focus over time.
 
     All of a subject is held sharp, unless ``subject_depth`` keeps its estimated relief; a number as
-    ``focus_disparity`` says at which disparity. Things that are pointed at are held where a segmentation
-    network finds their mask; without one the focus alone follows them.
+    ``focus_disparity`` says at which disparity, and keys that name subjects pull from one to the other.
+    Things that are pointed at are held where a segmentation network finds their mask; without one the focus
+    alone follows them.
 
     ``blur_strength`` is K, a number or keys over time, unless a track or the camera gives it. ``easing`` is
     how values move from key to key; ``smoothing_s``, over how much time the focus on a moving subject is
@@ -156,7 +167,7 @@ class FocusSettings:
     focus_at: Point | None = None
     subject: SubjectSettings = field(default_factory=SubjectSettings)
     follow: Point | None = None
-    focus_mask: Path | None = None
+    focus_mask: Path | tuple[Path, ...] | None = None
     focus_track: Path | None = None
     subject_depth: bool = False
     blur_strength: float | Keys | None = None
@@ -169,9 +180,10 @@ class FocusSettings:
         check_choice("`easing`", self.easing, Easing)
         SMOOTHING_S.check(self.smoothing_s)
         ways = [f"`{name}`" for name in self.ways()]
-        has_subject = self.focus_mask is not None or bool(self.subject.points)
-        holds_at_number = has_subject and isinstance(self.focus_disparity, float | int)
-        if len(ways) > 1 + holds_at_number:
+        subjects = len(self.masks) or len(self.subject.points)
+        holds_at_number = subjects > 0 and isinstance(self.focus_disparity, float | int)
+        self._check_names(subjects)
+        if len(ways) > 1 + (holds_at_number or self.pulls_between_subjects):
             raise SettingsError(f"{' and '.join(ways)} conflict. Give one.")
         if not ways:
             names = ", ".join(f"`{name}`" for name in _WAYS)
@@ -183,13 +195,26 @@ class FocusSettings:
             _check_numbers(self.focus_m, "focus_m", "a distance cannot be read from the picture")
         if self.camera.near_m is not None and not self.needs_distances:
             raise SettingsError("`near_m` and `far_m` need `f_stop` or `focus_m`.")
-        if self.subject_depth and self.focus_mask is None and self.pointed is None:
+        if self.subject_depth and not self.masks and self.pointed is None:
             raise SettingsError("`subject_depth` is for a subject: it needs `points` or `focus_mask`.")
         self._check_strength()
 
+    @property
+    def masks(self) -> tuple[Path, ...]:
+        """The files that show subjects, one for each."""
+        if self.focus_mask is None:
+            return ()
+        return self.focus_mask if isinstance(self.focus_mask, tuple) else (self.focus_mask,)
+
+    @property
+    def pulls_between_subjects(self) -> bool:
+        """Whether a key of the focus names a subject."""
+        keys = self.focus_disparity if isinstance(self.focus_disparity, tuple) else ()
+        return any(isinstance(key.value, SubjectName) for key in keys)
+
     def ways(self) -> list[str]:
         """Return the names of what says where the focus is."""
-        said = {"points": self.subject.points or None}
+        said = {"points": self.subject.points or None, "focus_mask": self.masks or None}
         return [name for name in _WAYS if said.get(name, getattr(self, name, None)) is not None]
 
     @property
@@ -210,6 +235,16 @@ class FocusSettings:
         if isinstance(self.blur_strength, tuple):
             return max(key.value for key in self.blur_strength if isinstance(key.value, float | int))
         return self.blur_strength
+
+    def _check_names(self, subjects: int) -> None:
+        """Raise ``SettingsError`` for a key that names a subject which is not there."""
+        keys = self.focus_disparity if isinstance(self.focus_disparity, tuple) else ()
+        for key in keys:
+            if isinstance(key.value, SubjectName) and not 1 <= key.value.number <= subjects:
+                raise SettingsError(
+                    f"`focus_disparity` names {key.value}, and there are {subjects} subjects.",
+                    hint="Each `points` or `focus_mask` gives one; subject1 is the first.",
+                )
 
     def _check_strength(self) -> None:
         if self.blur_strength is None:
@@ -235,9 +270,9 @@ class PreviewFocusSettings(FocusSettings):
 
 
 def _check_numbers(value: float | Keys, name: str, reason: str) -> None:
-    """Raise ``SettingsError`` for keys of points."""
-    if isinstance(value, tuple) and any(isinstance(key.value, Point) for key in value):
-        raise SettingsError(f"`{name}` needs a number at each key, not a point: {reason}.")
+    """Raise ``SettingsError`` for keys of points or subjects."""
+    if isinstance(value, tuple) and any(isinstance(key.value, Point | SubjectName) for key in value):
+        raise SettingsError(f"`{name}` needs a number at each key, not a point or a subject: {reason}.")
 
 
 def check_values(value: float | Keys, accepted: Range) -> None:
@@ -248,7 +283,7 @@ def check_values(value: float | Keys, accepted: Range) -> None:
     if not value:
         raise SettingsError(f"`{accepted.name}` has no key.")
     for key in value:
-        if not isinstance(key.value, Point):
+        if not isinstance(key.value, Point | SubjectName):
             accepted.check(key.value)
     for before, after in pairwise(value):
         if after.at.is_after(before.at) is False:

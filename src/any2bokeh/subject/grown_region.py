@@ -55,4 +55,5 @@ def _away(view: FollowedFrame, follower: Follower) -> Floats:
     height, width = view.gray.shape
     rows = (np.arange(height, dtype=np.float32) - follower.seen.y * height) ** 2
     columns = (np.arange(width, dtype=np.float32) - follower.seen.x * width) ** 2
-    return rows[:, None] + columns
+    squares: Floats = rows[:, None] + columns
+    return squares

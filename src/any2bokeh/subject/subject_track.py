@@ -25,7 +25,9 @@ from any2bokeh.scene import Frame
 from any2bokeh.subject.hold import INSIDE, Standing, hold, small_maps, standing_in
 from any2bokeh.subject.matting import refine_edges
 from any2bokeh.subject.occlusion import SubjectView, find_occluders
+from any2bokeh.subject.subject_doubts import tell_doubts
 
+_UNSEEN = 0.5  # the share of a frame that cannot be decoded: neither nothing nor everything
 SMOOTHING_S = 0.15  # a standard deviation: limbs that come and go do not move the ground
 
 log = logging.getLogger(__name__)
@@ -70,11 +72,14 @@ class SubjectTrack(Closeable):
         self._masks: MatchedFrames | None = None
         self._last_pts: int | None = None
 
-    def hold(self, frame: Frame, disparity: Tensor, focus_disparity: float) -> tuple[Tensor, Tensor | None]:
+    def hold(
+        self, frame: Frame, disparity: Tensor, focus_disparity: float, share: float = 1.0
+    ) -> tuple[Tensor, Tensor | None]:
         """Return ``disparity`` (``1 H W``) of a frame with the subject held at ``focus_disparity``.
 
-        With it comes the subject's coverage, ``1 H W``. Where the mask is empty for long, the disparity is
-        returned as it is, without one. Frames are asked for in order of time; going back opens the mask anew.
+        ``share`` (0..1) is how much of the way its background is moved behind it. With it comes the subject's
+        coverage, ``1 H W``. Where the mask is empty for long, the disparity is returned as it is, without
+        one. Frames are asked for in order of time; going back opens the mask anew.
         """
         if self._masks is None or (self._last_pts is not None and frame.pts < self._last_pts):
             self.close()
@@ -92,7 +97,7 @@ class SubjectTrack(Closeable):
         held = hold(
             disparity,
             coverage,
-            standing,
+            replace(standing, presence=standing.presence * share),
             focus_disparity,
             occluders.unpack().to(disparity.device) if occluders else None,
         )
@@ -114,6 +119,7 @@ def measure_subject(path: Path, clip: DepthClip, on_frames: OnCount) -> SubjectT
     count = len(clip.video.times)
     standings: list[Standing | None] = [None] * count
     occluders: list[_Occluders | None] = [None] * count
+    shares = [_UNSEEN] * count
     numbers: list[int] = []
     starts: list[int] = []
 
@@ -121,6 +127,7 @@ def measure_subject(path: Path, clip: DepthClip, on_frames: OnCount) -> SubjectT
         looks = ((one.number, _view(one), one.thumbnail) for one in masked_frames(path, clip, on_frames))
         for (number, view, _), starts_shot in find_shots(looks, lambda look: look[2]):
             standings[number] = view.standing
+            shares[number] = float(view.inside.mean())
             numbers.append(number)
             if starts_shot:
                 starts.append(number)
@@ -130,6 +137,7 @@ def measure_subject(path: Path, clip: DepthClip, on_frames: OnCount) -> SubjectT
         occluders[numbers[place]] = _Occluders.pack(found) if found is not None else None
     if not any(standings):
         raise empty_mask(path, clip)
+    tell_doubts(clip.video.info.path, shares, clip.video.times_s)
     if any(occluders):
         log.info("Something occludes the subject in %d frames.", sum(map(bool, occluders)))
     return SubjectTrack(path, clip, standings, occluders, starts[1:])

@@ -7,10 +7,12 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from any2bokeh.depth.cache import cache_key
-from any2bokeh.depth.track import open_mask
+from any2bokeh.depth.track import MatchedFrames, open_mask
 from any2bokeh.lab.synthesis.dataset import Dataset
 from any2bokeh.lab.synthesis.dataset_clip import (
     DISPARITY_FILE,
@@ -138,15 +140,15 @@ class FilmedCase(Case):
     @contextmanager
     def open(self, on_progress: OnProgress = ignore) -> Iterator[Iterator[CaseFrame]]:
         """Give the frames, with their disparity found and their focus pulled before."""
-        mask = self._settings.focus.focus_mask
+        wanted = self._settings.focus.masks
         with ClipSession(self._source, self._settings.clip, on_progress) as clip, ExitStack() as stack:
             scenes = stack.enter_context(closing(clip.scenes()))
-            masks = stack.enter_context(open_mask(mask, clip.video)) if mask else None
+            masks = [stack.enter_context(open_mask(mask, clip.video)) for mask in wanted]
             yield (
                 CaseFrame(
                     scene=scene,
                     ground_truth=None,
-                    mask=masks.values_at(scene.pts) if masks else in_focus(scene),
+                    mask=_together(masks, scene.pts) if masks else in_focus(scene),
                 )
                 for scene in scenes
             )
@@ -154,7 +156,7 @@ class FilmedCase(Case):
     def fingerprint(self) -> str:
         """The settings and the files that they name."""
         depth, focus = self._settings.depth, self._settings.focus
-        read = [self._source, depth.track, focus.focus_mask, focus.focus_track]
+        read = [self._source, depth.track, *focus.masks, focus.focus_track]
         files = [cache_key(path, {}) for path in read if path and path.is_file()]
         said = (depth, focus, self._settings.time_range)
         return _digest([*files, *map(repr, said)])
@@ -194,6 +196,14 @@ def most_telling(cases: list[Case], count: int) -> list[Case]:
     names = sorted(clips)
     turns = range(max(map(len, clips.values()), default=0))
     return [clips[name][turn] for turn in turns for name in names if turn < len(clips[name])][:count]
+
+
+def _together(masks: list[MatchedFrames], pts: int) -> Tensor:
+    """The mask of all subjects in one frame: ``1 h w`` of the first one's size."""
+    first, *others = (mask.values_at(pts) for mask in masks)
+    for other in others:
+        first = torch.maximum(first, interpolate(other[None], first.shape[1:], mode="nearest")[0])
+    return first
 
 
 def in_focus(scene: Scene) -> Tensor:

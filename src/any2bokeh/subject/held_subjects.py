@@ -1,0 +1,54 @@
+"""All subjects of a clip, held: one, several at once, or one after the other as the focus moves."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from any2bokeh.closeable import Closeable
+from any2bokeh.scene import Frame
+from any2bokeh.subject.hold import INSIDE
+from any2bokeh.subject.subject_track import SubjectTrack
+
+Plane = Callable[[int], float]  # where a subject is held, at each time stamp
+
+
+class HeldSubjects(Closeable):
+    """Some subjects, each with its own mask.
+
+    Without a pull between them all are held in the focal plane. With one, ``planes`` are their own distances:
+    each is held there all the time, so that the one that the focus has left blurs as a whole, and nothing
+    jumps while the focus goes from one to the other. ``shares`` say how much each is in focus: by so much
+    its background is moved behind it.
+    """
+
+    def __init__(
+        self,
+        tracks: Sequence[SubjectTrack],
+        planes: Sequence[Plane] = (),
+        shares: Callable[[int], Sequence[float]] | None = None,
+    ) -> None:
+        self._tracks, self._planes, self._shares = tracks, planes, shares
+
+    def hold(self, frame: Frame, disparity: Tensor, focus_disparity: float) -> tuple[Tensor, Tensor | None]:
+        """Return the disparity in which the subjects are held, and their coverage; see ``SubjectTrack``."""
+        planes = [plane(frame.pts) for plane in self._planes] or [focus_disparity] * len(self._tracks)
+        shares = self._shares(frame.pts) if self._shares else [1.0] * len(self._tracks)
+        # From the farthest to the nearest: a nearer one's background may be a subject itself.
+        found: list[tuple[float, Tensor]] = []
+        for plane, share, track in sorted(
+            zip(planes, shares, self._tracks, strict=True), key=lambda one: one[0]
+        ):
+            disparity, coverage = track.hold(frame, disparity, plane, share)
+            if coverage is not None:
+                found.append((plane, coverage))
+        if not found:
+            return disparity, None
+        for plane, coverage in found if len(found) > 1 else []:
+            disparity = torch.where(coverage >= INSIDE, disparity.new_tensor(plane), disparity)
+        return disparity, torch.stack([coverage for _, coverage in found]).amax(0)
+
+    def close(self) -> None:
+        """Stop reading the masks."""
+        for track in self._tracks:
+            track.close()
