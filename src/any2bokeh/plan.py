@@ -16,8 +16,10 @@ from any2bokeh.video.encoders import choose_encoder
 class Plan:
     """What a run would work on, with what, and what it would need; sizes are of the displayed picture.
 
-    ``memory_bytes`` is the renderer's figure. ``render_seconds`` is measured on the first frame; ``None``
-    where that is not like the others, or where its disparity would have to be estimated before.
+    ``memory_bytes`` is the renderer's figure. ``depth_seconds`` is measured with the network on noise (where
+    the motion chooses keyframes: the least that it takes); ``None`` where nothing has to be estimated.
+    ``render_seconds`` is measured on the first frame; ``None`` where that is not like the others, or where its
+    disparity would have to be estimated before.
     """
 
     frames: int
@@ -28,17 +30,20 @@ class Plan:
     device: str
     encoder: str
     memory_bytes: int | None
+    depth_seconds: float | None
     render_seconds: float | None
 
     def __str__(self) -> str:
         memory = f"about {self.memory_bytes / 1e6:.0f} MB" if self.memory_bytes else "unknown"
         seconds = "unknown" if self.render_seconds is None else f"about {self.render_seconds:.0f} s"
+        depth = "" if self.depth_seconds is None else f"  estimating: about {self.depth_seconds:.0f} s\n"
         return (
             f"  frames:    {self.frames} of {self.width}x{self.height}\n"
             f"  disparity: {self.disparity}\n"
             f"  renderer:  {self.renderer} on {self.device}\n"
             f"  encoder:   {self.encoder}\n"
             f"  memory:    {memory}\n"
+            f"{depth}"
             f"  rendering: {seconds}"
         )
 
@@ -66,6 +71,7 @@ def make_plan(source: Path, target: Path, settings: Settings) -> Plan:
                 device=str(clip.device),
                 encoder=f"{encoder.name} {encoder.pixel_format}",
                 memory_bytes=renderer.peak_bytes(pictures),
+                depth_seconds=None if is_there else clip.estimate.seconds(),
                 render_seconds=seconds,
             )
 

@@ -1,9 +1,10 @@
 """The networks that estimate disparity: which of them a run takes, and how one is loaded."""
 
 import logging
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
@@ -11,6 +12,8 @@ from any2bokeh.depth import compact
 from any2bokeh.depth.estimator import Estimates, Estimator, one_by_one
 from any2bokeh.device import default_depth_size
 from any2bokeh.errors import WeightsError
+from any2bokeh.motion.flow import prepare_picture
+from any2bokeh.motion.shots import ReducedFrame
 from any2bokeh.settings.depth_settings import DepthSettings
 from any2bokeh.video.decode import VideoInfo
 from any2bokeh.weights.catalog import Model, find_model, load_catalog
@@ -21,6 +24,9 @@ from any2bokeh.weights.converted import (
     find_network_folder,
     network_folder,
 )
+
+if TYPE_CHECKING:
+    from any2bokeh.depth.video_depth.video_estimator import VideoEstimator
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +85,10 @@ class DepthNetwork(Protocol):
         """
         ...
 
+    def seconds(self, frames: int, size: tuple[int, int], device: torch.device, dtype: torch.dtype) -> float:
+        """Return about how long estimating so many frames takes, measured on one or a few of noise."""
+        ...
+
 
 class ImageNetwork:
     """What networks have in common that see one frame at a time."""
@@ -94,6 +104,16 @@ class ImageNetwork:
         """Return the network, ready for frames of a size."""
         batch = 1 if device.type == "cpu" else _GPU_BATCH
         return one_by_one(self._estimator(device, dtype), size, device, batch)
+
+    def seconds(self, frames: int, size: tuple[int, int], device: torch.device, dtype: torch.dtype) -> float:
+        """Return about how long estimating so many frames takes, measured on one of noise."""
+        estimates = self.load(size, device, dtype)
+        picture = torch.rand(3, *size, generator=torch.Generator().manual_seed(0))
+        frame = ReducedFrame(pts=0, picture=picture, prepared=prepare_picture(picture), nearby=picture)
+        next(estimates([frame]))  # the first time is slower
+        started_s = time.perf_counter()
+        next(estimates([frame]))
+        return frames * (time.perf_counter() - started_s)
 
     def _estimator(self, device: torch.device, dtype: torch.dtype) -> Estimator:
         raise NotImplementedError
@@ -179,8 +199,15 @@ class VideoNetwork:
 
         return video_frame_size(info.height, float(info.width * info.pixel_aspect), shorter_side)
 
+    def seconds(self, frames: int, size: tuple[int, int], device: torch.device, dtype: torch.dtype) -> float:
+        """Return about how long one shot of so many frames takes, measured on a few of noise."""
+        return self._estimator(device, dtype).seconds(frames, size)
+
     def load(self, size: tuple[int, int], device: torch.device, dtype: torch.dtype) -> Estimates:
         """Return the network, ready for frames of whole patches."""
+        return self._estimator(device, dtype)
+
+    def _estimator(self, device: torch.device, dtype: torch.dtype) -> "VideoEstimator":
         from any2bokeh.depth.video_depth.video_estimator import VideoEstimator, load_video_network
 
         network = load_video_network(self.folder / CONVERTED_FILE, device, dtype)

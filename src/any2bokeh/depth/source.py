@@ -79,6 +79,11 @@ class Estimate:
         }
         return cache_key(self.video.info.path, facts)
 
+    def seconds(self) -> float:
+        """Return about how long estimating takes, measured on noise; where frames are left out, at least."""
+        frames = self.pace.least_estimated(len(self.video.times))
+        return self.network.seconds(frames, self.seen_size, self.device, self.dtype)
+
     def range_of(self, track: KeptTrack) -> TimeRange:
         """Return which part of the clip a track out of the cache is of."""
         return _WHOLE if track.path.name.startswith(self.key(_WHOLE)) else self.video.time_range

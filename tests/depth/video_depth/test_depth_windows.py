@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from any2bokeh.depth.video_depth.depth_windows import windowed_maps
+from any2bokeh.depth.video_depth.depth_windows import count_windows, windowed_maps
 from any2bokeh.depth.video_depth.video_network import WINDOW
 
 STORED, CASES = parity.tensors("video_depth"), parity.document("video_depth")
@@ -59,6 +59,13 @@ def test_every_frame_gets_its_map_once_and_in_order(count: int) -> None:
     for got, (_, wanted) in zip(maps, frames(count), strict=True):
         torch.testing.assert_close(got, wanted, rtol=0, atol=1e-6)
     assert all(len(seen) == WINDOW for seen in network.seen)
+
+
+@pytest.mark.parametrize("count", [1, 25, 26, 47, 48, 69, 70])
+def test_windows_are_counted_before(count: int) -> None:
+    network = MadeUpNetwork()
+    assert len(list(windowed_maps(frames(count), network.decode))) == count
+    assert len(network.seen) == count_windows(count)
 
 
 def test_another_scale_in_every_window_is_taken_back() -> None:

@@ -27,6 +27,11 @@ _OWN = STEP + _KEYS + 1
 Item = TypeVar("Item")
 
 
+def count_windows(frames: int) -> int:
+    """Return how many windows a shot of so many frames takes."""
+    return 1 + max(0, -(-(frames - _OWN) // STEP))
+
+
 def windowed_maps(
     items: Iterable[Item], decode: Callable[[Sequence[Item]], Tensor], *, is_metric: bool = False
 ) -> Iterator[Tensor]:

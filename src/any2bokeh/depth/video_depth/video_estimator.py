@@ -1,5 +1,6 @@
 """The loaded video network: from the frames of a clip to their disparity, a window of a shot at a time."""
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -10,8 +11,8 @@ from torch import Tensor
 
 from any2bokeh.arrays import Floats
 from any2bokeh.depth.estimator import batches, check_disparity
-from any2bokeh.depth.video_depth.depth_windows import windowed_maps
-from any2bokeh.depth.video_depth.video_network import PATCH, Maps, VideoDepthDims, VideoDepthNetwork
+from any2bokeh.depth.video_depth.depth_windows import count_windows, windowed_maps
+from any2bokeh.depth.video_depth.video_network import PATCH, WINDOW, Maps, VideoDepthDims, VideoDepthNetwork
 from any2bokeh.errors import WeightsError
 from any2bokeh.motion.shots import ReducedFrame
 from any2bokeh.weights.checkpoint import load_weights
@@ -20,6 +21,7 @@ from any2bokeh.weights.tensors import shapes_in
 
 # The network was trained with pictures up to this much longer than high; longer ones are seen smaller.
 LONGEST_SHAPE = 1.777
+_MEASURED_FRAMES = 4  # of a window: nearly all of its cost grows with their number
 NEAREST_M = 0.1  # a depth of 0 m has no disparity; nearer than this nothing can be focused on
 
 
@@ -66,6 +68,25 @@ class VideoEstimator:
             for values in windowed_maps(encoded, self._decode, is_metric=self._is_metric):
                 disparity = 1 / values.clamp(min=NEAREST_M) if self._is_metric else values
                 yield disparity.cpu().numpy()
+
+    def seconds(self, frames: int, size: tuple[int, int]) -> float:
+        """Return about how long a shot of so many frames of a size takes, measured on a few of noise."""
+        picture = torch.rand(3, *size, generator=torch.Generator().manual_seed(0))
+        self._decode([self._encode([picture])])  # the first time is slower
+        started_s = time.perf_counter()
+        maps = self._encode([picture])
+        self._synchronize()
+        encoded_s = time.perf_counter()
+        self._decode([maps] * _MEASURED_FRAMES)
+        self._synchronize()
+        decoded_s = time.perf_counter()
+        decoded = count_windows(frames) * WINDOW / _MEASURED_FRAMES
+        return frames * (encoded_s - started_s) + decoded * (decoded_s - encoded_s)
+
+    def _synchronize(self) -> None:
+        """Wait for the GPU, which computes on while the program goes on."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
 
     @torch.no_grad()
     def _encode(self, pictures: list[Tensor]) -> Maps:
