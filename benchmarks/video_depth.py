@@ -2,8 +2,8 @@
 
     python benchmarks/video_depth.py [--sizes 280 518] [--threads 1] [--dtype float32]
 
-Prints, for pictures of 16:9 whose shorter side has so many pixels: operations counted (a multiplication and an
-addition are two), CPU-seconds, and how much memory grows at its peak. A window of the video network has 32
+Prints, for pictures of 16:9 whose shorter side has so many pixels: operations counted (a multiplication and
+an addition are two), CPU-seconds, and how much memory grows at its peak. A window of the video network has 32
 frames of which 22 are new. "Kept maps" is how we run it; "as published" encodes all frames of every window.
 Memory is Linux' figure of the process, and is left out elsewhere.
 """
@@ -30,7 +30,7 @@ ENTRIES = re.compile(r"VmHWM:\s+(\d+) kB")
 
 @dataclass(frozen=True)
 class Cost:
-    """What something took: operations, CPU-seconds, and bytes that memory grew at its peak, if that is known."""
+    """What something took: operations, CPU-seconds, and by how many bytes memory grew, if that is known."""
 
     operations: float
     seconds: float
@@ -118,10 +118,9 @@ def print_costs(shorter_side: int, dtype: torch.dtype) -> None:
     print(row(f"its decoder, a window of {WINDOW} frames", window))
     share = kept.operations / alone.operations, kept.seconds / alone.seconds
     print(
-        f"\nkept maps cost {share[0]:.2f} times Depth Anything V2 in operations, {share[1]:.2f} in seconds;",
-        end=" ",
+        f"\nkept maps cost {share[0]:.2f} times Depth Anything V2 in operations, {share[1]:.2f} in seconds;"
+        f" the maps of a window are {kept_bytes / 1e6:.0f} MB"
     )
-    print(f"the maps of a window are {kept_bytes / 1e6:.0f} MB")
 
 
 def main() -> None:

@@ -18,8 +18,8 @@ class Plan:
 
     ``memory_bytes`` is the renderer's figure. ``depth_seconds`` is measured with the network on noise (where
     the motion chooses keyframes: the least that it takes); ``None`` where nothing has to be estimated.
-    ``render_seconds`` is measured on the first frame; ``None`` where that is not like the others, or where its
-    disparity would have to be estimated before.
+    ``render_seconds`` is measured on the first frame; ``None`` where that is not like the others, or where
+    its disparity would have to be estimated before.
     """
 
     frames: int

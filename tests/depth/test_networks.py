@@ -11,6 +11,8 @@ from video_depth import keep_tiny_video_network
 from any2bokeh.depth.networks import find_network, video_network_shapes
 from any2bokeh.depth.source import plan_estimate
 from any2bokeh.errors import SettingsError, WeightsError
+from any2bokeh.session import ClipSession
+from any2bokeh.settings.clip_settings import ClipSettings
 from any2bokeh.settings.depth_settings import DepthSettings
 from any2bokeh.video.clip import VideoClip
 from any2bokeh.weights.catalog import load_catalog
@@ -94,6 +96,15 @@ def test_a_video_network_needs_no_steadying_and_sees_every_frame(tmp_path: Path)
         assert steadied.pace.steady
         assert steadied.seen_size == (70, 112)
         assert steadied.key(clip.time_range) != plan.key(clip.time_range)
+
+
+def test_progress_tells_of_each_frame_that_the_network_saw(tmp_path: Path) -> None:
+    bring("video", tmp_path)
+    clip, seen = write_clip(tmp_path / "clip.mp4", width=96, height=64), []
+    settings = ClipSettings(depth=DepthSettings(model="video", size=56), device="cpu")
+    with ClipSession(clip, settings, lambda told: seen.append(told.done)) as session:
+        assert len(list(session.frames())) == 4
+    assert seen == [1, 2, 3, 4]
 
 
 def test_every_video_network_of_the_list_can_be_converted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -252,14 +252,15 @@ def find_network(settings: DepthSettings, device: torch.device) -> DepthNetwork:
         return _network(find_model(f"depth-{settings.model}", catalog))
     # Between keyframes, disparity is propagated: a video network has none.
     has_keyframes = settings.every not in (None, 1)
-    for name in _ON_CPU if device.type == "cpu" else _ON_GPU:
+    names = _ON_CPU if device.type == "cpu" else _ON_GPU
+    for name in names:
         is_wanted = name in catalog and not (has_keyframes and catalog[name].is_pickle)
         if is_wanted and find_network_folder(catalog[name]) is not None:
             return _network(catalog[name])
     log.warning(
         "Disparity is estimated by the compact network, which is rougher:"
         " `bokeh download-weights %s` fetches a better one.",
-        _IMAGE_NETWORKS[0],
+        names[0],
     )
     return ShippedNetwork()
 

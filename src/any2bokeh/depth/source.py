@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +30,7 @@ from any2bokeh.depth.stream import Pace, RawFrame, raw_disparity
 from any2bokeh.depth.track import DisparityTrack, open_track
 from any2bokeh.device import choose_depth_dtype
 from any2bokeh.errors import DisparityError
+from any2bokeh.motion.shots import ReducedFrame
 from any2bokeh.progress import OnCount, ignore
 from any2bokeh.settings.depth_settings import DepthSettings
 from any2bokeh.settings.device_settings import DtypeName
@@ -217,14 +218,20 @@ def _choose_pace(
 
 
 def _write_estimate(estimate: Estimate, time_range: TimeRange, target: Path, on_progress: OnCount) -> None:
-    """Estimate, stabilize, normalize and write, frame by frame; raw disparity waits on disk."""
+    """Estimate, stabilize, normalize and write, frame by frame; raw disparity waits on disk.
+
+    A network that sees windows tells of each frame that it saw: its answers come many at once.
+    """
+    sees_windows = estimate.network.is_steady
+    seen = on_progress if sees_windows else ignore
     info, (height, width) = estimate.video.info, estimate.size
     done = estimated = 0
-    with RawTrack(target.parent) as raw, closing(_raw_disparity(estimate, time_range)) as frames:
+    with RawTrack(target.parent) as raw, closing(_raw_disparity(estimate, time_range, seen)) as frames:
         for done, frame in enumerate(frames, start=1):
             raw.add(frame.pts, frame.disparity, new_shot=frame.starts_shot)
             estimated += frame.is_estimated
-            on_progress(done)
+            if not sees_windows:
+                on_progress(done)
         log.info("Of %s, %d of %d frames were estimated; shots: %d.", info.path, estimated, done, raw.shots)
         note = _distances_in(raw).to_text() if estimate.network.is_metric else ""
         with open_gray_writer(
@@ -241,11 +248,20 @@ def _distances_in(raw: RawTrack) -> MetricScale:
     return MetricScale([start for start, _, _ in limits], ranges)
 
 
-def _raw_disparity(estimate: Estimate, time_range: TimeRange) -> Generator[RawFrame]:
+def _raw_disparity(estimate: Estimate, time_range: TimeRange, on_seen: OnCount) -> Generator[RawFrame]:
+    """The raw disparity of each frame; ``on_seen`` is told how many frames the network saw."""
     estimates = estimate.network.load(estimate.seen_size, estimate.device, estimate.dtype)
+
+    def counted(frames: Iterable[ReducedFrame]) -> Iterator[ReducedFrame]:
+        for number, frame in enumerate(frames, start=1):
+            yield frame
+            on_seen(number)
+
     span = ALL_FRAMES if time_range == _WHOLE else estimate.video.span
     with estimate.video.frames(span) as frames:
-        for frame in raw_disparity(frames, estimates, estimate.seen_size, estimate.pace):
+        for frame in raw_disparity(
+            frames, lambda frames: estimates(counted(frames)), estimate.seen_size, estimate.pace
+        ):
             disparity = frame.disparity
             if disparity.shape[1:] != estimate.size:
                 disparity = interpolate(disparity[None], estimate.size, mode="bilinear", antialias=True)[0]
