@@ -34,10 +34,13 @@ quick: $(READY)  ## run what a change most likely breaks: all tests that are not
 test: lint  ## run everything that checks the project
 	$(BIN)/python -m pytest
 
-lint: $(READY)
+lint: $(READY)  ## check code, types, spelling and prose
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/typos
+	$(BIN)/proselint check --config .ci/proselint.json *.md docs/*.md
+	$(BIN)/python tests/support/words.py
 
 map: $(READY)  ## draw the rooms, what each imports, and the figures of their sizes
 	$(BIN)/python tests/support/rooms.py

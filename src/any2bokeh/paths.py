@@ -39,7 +39,7 @@ def checkpoints_folder() -> Path:
 
 
 def networks_folder() -> Path:
-    """Return where networks live that were converted from what is published, a folder for each name."""
+    """Return the folder of networks converted from published files, one folder for each name."""
     return data_root() / "networks"
 
 

@@ -123,7 +123,7 @@ def _saved(kind: Any, config: Any, folder: Path) -> Path:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = kind(config)
-        for weight in network.parameters():  # as initialised, everything is nearly the same
+        for weight in network.parameters():  # as initialized, everything is nearly the same
             if weight.ndim > 1:
                 nn.init.normal_(weight, std=1.2 / weight[0].numel() ** 0.5)
             else:

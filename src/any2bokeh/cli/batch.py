@@ -35,7 +35,7 @@ class BatchOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of one clip; ``result`` is what was made of it, or would be in a dry run."""
+    """The outcome of one clip; ``result`` is its file and figures, in a dry run its plan."""
 
     job: Job
     status: Literal["done", "planned", "skipped", "failed"]
@@ -57,7 +57,7 @@ class Outcome:
         }
 
     def as_text(self) -> str:
-        """Return what is printed of it: the path of the result, a skipped one too, or the plan."""
+        """Return the text to print: the path of the result, a skipped one too, or the plan."""
         if self.status != "planned":
             return str(self.job.target)
         return f"{self.job.source} -> {self.job.target}\n{self.result}"

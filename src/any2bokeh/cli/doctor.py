@@ -89,7 +89,7 @@ def _encoders() -> dict[str, str]:
 
 
 def _networks(*, verify: bool) -> dict[str, str]:
-    """What ships with the package, and what is published on the hub and whether it is here."""
+    """The bundled networks, and those on the hub with whether they are on this machine."""
     from any2bokeh.depth.compact import WEIGHTS
     from any2bokeh.render.load import SMALL
     from any2bokeh.weights.catalog import load_catalog
@@ -120,7 +120,7 @@ def _network(model: "Model", *, verify: bool) -> str:
 
 
 def _checkpoints(*, verify: bool) -> dict[str, str]:
-    """What was imported for the diffusion renderer, and what could be."""
+    """The checkpoints of the diffusion renderer, imported or possible."""
     from any2bokeh.weights.catalog import load_catalog
     from any2bokeh.weights.disk import imported_names
 

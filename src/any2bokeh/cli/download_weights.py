@@ -36,7 +36,7 @@ def download_weights_command(
     ] = False,
     lock: Annotated[
         bool,
-        option("--lock", help="Pin revision, sizes and hashes of what is fetched in your own --models."),
+        option("--lock", help="Pin revision, sizes and hashes of the fetched files in your own --models."),
     ] = False,
     models: Annotated[
         Path | None,
@@ -54,7 +54,7 @@ def download_weights_command(
 
     only_look = listed or dry_run or not names
     if lock and only_look:
-        raise UsageError("--lock pins what is fetched: it needs names, without --list and --dry-run.")
+        raise UsageError("--lock pins the fetched files: it needs names, without --list and --dry-run.")
     models = models or own_catalog()
     catalog = _catalog_to_lock(models) if lock else load_catalog(models)
     if names:

@@ -22,7 +22,7 @@ FAILED, USAGE, SOME_FAILED = 1, 2, 3
 
 
 class UsageError(SettingsError):
-    """What was asked for does not fit together; nothing was started."""
+    """Options or arguments contradict each other; nothing was started."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def _failure(error: Exception) -> Failure:
         return Failure(with_options(error.message), with_options(error.hint), code)
     if isinstance(error, TyperException):
         context = getattr(error, "ctx", None)
-        hint = f"{context.command_path} --help lists what is accepted." if context else ""
+        hint = f"{context.command_path} --help lists the accepted options and values." if context else ""
         sentence = " ".join(error.format_message().split()).replace("Value error, ", "")  # pydantic's word
         return Failure(_LONG.sub(lambda found: shown(found[1]), sentence), hint, error.exit_code)
     hint = "--debug shows the traceback."

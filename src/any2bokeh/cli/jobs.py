@@ -26,7 +26,7 @@ BESIDE = {".refocus": "a result", ".disparity": "a result", ".mask": "the mask"}
 class Job:
     """One clip to refocus; ``folder`` is the output folder asked for, created when it is needed.
 
-    ``problem`` is what is known beforehand to stand in the way: it fails this clip alone.
+    ``problem`` is an obstacle known beforehand: it fails this clip alone.
     """
 
     source: Path
@@ -36,7 +36,7 @@ class Job:
     problem: RefocusError | None = None
 
     def check(self) -> None:
-        """Raise ``RefocusError`` if there is a problem; what is wrong with the input itself comes first."""
+        """Raise ``RefocusError`` if there is a problem; defects of the input itself come first."""
         if self.problem is None:
             return
         if not is_folder(self.source):

@@ -37,8 +37,8 @@ def mask_command(
 ) -> None:
     """Write the mask of a subject.
 
-    Follows what is at --subject through the video, forwards and backwards, and writes a track that is white
-    on the subject: look at it, mend it elsewhere, and give it to refocus with --focus-mask.
+    Follows the subject at --subject through the video, forwards and backwards, and writes a track that is
+    white on the subject: look at it, mend it elsewhere, and give it to refocus with --focus-mask.
     """
     target = output or result_path(source, "mask", ".mkv")
     if target.suffix.lower() != ".mkv":

@@ -154,7 +154,7 @@ OPTIONS: dict[object, dict[str, Any]] = {
         ),
         "steady": option(
             "--steady/--no-steady",
-            help="Remove flicker from disparity; by default from what was estimated frame by frame.",
+            help="Remove flicker from disparity; by default if it was estimated frame by frame.",
         ),
         "single_shot": option(
             "--single-shot",

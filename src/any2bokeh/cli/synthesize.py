@@ -1,4 +1,4 @@
-"""``bokeh synthesize``: made-up video with everything that is true of it, to train and to measure with."""
+"""``bokeh synthesize``: synthetic video with its ground truth, to train and to measure with."""
 
 import os
 from pathlib import Path

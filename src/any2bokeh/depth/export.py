@@ -79,7 +79,7 @@ def write_given(
 ) -> None:
     """Write disparity as a track of the frames' size: FFV1 in Matroska with the video's time stamps.
 
-    ``scale`` is what is known of its distances. Raises ``VideoError`` if it cannot be written.
+    ``scale`` holds its distances, as far as they are known. Raises ``VideoError`` if it cannot be written.
     """
     note = scale.to_text() if scale else ""
     with (

@@ -58,7 +58,7 @@ class DepthNetwork(Protocol):
 
     @property
     def is_steady(self) -> bool:
-        """Whether it sees all frames of a shot, and its answer needs no steadying."""
+        """Whether it sees all frames of a shot, and its disparity needs no temporal stabilization."""
         ...
 
     @property

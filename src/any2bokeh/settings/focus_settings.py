@@ -95,8 +95,8 @@ class DepthOfFieldSettings:
     """How blur grows away from the focal plane.
 
     ``dof_range`` is the whole depth, in disparity, around the focal plane that stays sharp: the circle of
-    confusion begins to grow at half of it. The strengths multiply the blur of what is nearer, and of what
-    is farther, than the focal plane.
+    confusion begins to grow at half of it. The strengths multiply the blur in front of the focal plane and
+    behind it.
     """
 
     dof_range: float = 0.0
@@ -259,7 +259,7 @@ class FocusSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class PreviewFocusSettings(FocusSettings):
-    """A focus to look at first: where nothing is said, what is in the middle of the picture."""
+    """A focus to look at first: without one, the middle of the picture."""
 
     def __post_init__(self) -> None:
         if not self.ways():

@@ -1,7 +1,7 @@
 """A subject without any network: the surface under a click, grown in disparity and followed by its motion.
 
 It is a part of the thing, or more than it, as the estimated disparity has it: enough to focus on, too
-little to hold (see ``docs/mask.md`` for what was measured).
+little to hold (measured in ``docs/mask.md``).
 """
 
 from collections.abc import Sequence

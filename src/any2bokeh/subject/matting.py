@@ -64,7 +64,7 @@ def _around(mask: Floats, border_px: int) -> tuple[slice, slice] | None:
 
 
 def _mean_colors(colors: Floats, near: Floats, radius: int) -> Floats:
-    """The colors around each pixel of what is surely the subject, and surely not: ``h w 10``.
+    """The colors around each pixel of the certain subject and the certain background: ``h w 10``.
 
     Of each red, green and blue (linear light, by the square of code values), the sum of their variances, and
     the share of the window that shows it. ``colors`` is ``3 h w``.

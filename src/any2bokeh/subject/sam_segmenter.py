@@ -100,7 +100,7 @@ class SamSegmenter:
         }
 
     def _forget(self) -> None:
-        """Drop what no later frame looks at: frames, pictures of masks, and what lies too far back."""
+        """Drop all that no later frame attends to: frames, pictures of masks, and too distant memories."""
         session, config, place = self._session, self._network.config, self._place
         session.processed_frames.clear()
         outputs = session.output_dict_per_obj[THING_INDEX]

@@ -31,7 +31,7 @@ class SubjectSegmenter(Protocol[View]):
         ...
 
     def start(self, view: View, clicks: Sequence[Click]) -> Tensor:
-        """Return the mask of the thing under ``clicks``; whatever was followed before is forgotten.
+        """Return the mask of the thing under ``clicks``; earlier subjects are forgotten.
 
         A mask is ``1 h w`` in 0..1 on the CPU, of a size of the segmenter's own, the same for all frames.
         """

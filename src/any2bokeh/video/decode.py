@@ -94,7 +94,7 @@ class VideoInfo:
 
     @property
     def stored_size(self) -> tuple[int, int]:
-        """Width and height of the stored picture, with what is cropped."""
+        """Width and height of the stored picture, before cropping."""
         width, height = self.orientation.size(self.width, self.height)
         return width + self.crop.left + self.crop.right, height + self.crop.top + self.crop.bottom
 

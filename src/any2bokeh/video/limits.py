@@ -1,4 +1,4 @@
-"""Limits of what is read: files only, and pictures no larger than memory should be taken for."""
+"""Limits of the input: files only, and pictures no larger than memory should be taken for."""
 
 import os
 import re

@@ -41,7 +41,7 @@ def find_network_folder(model: Model) -> Path | None:
 def network_folder(model: Model) -> Path:
     """Return the folder of a network that is on this machine, ready to be loaded.
 
-    Raises ``WeightsError`` that names the command to run if it is not, or not made of what is pinned.
+    Raises ``WeightsError`` that names the command to run if it is missing, or not made of the pinned files.
     """
     if not model.is_pickle:
         return model_folder(model)

@@ -79,7 +79,7 @@ def _check_keys(
 
 @contextmanager
 def _quiet_transformers() -> Iterator[None]:
-    """Keep progress bars and tables off stderr: what is wrong is raised as an error instead."""
+    """Keep progress bars and tables off stderr: problems are raised as errors instead."""
     from transformers.utils import logging as transformers_logging
 
     verbosity, had_bar = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()

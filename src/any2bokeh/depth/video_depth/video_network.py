@@ -100,7 +100,7 @@ class VideoDepthNetwork(nn.Module):
         return self.decode(self.encode(pixels))
 
     def encode(self, pixels: Tensor) -> Maps:
-        """Return four maps ``T c h w`` of pictures ``T 3 H W``, standardised as ImageNet's, H = 14h, W = 14w.
+        """Return four maps ``T c h w`` of pictures ``T 3 H W``, standardized as ImageNet's, H = 14h, W = 14w.
 
         Raises ``ShapeError`` for sides that are not whole patches.
         """
