@@ -24,7 +24,7 @@ _KEPT = re.compile(rf".*{re.escape(KEPT_MARK)}-[0-9]+")
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # errors of writing to a full disk
 
-# Names of what is being written: the machine, the process and a random number. They are shorter than most.
+# Names of files being written: the machine, the process and a random number. They are shorter than most.
 _HIDDEN = re.compile(r"\.bokeh-([0-9a-f]{8})-([0-9]+)-[0-9a-f]{12}\.part(\..*)?")
 _STALE_S = 24 * 3600  # other machines' are left behind if they are older
 

@@ -1,4 +1,4 @@
-"""What can go wrong in a way that a user can act on."""
+"""Errors that a user can act on."""
 
 import re
 

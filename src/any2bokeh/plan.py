@@ -1,4 +1,4 @@
-"""What a run would do, found out without doing it."""
+"""The plan of a run, made without running it."""
 
 import time
 from contextlib import closing
@@ -14,7 +14,7 @@ from any2bokeh.video.encoders import choose_encoder
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a run would work on, with what, and what it would need; sizes are of the displayed picture.
+    """Input, networks and needs of a run; sizes are of the displayed picture.
 
     ``memory_bytes`` is the renderer's figure. ``depth_seconds`` is measured with the network on noise (where
     the motion chooses keyframes: the least that it takes); ``None`` where nothing has to be estimated.

@@ -89,7 +89,7 @@ class ClipSession(Closeable):
 
     @cached_property
     def masks(self) -> tuple[Path, ...]:
-        """The files that show subjects, where they are named or can be held by what is pointed at.
+        """The files that show subjects, where they are named, or points on them can be held.
 
         Masks are grown now, unless the cache has them; raises ``WeightsError`` if the network is not here.
         """

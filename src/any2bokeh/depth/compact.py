@@ -23,7 +23,7 @@ WEIGHTS = Path(__file__).with_name("compact.safetensors")
 # Of the pictures that are asked about: motion is found in them. The network sees them half as large, which is
 # about the size of those that it was trained with.
 SHORTER_SIDE = 256
-# What is added from the top row to the bottom row, as lower things are mostly nearer, and to what moves
+# Added from the top row to the bottom row, as lower things are mostly nearer, and to moving things
 # fast against the rest. Where the network is unsure, its own guess is flat, and these decide; docs/compact.md
 # says how they were chosen.
 DOWNWARD, FAST = 0.25, 0.25

@@ -56,7 +56,7 @@ class MetricScale:
         return cls(starts, [ranges[start] for start in starts])
 
     def to_text(self) -> str:
-        """Return what a track's file says of it."""
+        """Return it as the text that a track's file keeps."""
         shots = zip(self.starts, self.ranges, strict=True)
         return json.dumps([[start, one.near_m, one.far_m] for start, one in shots])
 

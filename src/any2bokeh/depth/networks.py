@@ -43,7 +43,7 @@ class DepthNetwork(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """Its name."""
         ...
 
     @property

@@ -42,7 +42,7 @@ from any2bokeh.video.span import ALL_FRAMES
 
 log = logging.getLogger(__name__)
 
-_GAP_S = 0.1  # to the frame that shows what moves
+_GAP_S = 0.1  # to the frame that shows the motion
 _USUAL_RATE = 30
 _WHOLE = TimeRange()
 
@@ -67,7 +67,7 @@ class Estimate:
         return find_track(self.key(_WHOLE)) or find_track(self.key(self.video.time_range))
 
     def key(self, time_range: TimeRange) -> str:
-        """Return what the cache keeps the track of ``time_range`` under, on any device in any precision."""
+        """Return the key of the cached track of ``time_range``, on any device in any precision."""
         facts: dict[str, str | int | bool] = {
             "model": self.network.source,
             "commit": self.network.revision,

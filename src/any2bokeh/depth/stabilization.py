@@ -23,7 +23,7 @@ from any2bokeh.motion.flow import (
 from any2bokeh.motion.shots import is_lost
 from any2bokeh.scene import Frame
 
-# How fast what is known of a point grows old, in variances of the noise of one estimate per frame. If every
+# How fast the estimate of a point grows old, in variances of the noise of one estimate per frame. If every
 # frame is estimated, each then enters by 0.15: noise is forgotten in about 6 frames.
 _AGING = 0.0265
 # Of a point that moved, a share of at least this: warped again and again, edges would wear off.
@@ -33,13 +33,13 @@ _SAME, _OTHER = (
     14 / 255,
 )  # differences of pictures: up to the first it is noise, from the second on not
 _FAR, _FARTHEST = 4.0, 8.0  # in standard deviations of the noise: what differs more is not the same point
-# How fast what is known of the scale grows old, in the same way: a share of the fit (0.12 if every frame is
+# How fast the estimate of the scale grows old, in the same way: a share of the fit (0.12 if every frame is
 # estimated) is given back to the network's own scale, so that errors of the fit cannot add up. A share of
 # what is then left is taken to last: a camera that comes nearer raises all disparity. With 0.28 times the
 # square, both together swing in without swinging over (damping 1 / (2 sqrt(0.28)) = 0.95).
 _SCALE_AGING, _LASTING = 0.0164, 0.28
 _LOST_TRUST = (
-    0.05  # what cannot be followed is fitted too, so that the few things that can do not decide alone
+    0.05  # points that cannot be followed are fitted too, so that the few things that can do not decide alone
 )
 _FIT_ROUNDS = 5
 _FINEST = 0.01  # of the spread: a wall that fits perfectly, at one disparity, must not outweigh all the rest
@@ -203,7 +203,7 @@ def _weighted_median(values: Tensor, weights: Tensor) -> float:
 def _rough_fit(x: Tensor, y: Tensor, trust: Tensor) -> tuple[float, float]:
     """Return the scale and the shift through two pixels that fit best the better half of all.
 
-    A third of the picture that comes nearer then looks like what it is, and not like a new scale.
+    A third of the picture that comes nearer then looks nearer, and not like a new scale.
     """
     picks = torch.multinomial(
         trust, 2 * _GUESSES + _JUDGES, replacement=True, generator=torch.Generator().manual_seed(0)

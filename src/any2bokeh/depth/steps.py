@@ -12,7 +12,7 @@ RAMP = 0.01  # a slope this much steeper, per sample, than its surroundings is a
 FLAT_REACH = 2  # samples; how far around one the flattest ground is looked for
 RADIUS = 3  # samples; an estimator's ramp is 3 to 4 samples wide, so both its ends are within reach
 
-# Planes of what is known of a map's samples: R'G'B' of the picture there (0 to 2), disparity, its slopes per
+# Planes of a map's samples: R'G'B' of the picture there (0 to 2), disparity, its slopes per
 # sample, and 1 if the sample lies on a surface (0 in a ramp).
 VALUE, ALONG_Y, ALONG_X, ON_SURFACE = 3, 4, 5, 6
 PLANES = 7

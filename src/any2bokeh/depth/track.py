@@ -309,7 +309,7 @@ def _scale_of(reader: GrayReader) -> MetricScale | None:
 
 
 def _conversion(kind: DisparityKind, reader: GrayReader) -> Callable[[Tensor], Tensor]:
-    """What makes disparity of the track's values."""
+    """The function from the track's values to disparity."""
     if kind == "disparity":
         return lambda values: values
     if kind == "inverted":

@@ -217,7 +217,7 @@ def _look_around(samples: Floats, chosen: Integers, around: Floats) -> Sides:
         lowest = np.minimum(lowest, value * is_there + (ONE - is_there))
         highest = np.maximum(highest, value * is_there)
         around[ON_SURFACE * LANES + k] = is_there * CLOSENESS[k]
-    # Whatever is above the middle of the range belongs to the nearer surface. Sample k of plane p is at
+    # Disparities above the middle of the range belong to the nearer surface. Sample k of plane p is at
     # p * LANES + k, so that the loops over k fill whole vectors.
     middle = (highest + lowest) / np.float32(2)
     near_sum, near_y, near_x, far_sum, far_y, far_x = ZERO, ZERO, ZERO, ZERO, ZERO, ZERO

@@ -19,7 +19,7 @@ GLITCH_FRAMES = 5  # a value that stands out for at most two of so many frames i
 
 @dataclass(frozen=True)
 class Focus:
-    """What one frame is focused on: the disparity that stays sharp, and K in pixels at a width of 1024.
+    """The focus of one frame: the disparity that stays sharp, and K in pixels at a width of 1024.
 
     ``focus_m`` is how far away that disparity is in meters, where distances are known.
     """

@@ -34,12 +34,12 @@ SMALL_PX = 400  # pixels: a part of a thing, or a thing far away
 FIRST_RANGE, FIRST_REACH_PX = 0.1, 96  # around the point: how far off in disparity, and how far away
 SLACK = 0.08  # how far from the disparities that the thing had it is still looked for
 REACH_PX = 25  # from the moved region in one frame
-NEWS = 0.2  # share of a new frame in what is remembered of the thing
-PIECE = 0.05  # of the largest piece: what is smaller is dropped
+NEWS = 0.2  # share of a new frame in the thing's remembered look
+PIECE = 0.05  # of the largest piece: smaller ones are dropped
 RIM_PX = 2  # the steep rim of the thing itself, where its disparity passes into the background's
 GROWTH = 1.5  # a region that grows by more from one frame to the next, or ever by
 GROWTH_EVER = 2.5  # ... more than this, has run out into something else, and only its moved part counts
-GONE = 0.15  # of what is remembered of its size: what is left of a hidden thing
+GONE = 0.15  # of its remembered size: the rest of an occluded thing
 ALIKE = 0.5  # overlap of colors, from 0 to 1, of the same thing a little later
 BACKWARDS_FRAMES = 48  # read forwards and held, small (0.9 MB each), to be gone through backwards
 COLORS = 8  # levels of each of R'G'B' by which colors are compared
@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class FollowedFrame:
-    """One frame, small: what a thing is followed in."""
+    """One frame, reduced to the size at which a thing is followed."""
 
     pts: int
     gray: Bytes
@@ -174,7 +174,7 @@ class Follower:
         return (moved > 0.5).astype(np.uint8), np.stack([x, y], axis=2)
 
     def _flood(self, frame: FollowedFrame, seed: Bytes, reach_px: int) -> Bytes:
-        """What can be reached from the seed on the thing's surface; the seed itself where all is steep."""
+        """The region within reach of the seed on the thing's surface; the seed itself where all is steep."""
         in_range = (frame.disparity >= self._low - SLACK) & (frame.disparity <= self._high + SLACK)
         surface = (in_range & (frame.steep < self._steep)).astype(np.uint8)
         region = seed & surface

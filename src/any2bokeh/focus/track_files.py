@@ -22,7 +22,7 @@ _COLUMNS = ("time", "frame", "focus", "k", "focus_m")
 
 @dataclass(frozen=True)
 class FocusKeys:
-    """What a file holds: the focus at some moments, and K at the same ones if it holds K."""
+    """The content of a file: the focus at some moments, and K at the same ones if it holds K."""
 
     focus: Keys
     strength: Keys | None

@@ -77,7 +77,7 @@ def _centered(place: Places, side: int, size: tuple[int, int]) -> Places:
 
 
 def make_thumbnail(sharp: Tensor, disparity: Tensor) -> Thumbnail:
-    """Reduce a frame (``3 H W`` code values and ``1 H W``, CPU) to what its motion is measured on."""
+    """Reduce a frame (``3 H W`` code values and ``1 H W``, CPU) to the size that motion is measured at."""
     factor = max(1, round(min(sharp.shape[1:]) / WORK_SIDE_PX))
     gray = (sharp.mean(0) * 255).numpy()
     size = (max(1, gray.shape[1] // factor), max(1, gray.shape[0] // factor))
@@ -149,7 +149,7 @@ def _fit(basis: Floats, target: Floats) -> tuple[Floats, float]:
     for _ in range(ROUNDS):
         rows = np.concatenate([weight, weight])[:, None] * basis
         system = rows.T @ basis
-        system[np.diag_indices_from(system)] += 1e-4 * points  # what the picture does not show stays 0
+        system[np.diag_indices_from(system)] += 1e-4 * points  # outside the picture it stays 0
         parameters = np.linalg.solve(system, rows.T @ target)
         error = target - basis @ parameters
         distance = np.hypot(error[:points], error[points:])

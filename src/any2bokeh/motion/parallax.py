@@ -21,7 +21,7 @@ _LEAST = 0.002  # of the longer side: shorter ways against the largest part are 
 _MOST = 3.0
 # Times what half of the picture has, and of the longer side: all that is faster is one.
 _FAST, _FASTEST = 6.0, 0.008
-# What the flow explains by so much better, in code values, than the largest part's motion does moves for
+# Where the flow explains it by so much better, in code values, than the largest part's motion does moves for
 # certain; of what both explain alike, such as a plain wall beside someone who runs, half counts.
 _EXPLAINED = 0.03
 _WINDOW, _SAME_COLOR = (7, 7), 0.003  # what is smoothed together: pixels, variance of code values in 0..1
@@ -91,7 +91,7 @@ def _error(first: Floats, second: Floats, shift: Floats) -> Floats:
 
 
 def _along_edges(values: Floats, colors: Floats) -> Floats:
-    """Smooth ``h w`` within what has one color, of ``h w 3``.
+    """Smooth ``h w`` within areas of one color of ``h w 3``.
 
     The guided filter: K. He, J. Sun and X. Tang, "Guided Image Filtering", ECCV 2010, with a guide of three
     channels.

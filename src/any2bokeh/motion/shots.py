@@ -14,10 +14,10 @@ from any2bokeh.motion.flow import Flow, PreparedPicture, flow_between
 
 _AROUND = 2  # frames before and after, with which a frame is compared; a flash may last so long
 # PySceneDetect proposes frames that change more than those around. So low a ratio finds nearly every cut,
-# and more; a proposal is a cut where what was before cannot be followed into what comes after.
+# and more; a proposal is a cut where the frames before cannot be followed into those after.
 _RATIO, _LEAST_CHANGE = 1.5, 8.0
 _LOST_SHARE = 0.7  # of the picture: 0.76 and more across 120 cuts between shots of five scenes
-_SIDE_PX = 256  # the longer side of what is compared
+_SIDE_PX = 256  # the longer side of the frames compared
 
 Item = TypeVar("Item")
 

@@ -37,7 +37,7 @@ class Moment:
     coverage: Tensor | None = None
 
     def scene(self) -> Scene:
-        """Return what a renderer is given."""
+        """Return it as the scene that a renderer takes."""
         return focused_scene(self.frame, self.disparity, self.focus, self.depth_of_field, self.coverage)
 
     def refocused(self, renderer: Renderer) -> Tensor:

@@ -12,13 +12,13 @@ from torch import Tensor
 from any2bokeh.preview.moments import fitted
 from any2bokeh.preview.sheet import to_image
 
-LARGEST_CODE = 4095  # disparity in steps finer than the third decimal, which is what is shown
+LARGEST_CODE = 4095  # disparity in steps finer than the third decimal, the last one shown
 QUALITIES = (84, 72, 58, 40, 25)  # of WebP, tried in this order
 SMALLER = (0.5, 0.25)  # and then, at the last quality, pictures of these shares of the size
 
 
 class ByteBudget:
-    """Bytes to be shared by ``count`` things; what one leaves over is there for the others."""
+    """Bytes to be shared by ``count`` things; the rest of one is there for the others."""
 
     def __init__(self, size: int, count: int) -> None:
         self._left, self._count = size, count

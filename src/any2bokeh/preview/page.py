@@ -34,7 +34,7 @@ from any2bokeh.settings.preview_settings import PreviewSettings
 from any2bokeh.video.decode import VideoInfo
 
 STILL_PX, RENDERED_PX, DISPARITY_PX = 960, 720, (480, 320, 200, 120)  # longer sides, at most
-PAGE_BYTES = 8_000_000  # what the pictures of a page come to, at most
+PAGE_BYTES = 8_000_000  # of all pictures of a page, at most
 STILLS_SHARE, DISPARITY_SHARE, RENDERED_SHARE = 0.2, 0.25, 0.55  # of them
 BASE64 = 4 / 3
 STRONGEST = 32.0  # K up to which the page goes, or to the one asked for
@@ -189,5 +189,5 @@ def fill(data: dict[str, Any]) -> str:
 
 
 def _hash(text: str) -> str:
-    """What a browser must find a style or script to be, to use it."""
+    """The hash of a style or script, without which a browser does not use it."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

@@ -145,7 +145,7 @@ def focus_values(disparities: list[Tensor], count: int) -> list[float]:
 
 
 def with_readings(disparity: Tensor) -> Tensor:
-    """Return disparity ``1 H W`` in colors (``3 H W``), with what it is at points spread over it."""
+    """Return disparity ``1 H W`` in colors (``3 H W``), with readings at points spread over it."""
     shown = fitted(colorize(disparity), _width(disparity, ONE_PX))
     across, down = READINGS if is_wide(disparity) else READINGS[::-1]
     words = []

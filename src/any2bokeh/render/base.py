@@ -1,4 +1,4 @@
-"""What a renderer is, and which one runs."""
+"""The protocol of a renderer, and the choice of one."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -9,7 +9,7 @@ from any2bokeh.errors import SettingsError, WeightsError
 from any2bokeh.scene import PictureFormat
 from any2bokeh.settings.render_settings import LensSettings, RendererName, RenderSettings
 
-# What the published network takes in half precision at its default working size (memory.py counts it).
+# Memory of the published network in half precision at its default working size (memory.py counts it).
 LEAST_BYTES, LEAST_BYTES_IN_PARTS = 15 * 10**9, 7.5 * 10**9
 LARGEST_NET_BLUR_STRENGTH = 32  # pixels of the working frame: the largest K that the network was trained on
 

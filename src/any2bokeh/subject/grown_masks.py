@@ -43,7 +43,7 @@ class GrowthPlan:
     use_cache: bool
 
     def key(self) -> str:
-        """Return what the cache keeps the masks under, on any device in any precision."""
+        """Return the key of the cached masks, on any device in any precision."""
         facts: dict[str, str | int | bool] = {
             "segmentation": self.segmentation.source,
             "commit": self.segmentation.revision,

@@ -1,4 +1,4 @@
-"""What follows a subject from a click: which network a run takes, or the grown region where there is none."""
+"""The choice of a segmentation network that follows a click; without one, the grown region."""
 
 import logging
 from collections.abc import Callable
@@ -27,7 +27,7 @@ class Segmentation(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """Its name."""
         ...
 
     @property

@@ -24,7 +24,7 @@ class SubjectSegmenter(Protocol[View]):
     """Finds one subject in frame after frame, in either direction of time."""
 
     def view(self, frame: Frame, disparity: Tensor | None) -> View:
-        """Return what it looks at in a frame, small enough for dozens to be held.
+        """Return its view of a frame, small enough to hold dozens of them.
 
         ``disparity`` is ``1 h w``, of any size; ``None`` where it does not look at it.
         """

@@ -1,4 +1,4 @@
-"""What a mask tells of a subject that cannot be held: in which seconds, and what to try."""
+"""Warnings of a subject that cannot be held: in which seconds, and what to try."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from any2bokeh.arrays import Doubles
 
 LONG_S = 1.0  # shorter losses are held through, as of somebody who passes behind a post
-EVERYTHING = 0.97  # of the picture: what covers more leaves nothing to blur
+EVERYTHING = 0.97  # of the picture: a larger subject leaves nothing to blur
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Color: what the numbers of a file mean, and pictures from its frames and back."""
+"""Color: the meaning of the numbers in a file, and pictures from its frames and back."""
 
 import re
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ CONVERSION = int(
 
 @dataclass(frozen=True)
 class ColorTags:
-    """What a file says of its color, in the numbers of ITU-T H.273 (range: 1 limited, 2 full)."""
+    """The color tags of a file, in the numbers of ITU-T H.273 (range: 1 limited, 2 full)."""
 
     matrix: int = UNSPECIFIED
     range: int = 0
@@ -52,7 +52,7 @@ class ColorTags:
 
 @dataclass(frozen=True)
 class PixelLayout:
-    """What a pixel format of FFmpeg holds; ``across`` and ``down`` count luma samples per chroma sample."""
+    """A pixel format of FFmpeg; ``across`` and ``down`` count luma samples per chroma sample."""
 
     name: str
     kind: Literal["rgb", "yuv", "gray"]
@@ -91,7 +91,7 @@ class PixelLayout:
 
 @cache
 def pixel_layout(name: str) -> PixelLayout:
-    """Return what the pixel format ``name`` holds; raises ``ValueError`` for an unknown name."""
+    """Return the layout of the pixel format ``name``; raises ``ValueError`` for an unknown name."""
     pixel_format = av.VideoFormat(name, 16, 16)
     colors = [component for component in pixel_format.components if not component.is_alpha]
     kind: Literal["rgb", "yuv", "gray"] = "yuv" if len(colors) > 1 else "gray"

@@ -60,7 +60,7 @@ class NewVideo:
         self._write_sound()
 
     def close(self) -> None:
-        """Write what the encoders still hold and complete the file."""
+        """Flush the encoders and complete the file."""
         self._file.mux(self._video.encode(None))
         if self._sound is not None:
             self._file.mux(self._audio.encode(None))

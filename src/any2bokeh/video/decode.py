@@ -89,7 +89,7 @@ class VideoInfo:
 
     @property
     def layout(self) -> PixelLayout:
-        """What the stored pixels hold."""
+        """The layout of the stored pixels."""
         return pixel_layout(self.pixel_format)
 
     @property

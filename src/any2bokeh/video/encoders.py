@@ -68,7 +68,7 @@ class EncoderSpec:
 
     @property
     def codec(self) -> str:
-        """What it writes, such as ``h264``, whichever encoder it is."""
+        """The codec it writes, such as ``h264``, whichever encoder it is."""
         return str(av.Codec(self.name, "w").canonical_name)
 
     @property

@@ -39,7 +39,7 @@ ON_CODE = 0.01
 
 @dataclass(frozen=True, kw_only=True)
 class Coding:
-    """What the codes of one planar format mean.
+    """The meaning of the codes of one planar format.
 
     ``matrix`` is a key of ``LUMA_SHARES``. ``chroma_step`` says which codes of full-size chroma count in
     the end (across, down): (2, 2) if it is halved afterwards.
@@ -207,7 +207,7 @@ def _fill_yuv(
             level = light * scale + luma_up[y, x]
             of_blue = (blue[y, x] - light) * reach_blue + chroma_up[y, x]
             of_red = (red[y, x] - light) * reach_red + chroma_up[y, x]
-            # What is cut off is the fraction.
+            # The fraction is cut off.
             luma[y, x] = np.int32(np.minimum(np.maximum(level, none), top))
             blues[y, x] = np.int32(np.minimum(np.maximum(of_blue, none), top))
             reds[y, x] = np.int32(np.minimum(np.maximum(of_red, none), top))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 SEGMENT, CLUSTER, TRACKS, TRACK_ENTRY = 0x18538067, 0x1F43B675, 0x1654AE6B, 0xAE
 VIDEO = 0xE0
 SIDES = {0x54AA: "bottom", 0x54BB: "top", 0x54CC: "left", 0x54DD: "right"}
-HEADS_BYTES = 16 << 20  # what is in front of the pictures is smaller
+HEADS_BYTES = 16 << 20  # the headers in front of the pictures are smaller
 
 
 @dataclass(frozen=True)

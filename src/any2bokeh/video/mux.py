@@ -105,7 +105,7 @@ class Muxer:
             yield last
 
     def finish(self) -> None:
-        """Write what the encoder still holds and the rest of the copied streams, and complete the file."""
+        """Flush the encoder, write the rest of the copied streams, and complete the file."""
         self._write(None)
         with self._sentences():
             self._copy.until(None)
@@ -163,7 +163,7 @@ def _add_small_video(file: Any, encoder: EncoderSpec) -> None:
 
 
 def _open_encoder(stream: Any, info: VideoInfo, encoder: EncoderSpec) -> FrameMaker:
-    """Start the encoder, and return what makes its frames."""
+    """Start the encoder, and return the maker of its frames."""
     context = stream.codec_context
     context.width, context.height = info.orientation.size(info.width, info.height)
     context.pix_fmt = encoder.pixel_format

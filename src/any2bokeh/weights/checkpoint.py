@@ -33,7 +33,7 @@ OLDER_NAMES = {"licence": "license", "clip_normalisation": "clip_normalization"}
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointFacts:
-    """What has to be known of weights to run them as they were trained: the content of ``bokeh.json``.
+    """The facts needed to run weights as they were trained: the content of ``bokeh.json``.
 
     ``mask_mode``: whether MPI tokens take part ("paper") or are masked ("released").
     ``mpi_alpha``: the power of the MPI plane thresholds. ``time_ids``: frames per second minus one,
@@ -136,7 +136,7 @@ PUBLISHED_FACTS = CheckpointFacts(
     source="https://github.com/vivoCameraResearch/any-to-bokeh",
 )
 
-# What is trained here: the method as the paper has it, starting from Stable Video Diffusion.
+# The training here: the method as the paper has it, starting from Stable Video Diffusion.
 TRAINED_FACTS = CheckpointFacts(
     mask_mode="paper",
     mpi_alpha=1.0,

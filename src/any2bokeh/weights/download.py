@@ -155,7 +155,7 @@ def _fetch(model: Model, file: ModelFile, on_progress: OnCount) -> str:
 
 
 class _SilentBar:
-    """What the hub client's downloads ask of a progress bar, without a picture."""
+    """The interface of a progress bar that the hub client asks for, without a picture."""
 
     def __init__(self, *, total: float | None = None, initial: float = 0, **style: object) -> None:
         self.total, self.n = total, initial

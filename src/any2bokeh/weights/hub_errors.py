@@ -1,4 +1,4 @@
-"""What the hub client says and raises, as one sentence for the user."""
+"""Messages and errors of the hub client, as one sentence for the user."""
 
 import logging
 import re

@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class ImportedCheckpoint:
-    """The checkpoint that was made, and what its weights say of the mask mode."""
+    """The new checkpoint, and the evidence of its mask mode."""
 
     checkpoint: Checkpoint
     evidence: MaskEvidence
@@ -118,7 +118,7 @@ def _convert(
 
 
 def _find_evidence(unet: TensorFile, svd: Path | None) -> MaskEvidence:
-    """Return what the weights say of the mask mode; SVD's that happen to be here need not fit them."""
+    """Return the evidence of the mask mode; SVD's that happen to be here need not fit them."""
     if svd:
         return find_evidence(unet, svd)
     try:

@@ -69,7 +69,7 @@ class ConvEvidence:
 
 @dataclass(frozen=True, kw_only=True)
 class MaskEvidence:
-    """What the weights say of the mask mode."""
+    """The evidence of the mask mode in the weights."""
 
     fusers: tuple[FuserEvidence, ...]
     conv_in: ConvEvidence | None

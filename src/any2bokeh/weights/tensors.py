@@ -62,7 +62,7 @@ def shapes_in(file: Any) -> dict[str, list[int]]:
 
 def _read_pickle(path: Path, name: str) -> dict[str, Tensor]:
     try:
-        with warnings.catch_warnings(action="ignore"):  # of protocols: what cannot be read is raised
+        with warnings.catch_warnings(action="ignore"):  # of protocols: errors are raised
             state = _load_pickle(path)
     except pickle.UnpicklingError as error:
         found = re.search(r"GLOBAL ([\w.]+)", str(error))

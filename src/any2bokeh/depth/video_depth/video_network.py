@@ -289,7 +289,7 @@ class Fusion(nn.Module):
 
 
 class RefineStep(nn.Module):
-    """What comes from the coarser level, joined with the level's own map, and enlarged."""
+    """The coarser level's features joined with the level's own, and enlarged."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -240,7 +240,9 @@ def _without_ablations(names: set[str]) -> dict[str, str]:
     if "lens" in names:
         said["lens without a part"] = "It has no planes, overlap or temporal layers; lens-best adds to it."
     if "small" in names:
-        said["small without a part"] = "What it has is trained in: other trainings enter as --checkpoint."
+        said["small without a part"] = (
+            "Its parts are trained together: other trainings enter as --checkpoint."
+        )
     return said
 
 

@@ -41,7 +41,7 @@ ENCODE_FRAMES = (8, 4, 2, 1)
 class WindowPlan:
     """How many frames are encoded at a time, the decoder's windows, and where skips wait for it.
 
-    ``peak_bytes`` is what that takes of the device, weights included.
+    ``peak_bytes`` is the peak of the device's memory, weights included.
     """
 
     encode: int
@@ -52,7 +52,7 @@ class WindowPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Footprint:
-    """What a network takes: bytes of weights on the device at once, and for each pixel of a frame.
+    """Memory of a network: bytes of weights on the device at once, and for each pixel of a frame.
 
     ``encode``, ``denoise`` and ``decode`` are alive at the peak of each, ``skip`` waits for the decoder.
     ``windows`` are those that its decoder may work in, the best first.

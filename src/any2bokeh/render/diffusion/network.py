@@ -98,7 +98,7 @@ class BokehNetwork:
 
     @property
     def footprint(self) -> Footprint:
-        """What the network takes of the device's memory."""
+        """The network's share of the device's memory."""
         sizes = [sum(weight.nbytes for weight in part.parameters()) for part in self._parts]
         weights = max(sizes) if self._settings.low_memory else sum(sizes)
         if isinstance(self._vae, PixelCodec):
@@ -109,7 +109,7 @@ class BokehNetwork:
 
     @torch.inference_mode()
     def encode(self, inputs: NetworkInputs, frame: WorkingFrame, *, keeps_skips: bool) -> list[FrameCode]:
-        """What the network sees of frames, each encoded once; skips wait on the device, or in memory."""
+        """The network's inputs for frames, each encoded once; skips wait on the device, or in memory."""
         vae, decoder_dtype = self._vae, _dtype(self._vae.decoder)
         self._bring_in(vae.encoder)
         seen, *others = (vae.encode(frame.pad(images).to(self._encoder_dtype)) for images in inputs.images)

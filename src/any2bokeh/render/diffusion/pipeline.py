@@ -115,9 +115,9 @@ def network_inputs(
     device: torch.device,
     through_lens: Sequence[Tensor] | None = None,
 ) -> NetworkInputs:
-    """What the network is given; geometry and labels are made at the clip's size, then scaled.
+    """The network's inputs; geometry and labels are made at the clip's size, then scaled.
 
-    ``through_lens`` is what the lens makes of the scenes, for a network that corrects it.
+    ``through_lens`` are the lens's results for the scenes, for a network that corrects it.
     """
 
     def stack(images: Iterable[Tensor]) -> Tensor:

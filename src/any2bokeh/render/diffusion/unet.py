@@ -123,7 +123,7 @@ class UNetDims:
 
 @dataclass(frozen=True, kw_only=True)
 class UNetInputs:
-    """What the U-Net is given of B clips of T frames, all in its own precision but labels and K.
+    """The U-Net's inputs for B clips of T frames, all in its own precision but labels and K.
 
     ``latents`` is ``B T 8 h w``, scaled latents of the picture, then of the disparity difference; ``embeds``
     ``B T D``, CLIP's of each frame; ``labels`` ``B T 1 H W``, planes of pixels at any size; ``blur_strength``
@@ -290,7 +290,7 @@ class BokehUNet(nn.Module):
         return latents.unflatten(0, (-1, frames))
 
     def _run(self, block: nn.Module, *given: Any) -> Any:
-        """What ``block`` makes of what it is given; when checkpointing, made again on the way back."""
+        """The output of ``block``; when checkpointing, computed again on the way back."""
         if not (self.checkpointing and torch.is_grad_enabled()):
             return block(*given)
         return checkpoint(block, *given, use_reentrant=False)

@@ -63,7 +63,7 @@ class VAEDims:
 
 @dataclass(frozen=True)
 class Encoded:
-    """Latents of pictures, and what the decoder wants to see of the encoder.
+    """Latents of pictures, and the encoder's features for the decoder.
 
     ``mean`` and ``logvar`` are ``T 4 h w``, not scaled; ``skips`` what entered each level of the encoder, the
     finest first: ``T C H W`` at full, half, quarter and eighth size.

@@ -1,4 +1,4 @@
-"""The frame that the network works on: the clip's picture, scaled and padded to what it takes."""
+"""The frame that the network works on: the clip's picture, scaled and padded to its size."""
 
 import math
 from dataclasses import dataclass

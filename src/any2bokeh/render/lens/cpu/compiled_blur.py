@@ -60,7 +60,7 @@ def _blur_row(
     y = grid.top + (row + stack.half_rows[layer]) * grid.cell
     down = min(max(y, 0) // stack.zone_px[layer], stack.zones_down[layer] - 1)
     kernel = stack.first_kernel[layer] + down * across
-    if across == 1 and left == 0:  # as one, where almost all count: what is between channels is not read
+    if across == 1 and left == 0:  # as one, where almost all count: the gaps between channels are not read
         _blur_part(cells, stack, kernel, row, (0, 3 * columns + right), line, out)
         return
     while left < right:

@@ -10,7 +10,7 @@ from any2bokeh.render.lens.cpu.layer_cells import Cells, Columns
 from any2bokeh.render.lens.cpu.layer_stack import LayerStack
 from any2bokeh.render.lens.model import LEAST_COVERAGE, ONE_SURFACE_SPACINGS, REMEMBERED_LAYERS
 
-OPAQUE = 1e-6  # a pixel less open than this shows nothing of what is behind
+OPAQUE = 1e-6  # a pixel less open than this shows nothing of the background
 
 
 class Canvas(NamedTuple):

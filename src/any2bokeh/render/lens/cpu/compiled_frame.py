@@ -40,7 +40,7 @@ Run = Callable[..., Iterable[Any]]  # as ``map``
 
 
 def in_bands(run: Run, step: Callable[[int, int], object], rows: int, at_once: int = BAND_ROWS) -> list[Any]:
-    """Run a step on bands of so many rows; return what it returned for each."""
+    """Run a step on bands of so many rows; return the result of each."""
     tops = range(0, rows, at_once)
     return list(run(step, tops, [min(top + at_once, rows) for top in tops]))
 

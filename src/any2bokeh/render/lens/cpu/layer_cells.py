@@ -137,7 +137,7 @@ def _add_rows(ground: Ground, grid: CellGrid, top: int, span: Columns, line: Flo
 
 @compiled
 def _add_shares(ground: Ground, layer: np.float32, row: int, left: int, sums: Floats) -> None:
-    """Add to four channels of ``sums`` (light times coverage, coverage) what a row has on a layer.
+    """Add to four channels of ``sums`` (light times coverage, coverage) a row's share of a layer.
 
     The row begins at column ``left`` of the padded frame; behind the channels is working memory for it.
     """
@@ -173,7 +173,7 @@ def _pool(values: Floats, cell: int, out: Floats) -> None:
 def _add_sparse(
     surface: SparseSurface, coc: Floats, grid: CellGrid, top: int, span: Columns, out: Floats
 ) -> None:
-    """Add to a row of cells, from row ``top`` of the frame on, what a sparse surface has on the layer.
+    """Add to a row of cells, from row ``top`` of the frame on, a sparse surface's share of the layer.
 
     ``span`` is the columns of the frame to look at. ``coc H W`` is the frame's: the surface is behind it.
     """

@@ -1,4 +1,4 @@
-"""What the compiled lens knows of its layers: where they are, and their apertures' images row by row."""
+"""The layers of the compiled lens: where they are, and their apertures' images row by row."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -53,7 +53,7 @@ def stack_layers(layers: Sequence[Layer], zones: Sequence[Zones]) -> LayerStack:
     shapes = [part.kernels.shape[1:] for part in zones]
     is_summed = [width > NARROW_CELLS for _, width in shapes]
     for part, summed in zip(zones, is_summed, strict=True):
-        for rows in part.kernels.flip(1, 2).numpy():  # convolution adds up what lies on the other side
+        for rows in part.kernels.flip(1, 2).numpy():  # convolution adds up the other side
             groups += _row_groups(rows, summed)
             first_group.append(len(groups))
     sides = [max(shape) for shape in shapes]
