@@ -65,8 +65,10 @@ def grown(clip: Path, settings: MaskSettings) -> tuple[np.ndarray, float]:
         return np.stack([values[0].numpy() > 0.5 for _, values in open_gray(target).frames()]), seconds
 
 
-def overlap(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the intersection over union of two masks; 1 where both are empty."""
+def overlap(found: np.ndarray, other: np.ndarray) -> float:
+    """Return the intersection over union of two masks of any size; 1 where both are empty."""
+    size = other.shape[::-1]
+    one = cv2.resize(found.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
     union = (one | other).sum()
     return float((one & other).sum() / union) if union else 1.0
 

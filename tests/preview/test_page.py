@@ -26,7 +26,7 @@ from any2bokeh.settings.values import parse_time
 def test_a_moment_is_never_before_its_frame(time_s: Fraction, text: str) -> None:
     assert format_time(Fraction(time_s)) == text
     seconds = parse_time(text).seconds
-    assert seconds is not None and 0 <= time_s - seconds < Fraction(1, 1000)
+    assert seconds is not None and 0 <= seconds - time_s < Fraction(1, 1000)
 
 
 def test_blur_strengths_double_up_to_the_one_asked_for() -> None:

@@ -87,7 +87,7 @@ def test_a_click_reads_the_disparity_there_and_focuses_on_it(page: "Page") -> No
         assert page.locator("#focus-value").inner_text() == f"{disparity:.3f}"
         assert f" --focus {disparity} --k 10 " in command(page)
     _, _, point = page.locator("#hint").inner_text().partition(" --focus-at ")
-    assert_point(point, 0.75, "0.166s")
+    assert_point(point, 0.75, "0.167s")
 
 
 def test_sliders_move_the_zone_that_is_in_focus(page: "Page") -> None:
@@ -139,7 +139,7 @@ def test_a_pull_is_set_by_clicks_at_two_moments_and_its_keys_can_be_removed(page
     click(page, 0.25, 0.5)
     go_to(page, 3)
     click(page, 0.75, 0.5)
-    assert ' --focus "0s:0.25, 0.458s:0.75" --k 10 ' in command(page)
+    assert ' --focus "0s:0.25, 0.459s:0.75" --k 10 ' in command(page)
     go_to(page, 1)  # 4 of 11 frames further: eased, 3u^2 - 2u^3 of the way
     share = 4 / 11
     expected = LEFT + (RIGHT - LEFT) * (3 * share**2 - 2 * share**3)
@@ -149,13 +149,39 @@ def test_a_pull_is_set_by_clicks_at_two_moments_and_its_keys_can_be_removed(page
     assert page.locator("#keys li").count() == 1
 
 
-def test_what_is_clicked_can_be_followed(page: "Page") -> None:
+def test_a_click_chooses_a_subject_and_outlines_it_on_that_still(page: "Page") -> None:
+    choose(page, "original")
     go_to(page, 2)
+    plain = shown(page)
     click(page, 0.25, 0.5)
-    choose(page, "follow")
+    choose(page, "subject")
     words = shlex.split(command(page))
-    assert_point(words[words.index("--follow") + 1], 0.25, "0.291s")
+    assert_point(words[words.index("--subject") + 1], 0.25, "0.292s")
     assert "--focus" not in words
+    changed = (shown(page).astype(int) - plain).any(axis=2)
+    middle, row = WIDTH // 2, HEIGHT // 2
+    assert changed[row, middle - 8 : middle + 8].any()  # the step between the halves
+    assert not changed[row, middle // 2 : middle - 8].any()  # inside
+    assert not changed[:, middle + 8 :].any()
+    go_to(page, 1)
+    np.testing.assert_array_equal(shown(page), plain)  # all frames are alike
+
+
+def test_depth_that_stays_sharp_is_widened_on_the_page_and_in_the_command(page: "Page") -> None:
+    choose(page, "original")
+    original = shown(page)
+    choose(page, "refocused")
+    page.locator("#strength").fill("32")
+    page.locator("#focus").fill(str((LEFT + RIGHT) / 2))
+    narrow = [contrast(half) for half in halves(shown(page))]
+    assert "--dof-range" not in command(page)
+    page.locator("#range").fill("0.5")
+    wide = [contrast(half) for half in halves(shown(page))]
+    sharp = [contrast(half) for half in halves(original)]
+    assert all(blurred < 0.6 * clear for blurred, clear in zip(narrow, sharp, strict=True))
+    assert wide == pytest.approx(sharp, rel=0.1)
+    assert " --dof-range 0.5" in command(page)
+    assert page.locator("#range-value").inner_text() == "0.50"
 
 
 def test_long_names_are_broken_rather_than_cut(page: "Page") -> None:
@@ -200,7 +226,7 @@ def test_the_command_is_copied_and_a_shell_hands_it_to_the_program(page: "Page",
     assert f"12 of {WIDTH}x{HEIGHT}" in run.stdout
 
 
-@pytest.mark.parametrize("mode", ["hold", "follow"])
+@pytest.mark.parametrize("mode", ["hold", "subject"])
 def test_other_commands_are_accepted_too(
     mode: str, page: "Page", folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,13 +246,16 @@ def test_everything_can_be_done_with_the_keyboard(page: "Page") -> None:
     assert f" --focus {RIGHT} " in command(page)
     assert page.locator("#reading").inner_text() == f"Disparity {RIGHT:.3f} at 0.17 s"
     seen = []
-    for _ in range(6):
+    for _ in range(7):
         page.keyboard.press("Tab")
         seen.append(page.evaluate("document.activeElement.id || document.activeElement.name"))
-    assert seen == ["view", "scrub", "focus", "strength", "mode", "command"]
+    assert seen == ["view", "scrub", "focus", "strength", "range", "mode", "command"]
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("ArrowRight")
     assert page.locator("input[value=pull]").is_checked()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("ArrowRight")
+    assert " --dof-range 0.01 " in command(page)
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("ArrowLeft")
     assert " --k 9.5 " in command(page)
@@ -244,6 +273,7 @@ def test_everything_has_a_name_for_those_who_do_not_see_it(page: "Page") -> None
         ("slider", "Moment"),
         ("slider", "Focus"),
         ("slider", "Blur (K)"),
+        ("slider", "Depth that stays sharp"),
         ("radio", "Disparity"),
         ("radio", "Pull"),
         ("button", "Copy"),

@@ -9,11 +9,13 @@ import torch
 
 from any2bokeh.focus.depth_of_field import reshape
 from any2bokeh.focus.focus_track import Curve, Focus
+from any2bokeh.focus.follower import FollowedFrame, Follower
 from any2bokeh.focus.points import PATCH_SHARE, patch_at
 from any2bokeh.optics.coc import coc_px
 from any2bokeh.preview.pack import LARGEST_CODE, as_text, pack
 from any2bokeh.preview.page import SCRIPTS
 from any2bokeh.preview.pictures import IN_FOCUS_PX
+from any2bokeh.scene import Frame
 from any2bokeh.settings.focus_settings import DepthOfFieldSettings, Easing
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ class Script:
 
     def __init__(self, browser: "Browser") -> None:
         folder = files("any2bokeh.preview") / "web"
-        self._source = "\n".join((folder / name).read_text("utf-8") for name in SCRIPTS[:3])
+        self._source = "\n".join((folder / name).read_text("utf-8") for name in SCRIPTS[:4])
         self._page = browser.new_page()
 
     def call(self, expression: str, **given: Any) -> Any:
@@ -129,3 +131,24 @@ def test_numbers_are_short_and_exact(script: Script) -> None:
     numbers = [0, 0.4, 0.41, 0.4126, 1, 12.5]
     found = script.call("numbers.map((number) => short(number, 3))", numbers=numbers)
     assert found == ["0", "0.4", "0.41", "0.413", "1", "12.5"]
+
+
+@pytest.mark.parametrize(("x", "y"), [(0.3, 0.5), (0.7, 0.45), (0.05, 0.9), (0.5, 0.02)])
+def test_a_subject_s_surface_is_grown_as_the_package_grows_it(x: float, y: float, script: Script) -> None:
+    rows, columns = torch.meshgrid(torch.arange(216.0), torch.arange(384.0), indexing="ij")
+    disparity = 0.1 + 0.8 * ((rows - 150) / 66).clamp_min(0)  # a wall, and a floor before it
+    for middle, radius, near in ((115, 50, 0.5), (270, 40, 0.62)):
+        inside = (columns - middle) ** 2 + (rows - 105) ** 2 < radius**2
+        disparity = torch.where(inside, near + 0.0004 * rows, disparity)
+    disparity = (disparity[None] * LARGEST_CODE).round() / LARGEST_CODE
+    view = FollowedFrame.at(Frame(picture=torch.rand(3, 216, 384), pts=0), disparity)
+    expected = Follower(view, x, y).mask
+    region, middle_of = script.call(
+        "{ const d = await unpack(packed), r = growRegion(d, x, y); return [[...r], middleOf(d, r)]; }",
+        packed=as_text(pack(disparity)),
+        x=x,
+        y=y,
+    )
+    found = np.array(region, bool).reshape(216, 384)
+    assert (found & expected).sum() / (found | expected).sum() > 0.97
+    assert middle_of == pytest.approx(float(disparity[0].numpy()[expected].mean()), abs=0.05)

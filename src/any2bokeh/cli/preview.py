@@ -1,5 +1,6 @@
 """``bokeh preview``: stills, sheets or a page to choose the focus by."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -91,7 +92,10 @@ def _write_page(source: Path, target: Path, settings: PreviewSettings, *, overwr
             say(f"{source.name}: a page of {moments} moments in {renderings} renderings, at most {size}.")
 
     name = f"./{source}" if str(source).startswith("-") else str(source)
-    kept = (settings.depth, settings.focus.depth_of_field, settings.render, settings.time_range)
+    shown = replace(
+        settings.focus.depth_of_field, dof_range=0.0
+    )  # the page says the range that is chosen on it
+    kept = (settings.depth, shown, settings.render, settings.time_range)
     options = [word for group in kept for word in as_options(group)]
     command = CommandLine(
         before=quoted(["bokeh", "refocus", name]),

@@ -31,6 +31,7 @@ from any2bokeh.progress import OnProgress, Progress, ignore
 from any2bokeh.render.base import make_renderer
 from any2bokeh.session import ClipSession
 from any2bokeh.settings.preview_settings import PreviewSettings
+from any2bokeh.subject.segmentation_networks import find_segmentation
 from any2bokeh.video.decode import VideoInfo
 
 STILL_PX, RENDERED_PX, DISPARITY_PX = 960, 720, (480, 320, 200, 120)  # longer sides, at most
@@ -38,7 +39,7 @@ PAGE_BYTES = 8_000_000  # of all pictures of a page, at most
 STILLS_SHARE, DISPARITY_SHARE, RENDERED_SHARE = 0.2, 0.25, 0.55  # of them
 BASE64 = 4 / 3
 STRONGEST = 32.0  # K up to which the page goes, or to the one asked for
-SCRIPTS = ("disparity.js", "pictures.js", "command.js", "show.js", "page.js")
+SCRIPTS = ("disparity.js", "region.js", "pictures.js", "command.js", "show.js", "page.js")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,11 +78,13 @@ def write_page(
             moment.with_square_pixels(info.pixel_aspect).at_most(STILL_PX)
             for moment in moments_at(clip, wanted)
         ]
+        holds = find_segmentation("auto", clip.device).holds
     planes = focus_values([moment.disparity for moment in found], settings.focus_values)
     strengths = blur_values(max(moment.focus.blur_strength for moment in found), settings.blur_values)
     data = {
         **_about_the_clip(info, found[0].frame.picture),
         **_about_the_focus(info, settings, found[len(found) // 2]),
+        "holds": holds,
         "focusValues": planes,
         "strengths": strengths,
         "command": asdict(command),
@@ -96,7 +99,13 @@ def write_page(
             small = moment.at_most(RENDERED_PX)
             still["rendered"] = [[""] * len(strengths) for _ in planes]
             for row, column in product(range(len(planes)), range(len(strengths))):
-                focused = replace(small, focus=Focus(planes[row], strengths[column]), coverage=None)
+                # The page itself widens the depth that stays sharp.
+                focused = replace(
+                    small,
+                    focus=Focus(planes[row], strengths[column]),
+                    depth_of_field=replace(small.depth_of_field, dof_range=0.0),
+                    coverage=None,
+                )
                 webp = budget.first_that_fits(webps(focused.refocused(renderer)))
                 still["rendered"][row][column] = as_text(webp)
                 done += 1

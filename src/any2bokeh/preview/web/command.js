@@ -16,9 +16,9 @@ function valueAt(keys, seconds, easing) {
   return from.value + share * (to.value - from.value);
 }
 
-/** The options that say the focus: a number, keys over time, or a thing to follow. */
+/** The options that say the focus: a number, keys over time, or a subject. */
 function focusOptions({ mode, focus, keys, point }, easing) {
-  if (mode === "follow" && point) return `--follow ${pointOf(point)}`;
+  if (mode === "subject" && point) return `--subject ${pointOf(point)}`;
   if (mode === "pull" && keys.length > 1) {
     const pull = keys.map(({ moment, value }) => `${moment}:${short(value, 3)}`).join(", ");
     return `--focus "${pull}"${easing === "smooth" ? "" : ` --easing ${easing}`}`;

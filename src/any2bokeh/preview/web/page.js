@@ -23,7 +23,10 @@ function dropKey(still) {
 }
 
 function setPoint({ x, y }) {
-  const value = Number(readAt(disparities[state.still], x, y, data.patchShare).toFixed(3));
+  const disparity = disparities[state.still];
+  state.region = state.mode === "subject" ? growRegion(disparity, x, y) : null;
+  const read = state.region ? middleOf(disparity, state.region) : readAt(disparity, x, y, data.patchShare);
+  const value = Number(read.toFixed(3));
   $("reading").textContent = `Disparity ${value.toFixed(3)} at ${stills[state.still].label}`;
   setFocus(value, { x, y, still: state.still, moment: stills[state.still].moment });
 }
@@ -64,6 +67,10 @@ function chooseMode(mode) {
 
 function setMode(mode) {
   state.mode = mode;
+  if (mode === "subject" && state.point) {
+    goTo(state.point.still);
+    setPoint(state.point);
+  }
   if (mode === "pull" && state.keys.size === 0 && state.point) {
     state.keys.set(state.point.still, { value: state.focus, point: state.point });
   }
@@ -101,6 +108,10 @@ function listen() {
   $("focus").addEventListener("keydown", stepFocus);
   $("strength").addEventListener("input", (event) => {
     state.strength = Number(event.target.value);
+    show({ tint: true });
+  });
+  $("range").addEventListener("input", (event) => {
+    state.range = Number(event.target.value);
     show({ tint: true });
   });
   $("views").addEventListener("change", (event) => {

@@ -8,10 +8,11 @@ const BINS = 96, TINT_STAYS_MS = 900, TINT_FADES_MS = 350, KEY_STEP = 0.02;
 
 const state = {
   still: Math.floor(lastStill / 2), focus: data.focus, strength: data.strength, view: "refocused",
-  mode: "hold", keys: new Map(), point: null, cross: null, tintedAt: -1e9,
+  range: data.zone.dofRange, mode: "hold", keys: new Map(), point: null, region: null, cross: null, tintedAt: -1e9,
 };
 const disparities = await Promise.all(stills.map(({ disparity }) => unpack(disparity)));
 const pictures = new Pictures(stills, () => redraw());
+const layer = document.createElement("canvas"), outline = document.createElement("canvas");
 const zone = document.createElement("canvas"), shades = document.createElement("canvas");
 const grays = new Map(), histograms = [];
 const context = $("picture").getContext("2d");
@@ -38,7 +39,8 @@ function pointHere() {
 function commandLine() {
   const given = state.mode === "given" ? data.command.focus : "";
   const focus = given || focusOptions({ ...state, keys: keysInOrder() }, data.easing);
-  return [data.command.before, focus, `--k ${short(state.strength, 1)}`, data.command.after].filter(Boolean).join(" ");
+  const range = state.range > 0 ? `--dof-range ${short(state.range, 2)}` : "";
+  return [data.command.before, focus, `--k ${short(state.strength, 1)}`, range, data.command.after].filter(Boolean).join(" ");
 }
 
 let isDue = false;
@@ -59,8 +61,7 @@ function drawPicture(now) {
   const tinted = tintAt(now), passes = state.view !== "zone" && tinted > 0;
   let isComplete = Boolean(original);
   if (state.view === "refocused") {
-    isComplete = pictures.drawRefocused(
-      context, still, between(data.focusValues, focus), between(data.strengths, state.strength, true));
+    isComplete = drawRefocused(still, focus);
   } else if (state.view === "disparity") {
     paintDisparity(shades, disparities[still], colors);
     drawFull(context, shades);
@@ -70,9 +71,47 @@ function drawPicture(now) {
   } else if (original) {
     drawFull(context, original);
   }
-  if (tinted > 0) drawTint(focus, tinted);
+  if (tinted > 0) drawTint(tinted);
+  if (state.mode === "subject" && state.region && state.point?.still === still) {
+    paintOutline(outline, disparities[still], state.region);
+    drawFull(context, outline);
+  }
   if (passes) redraw();
   else if (isComplete) $("picture").dataset.settled = "yes";
+}
+
+/**
+ * Draw the lens's picture of a moment. With a depth that stays sharp, what is farther is drawn as if the focus were at
+ * the far end of it, what is nearer as if it were at the near end, and what is between is the original.
+ */
+function drawRefocused(still, focus) {
+  const draw = (on, plane) => pictures.drawRefocused(
+    on, still, between(data.focusValues, plane), between(data.strengths, state.strength, true));
+  const half = state.range / 2, code = (disparity) => Math.round(disparity * LARGEST_CODE);
+  let isComplete = draw(context, half ? Math.max(0, focus - half) : focus);
+  if (!half) return isComplete;
+  const parts = [
+    [[code(focus), LARGEST_CODE], (on) => draw(on, Math.min(1, focus + half))],
+    [[code(focus - half), code(focus + half)], (on) => drawFull(on, pictures.originals[still])],
+  ];
+  if (!pictures.originals[still]) return false;
+  [layer.width, layer.height] = [context.canvas.width, context.canvas.height];
+  const brush = layer.getContext("2d");
+  for (const [codes, fill] of parts) {
+    brush.globalCompositeOperation = "source-over";
+    brush.clearRect(0, 0, layer.width, layer.height);
+    isComplete = (fill(brush) ?? true) && isComplete;
+    paintZone(zone, disparities[still], codes, [0, 0, 0]);
+    brush.globalCompositeOperation = "destination-in";
+    drawFull(brush, zone);
+    context.drawImage(layer, 0, 0);
+  }
+  return isComplete;
+}
+
+/** The limits of what stays sharp, as it is chosen now. */
+function zoneNow() {
+  return zoneOf(focusNow(), state.strength, { ...data.zone, dofRange: state.range });
 }
 
 /** How strongly what is in focus is tinted: always in its own view, else for a moment after a change. */
@@ -82,8 +121,8 @@ function tintAt(now) {
   return isStill.matches ? Number(rest > 0) : Math.min(1, Math.max(0, rest / TINT_FADES_MS));
 }
 
-function drawTint(focus, share) {
-  paintZone(zone, disparities[state.still], zoneOf(focus, state.strength, data.zone), data.zone.tint);
+function drawTint(share) {
+  paintZone(zone, disparities[state.still], zoneNow(), data.zone.tint);
   context.globalAlpha = 0.5 * share;
   drawFull(context, zone);
   context.globalAlpha = 1;
@@ -95,7 +134,7 @@ function drawHistogram() {
   const height = (canvas.height = Math.round(canvas.clientHeight * scale));
   const brush = canvas.getContext("2d"), style = getComputedStyle(document.documentElement);
   const counts = (histograms[state.still] ??= countInBins(disparities[state.still], BINS)), tallest = Math.max(...counts);
-  const [far, near] = zoneOf(focusNow(), state.strength, data.zone).map((code) => code / LARGEST_CODE);
+  const [far, near] = zoneNow().map((code) => code / LARGEST_CODE);
   const x = (disparity) => inset + disparity * (width - 2 * inset), floor = height - 7 * scale;
   counts.forEach((count, bin) => {
     const from = bin / BINS, to = (bin + 1) / BINS, tall = Math.sqrt(count / tallest) * floor;
@@ -112,9 +151,11 @@ function show({ tint = false } = {}) {
   if (tint) state.tintedAt = performance.now();
   $("focus").value = focus;
   $("strength").value = state.strength;
+  $("range").value = state.range;
   $("scrub").value = state.still;
   $("focus-value").textContent = focus.toFixed(3);
   $("strength-value").textContent = short(state.strength, 1);
+  $("range-value").textContent = state.range.toFixed(2);
   $("moment").textContent = still.label;
   $("scrub").setAttribute("aria-valuetext", still.label);
   [...$("strip").children].forEach((frame, index) => {
@@ -137,9 +178,11 @@ function hint() {
     if (state.keys.size === 0) return "Click what should be sharp at this moment; then go to another and click there.";
     return state.keys.size === 1 ? "Go to another moment and click what should be sharp there." : "The focus moves from key to key.";
   }
-  if (state.mode === "follow") {
+  if (state.mode === "subject") {
     if (!state.point) return "Click the thing that should stay sharp wherever it moves.";
-    return "The focus stays on the thing at the mark; on this page it is shown as it is there.";
+    return data.holds
+      ? "The outline is its surface in the disparity; the network finds all of it, and all of it stays sharp."
+      : "The focus follows what is outlined. To hold all of it: bokeh download-weights subject-sam2";
   }
   return state.point ? `The same by the point: --focus-at ${pointOf(state.point)}` : "Click what should be sharp in the whole clip.";
 }
