@@ -45,7 +45,7 @@ def test_a_mask_a_pixel_too_small_or_too_large_is_mended(beside_px: int) -> None
     coverage = disc()
     mask = (disc(80 + beside_px) >= 0.5).float()
     found = refine_edges(mask, pictured(coverage))
-    assert (found - coverage).abs().sum() < 0.25 * (mask - coverage).abs().sum()
+    assert (found - coverage).abs().sum() < 0.3 * (mask - coverage).abs().sum()
 
 
 def test_noise_does_not_make_the_edge_ragged() -> None:

@@ -32,6 +32,8 @@ RISE = 0.12  # of the subject's height, over which the ground behind the feet ma
 ROOM = 0.1  # of disparity at the focal plane: below, there is no room behind it to move things into
 DROP = 0.1  # disparity by which a good track falls across the outline
 DOUBTED, TRUSTED = 0.65, 0.9  # shares of the outline with such a drop
+SMALL_STEP, CLEAR_STEP = 0.15, 0.25  # of disparity across the outline, up or down
+BLENDED, APART = 0.5, 0.8  # that step over the relief inside: a good track's is larger
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +41,7 @@ class Standing:
     """How a subject stands in one frame.
 
     ``disparity`` is where the focal plane has to be: that of the ground at its feet, or its own median
-    where that is nearer. ``trust`` (0..1) is the share of its outline across which disparity drops.
+    where that is nearer. ``trust`` (0..1) tells how far disparity around it can be believed.
     ``slope`` is the ground's change of disparity per frame height. ``line`` holds for ``COLUMNS`` columns,
     left to right, the row (a share of the height) where the subject meets the ground. ``height`` is the
     subject's, a share of the frame's. ``presence`` (0..1) falls as the subject leaves and rises as it comes:
@@ -111,11 +113,11 @@ def hold(
     maps = interpolate(torch.stack([limit, background])[None], size, mode="bilinear", align_corners=False)[0]
     limit, background = maps[:1], maps[1:]
     room = min(1.0, focus_disparity / ROOM)
-    trust = smoothstep(min(max((standing.trust - DOUBTED) / (TRUSTED - DOUBTED), 0.0), 1.0))
     may_bleed = (limit < focus_disparity * (1 - 0.6 * BEHIND)) & (room == 1)  # not at the feet
-    bled = may_bleed & (disparity > (focus_disparity + background) / 2) & _near(inside, size)
+    is_its_own = (disparity > (focus_disparity + background) / 2) & (disparity < focus_disparity + DROP)
+    bled = may_bleed & is_its_own & _near(inside, size)
     moved = torch.where(bled, torch.minimum(background, disparity), disparity)
-    doubt = (1 - trust) * room * standing.presence
+    doubt = (1 - standing.trust) * room * standing.presence
     moved = moved - doubt * (moved - limit).clamp_min(0)
     if occluders is not None:
         covers = interpolate(occluders[None, None].float(), size, mode="nearest")[0] > 0
@@ -166,7 +168,12 @@ def _at_feet(small: Tensor, lowest: Tensor, feet_row: float) -> tuple[float, flo
 
 
 def _trust(small: Tensor, inside: Tensor, line: Tensor) -> float:
-    """The share of the outline, above the feet, across which disparity drops by ``DROP``."""
+    """How far the disparity can be trusted, 0..1, by what it does at the outline, above the feet.
+
+    Either it drops by ``DROP`` along most of it; or, up or down, it steps there by more than it varies
+    inside, as it does where something stands before the subject. An estimate that does not see the subject
+    as one thing has a relief inside that is as high as its steps.
+    """
     unit = max(1, round(max(small.shape) / 256))
     core = grown(inside, -unit) & ~grown(inside, -3 * unit)
     around = grown(inside, 3 * unit) & ~grown(inside, unit)
@@ -174,8 +181,17 @@ def _trust(small: Tensor, inside: Tensor, line: Tensor) -> float:
     around &= rows < line[None]
     if not (core.any() and around.any()):
         return 0.0
-    drop = _mean_of(small, core, 4 * unit) - small
-    return float((drop[around] > DROP).float().mean())
+    drop = (_mean_of(small, core, 4 * unit) - small)[around]
+    low, high = small[inside].quantile(torch.tensor([0.1, 0.9])).tolist()
+    step = float(drop.abs().median())
+    dropping = _rise(float((drop > DROP).float().mean()), DOUBTED, TRUSTED)
+    apart = _rise(step / max(high - low, 1e-6), BLENDED, APART)
+    return max(dropping, apart * _rise(step, SMALL_STEP, CLEAR_STEP))
+
+
+def _rise(value: float, low: float, high: float) -> float:
+    """0 up to ``low``, 1 from ``high`` on, smooth between."""
+    return smoothstep(min(max((value - low) / (high - low), 0.0), 1.0))
 
 
 def _limit(size: torch.Size, standing: Standing, focus_disparity: float) -> Tensor:

@@ -23,6 +23,7 @@ TRUSTED_CONTRAST = 4.0  # a color tells its mixture where contrast is well above
 FAINT = 1e-4  # squared contrast in linear light that is none
 OFF_LINE = 2.0  # how fast trust falls with a color's distance from the mixing line
 LEAST_SHARE = 0.02  # of the window that must show one surface alone for its color to be known
+KNOWN = 0.05  # the same, at which it is believed by half
 CLEAR = 0.04  # coverage this near to nothing or all is that: no haze
 WHOLE = 1e-3  # the sum of a box differs from 0 or 1 by rounding
 
@@ -125,8 +126,13 @@ def _place_colors(
             variance = max(around[3], np.float32(0)) + max(around[8], np.float32(0))
             noise = np.float32(TRUSTED_CONTRAST) * variance + np.float32(OFF_LINE) * off_line
             trust = contrast / (contrast + noise + np.float32(FAINT))
+            known = min(around[4], around[9])
+            trust *= known / (known + np.float32(KNOWN))
             covered += trust * (place - covered)
-        low, high = np.float32(2) * near[y, x] - np.float32(1), np.float32(2) * near[y, x]
-        covered = min(max(covered, low), high)
+        # A thin part has no inner border, a narrow gap no outer one.
+        if smooth[y, x] >= np.float32(0.5):
+            covered = max(covered, np.float32(2) * near[y, x] - np.float32(1))
+        else:
+            covered = min(covered, np.float32(2) * near[y, x])
         covered = (covered - np.float32(CLEAR)) / np.float32(1 - 2 * CLEAR)
         coverage[y, x] = min(max(covered, np.float32(0)), np.float32(1))

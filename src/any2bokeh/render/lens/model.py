@@ -53,6 +53,7 @@ BLURRED_PX = 1.0  # lights in focus are drawn as they were clipped
 # Coverage: pixels that a held subject covers partly. Around them a square of samples is looked at,
 # nearest first; they are wider apart in larger frames.
 PARTLY = 1 / 512  # of a pixel: less than half an 8-bit code is nothing, and so much less than 1 is all of it
+SEPARATED_PX = 1.0  # blur of the background from which its color is told from the subject's
 SAMPLED_SIDE_PX = 1000  # of a frame whose samples are a pixel apart
 SAMPLES_DOWN_ACROSS = sorted(
     ((dy, dx) for dy in range(-4, 5) for dx in range(-4, 5) if dy or dx),

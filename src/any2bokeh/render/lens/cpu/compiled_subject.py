@@ -13,6 +13,7 @@ from any2bokeh.render.lens.model import (
     PARTLY,
     SAMPLE_SIGMA,
     SAMPLES_DOWN_ACROSS,
+    SEPARATED_PX,
 )
 
 DOWN = np.array([place[0] for place in SAMPLES_DOWN_ACROSS])
@@ -36,9 +37,9 @@ def uncover_rows(coc: Floats, coverage: Floats, step: int, top: int, bottom: int
             for sample in range(len(DOWN)):
                 row = min(max(y + step * DOWN[sample], 0), height - 1)
                 column = min(max(x + step * ACROSS[sample], 0), width - 1)
-                beside = coc[row, column]
-                if coverage[row, column] < np.float32(0.5) and beside >= np.float32(IN_FOCUS_PX):
-                    out[x] = beside
+                if coverage[row, column] < np.float32(0.5):
+                    if coc[row, column] >= np.float32(SEPARATED_PX):
+                        out[x] = coc[row, column]
                     break
 
 
@@ -50,7 +51,7 @@ def mark_covered(coc: Floats, coverage: Floats, top: int, bottom: int, marks: By
         own, share, mark = coc[y], coverage[y], marks[y]
         for x in range(len(own)):
             is_partly = share[x] > np.float32(PARTLY) and share[x] < np.float32(1 - PARTLY)
-            if is_partly and own[x] >= np.float32(IN_FOCUS_PX):
+            if is_partly and own[x] >= np.float32(SEPARATED_PX):
                 count += 1 - (mark[x] & TOUCHES_NEARER)
                 mark[x] |= TOUCHES_NEARER | PARTLY_COVERED
     return count

@@ -14,6 +14,7 @@ from any2bokeh.render.lens.model import (
     PARTLY,
     SAMPLE_SIGMA,
     SAMPLES_DOWN_ACROSS,
+    SEPARATED_PX,
     sample_step,
 )
 
@@ -22,17 +23,16 @@ def uncover(coc: Tensor, coverage: Tensor) -> Tensor:
     """Signed CoC ``H W`` [px] with the background's in all pixels that the subject covers partly.
 
     From a coverage of a half on a pixel has the focal plane's. It takes that of the nearest sample around it
-    that is covered less and lies behind; where there is none, it stays in the focal plane.
+    that is covered less, if that lies behind: next to an occluder it stays in the focal plane.
     """
     inner = (coverage >= 0.5) & (coverage < 1 - PARTLY) & (coc.abs() < IN_FOCUS_PX)
     rows, columns = inner.nonzero(as_tuple=True)
-    found = torch.zeros_like(coc[rows, columns])
+    own = coc[rows, columns]
+    found = torch.full_like(own, math.nan)
     for y, x, _ in _samples(coc, rows, columns):
-        beside = coc[y, x]
-        is_behind = (coverage[y, x] < 0.5) & (beside >= IN_FOCUS_PX)
-        found = torch.where((found == 0) & is_behind, beside, found)
+        found = torch.where(found.isnan() & (coverage[y, x] < 0.5), coc[y, x], found)
     result = coc.clone()
-    result[rows, columns] = torch.where(found == 0, coc[rows, columns], found)
+    result[rows, columns] = torch.where(found >= SEPARATED_PX, found, own)
     return result
 
 
@@ -40,7 +40,7 @@ def partly_covered(coc: Tensor, coverage: Tensor | None) -> Tensor:
     """The pixels ``H W`` (bool) of which a held subject covers a part, before a blurred background."""
     if coverage is None:
         return torch.zeros_like(coc, dtype=torch.bool)
-    return (coverage > PARTLY) & (coverage < 1 - PARTLY) & (coc >= IN_FOCUS_PX)
+    return (coverage > PARTLY) & (coverage < 1 - PARTLY) & (coc >= SEPARATED_PX)
 
 
 def separate_subject(
