@@ -5,8 +5,8 @@
 Prints the mean change of code values [1/255] from a frame to the next, warped along the optical flow of the
 sharp clip (DIS), where going there and back again agrees; in the inner and the outer half of a band of 12 px
 along the mask's outline; of the sharp clip, of the result without holding (the same focus) and with it. Held,
-the inner half should change as the sharp clip does, the outer as without holding: the last two columns say how
-much more they do.
+the inner half should change as the sharp clip does, the outer as without holding: the last two columns say
+how much more they do.
 """
 
 import argparse

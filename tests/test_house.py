@@ -18,6 +18,7 @@ LIBRARIES = {
     "cv2": (
         "motion",
         "focus.follower",
+        "subject.hold",
         "subject.matting",
         "subject.occlusion",
         "lab",

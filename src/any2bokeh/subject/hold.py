@@ -12,12 +12,15 @@ track drops there by much, all around; an estimate that saw a vertical ramp does
 
 from dataclasses import dataclass
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate, max_pool2d, pad
+from torch.nn.functional import interpolate
 
 from any2bokeh.errors import ShapeError
 from any2bokeh.optics.smoothstep import smoothstep
+from any2bokeh.subject.compiled_hold import Held, SmallMaps, hold_rows
 
 WORK_SIDE_PX = 384  # the longer side of the maps that are measured; all lengths below are shares of it
 INSIDE = 0.5  # coverage from which a pixel belongs to the subject
@@ -105,24 +108,29 @@ def hold(
     """
     if disparity.shape != mask.shape or disparity.ndim != 3:
         raise ShapeError(f"the mask is {tuple(mask.shape)} where disparity is {tuple(disparity.shape)}")
-    size = disparity.shape[1:]
     small, coverage = small_maps(disparity, mask)
-    limit = _limit(small.shape, standing, focus_disparity)
     inside = coverage >= INSIDE
-    background = _background(small, inside)
-    maps = interpolate(torch.stack([limit, background])[None], size, mode="bilinear", align_corners=False)[0]
-    limit, background = maps[:1], maps[1:]
+    near = grown(
+        inside, max(1, round(max(inside.shape) / 32))
+    )  # estimated edges may lie so far beside its own
     room = min(1.0, focus_disparity / ROOM)
-    may_bleed = (limit < focus_disparity * (1 - 0.6 * BEHIND)) & (room == 1)  # not at the feet
-    is_its_own = (disparity > (focus_disparity + background) / 2) & (disparity < focus_disparity + DROP)
-    bled = may_bleed & is_its_own & _near(inside, size)
-    moved = torch.where(bled, torch.minimum(background, disparity), disparity)
-    doubt = (1 - standing.trust) * room * standing.presence
-    moved = moved - doubt * (moved - limit).clamp_min(0)
-    if occluders is not None:
-        covers = interpolate(occluders[None, None].float(), size, mode="nearest")[0] > 0
-        moved = torch.where(covers, disparity, moved)
-    return torch.where(mask >= INSIDE, moved.new_tensor(focus_disparity), moved)
+    none = np.empty((0, 0), np.uint8)
+    maps = SmallMaps(
+        _limit(small.shape, standing, focus_disparity).numpy(),
+        _background(small, inside).numpy(),
+        near.numpy().view(np.uint8),
+        none if occluders is None else occluders.cpu().numpy().view(np.uint8),
+    )
+    held = Held(
+        np.float32(focus_disparity),
+        np.float32((1 - standing.trust) * room * standing.presence),
+        np.float32(focus_disparity * (1 - 0.6 * BEHIND) if room == 1 else -1),  # nothing runs over the feet
+        np.float32(DROP),
+    )
+    moved = np.empty(disparity.shape[1:], np.float32)
+    frame, share = (image[0].contiguous().cpu().numpy() for image in (disparity, mask))
+    hold_rows(frame, share, maps, held, moved)
+    return torch.from_numpy(moved)[None].to(disparity.device)
 
 
 def small_maps(disparity: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -211,8 +219,9 @@ def _background(small: Tensor, inside: Tensor) -> Tensor:
     outside = ~grown(inside, 2 * unit)
     result = torch.full_like(small, float(small[outside].median()) if outside.any() else 0.0)
     for radius in (32 * unit, 16 * unit, 8 * unit, 4 * unit):
-        share = _box_sum(outside.float(), radius) / (2 * radius + 1) ** 2
-        result = torch.where(share > 0.05, _mean_of(small, outside, radius), result)
+        count = _box_sum(outside.float(), radius)
+        mean = _box_sum(small * outside, radius) / count.clamp_min(0.5)
+        result = torch.where(count > 0.05 * (2 * radius + 1) ** 2, mean, result)
     return result
 
 
@@ -223,21 +232,15 @@ def _mean_of(small: Tensor, chosen: Tensor, radius: int) -> Tensor:
 
 def _box_sum(image: Tensor, radius: int) -> Tensor:
     """The sum in the square of ``2 radius + 1`` pixels around each pixel, ``h w``; outside lies nothing."""
-    for _ in range(2):  # along columns, then along rows
-        sums = pad(image.double(), (0, 0, radius + 1, radius)).cumsum(0)
-        image = (sums[2 * radius + 1 :] - sums[: -2 * radius - 1]).float().T
-    return image
+    side = 2 * radius + 1
+    sums = cv2.boxFilter(
+        image.numpy(), -1, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT | cv2.BORDER_ISOLATED
+    )
+    return torch.from_numpy(sums)
 
 
 def grown(inside: Tensor, radius: int) -> Tensor:
     """Return a set ``h w`` with a border of ``radius`` pixels, or without its own where that is negative."""
-    reach, field = abs(radius), (inside if radius > 0 else ~inside).float()[None, None]
-    field = max_pool2d(field, (2 * reach + 1, 1), 1, (reach, 0))
-    reached = max_pool2d(field, (1, 2 * reach + 1), 1, (0, reach))[0, 0] > 0
-    return reached if radius > 0 else ~reached
-
-
-def _near(inside: Tensor, size: torch.Size) -> Tensor:
-    """The subject and its surroundings, ``1 H W``: estimated edges may lie so far beside its own."""
-    near = grown(inside, max(1, round(max(inside.shape) / 32)))
-    return interpolate(near[None, None].float(), size, mode="nearest")[0] > 0
+    side = 2 * abs(radius) + 1
+    change = cv2.dilate if radius > 0 else cv2.erode
+    return torch.from_numpy(change(inside.numpy().view(np.uint8), np.ones((side, side), np.uint8))) > 0
