@@ -4,9 +4,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from lenses import compiled_lens
 from torch import Tensor
 
 from any2bokeh.errors import ShapeError
+from any2bokeh.scene import Scene
+from any2bokeh.settings.render_settings import LensSettings
 from any2bokeh.subject.hold import Standing, hold, measure_standing
 
 HEIGHT, WIDTH = 180, 320
@@ -142,3 +145,61 @@ def test_as_the_subject_leaves_less_is_moved():
         leaving = replace(standing, presence=presence)
         beside.append(float(hold(disparity, person(), leaving, standing.disparity)[0, 80, LEFT - 40]))
     assert beside[0] < beside[1] < beside[2] == pytest.approx(0.8)
+
+
+def test_a_track_in_which_the_subject_stands_apart_is_believed_though_all_around_is_nearer():
+    disparity = torch.full((1, HEIGHT, WIDTH), 0.8)
+    disparity[:, TOP:FEET, LEFT:RIGHT] = 0.3
+    result, standing = held(disparity, person())
+    assert standing.trust > 0.95
+    outside = person() < 0.5
+    assert torch.equal(result[outside], disparity[outside])
+
+
+def test_an_estimate_whose_relief_is_as_high_as_its_steps_is_doubted():
+    disparity = torch.full((1, HEIGHT, WIDTH), 0.7)
+    disparity[:, TOP:FEET, LEFT:RIGHT] = torch.linspace(0, 1, FEET - TOP)[:, None]
+    standing = measure_standing(disparity, person())
+    assert standing is not None and standing.trust < 0.05
+
+
+def detail(picture: Tensor, rows: slice, columns: slice) -> float:
+    """Mean change from a column to the next."""
+    return float(picture[:, rows, columns].diff(dim=2).abs().mean())
+
+
+def through_the_lens(disparity: Tensor, occluders: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Stripes everywhere, and the same with the person held in focus."""
+    stripes = (torch.arange(WIDTH) % 4 < 2).float().expand(3, HEIGHT, WIDTH).contiguous()
+    standing = measure_standing(disparity, person())
+    assert standing is not None
+    mask = person() if occluders is None else person() * ~occluders
+    scene = Scene(
+        sharp=stripes,
+        disparity=hold(disparity, mask, standing, standing.disparity, occluders),
+        focus_disparity=standing.disparity,
+        blur_strength=60,
+        pts=0,
+        coverage=mask,
+    )
+    return stripes, compiled_lens(LensSettings()).refocus(scene)
+
+
+def test_through_the_lens_focus_falls_off_along_the_floor_and_the_subject_stays_sharp():
+    stripes, result = through_the_lens(floor())
+    inside = slice(TOP + 4, FEET), slice(LEFT + 4, RIGHT - 4)
+    assert torch.equal(result[:, *inside], stripes[:, *inside])
+    beside = [detail(result, slice(row, row + 4), slice(20, 100)) for row in (FEET - 4, FEET - 20, FEET - 40)]
+    assert detail(stripes, slice(0, 4), slice(20, 100)) == pytest.approx(beside[0], rel=0.1)  # at the feet
+    assert beside[0] > 2 * beside[1] >= 2 * beside[2]
+
+
+def test_through_the_lens_a_post_that_passes_before_the_subject_is_blurred_over_it():
+    disparity, post = floor(), torch.zeros(HEIGHT, WIDTH, dtype=torch.bool)
+    post[20:130, 150:170] = True
+    disparity[0][post] = 1.0
+    stripes, result = through_the_lens(disparity, post)
+    assert detail(result, slice(70, 100), slice(156, 164)) < 0.3 * detail(
+        stripes, slice(70, 100), slice(156, 164)
+    )
+    assert not torch.equal(result[:, 80, 148], stripes[:, 80, 148])  # its blur reaches the subject

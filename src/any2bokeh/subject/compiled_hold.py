@@ -37,7 +37,7 @@ class Held(NamedTuple):
 
 @compiled
 def hold_rows(disparity: Floats, mask: Floats, maps: SmallMaps, held: Held, moved: Floats) -> None:
-    """Fill ``moved H W``: ``disparity`` with the subject of ``mask`` (from a half on) held, others moved."""
+    """Fill ``moved H W``: ``disparity`` with the subject of ``mask`` held, others moved."""
     height, width = disparity.shape
     (rows, row_shares), (columns, shares) = (
         _places(height, len(maps.limit)),
