@@ -62,7 +62,7 @@ def estimated_disparity(clip: DatasetClip) -> Tensor:
     exact = clip.disparity()
     sides = torch.stack([found.flatten(), torch.ones(found.numel())], dim=1)
     scale, shift = torch.linalg.lstsq(sides, exact.flatten()[:, None]).solution[:, 0]
-    return (scale * found + shift).clamp(0, 1)
+    return torch.clamp(float(scale) * found + float(shift), 0, 1)
 
 
 def held_scenes(
