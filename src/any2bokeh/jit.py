@@ -139,7 +139,7 @@ def _make_folder(root: Path) -> Path | None:
         _say_not_kept(folder, error.strerror)
         return None
     if is_first:
-        news.info("Compiling for this processor: the first run takes a minute longer.")
+        news.info("Compiling once for this processor, about 40 s.")
     return folder
 
 

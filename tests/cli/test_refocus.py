@@ -169,7 +169,7 @@ def test_clips_are_refocused_on_a_machine_without_network_or_download(
     clips = [batch / "a.mp4", batch / "c.mp4"]
     run = bokeh("refocus", *clips, "--focus", "0.5", "--k", "128", "-o", f"{batch}/out/")
     assert (run.code, run.errors) == (0, [])
-    assert run.err.count("bokeh download-weights depth-small") == 1
+    assert run.err.count("bokeh download-weights") == 1
     for clip in clips:
         result = batch / "out" / f"{clip.stem}.refocus{clip.suffix}"
         assert packet_times(result) == packet_times(clip)

@@ -318,7 +318,7 @@ def test_without_a_download_the_compact_network_estimates_and_says_that_a_better
     values = torch.stack(list(estimate(clip).values()))
     assert values.shape == (FRAMES, 1, HEIGHT, WIDTH) and values.max() > 0.9 and values.min() < 0.1
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
-    assert "`bokeh download-weights depth-small`" in caplog.text
+    assert "`bokeh download-weights`" in caplog.text
     caplog.clear()
     chosen = plan_for(clip, model="compact", size=56)
     assert chosen.cached().path == tracks()[0]  # the same network, asked for by name

@@ -1,6 +1,5 @@
 """The networks that estimate disparity: which of them a run takes, and how one is loaded."""
 
-import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +26,6 @@ from any2bokeh.weights.converted import (
 
 if TYPE_CHECKING:
     from any2bokeh.depth.video_depth.video_estimator import VideoEstimator
-
-log = logging.getLogger(__name__)
 
 _GPU_BATCH = 8  # frames at once; on the CPU a batch is no quicker than its frames one by one
 # "auto" takes the first that is here, and compact where none is.
@@ -220,6 +217,7 @@ class ShippedNetwork(ImageNetwork):
     """The compact network, whose weights are part of the package."""
 
     name: str = "compact"
+    is_fallback: bool = False  # nobody asked for it: no other is here
     source: str = "any2bokeh"
 
     @property
@@ -257,12 +255,7 @@ def find_network(settings: DepthSettings, device: torch.device) -> DepthNetwork:
         is_wanted = name in catalog and not (has_keyframes and catalog[name].is_pickle)
         if is_wanted and find_network_folder(catalog[name]) is not None:
             return _network(catalog[name])
-    log.warning(
-        "Disparity is estimated by the compact network, which is rougher:"
-        " `bokeh download-weights %s` fetches a better one.",
-        names[0],
-    )
-    return ShippedNetwork()
+    return ShippedNetwork(is_fallback=True)
 
 
 def _network(model: Model) -> DepthNetwork:

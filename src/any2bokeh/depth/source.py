@@ -23,7 +23,7 @@ from any2bokeh.depth.cache import (
     make_track,
 )
 from any2bokeh.depth.distances import DepthRange, MetricScale
-from any2bokeh.depth.networks import DepthNetwork, find_network, working_size
+from any2bokeh.depth.networks import DepthNetwork, ShippedNetwork, find_network, working_size
 from any2bokeh.depth.normalize import RawTrack
 from any2bokeh.depth.stabilization import TrackStabilizer
 from any2bokeh.depth.stream import Pace, RawFrame, raw_disparity
@@ -110,6 +110,10 @@ class EstimatedFrames(GrayReader, Closeable):
             estimate.pace if found is None else "the cache has it",
         )
         self._is_new = found is None
+        if self._is_new and isinstance(estimate.network, ShippedNetwork) and estimate.network.is_fallback:
+            log.warning(
+                "The bundled depth network is rough: `bokeh download-weights` fetches better ones, once."
+            )
         self._track = found or self._make(estimate.video.time_range, on_progress)
         index = self._track.index
         self.path, self.width, self.height = self._track.path, index.width, index.height
