@@ -18,8 +18,9 @@ class Plan:
 
     ``memory_bytes`` is the renderer's figure. ``depth_seconds`` is measured with the network on noise (where
     the motion chooses keyframes: the least that it takes); ``None`` where nothing has to be estimated.
-    ``render_seconds`` is measured on the first frame; ``None`` where that is not like the others, or where
-    its disparity would have to be estimated before.
+    ``render_seconds`` is measured on the first frame; ``None`` where that tells nothing of the others, or
+    where its disparity would have to be estimated before. ``exists`` says that a file of the result's name
+    is there, which a run replaces only if it is told to.
     """
 
     frames: int
@@ -32,6 +33,7 @@ class Plan:
     memory_bytes: int | None
     depth_seconds: float | None
     render_seconds: float | None
+    exists: bool
 
     def __str__(self) -> str:
         memory = f"about {self.memory_bytes / 1e6:.0f} MB" if self.memory_bytes else "unknown"
@@ -45,6 +47,7 @@ class Plan:
             f"  memory:    {memory}\n"
             f"{depth}"
             f"  rendering: {seconds}"
+            + ("\n  result:    exists already; `overwrite=True` replaces it" if self.exists else "")
         )
 
 
@@ -60,8 +63,8 @@ def make_plan(source: Path, target: Path, settings: Settings) -> Plan:
             encoder = choose_encoder(clip.info, settings.encode, container_of(target))
             disparity, is_there = _find_disparity(clip)
             # The masks of a subject that is pointed at would be grown first, which takes long.
-            is_quick = is_there and renderer.cost_is_even and settings.focus.pointed is None
-            seconds = _time_first(renderer, clip) * len(clip.times) if is_quick else None
+            is_quick = is_there and renderer.work_per_frame is not None and settings.focus.pointed is None
+            seconds = _render_seconds(renderer, clip) if is_quick else None
             return Plan(
                 frames=len(clip.times),
                 width=pictures.width,
@@ -73,6 +76,7 @@ def make_plan(source: Path, target: Path, settings: Settings) -> Plan:
                 memory_bytes=renderer.peak_bytes(pictures),
                 depth_seconds=None if is_there else clip.estimate.seconds(),
                 render_seconds=seconds,
+                exists=target.exists(),
             )
 
 
@@ -90,11 +94,13 @@ def _find_disparity(clip: ClipSession) -> tuple[str, bool]:
     return f"{network}, to be estimated: {pace} ({count})", False
 
 
-def _time_first(renderer: Renderer, clip: ClipSession) -> float:
-    """The seconds that rendering the first frame took."""
+def _render_seconds(renderer: Renderer, clip: ClipSession) -> float:
+    """The seconds that rendering takes, judged by the first frame."""
+    frames = len(clip.times)
     with closing(clip.scenes()) as scenes:
         scene = next(scenes)
     clip.close()  # no thread reads ahead meanwhile
     started_s = time.perf_counter()
     next(renderer.render(iter([scene])))
-    return time.perf_counter() - started_s
+    first_s = time.perf_counter() - started_s
+    return first_s * (1 + (frames - 1) * (renderer.work_per_frame or 1))

@@ -94,6 +94,29 @@ def test_without_weights_the_way_to_them_is_named(
     assert not clip.with_name("clip.refocus.mp4").exists()
 
 
+def test_a_folder_of_weights_that_is_missing_is_named_without_advising_an_import(
+    bokeh: Bokeh, clip: Path, diffusion: list[object], tmp_path: Path
+) -> None:
+    run = bokeh("refocus", clip, *diffusion, "--weights", tmp_path / "gone")
+    assert (run.code, len(run.errors)) == (1, 1)
+    assert names(run.errors[0], tmp_path / "gone", "exist")
+    assert "bokeh import-weights" not in run.err
+    run = bokeh("refocus", clip, *diffusion, "--weights", clip)
+    assert names(run.errors[0], clip, "folder")
+
+
+def test_a_network_that_was_hardly_trained_says_so(
+    bokeh: Bokeh, checkpoint: Path, encoder: Path, clip: Path, diffusion: list[object]
+) -> None:
+    facts = json.loads((checkpoint / "bokeh.json").read_text())
+    for steps, warnings in ((3, 1), (100_000, 0), (None, 0)):
+        (checkpoint / "bokeh.json").write_text(json.dumps(facts | {"trained_steps": steps}))
+        run = bokeh("refocus", clip, *diffusion, "--overwrite")
+        assert run.code == 0, run.err
+        assert run.err.count("Warning:") == warnings
+        assert not warnings or names(run.err, checkpoint, "3 steps")
+
+
 def test_without_the_image_encoder_its_download_is_named(
     bokeh: Bokeh, checkpoint: Path, encoder: Path, clip: Path, diffusion: list[object]
 ) -> None:

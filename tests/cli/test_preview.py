@@ -1,5 +1,6 @@
 """``bokeh preview``: pictures of a few moments, and what may be asked for."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,21 @@ def test_vertical_clip_is_shown_upright(
     track = make_track(tmp_path / "track.mkv", width=48, height=64)
     assert bokeh("preview", clip, "--at", "0", "--disparity", track, *FOCUS).code == 0
     assert len(pictures(read_png(tmp_path / "phone.preview.png"), columns=2, size=(360, 480))) == 4
+
+
+@pytest.mark.parametrize("way", [["--at", "f1", "--at", "f3"], ["--sweep", "--at", "f1"], ["--contact"]])
+def test_json_says_the_focus_that_was_found(
+    way: list[str], bokeh: Bokeh, clip: Path, track: Path, tmp_path: Path
+) -> None:
+    focus = ["--focus-at", "32,24", "--k", "12", "--stills", "2", "--focus-values", "2"]
+    run = bokeh("preview", clip, "--disparity", track, *focus, *way, "--json")
+    document = json.loads(run.out)
+    first = document["moments"][0]
+    assert document["output"] == str(clip.with_name("clip.preview.png"))
+    assert first["focus"] == pytest.approx(32 / 63, abs=0.02)
+    assert first["k"] == 12
+    assert first["seconds"] == pytest.approx(first["frame"] / 24, abs=1e-3)
+    assert len(document["moments"]) == (1 if "--sweep" in way else 2)
 
 
 @pytest.mark.parametrize(("at", "moment"), [("00:00:09", "9 s"), ("f4", "frame 4")])

@@ -210,12 +210,22 @@ def test_dry_run_shows_the_plan_and_writes_nothing(bokeh: Bokeh, clip: Path, len
     assert sorted(clip.parent.rglob("*")) == before
 
 
+def test_dry_run_of_a_result_that_exists_says_so(bokeh: Bokeh, clip: Path, lens: list[object]) -> None:
+    target = clip.with_name("clip.refocus.mp4")
+    assert "exists" not in bokeh("refocus", clip, *lens, "--dry-run").out
+    target.write_text("mine")
+    run = bokeh("refocus", clip, *lens, "--dry-run")
+    assert (run.code, run.errors, target.read_text()) == (0, [], "mine")
+    assert names(run.out, "exists", "--overwrite")
+    [plan] = json.loads(bokeh("refocus", clip, *lens, "--dry-run", "--json").out)["results"]
+    assert plan["exists"] is True
+
+
 @pytest.mark.parametrize(
     ("options", "facts"),
     [
         (["-o", "{}/gone/deeper/"], "created /gone"),
         (["-o", "{}/clip.xyz"], "clip.xyz .mp4 .mkv"),
-        ([], "clip.refocus.mp4 exists"),
     ],
 )
 def test_dry_run_fails_where_the_run_would(

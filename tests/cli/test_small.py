@@ -1,9 +1,12 @@
 """`--renderer small`, the real command: the packages that it loads."""
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 LARGE = {"diffusers", "transformers"}  # seconds to import, and the network does not need them
 PROGRAM = f"""
@@ -29,3 +32,11 @@ def test_the_small_network_renders_without_the_libraries_of_the_large_ones(
     )
     assert run.stdout.splitlines()[-1] == "loaded: []", run.stderr
     assert target.stat().st_size > 0
+
+
+def test_dry_run_knows_how_long_the_small_network_takes(
+    bokeh: Callable[..., Any], clip: Path, track: Path
+) -> None:
+    lens = ["--disparity", track, "--focus", "0.5", "--k", "30", "--device", "cpu", "--dry-run", "--json"]
+    [plan] = json.loads(bokeh("refocus", clip, *lens, "--renderer", "small").out)["results"]
+    assert plan["renderer"] == "small" and plan["render_seconds"] > 0

@@ -60,7 +60,9 @@ class Outcome:
         """Return the text to print: the path of the result, a skipped one too, or the plan."""
         if self.status != "planned":
             return str(self.job.target)
-        return f"{self.job.source} -> {self.job.target}\n{self.result}"
+        from any2bokeh.cli.command_line import with_options  # here, because it knows all commands' options
+
+        return f"{self.job.source} -> {self.job.target}\n{with_options(str(self.result))}"
 
 
 def run_jobs(

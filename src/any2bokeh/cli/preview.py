@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,6 +15,9 @@ from any2bokeh.cli.progress_bar import show_frames
 from any2bokeh.cli.talk import is_quiet, print_json, print_result, say
 from any2bokeh.cli.tracks import with_own_tracks
 from any2bokeh.settings.preview_settings import PreviewSettings
+
+if TYPE_CHECKING:
+    from any2bokeh.preview.moments import Moment, OnMoment
 
 
 def preview_command(
@@ -58,18 +61,30 @@ def preview_command(
     _check_suffix(target, "page" if page else "picture")
     settings = with_own_tracks(settings, source)
     check_targets([target], [source, settings.depth.track, *settings.focus.masks])
+    moments: list[dict[str, object]] = []
+
+    def on_moment(moment: "Moment") -> None:
+        moments.append(
+            {
+                "frame": moment.number,
+                "seconds": float(moment.time_s),
+                "focus": moment.focus.focus_disparity,
+                "k": moment.focus.blur_strength,
+            }
+        )
+
     if page:
-        _write_page(source, target, settings, overwrite=overwrite)
+        _write_page(source, target, settings, on_moment, overwrite=overwrite)
     else:
         from any2bokeh.preview import pictures
         from any2bokeh.video.png import write_png
 
         make = pictures.contact_sheet if contact else pictures.sweep if sweep else pictures.moment_sheet
         with show_frames(source.name) as on_progress:
-            picture = make(source, settings, on_progress)
+            picture = make(source, settings, on_progress, on_moment)
         write_png(target, picture, overwrite=overwrite)
     if as_json:
-        print_json({"input": source, "output": target})
+        print_json({"input": source, "output": target, "moments": moments})
     else:
         print_result(target)
 
@@ -81,7 +96,9 @@ def _check_suffix(target: Path, what: Literal["page", "picture"]) -> None:
         raise UsageError(f"The name of a {what} must end in {suffixes[0]}, got {target}.")
 
 
-def _write_page(source: Path, target: Path, settings: PreviewSettings, *, overwrite: bool) -> None:
+def _write_page(
+    source: Path, target: Path, settings: PreviewSettings, on_moment: "OnMoment", *, overwrite: bool
+) -> None:
     from any2bokeh.preview.page import PAGE_BYTES, CommandLine, write_page
 
     check_target(target, overwrite=overwrite)  # before much is rendered
@@ -109,6 +126,7 @@ def _write_page(source: Path, target: Path, settings: PreviewSettings, *, overwr
             settings,
             command,
             on_progress,
+            on_moment=on_moment,
             on_counted=say_counts,
             overwrite=overwrite,
         )

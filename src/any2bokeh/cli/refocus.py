@@ -64,7 +64,7 @@ def refocus_command(
         from any2bokeh.plan import make_plan
 
         job.check()
-        check_output(job, overwrite=batch.overwrite)
+        check_output(job, overwrite=True)  # the plan says what exists
         return make_plan(job.source, job.target, job.settings)
 
     outcomes: list[Outcome] = []

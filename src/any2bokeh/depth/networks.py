@@ -250,8 +250,7 @@ def find_network(settings: DepthSettings, device: torch.device) -> DepthNetwork:
         return _network(find_model(f"depth-{settings.model}", catalog))
     # Between keyframes, disparity is propagated: a video network has none.
     has_keyframes = settings.every not in (None, 1)
-    names = _ON_CPU if device.type == "cpu" else _ON_GPU
-    for name in names:
+    for name in _ON_CPU if device.type == "cpu" else _ON_GPU:
         is_wanted = name in catalog and not (has_keyframes and catalog[name].is_pickle)
         if is_wanted and find_network_folder(catalog[name]) is not None:
             return _network(catalog[name])

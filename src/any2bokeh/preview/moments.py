@@ -1,7 +1,7 @@
 """Moments of a clip, each as a run would see it."""
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -61,6 +61,9 @@ class Moment:
         return replace(
             self, frame=frame, disparity=upsample_disparity(self.disparity, picture), coverage=coverage
         )
+
+
+OnMoment = Callable[[Moment], None]  # told of each moment that is looked at, in order
 
 
 def fitted(picture: Tensor, width: int) -> Tensor:

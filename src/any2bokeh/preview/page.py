@@ -24,7 +24,7 @@ from any2bokeh.depth.colormap import colorize
 from any2bokeh.errors import VideoError
 from any2bokeh.focus.focus_track import Focus
 from any2bokeh.focus.points import PATCH_SHARE
-from any2bokeh.preview.moments import Moment, choose_times, moments_at
+from any2bokeh.preview.moments import Moment, OnMoment, choose_times, moments_at
 from any2bokeh.preview.pack import ByteBudget, as_text, pack, webps
 from any2bokeh.preview.pictures import IN_FOCUS_PX, TINT, focus_values
 from any2bokeh.progress import OnProgress, Progress, ignore
@@ -61,6 +61,7 @@ def write_page(
     command: CommandLine,
     on_progress: OnProgress = ignore,
     *,
+    on_moment: OnMoment = ignore,
     on_counted: Callable[[int, int], None] | None = None,
     overwrite: bool = False,
 ) -> None:
@@ -79,6 +80,8 @@ def write_page(
             for moment in moments_at(clip, wanted)
         ]
         holds = find_segmentation("auto", clip.device).holds
+    for moment in found:
+        on_moment(moment)
     planes = focus_values([moment.disparity for moment in found], settings.focus_values)
     strengths = blur_values(max(moment.focus.blur_strength for moment in found), settings.blur_values)
     data = {

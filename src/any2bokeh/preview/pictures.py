@@ -14,7 +14,7 @@ from any2bokeh.depth.colormap import colorize
 from any2bokeh.focus.focus_track import Focus
 from any2bokeh.focus.points import patch_at
 from any2bokeh.optics.coc import coc_px
-from any2bokeh.preview.moments import Moment, choose_times, fitted, moments_at, with_square_pixels
+from any2bokeh.preview.moments import Moment, OnMoment, choose_times, fitted, moments_at, with_square_pixels
 from any2bokeh.preview.sheet import CaptionedPicture, Words, lay_out, lettered, letters_px
 from any2bokeh.progress import OnProgress, Progress, ignore
 from any2bokeh.render.base import Renderer, make_renderer
@@ -31,7 +31,12 @@ OUTLIERS = 0.01  # share of disparity at each end that no focal plane is offered
 SAMPLED_PX = 256
 
 
-def moment_sheet(source: Path, settings: PreviewSettings, on_progress: OnProgress = ignore) -> Tensor:
+def moment_sheet(
+    source: Path,
+    settings: PreviewSettings,
+    on_progress: OnProgress = ignore,
+    on_moment: OnMoment = ignore,
+) -> Tensor:
     """Return a sheet (``3 H W`` R'G'B' in 0..1, square pixels) of moments, in four pictures each.
 
     The original, its disparity in colors with readings on it, the area in focus (tinted) and the result:
@@ -40,7 +45,7 @@ def moment_sheet(source: Path, settings: PreviewSettings, on_progress: OnProgres
     """
     cells = [
         cell
-        for moment, result in _refocused_moments(source, settings, 1, on_progress)
+        for moment, result in _refocused_moments(source, settings, 1, on_progress, on_moment)
         for cell in (
             CaptionedPicture(picture=moment.frame.picture, title="Original", detail=when(moment)),
             CaptionedPicture(
@@ -59,7 +64,12 @@ def moment_sheet(source: Path, settings: PreviewSettings, on_progress: OnProgres
     return lay_out(cells, columns, _width(cells[0].picture, sizes))
 
 
-def contact_sheet(source: Path, settings: PreviewSettings, on_progress: OnProgress = ignore) -> Tensor:
+def contact_sheet(
+    source: Path,
+    settings: PreviewSettings,
+    on_progress: OnProgress = ignore,
+    on_moment: OnMoment = ignore,
+) -> Tensor:
     """Return a sheet over time: the area in focus (tinted) above the result of ``settings.stills`` moments.
 
     See ``moment_sheet`` for the rest.
@@ -70,18 +80,24 @@ def contact_sheet(source: Path, settings: PreviewSettings, on_progress: OnProgre
             title=when(moment),
             detail=what(moment.focus),
         )
-        for moment, result in _refocused_moments(source, settings, settings.stills, on_progress)
+        for moment, result in _refocused_moments(source, settings, settings.stills, on_progress, on_moment)
     ]
     return lay_out(cells, min(len(cells), 4), _width(cells[0].picture, SHEET_PX))
 
 
-def sweep(source: Path, settings: PreviewSettings, on_progress: OnProgress = ignore) -> Tensor:
+def sweep(
+    source: Path,
+    settings: PreviewSettings,
+    on_progress: OnProgress = ignore,
+    on_moment: OnMoment = ignore,
+) -> Tensor:
     """Return a sheet of one moment with ``settings.focus_values`` focal planes, from far to near.
 
     They are spread evenly over the disparity of the frame. See ``moment_sheet`` for the rest.
     """
     with ClipSession(source, settings.clip, on_progress) as clip:
         [moment] = moments_at(clip, choose_times(clip, settings, 1))
+        on_moment(moment)
         cells = []
         with closing(_renderer(clip, settings)) as renderer:
             for focus_disparity in focus_values([moment.disparity], settings.focus_values):
@@ -96,13 +112,14 @@ def sweep(source: Path, settings: PreviewSettings, on_progress: OnProgress = ign
 
 
 def _refocused_moments(
-    source: Path, settings: PreviewSettings, count: int, on_progress: OnProgress
+    source: Path, settings: PreviewSettings, count: int, on_progress: OnProgress, on_moment: OnMoment
 ) -> Iterator[tuple[Moment, Tensor]]:
     """Each moment and its result, with square pixels; ``count`` moments unless some are named."""
     with ClipSession(source, settings.clip, on_progress) as clip, ExitStack() as stack:
         wanted, pixel_aspect = choose_times(clip, settings, count), clip.info.pixel_aspect
         renderer = None
         for done, moment in enumerate(moments_at(clip, wanted), start=1):
+            on_moment(moment)
             if renderer is None:  # after depth: both take a lot of memory
                 renderer = stack.enter_context(closing(_renderer(clip, settings)))
             result = with_square_pixels(moment.refocused(renderer), pixel_aspect)

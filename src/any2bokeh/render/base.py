@@ -21,8 +21,8 @@ class Renderer(Protocol):
         ...
 
     @property
-    def cost_is_even(self) -> bool:
-        """Whether every frame takes about as long as the first one."""
+    def work_per_frame(self) -> float | None:
+        """How many times as long as the first frame alone each one takes; ``None`` if not known."""
         ...
 
     def render(self, scenes: Iterator[Scene]) -> Iterator[Frame]:

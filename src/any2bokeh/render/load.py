@@ -1,6 +1,7 @@
 """The networks that draw: their files on this machine, and the renderer that runs them."""
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from any2bokeh.render.diffusion.image_encoder import ImageEncoder
 
 Part = TypeVar("Part", bound=nn.Module)
+log = logging.getLogger(__name__)
+
+FEW_STEPS = 1000  # below, training from random weights has not come far
 SMALL = Path(__file__).parent / "small" / "checkpoint"  # docs/training.md says how it was made
 
 
@@ -79,6 +83,7 @@ def load_renderer(
     Raises ``WeightsError`` for files that are missing, damaged or of another kind, naming the key.
     """
     parts = parts_of(settings)
+    _warn_of_few_steps(parts.checkpoint)
     dtype = _choose_dtype(settings.dtype, device, parts.checkpoint.facts)
     network = load_network(parts, device, dtype, settings.diffusion)
     facts, work_size = network.facts, settings.diffusion.work_size
@@ -86,6 +91,16 @@ def load_renderer(
     if facts.answers == "correction":
         answer = CorrectionAnswer(facts, work_size, pictures, blur_strength, device)
     return DiffusionRenderer(network, answer, settings.diffusion, pictures, name=settings.renderer)
+
+
+def _warn_of_few_steps(checkpoint: Checkpoint) -> None:
+    steps = checkpoint.facts.trained_steps
+    if steps is not None and steps < FEW_STEPS:
+        log.warning(
+            "The network in %s has hardly been trained (%d steps): expect noise in place of blur.",
+            checkpoint.folder,
+            steps,
+        )
 
 
 def _choose_dtype(name: DtypeName, device: torch.device, facts: CheckpointFacts) -> torch.dtype:

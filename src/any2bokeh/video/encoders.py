@@ -38,6 +38,8 @@ OPTIONS = {
     "ffv1": {"level": "3", "g": "1"},
 }
 QUALITY_OPTIONS = ("crf", "cq")
+# x264 and x265 do not tell FFmpeg theirs, either.
+LARGEST_QUALITY = {"libx264": 51, "libx265": 51}
 PRESET_OPTIONS = ("preset", "cpu-used")
 # x264 and x265 do not tell FFmpeg theirs, and write a line of their own on stderr at another one.
 X26_PRESETS = (
@@ -204,8 +206,17 @@ def _options(codec: Any, settings: EncodeSettings) -> dict[str, str]:
             raise VideoError(f"The encoder {codec.name} has no {what}.")
         if name in PRESET_OPTIONS:
             _check_preset(codec.name, known[name], str(value))
+        else:
+            _check_quality(codec.name, known[name], float(value))
         options[name] = f"{value:g}" if isinstance(value, float) else str(value)
     return options
+
+
+def _check_quality(encoder: str, option: Any, quality: float) -> None:
+    """Raise ``VideoError`` for a quality outside the encoder's own range."""
+    largest = LARGEST_QUALITY.get(encoder, option.max)
+    if not 0 <= quality <= largest:
+        raise VideoError(f"`crf` of {encoder} must be a number from 0 to {largest:g}, got {quality:g}.")
 
 
 def _check_preset(encoder: str, option: Any, preset: str) -> None:

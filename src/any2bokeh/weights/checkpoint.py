@@ -6,6 +6,7 @@ A checkpoint is ``unet/{config.json, diffusion_pytorch_model.safetensors}``, ``v
 
 import json
 import math
+import os
 from collections.abc import Callable, Collection
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
@@ -42,6 +43,7 @@ class CheckpointFacts:
     ``answers``: whether the U-Net gives the refocused picture, or a correction to what the lens renderer
     makes, which it is shown. ``image_encoder``: whether it is given CLIP's embeddings, or nothing in their
     place. ``largest_blur``: the largest K, in pixels of its frames, that a correction was trained with.
+    ``trained_steps``: for how many steps it was trained from random weights, where that is known.
     ``correction_weight``: the share of a correction that is used, 0..1. With 1 the pictures are best that are
     like those it was trained on; with less, those that are not.
     """
@@ -57,6 +59,7 @@ class CheckpointFacts:
     image_encoder: bool = True
     largest_blur: float | None = None
     correction_weight: float = 1.0
+    trained_steps: int | None = None
 
     def __post_init__(self) -> None:
         self._check("mask_mode", _is_one_of(MaskMode), f"one of {', '.join(get_args(MaskMode))}")
@@ -70,6 +73,7 @@ class CheckpointFacts:
         self._check("image_encoder", lambda value: isinstance(value, bool), "true or false")
         self._check("largest_blur", _is_nothing_or_above_0, "a number of pixels above 0")
         self._check("correction_weight", _is_share, "a share from 0 to 1")
+        self._check("trained_steps", _is_nothing_or_a_count, "a number of steps, or null")
 
     def _check(self, field: str, accepts: Callable[..., bool], wanted: str) -> None:
         if not accepts(value := getattr(self, field)):
@@ -110,6 +114,10 @@ def _is_number(value: object) -> bool:
 
 def _is_nothing_or_above_0(value: object) -> bool:
     return value is None or (isinstance(value, int | float) and _is_number(value) and value > 0)
+
+
+def _is_nothing_or_a_count(value: object) -> bool:
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0)
 
 
 def _is_share(value: object) -> bool:
@@ -187,6 +195,11 @@ def find_checkpoint(name_or_folder: str | Path | None = None) -> Checkpoint:
         return read_checkpoint(checkpoints_folder() / name)
     if name_or_folder is not None and Path(name_or_folder).is_dir():
         return read_checkpoint(Path(name_or_folder))
+    if name_or_folder is not None and (Path(name).exists() or "/" in name or os.sep in name):
+        what = "is a file, not a folder of weights" if Path(name).exists() else "does not exist"
+        raise WeightsError(
+            f"{name} {what}.", hint="`weights` takes a folder, or a name given to import-weights."
+        )
     there = f" (imported: {', '.join(names)})" if names else ""
     named = "" if name == DEFAULT_NAME else f" --name {name}"
     raise WeightsError(

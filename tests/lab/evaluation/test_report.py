@@ -1,15 +1,17 @@
 """Means over cases and clips, the best of a column, and how figures are drawn."""
 
+import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from xml.etree import ElementTree
 
 import pytest
+from facts import naming
 
 from any2bokeh.lab.evaluation.cases import Case, CaseFrame, OnProgress, most_telling, thinned
 from any2bokeh.lab.evaluation.measurement import CaseResult
 from any2bokeh.lab.evaluation.plots import Plot, draw_plot
-from any2bokeh.lab.evaluation.report import rows, summarize
+from any2bokeh.lab.evaluation.report import Report, rows, summarize
 from any2bokeh.lab.evaluation.scores import METRICS, ClipScores
 from any2bokeh.scene import PictureFormat
 
@@ -61,6 +63,34 @@ def test_what_lacks_a_case_does_not_compete_and_says_so() -> None:
     summary = summarize(results, ["gather", "lens", "peer"])
     assert summary.best(METRICS[0]) == {"lens"}
     assert [label for label, _ in rows(summary)] == ["gather", "lens", "peer (1 of 2)"]
+
+
+def notes_of(results: list[CaseResult]) -> str:
+    """What a report of the methods lens and small says of them."""
+    report = Report(
+        command="",
+        device="cpu",
+        flow="RAFT",
+        methods=(),
+        results=results,
+        shown=(),
+        left_out={},
+        missing={},
+        unread={},
+    )
+    return " ".join(report.notes)
+
+
+def test_a_table_that_cannot_tell_methods_apart_says_so() -> None:
+    names = [f"clip{number}" for number in range(8)]
+    even = [result(name, "K 4", lens=30, small=30.5 + 0.01 * number) for number, name in enumerate(names)]
+    noisy = [result(name, "K 4", lens=30, small=30.1 + (-1) ** number) for number, name in enumerate(names)]
+    assert "apart" not in notes_of(even)
+    assert re.search(naming("small", "lens", "0.10 dB", "8 clips"), notes_of(noisy))
+    assert re.search(naming("Too few clips", 2), notes_of(even[:2]))
+    assert "apart" not in notes_of(
+        [result("a", "K 4", none=20, lens=30)]
+    )  # one method: nothing to tell apart
 
 
 def test_fewer_cases_are_spread_over_clips_and_settings() -> None:

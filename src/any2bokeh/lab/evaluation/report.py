@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ DISTANCES = {"vfid": ACTIONS, "fvd": VIDEO}  # figures of sets of clips, and who
 
 MEASURED_BY = {PERCEPTUAL: "LPIPS", OPTICAL_FLOW: "FD by RAFT", VIDEO: "FVD", ACTIONS: "VFID"}
 FEW_WINDOWS = 200  # below, a Fréchet distance says little
+FEW_CLIPS = 5  # below, means of clips say little about other clips
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +95,16 @@ def _means(results: list[CaseResult], name: str) -> dict[str, float]:
         if any(values):
             means[metric.key] = float(np.mean([np.mean(clip) for clip in values if clip]))
     return means
+
+
+def _by_clip(results: list[CaseResult], key: str) -> dict[str, dict[str, float]]:
+    """One figure of each method on each clip, the mean over its cases."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for result in results:
+        for name, measured in result.scores.items():
+            if key in measured.scores:
+                found.setdefault(name, {}).setdefault(result.case.clip, []).append(measured.scores[key])
+    return {name: {clip: float(np.mean(one)) for clip, one in clips.items()} for name, clips in found.items()}
 
 
 def _distances(results: list[CaseResult], name: str) -> dict[str, float]:
@@ -194,8 +205,38 @@ class Report:
         if fewer:
             listed = ", ".join(f"{name} {summary.cases[name]}" for name in fewer)
             yield f"Not all methods have all {summary.of} cases, so compare with care: {listed}."
+        yield from self._uncertain()
         if any(method.is_perturbed for method in self.methods):
             yield f"NAME{PERTURBED} is given disparity with an estimator's mistakes (lab/perturbation.py)."
+
+    def _uncertain(self) -> Iterator[str]:
+        """Where the cases do not tell methods apart: too few clips, or a difference within its noise.
+
+        Methods are compared with the next best by PSNR, clip by clip: cases of one clip are much alike.
+        """
+        by_clip = _by_clip(self.results, "psnr")
+        named = [name for name in by_clip if name not in (unchanged().name, TRUTH)]
+        if len(named) < 2:
+            return
+        clips = len({result.case.clip for result in self.results})
+        if clips < FEW_CLIPS:
+            yield (
+                f"Too few clips to tell methods apart: {clips}. A difference between them may be chance;"
+                f" {FEW_CLIPS} or more say something, 20 are better."
+            )
+            return
+        ranked = sorted(named, key=lambda name: -np.mean(list(by_clip[name].values())))
+        for better, worse in pairwise(ranked):
+            both = sorted(set(by_clip[better]) & set(by_clip[worse]))
+            gains = np.array([by_clip[better][clip] - by_clip[worse][clip] for clip in both])
+            if len(gains) < 2:
+                continue
+            gain, noise = gains.mean(), 2 * gains.std(ddof=1) / len(gains) ** 0.5
+            if gain < noise:
+                yield (
+                    f"{better} and {worse} are not told apart: {gain:.2f} dB of PSNR between them, within"
+                    f" the noise of {noise:.2f} dB over {len(gains)} clips."
+                )
 
     def _windows(self) -> dict[str, int]:
         """How many windows of the ground truth each network has seen."""

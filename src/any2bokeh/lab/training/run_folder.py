@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +67,11 @@ class RunFolder:
             raise SettingsError(f"There is no run in {self.path} to go on with.")
         return make_settings(RunSettings, read_toml(self.path / SETTINGS))
 
-    def write_checkpoint(self, network: TrainedNetwork) -> None:
-        """Write the folder that ``--weights`` takes, in half precision; it appears when it is complete."""
+    def write_checkpoint(self, network: TrainedNetwork, trained_steps: int | None = None) -> None:
+        """Write the folder that ``--weights`` takes, in half precision; it appears when it is complete.
+
+        ``trained_steps`` counts those since its weights were random; ``None`` where it started from others.
+        """
         partial, old = (self.path / f"{CHECKPOINT}.{name}" for name in ("partial", "old"))
         shutil.rmtree(partial, ignore_errors=True)
         hashes = {}
@@ -81,7 +84,8 @@ class RunFolder:
             written = write_half(partial / name / WEIGHTS_FILE, _tensors(name, part))
             hashes[f"{name}/{WEIGHTS_FILE}"] = written.sha256
             hashes[f"{name}/{CONFIG_FILE}"] = sha256_of(partial / name / CONFIG_FILE)
-        (partial / FACTS_FILE).write_text(network.facts.to_json(), encoding="utf-8")
+        facts = replace(network.facts, trained_steps=trained_steps)
+        (partial / FACTS_FILE).write_text(facts.to_json(), encoding="utf-8")
         write_manifest(partial, hashes)
         shutil.rmtree(old, ignore_errors=True)
         if self.checkpoint.exists():

@@ -70,7 +70,7 @@ def train(run: RunSettings, folder: RunFolder, device: DeviceName = "auto", on_s
             if accelerator.is_main_process and (state.step % run.training.checkpoint_every == 0 or is_last):
                 save_state(state, folder.state)
                 with averaged(state):
-                    folder.write_checkpoint(state.network)
+                    folder.write_checkpoint(state.network, None if run.start else state.step)
             if accelerator.is_main_process and (state.step % run.training.look_every == 0 or is_last):
                 look()
     accelerator.wait_for_everyone()

@@ -27,6 +27,8 @@ CHAMFER_EXCESS = 1.09
 class NetworkAnswer(Protocol):
     """How a network's answer becomes a frame: the network's input, and the use of its picture."""
 
+    draws_lens: bool  # whether the network takes the lens's picture as input
+
     def frame_for(self, pictures: PictureFormat) -> WorkingFrame:
         """The frame that the network works on."""
         ...
@@ -55,6 +57,8 @@ class RefocusedAnswer:
     """The network answers the refocused picture; ``work_size`` bounds its working frame."""
 
     work_size: int
+
+    draws_lens = False
 
     def frame_for(self, pictures: PictureFormat) -> WorkingFrame:
         """The largest frame within ``work_size``."""

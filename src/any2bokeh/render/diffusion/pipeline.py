@@ -36,8 +36,6 @@ class DiffusionRenderer:
     that overlap and are blended as pictures, and put back into the clip's own pixels.
     """
 
-    cost_is_even = False  # a frame waits for its chunk
-
     def __init__(
         self,
         network: BokehNetwork,
@@ -51,6 +49,12 @@ class DiffusionRenderer:
         self._network, self._answer, self._settings = network, answer, settings
         self._frame = answer.frame_for(pictures)
         self._windows = self._plan_windows(self._frame)
+
+    @property
+    def work_per_frame(self) -> float | None:
+        """A network that corrects the lens sees each frame in several chunks; the paper's is slow to try."""
+        chunks = self._settings.chunks
+        return chunks.length / (chunks.length - chunks.overlap) if self._answer.draws_lens else None
 
     def peak_bytes(self, pictures: PictureFormat) -> int:
         """The network's peak device memory for clips of ``pictures``, as counted."""

@@ -38,7 +38,7 @@ class LensRenderer:
     """Blurs each frame as a lens would: by depth, in linear light, near over far."""
 
     name = "lens"
-    cost_is_even = True
+    work_per_frame = 1.0
 
     def __init__(self, engine: LensEngine) -> None:
         self.engine, self._lens = engine, engine.lens

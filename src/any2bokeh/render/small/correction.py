@@ -29,6 +29,8 @@ class CorrectionAnswer:
     ``work_size`` bounds the working frame; ``blur_strength`` is the largest K, ``None`` if not known.
     """
 
+    draws_lens = True
+
     def __init__(
         self,
         facts: CheckpointFacts,
