@@ -193,7 +193,7 @@ def test_a_pixel_format_that_cannot_hold_an_odd_size_is_refused(clips):
         ({"pixel_format": "yuv9000"}, "libx264 pixel format yuv9000"),
         ({"codec": "prores", "crf": 20.0}, "prores_ks quality"),
         ({"crf": 52.0}, "`crf` libx264 0 51 52"),
-        ({"codec": "vp9", "crf": 63.5}, "`crf` libvpx-vp9 0 63 63.5"),
+        ({"codec": "hevc", "crf": 51.5}, "`crf` libx265 0 51 51.5"),
         ({"codec": "ffv1", "preset": "slow"}, "ffv1 presets"),
         ({"preset": "lightning"}, "libx264 preset lightning"),
         ({"codec": "av1", "preset": "slow"}, "libsvtav1 preset slow"),
