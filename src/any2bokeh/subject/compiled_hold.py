@@ -25,8 +25,8 @@ class SmallMaps(NamedTuple):
 class Held(NamedTuple):
     """Where the subject is held: its disparity, and by what share others are moved behind the limit.
 
-    Between ``foot`` and 0 the limit is that of the ground at its feet. What is nearer than ``focus`` by
-    ``drop`` is no part of it.
+    Between ``foot`` and 0 the limit is that of the ground at its feet. Points that are nearer than
+    ``focus`` by ``drop`` are no part of it.
     """
 
     focus: np.float32
