@@ -69,7 +69,12 @@ def refocus(
             log.info("%s is rendered by %s on %s.", source, renderer.name, clip.device)
             with (
                 open_writer(
-                    target, clip.info, settings.encode, clip.span, clip.video.ending, overwrite=overwrite
+                    target,
+                    clip.info,
+                    settings.encode,
+                    clip.span,
+                    clip.video.beside_pictures,
+                    overwrite=overwrite,
                 ) as writer,
                 prefetch(clip.scenes(), SCENES_AHEAD) as scenes,
             ):
@@ -134,7 +139,7 @@ def estimate_depth(
             scale = clip.disparity.scale_of(clip.times)
             write_given(target, clip.info, clip.frames(), rendered, scale=scale, overwrite=overwrite)
         if colors:
-            part = clip.span, clip.video.ending
+            part = clip.span, clip.video.beside_pictures
             write_colors(colors, clip.info, *part, clip.frames(), rendered, overwrite=overwrite)
 
 

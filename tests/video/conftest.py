@@ -249,7 +249,7 @@ class Tools:
         target = self.folder / name
         with (
             VideoClip(source, part or TimeRange()) as clip,
-            open_writer(target, clip.info, encode, clip.span, clip.ending) as writer,
+            open_writer(target, clip.info, encode, clip.span, clip.beside_pictures) as writer,
             clip.frames() as video,
         ):
             for frame in video:

@@ -12,6 +12,7 @@ import av
 import numpy as np
 import odd_clips
 import pytest
+from facts import names, the_warning
 
 from any2bokeh.errors import DisparityError, SettingsError, VideoError
 from any2bokeh.settings.values import TimePoint
@@ -19,6 +20,7 @@ from any2bokeh.settings.video_settings import TimeRange
 from any2bokeh.video.clip import VideoClip
 from any2bokeh.video.decode import open_video, probe_video
 from any2bokeh.video.gray import open_gray
+from any2bokeh.video.metadata import side_data
 from any2bokeh.video.png import read_png_frame
 
 MILLISECONDS = Fraction(1, 1000)
@@ -214,3 +216,62 @@ def test_declared_sizes_are_refused_before_memory_is_taken(clips, monkeypatch):
 def test_pixels_of_an_extreme_shape_are_refused(clips, aspect):
     with pytest.raises(VideoError, match="16 times"):
         probe_video(clips.make("clip.mp4", pixel_aspect=aspect))
+
+
+def captioned(clips):
+    """H.264 whose first picture has closed captions: user data as ATSC A/53 puts them."""
+    path = clips.make("clip.h264", time_base=Fraction(1, 25), pts=tuple(range(12)), options={"bf": "0"})
+    data = path.read_bytes()
+    captions = b"\xb5\0\x31GA94\x03\x42\xff" + b"\xfc\x94\x2c\xfc\x94\x20" + b"\xff"
+    at = data.index(b"\0\0\1\x65")  # the first keyframe
+    unit = b"\0\0\1\x06\x04" + bytes([len(captions)]) + captions + b"\x80"
+    path.write_bytes(data[:at] + unit + data[at:])
+    return path
+
+
+def captions_of(path):
+    with av.open(str(path)) as file:
+        kinds = [side_data(frame) for frame in file.decode(video=0)]
+        return [kind["A53_CC"] for kind in kinds if "A53_CC" in kind]
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_closed_captions_are_kept(clips, codec, caplog):
+    source = captioned(clips)
+    assert len(captions_of(source)) == 1
+    copy = clips.copy(source, "out.mp4", codec=codec, preset="ultrafast")
+    assert captions_of(copy) == captions_of(source)
+    assert not warnings(caplog)
+
+
+def test_closed_captions_that_are_lost_are_named(clips, caplog):
+    target = clips.copy(captioned(clips), "out.mkv", lossless=True)
+    assert names(the_warning(caplog), target, "captions")
+
+
+@pytest.mark.parametrize(
+    ("pixel_format", "settings", "written", "fact"),
+    [
+        ("bgr0", {"preset": "ultrafast"}, "yuv444p", ""),
+        ("yuv444p", {"codec": "av1", "preset": "12"}, "yuv420p", "resolution"),
+        ("bgr0", {"codec": "av1", "preset": "12"}, "yuv420p", "resolution"),
+        ("yuv422p12le", {"preset": "ultrafast"}, "yuv422p10le", "12"),
+        ("gray", {"preset": "ultrafast"}, "yuv420p", ""),
+    ],
+)
+def test_color_is_kept_or_its_loss_is_named(clips, pixel_format, settings, written, fact, caplog):
+    source = clips.make(
+        "clip.mkv", codec="ffv1", pixel_format=pixel_format, time_base=MILLISECONDS, pts=(0, 40, 80)
+    )
+    target = clips.copy(source, "out.mkv", **settings)
+    assert probe_video(target).pixel_format.startswith(written) or pixel_format == "gray"
+    assert names(the_warning(caplog), target, fact) if fact else not warnings(caplog)
+
+
+@pytest.mark.parametrize("name", ["clip.mov", "clip.mp4"])
+@pytest.mark.parametrize("target", ["out.mov", "out.mp4", "out.mkv"])
+def test_the_place_of_a_recording_is_kept(clips, name, target):
+    place = "+48.2082+016.3738/"
+    source = clips.make(name, metadata={"location": place})
+    stored = {key.lower(): value for key, value in clips.see(clips.copy(source, target)).metadata.items()}
+    assert stored["location"] == place

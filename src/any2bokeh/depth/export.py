@@ -16,13 +16,14 @@ from any2bokeh.errors import VideoError
 from any2bokeh.progress import OnCount, ignore
 from any2bokeh.scene import Frame
 from any2bokeh.settings.video_settings import EncodeSettings
+from any2bokeh.video.captions import BesidePictures
 from any2bokeh.video.clip import VideoClip
 from any2bokeh.video.color import ColorTags
 from any2bokeh.video.decode import VideoInfo
 from any2bokeh.video.encode import open_writer
 from any2bokeh.video.gray import open_gray_writer
 from any2bokeh.video.png import write_png
-from any2bokeh.video.span import Ending, Span
+from any2bokeh.video.span import Span
 
 # Frames with their disparity, ``1 H W`` at their size; the writers close them.
 DepthFrames = Generator[tuple[Frame, Tensor]]
@@ -103,7 +104,7 @@ def write_colors(
     target: Path,
     info: VideoInfo,
     span: Span,
-    ending: Ending | None,
+    beside: BesidePictures,
     frames: DepthFrames,
     on_frame: OnCount = ignore,
     *,
@@ -111,8 +112,8 @@ def write_colors(
 ) -> None:
     """Write disparity in colors, near is bright: a video like ``info``'s, or a PNG of the first frame.
 
-    ``span`` is the part that the frames are of, ``ending`` its last one. Raises ``VideoError`` if it cannot
-    be written.
+    ``span`` is the part that the frames are of, ``beside`` what it has beside its pictures, of which captions
+    are left out. Raises ``VideoError`` if it cannot be written.
     """
     if target.suffix.lower() == ".png":
         with closing(frames):
@@ -122,7 +123,14 @@ def write_colors(
     # The colors are those of a plain screen, whatever the source's.
     like = replace(info, color=ColorTags(), hdr10=None)
     with (
-        open_writer(target, like, EncodeSettings(audio=False), span, ending, overwrite=overwrite) as writer,
+        open_writer(
+            target,
+            like,
+            EncodeSettings(audio=False),
+            span,
+            BesidePictures(beside.ending),
+            overwrite=overwrite,
+        ) as writer,
         closing(frames),
     ):
         for done, (frame, disparity) in enumerate(frames, start=1):

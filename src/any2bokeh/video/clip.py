@@ -14,6 +14,7 @@ from any2bokeh.arrays import Doubles
 from any2bokeh.closeable import Closeable
 from any2bokeh.settings.values import TimePoint
 from any2bokeh.settings.video_settings import TimeRange
+from any2bokeh.video.captions import BesidePictures, Captions
 from any2bokeh.video.decode import Beginning, VideoReader, begin_video
 from any2bokeh.video.demux import INDEXED_FORMATS, presentation_times, scan_times, stored_packets
 from any2bokeh.video.span import ALL_FRAMES, WHOLE_VIDEO, Ending, Span, find_span, tick_of
@@ -32,6 +33,7 @@ class VideoClip(Closeable):
     def __init__(self, path: Path, time_range: TimeRange = WHOLE_VIDEO) -> None:
         """Raises ``VideoError`` if it cannot be read as a video, or has no frame in the range."""
         self.time_range = time_range
+        self._captions = Captions()
         self._lock = threading.Lock()
         self._beginning: Beginning | None = begin_video(path)
         self.info = self._beginning.info
@@ -63,7 +65,12 @@ class VideoClip(Closeable):
         return [pts for pts in presentation_times(stored) if pts in self.span]
 
     @property
-    def ending(self) -> Ending | None:
+    def beside_pictures(self) -> BesidePictures:
+        """What a writer needs of the part beside its pictures."""
+        return BesidePictures(self._ending, self._captions)
+
+    @property
+    def _ending(self) -> Ending | None:
         """The last frame of the part, and when it ends; ``None`` where the file does not say when."""
         if self._reads_parts_alone and not self._knows_all:
             return None
@@ -95,7 +102,7 @@ class VideoClip(Closeable):
             beginning = self._beginning if self._starts_within(span) else None
             if beginning:
                 self._beginning = None
-        return VideoReader(self.info, span, beginning)
+        return VideoReader(self.info, span, beginning, self._captions)
 
     def close(self) -> None:
         """Let go of the file; decoding that has started goes on."""

@@ -157,11 +157,20 @@ class FrameMaker:
         self._orientation = orientation
         self._reformatter = VideoReformatter()
 
-    def make(self, picture: NDArray[np.float32]) -> av.VideoFrame:
-        """Return the frame of R'G'B' ``3 H W`` in 0..1, tagged; alpha, if any, is opaque."""
+    def make(self, picture: NDArray[np.float32], carrier: av.VideoFrame | None = None) -> av.VideoFrame:
+        """Return the frame of R'G'B' ``3 H W`` in 0..1, tagged; alpha, if any, is opaque.
+
+        It has the side data of ``carrier``, a frame of any size.
+        """
         coded, layout = self._orientation.coded(picture), self._layout
         height, width = coded.shape[1:]
-        frame = av.VideoFrame(width, height, layout.name if layout.is_planar else layout.planar)
+        pixel_format = layout.name if layout.is_planar else layout.planar
+        frame = (
+            carrier.reformat(width=width, height=height, format=pixel_format)
+            if carrier
+            else av.VideoFrame(width, height, pixel_format)
+        )
+        frame.pict_type = 0  # a carrier's would be forced upon the encoder
         coding = _coding(self._tags, layout, frame)
         planes = _color_planes(frame, layout)
         if layout.is_halved:

@@ -15,6 +15,7 @@ import torch
 from any2bokeh.errors import VideoError
 from any2bokeh.scene import Frame, PictureFormat
 from any2bokeh.settings.video_settings import TimeRange
+from any2bokeh.video.captions import Captions
 from any2bokeh.video.color import UNSPECIFIED, ColorTags, PictureReader, PixelLayout, pixel_layout
 from any2bokeh.video.demux import (
     MATROSKA,
@@ -136,12 +137,23 @@ class VideoReader:
     which none can be decoded.
     """
 
-    def __init__(self, info: VideoInfo, span: Span, beginning: Beginning | None = None) -> None:
-        """Start to decode the frames in ``span``, going on from ``beginning`` where that is given."""
+    def __init__(
+        self,
+        info: VideoInfo,
+        span: Span,
+        beginning: Beginning | None = None,
+        captions: Captions | None = None,
+    ) -> None:
+        """Start to decode the frames in ``span``, going on from ``beginning`` where that is given.
+
+        Their captions are noted in ``captions``.
+        """
         self.info = info
         self._damage = beginning.damage if beginning else Damage(info.path)
         frames = (
-            _frames_from(info, span, beginning) if beginning else _sought_frames(info, span, self._damage)
+            _frames_from(info, span, beginning, captions)
+            if beginning
+            else _sought_frames(info, span, self._damage, captions)
         )
         self._frames: Prefetch[Frame] = prefetch(frames, FRAMES_AHEAD)
 
@@ -216,16 +228,31 @@ def _find_span(info: VideoInfo, time_range: TimeRange) -> Span:
     return find_span(info.path, scan_times(info.path, info.start_pts)[0], info.time_base, time_range)
 
 
-def _frames_from(info: VideoInfo, span: Span, beginning: Beginning) -> Generator[Frame]:
+def _frames_from(
+    info: VideoInfo, span: Span, beginning: Beginning, captions: Captions | None
+) -> Generator[Frame]:
     with beginning.container:
-        yield from _frames(info, span, beginning.frames(), beginning.stream, beginning.damage)
+        decoded = _noted(beginning.frames(), captions)
+        yield from _frames(info, span, decoded, beginning.stream, beginning.damage)
 
 
-def _sought_frames(info: VideoInfo, span: Span, damage: Damage) -> Generator[Frame]:
+def _sought_frames(
+    info: VideoInfo, span: Span, damage: Damage, captions: Captions | None
+) -> Generator[Frame]:
     with open_source(info.path) as container:
         stream = video_stream(info.path, container)
         seek(container, stream, span.start)
-        yield from _frames(info, span, decoded_frames(container, stream, damage), stream, damage)
+        decoded = _noted(decoded_frames(container, stream, damage), captions)
+        yield from _frames(info, span, decoded, stream, damage)
+
+
+def _noted(
+    decoded: Iterator[tuple[int, av.VideoFrame]], captions: Captions | None
+) -> Iterator[tuple[int, av.VideoFrame]]:
+    for pts, frame in decoded:
+        if captions:
+            captions.note(pts, frame)
+        yield pts, frame
 
 
 def _frames(

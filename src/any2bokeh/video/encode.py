@@ -9,11 +9,12 @@ from any2bokeh.atomic import partial_file
 from any2bokeh.errors import ShapeError, VideoError
 from any2bokeh.scene import Frame
 from any2bokeh.settings.video_settings import EncodeSettings
+from any2bokeh.video.captions import BesidePictures
 from any2bokeh.video.containers import container_of
 from any2bokeh.video.decode import VideoInfo
 from any2bokeh.video.mux import Muxer, StoppedError
 from any2bokeh.video.prefetch import Channel
-from any2bokeh.video.span import ALL_FRAMES, Ending, Span
+from any2bokeh.video.span import ALL_FRAMES, Span
 
 FRAMES_WAITING = 1  # for the encoder: 25 MB each at 1080p
 
@@ -79,13 +80,13 @@ def open_writer(
     like: VideoInfo,
     settings: EncodeSettings,
     span: Span = ALL_FRAMES,
-    ending: Ending | None = None,
+    beside: BesidePictures | None = None,
     *,
     overwrite: bool = False,
 ) -> Iterator[VideoWriter]:
     """Write a video like ``like``, or like a part of it, with its sound, subtitles, chapters and tags.
 
-    The last frame is shown until ``ending``, where that is known.
+    ``beside`` is what the clip has beside its pictures: when the last one ends, and captions.
 
     The file appears under its name when the block ends well; after any exception nothing is left of
     it. What cannot be kept of the source is named in one warning. Raises ``VideoError`` before the
@@ -95,7 +96,7 @@ def open_writer(
     if target.exists() and target.samefile(like.path):
         raise VideoError(f"{target} is the source: choose another name.")
     with partial_file(target, overwrite=overwrite) as partial:
-        writer = VideoWriter(Muxer(partial, target, like, settings, span, ending), like)
+        writer = VideoWriter(Muxer(partial, target, like, settings, span, beside or BesidePictures()), like)
         try:
             yield writer
             writer.finish()

@@ -32,7 +32,7 @@ NAMES = {
 # Visually lossless where the encoder has such a scale; ffv1: version 3, each frame on its own.
 OPTIONS = {
     "libx264": {"crf": "16"},
-    "libx265": {"crf": "16"},
+    "libx265": {"crf": "16", "a53cc": "1"},
     "libsvtav1": {"crf": "20"},
     "libvpx-vp9": {"crf": "20", "row-mt": "1"},
     "ffv1": {"level": "3", "g": "1"},
@@ -174,8 +174,8 @@ def _pixel_format(codec: Any, info: VideoInfo, settings: EncodeSettings) -> str:
 
 def _loss(layout: PixelLayout, source: PixelLayout, depth: int) -> tuple[int, ...]:
     """How badly a layout suits a source; losses count before additions."""
-    # RGB and gray become 4:2:0, which every player shows.
-    across, down = (source.across, source.down) if source.kind == "yuv" else (2, 2)
+    # Gray becomes 4:2:0, which every player shows, and loses nothing by that.
+    across, down = (source.across, source.down) if source.kind != "gray" else (2, 2)
     return (
         max(0, depth - layout.depth),
         layout.kind == "rgb",

@@ -16,13 +16,14 @@ from any2bokeh.atomic import DISK_FULL
 from any2bokeh.errors import VideoError
 from any2bokeh.scene import Frame
 from any2bokeh.settings.video_settings import EncodeSettings
+from any2bokeh.video.captions import CAPTION_ENCODERS, BesidePictures
 from any2bokeh.video.color import LIMITED, FrameMaker, is_hd, pixel_layout, written_tags
 from any2bokeh.video.containers import Container, container_of, where_to_write
 from any2bokeh.video.decode import VideoInfo
 from any2bokeh.video.encoders import EncoderSpec, choose_encoder
 from any2bokeh.video.priority import usual_priority
 from any2bokeh.video.remux import CopiedRange, StreamCopy
-from any2bokeh.video.span import Ending, Span
+from any2bokeh.video.span import Span
 
 log = logging.getLogger(__name__)
 
@@ -58,10 +59,10 @@ class Muxer:
         info: VideoInfo,
         settings: EncodeSettings,
         span: Span,
-        ending: Ending | None = None,
+        beside: BesidePictures,
     ) -> None:
         self.stopped = threading.Event()
-        self._target, self._ending = target, ending
+        self._target, self._ending, self._captions = target, beside.ending, beside.captions
         start = info.start_pts if span.start is None and info.container in ARBITRARY_STARTS else span.start
         self._start, self._time_base = start or 0, info.time_base
         kind = container_of(target)
@@ -74,6 +75,7 @@ class Muxer:
         self._video = _add_video(self._file, info, encoder, kind)
         self._maker = _open_encoder(self._video, info, encoder)
         self._is_x265, self._given = encoder.name == "libx265", 0
+        self._keeps_captions, self._lost_captions = encoder.name in CAPTION_ENCODERS, False
         self._copy = StreamCopy(info.path, self._file, kind, _cut(start, span, info), audio=settings.audio)
         with self._sentences():
             self._file.start_encoding()
@@ -87,7 +89,9 @@ class Muxer:
         """Yield the packets that the encoder gives for a frame, or at the end for what it still holds."""
         coded = None
         if frame:
-            coded = self._maker.make(frame.picture.numpy())
+            captions = self._captions.take(frame.pts)
+            self._lost_captions |= captions is not None and not self._keeps_captions
+            coded = self._maker.make(frame.picture.numpy(), captions if self._keeps_captions else None)
             coded.pts, coded.time_base = frame.pts - self._start, self._time_base
             self._given += 1
         last = None
@@ -110,6 +114,8 @@ class Muxer:
         with self._sentences():
             self._copy.until(None)
             self._file.close()
+        if self._lost_captions:
+            self._warn(["closed captions"])
 
     def close(self) -> None:
         """Let go of the files, complete or not."""
@@ -211,5 +217,11 @@ def _cut(start: int | None, span: Span, info: VideoInfo) -> CopiedRange:
 def _not_written(info: VideoInfo, encoder: EncoderSpec, kind: Container) -> Iterator[str]:
     if info.hdr10 and not encoder.writes_hdr10:
         yield "HDR10 metadata"
+    written = pixel_layout(encoder.pixel_format)
+    if written.depth < info.bit_depth:
+        yield f"{info.bit_depth} bits per color ({written.depth} are written)"
+    is_coarser = written.across > info.layout.across or written.down > info.layout.down
+    if is_coarser and info.layout.kind != "gray":
+        yield f"the full resolution of color ({encoder.pixel_format} is written)"
     if info.pixel_aspect != 1 and kind.family == "matroska" and encoder.codec not in CODECS_WITH_PIXEL_ASPECT:
         yield "the pixel aspect ratio"
