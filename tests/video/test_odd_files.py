@@ -275,3 +275,21 @@ def test_the_place_of_a_recording_is_kept(clips, name, target):
     source = clips.make(name, metadata={"location": place})
     stored = {key.lower(): value for key, value in clips.see(clips.copy(source, target)).metadata.items()}
     assert stored["location"] == place
+
+
+@pytest.mark.parametrize("part", [None, TimeRange(start=TimePoint(frame=30), end=TimePoint(frame=45))])
+def test_joined_recordings_keep_all_their_parts_in_step(clips, part, caplog):
+    source = clips.make("clip.ts", pts=tuple(range(0, 512 * 25, 512)), sound=("aac",), sound_s=1.0)
+    path = clips.folder / "joined.ts"
+    path.write_bytes(source.read_bytes() * 2)
+    decoded, told = decoded_and_told(path, part)
+    assert decoded == told and len(told) == (15 if part else 50)
+    assert np.diff(told).tolist() == [3600] * (len(told) - 1)
+    whole = clips.see(clips.copy(path, "out.mp4", part))
+    assert len(whole.frames) == len(told)
+    sound = [float(time) for time, _ in whole.packets["audio"][0]]
+    assert len(sound) > (10 if part else 90) and (np.diff(sound) > 0).all()
+    if part is None:  # the second part's sound begins as far from its pictures as the first's
+        one = [float(time) for time, _ in clips.see(clips.copy(source, "one.mp4")).packets["audio"][0]]
+        assert sound[len(one)] - 1 == pytest.approx(one[0], abs=0.001)
+    assert not warnings(caplog)

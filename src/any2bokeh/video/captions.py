@@ -3,6 +3,7 @@
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import av
 
@@ -45,7 +46,11 @@ class Captions:
 
 @dataclass(frozen=True, eq=False)
 class BesidePictures:
-    """What of a video's frames does not travel with their pictures: the end of the last one, and captions."""
+    """What of a video's frames does not travel with their pictures: the end of the last one, and captions.
+
+    ``moves`` are the seconds by which the parts of a joined recording are moved.
+    """
 
     ending: Ending | None = None
     captions: Captions = field(default_factory=Captions)
+    moves: tuple[Fraction, ...] = ()

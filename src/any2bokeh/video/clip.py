@@ -16,7 +16,7 @@ from any2bokeh.settings.values import TimePoint
 from any2bokeh.settings.video_settings import TimeRange
 from any2bokeh.video.captions import BesidePictures, Captions
 from any2bokeh.video.decode import Beginning, VideoReader, begin_video
-from any2bokeh.video.demux import INDEXED_FORMATS, presentation_times, scan_times, stored_packets
+from any2bokeh.video.demux import INDEXED_FORMATS, Scan, presentation_times, scan_times, stored_packets
 from any2bokeh.video.span import ALL_FRAMES, WHOLE_VIDEO, Ending, Span, find_span, tick_of
 
 # A part of a file of this size is looked for and scanned without the rest, which would take long to read.
@@ -50,10 +50,10 @@ class VideoClip(Closeable):
     @property
     def all_times(self) -> list[int]:
         """The time stamps of all frames of the video, ascending; for which it is scanned once."""
-        return self._scanned[0]
+        return self._scanned.times
 
     @cached_property
-    def _scanned(self) -> tuple[list[int], int]:
+    def _scanned(self) -> Scan:
         return scan_times(self.info.path, self.info.start_pts)
 
     @cached_property
@@ -67,16 +67,17 @@ class VideoClip(Closeable):
     @property
     def beside_pictures(self) -> BesidePictures:
         """What a writer needs of the part beside its pictures."""
-        return BesidePictures(self._ending, self._captions)
+        moves = () if self._reads_parts_alone else tuple(self._scanned.moves)
+        return BesidePictures(self._ending, self._captions, moves)
 
     @property
     def _ending(self) -> Ending | None:
         """The last frame of the part, and when it ends; ``None`` where the file does not say when."""
         if self._reads_parts_alone and not self._knows_all:
             return None
-        (times, end), last = self._scanned, self.times[-1]
+        times, last = self._scanned.times, self.times[-1]
         following = bisect_right(times, last)
-        end = times[following] if following < len(times) else end
+        end = times[following] if following < len(times) else self._scanned.end
         if self.span.end is not None:
             end = min(end, self.span.end)
         return Ending(last, end) if end > last else None

@@ -221,11 +221,11 @@ def frame_times(path: Path, time_range: TimeRange = WHOLE_VIDEO) -> list[int]:
     """
     info = probe_video(path)
     span = _find_span(info, time_range)
-    return [pts for pts in scan_times(path, info.start_pts)[0] if pts in span]
+    return [pts for pts in scan_times(path, info.start_pts).times if pts in span]
 
 
 def _find_span(info: VideoInfo, time_range: TimeRange) -> Span:
-    return find_span(info.path, scan_times(info.path, info.start_pts)[0], info.time_base, time_range)
+    return find_span(info.path, scan_times(info.path, info.start_pts).times, info.time_base, time_range)
 
 
 def _frames_from(

@@ -1,8 +1,9 @@
 """Video files as they are: opening them, their packets and times, and damage in them."""
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,10 @@ MATROSKA = "matroska,webm"
 INDEXED_FORMATS = ("mov,mp4,m4a,3gp,3g2,mj2", MATROSKA)
 # AVI has no presentation times, and FFmpeg's guesses are late. The times of decoding are right as a set.
 UNTIMED_FORMATS = ("avi",)
+# Recordings of these were often joined by putting one file behind the other: then times start anew.
+JOINED_FORMATS = ("mpegts", "mpeg")
+JOINED_BACK_S = 0.1  # times of decoding never go back within a recording
+JOINED_AFTER_S = 3600  # a longer gap is none either: 33 bits of time ran over
 BACKWARDS_S = 0.5  # frames that are stored out of order go back by less, damaged times by more
 
 
@@ -179,49 +184,110 @@ def decoder_at_rest_after(stream: Any) -> Iterator[None]:
         context.flush_buffers()
 
 
-def timed_packets(container: Any, stream: Any, damage: Damage) -> Iterator[tuple[int | None, Any]]:
+class JoinedTimes:
+    """Lets the parts of a stream follow each other that were joined without new times.
+
+    ``moves`` are the seconds by which each part is moved; they are found in the video, and given for the
+    other streams, which so stay in step.
+    """
+
+    def __init__(self, moves: Sequence[Fraction] | None = None) -> None:
+        self.moves = [Fraction(0)]
+        self._given = moves
+        self._part = 0
+        self._last_s: Fraction | None = None  # by the file's own times, as is what follows
+        self._follows_s: Fraction | None = None
+        self._step_s = Fraction(0)
+        self._moved: int | None = None
+
+    def move(self, packet: Any) -> bool:
+        """Let a packet have its times in the whole; ``False`` if it overlaps the part before."""
+        if packet.dts is not None:
+            stored_s = packet.dts * packet.time_base
+            if self._follows_s is not None and not (
+                -JOINED_BACK_S <= stored_s - self._follows_s <= JOINED_AFTER_S
+            ):
+                self._part += 1
+                self.moves.append(self.moves[-1] + self._follows_s - stored_s)
+            elif self._last_s is not None:
+                self._step_s = stored_s - self._last_s
+            self._last_s = stored_s
+            self._follows_s = stored_s + ((packet.duration or 0) * packet.time_base or self._step_s)
+        moves = self._given or self.moves
+        shift = round(moves[min(self._part, len(moves) - 1)] / packet.time_base)
+        if shift:
+            packet.pts = None if packet.pts is None else packet.pts + shift
+            packet.dts = None if packet.dts is None else packet.dts + shift
+        if packet.dts is None:
+            return True
+        is_later = self._moved is None or packet.dts > self._moved
+        self._moved = packet.dts if self._moved is None else max(self._moved, packet.dts)
+        return is_later
+
+
+def timed_packets(
+    container: Any, stream: Any, damage: Damage, joined: JoinedTimes | None = None
+) -> Iterator[tuple[int | None, Any]]:
     """Yield time stamp and packet in stored order; at last the empty packet that empties the decoder.
 
     Packets without times, as in a raw stream, get times one after the other. Empty packets among the others,
-    which repeat a picture, are passed over.
+    which repeat a picture, are passed over. Times of joined recordings are moved, as ``joined`` tells then.
     """
     following = 0
+    joined = joined or JoinedTimes()
+    is_joined = container.format.name in JOINED_FORMATS
     is_untimed = container.format.name in UNTIMED_FORMATS
     for packet in readable_packets(container, [stream], damage):
         if not packet.size:
             if packet.dts is None:
                 yield None, packet
             continue
+        if is_joined:
+            joined.move(packet)
         stated = (packet.dts, packet.pts) if is_untimed else (packet.pts, packet.dts)
         pts = next((time for time in stated if time is not None), following)
         following = pts + (packet.duration or 1)
         yield pts, packet
 
 
-def stored_packets(path: Path, start: int | None = None) -> Iterator[tuple[int, Any]]:
+def stored_packets(
+    path: Path, start: int | None = None, joined: JoinedTimes | None = None
+) -> Iterator[tuple[int, Any]]:
     """Yield time stamp and packet of each frame, in stored order, from a keyframe before ``start`` on."""
     with open_source(path) as container:
         stream = video_stream(path, container)
         seek(container, stream, start)
-        for pts, packet in timed_packets(container, stream, Damage(path)):
+        for pts, packet in timed_packets(container, stream, Damage(path), joined):
             if pts is not None and not packet.is_discard:
                 yield pts, packet
 
 
-def scan_times(path: Path, first: int) -> tuple[list[int], int]:
-    """Return the time stamps of all frames, in presentation order, and the time at which the last ends.
+@dataclass(frozen=True)
+class Scan:
+    """A video's packets: the times of its frames in presentation order, and when the last of them ends.
 
-    Nothing is decoded. ``first`` is the time of the first frame that can be decoded: packets of earlier
-    ones, where a recording begins between keyframes, are no frames. The last frame ends when it begins where
-    the file does not say how long it is shown. Raises ``VideoError`` if the file cannot be read as a video.
+    ``moves`` are those of ``JoinedTimes``.
+    """
+
+    times: list[int]
+    end: int
+    moves: list[Fraction]
+
+
+def scan_times(path: Path, first: int) -> Scan:
+    """Return the times of all frames; nothing is decoded.
+
+    ``first`` is the time of the first frame that can be decoded: packets of earlier ones, where a recording
+    begins between keyframes, are no frames. The last frame ends when it begins where the file does not say
+    how long it is shown. Raises ``VideoError`` if the file cannot be read as a video.
     """
     stored: list[int] = []
-    end = first
-    for pts, packet in stored_packets(path):
+    end, joined = first, JoinedTimes()
+    for pts, packet in stored_packets(path, joined=joined):
         if pts >= first:
             stored.append(pts)
         end = max(end, pts + (packet.duration or 0))
-    return presentation_times(stored or [first]), end
+    return Scan(presentation_times(stored or [first]), end, joined.moves)
 
 
 def presentation_times(stored: Iterable[int]) -> list[int]:

@@ -76,7 +76,9 @@ class Muxer:
         self._maker = _open_encoder(self._video, info, encoder)
         self._is_x265, self._given = encoder.name == "libx265", 0
         self._keeps_captions, self._lost_captions = encoder.name in CAPTION_ENCODERS, False
-        self._copy = StreamCopy(info.path, self._file, kind, _cut(start, span, info), audio=settings.audio)
+        self._copy = StreamCopy(
+            info.path, self._file, kind, _cut(start, span, info, beside), audio=settings.audio
+        )
         with self._sentences():
             self._file.start_encoding()
         self._warn([*info.not_kept, *_not_written(info, encoder, kind), *self._copy.not_kept])
@@ -207,10 +209,11 @@ def _mov_clock(info: VideoInfo) -> dict[str, str]:
     return {"movie_timescale": str(next((rate for rate in (finest, unit) if rate <= MOV_CLOCK_MAX), 1000))}
 
 
-def _cut(start: int | None, span: Span, info: VideoInfo) -> CopiedRange:
+def _cut(start: int | None, span: Span, info: VideoInfo, beside: BesidePictures) -> CopiedRange:
     return CopiedRange(
         None if start is None else start * info.time_base,
         None if span.end is None else span.end * info.time_base,
+        beside.moves,
     )
 
 

@@ -15,7 +15,7 @@ from av.stream import Discard, Disposition
 
 from any2bokeh.errors import VideoError
 from any2bokeh.video.containers import Container, can_hold, where_to_write
-from any2bokeh.video.demux import Damage, open_source, read_only, readable_packets
+from any2bokeh.video.demux import Damage, JoinedTimes, open_source, read_only, readable_packets
 
 # What these say is about the file that they stand in, not about the film.
 TAGS_OF_FILES = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "vendor_id")
@@ -41,10 +41,14 @@ Convert = Callable[[Any], Any]  # a packet to the packet that is written, or Non
 
 @dataclass(frozen=True)
 class CopiedRange:
-    """The seconds of a file that are copied; ``start_s`` becomes 0, ``None`` leaves times as they are."""
+    """The seconds of a file that are copied; ``start_s`` becomes 0, ``None`` leaves times as they are.
+
+    ``moves`` are the seconds by which the parts of a joined recording are moved.
+    """
 
     start_s: Fraction | None = None
     end_s: Fraction | None = None
+    moves: tuple[Fraction, ...] = ()
 
     def __contains__(self, time_s: Fraction) -> bool:
         after_start = self.start_s is None or time_s >= self.start_s
@@ -175,12 +179,16 @@ class StreamCopy:
             return
         read_only(self._input, streams)
         start_s, end_s = self._cut.start_s, self._cut.end_s
-        if start_s is not None:
+        joined = {index: JoinedTimes(self._cut.moves) for index in self._routes}
+        is_joined = len(self._cut.moves) > 1
+        if start_s is not None and not is_joined:
             # A second early: sound may be stored before the keyframe that this finds.
             self._input.seek(max(0, int((start_s - 1) * av.time_base)))
         for packet in readable_packets(self._input, streams, Damage(self._path)):
             if not packet.size:
                 continue
+            if is_joined and not joined[packet.stream_index].move(packet):
+                continue  # sound of the next part that begins before the last one's has ended
             shown = packet.pts if packet.pts is not None else packet.dts
             if shown is None:
                 yield Fraction(0), packet
