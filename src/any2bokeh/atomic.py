@@ -45,6 +45,15 @@ _UNSUPPORTED = {
 }
 
 
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error, or the one that it came from, says that a disk is full."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            return True
+        error = error.__cause__
+    return False
+
+
 @contextmanager
 def partial_file(
     target: Path, *, overwrite: bool, error_class: type[RefocusError] = VideoError

@@ -2,10 +2,12 @@
 
 import os
 import pty
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -58,3 +60,25 @@ def test_dumb_terminal_gets_plain_lines(clip: Path, flat_track: Path) -> None:
     written = refocus_on_terminal(clip, flat_track, TERM="dumb")
     assert "\x1b" not in written
     assert "clip.mp4: rendering, 4 of 4 frames" in written
+
+
+STREAMS = {
+    "closed": lambda number: f"{number}>&-",
+    "full": lambda number: f"{number}>/dev/full",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("state", STREAMS)
+def test_a_stream_that_takes_nothing_ends_no_run(number: int, state: str, clip: Path, track: Path) -> None:
+    program = "import sys; from any2bokeh.cli import main; sys.exit(main())"
+    arguments = ("refocus", clip, "--focus", "0.5", "--k", "4", "--disparity", track, "--lossless")
+    command = shlex.join([sys.executable, "-c", program, *map(str, arguments)])
+    run = subprocess.run(f"{command} {STREAMS[state](number)}", shell=True, capture_output=True, text=True)
+    target = clip.with_name("clip.refocus.mkv")
+    with av.open(str(target)) as file:
+        assert sum(1 for _ in file.decode(video=0)) == 4
+    assert run.returncode == (1 if number == 1 else 0)
+    assert "Traceback" not in run.stderr
+    assert ("stdout" in run.stderr) == (number == 1)

@@ -1,3 +1,4 @@
+import errno
 import os
 import time
 from fractions import Fraction
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 from any2bokeh.depth.cache import cache_folder, cache_key, copy_track, drop_track, find_track, keep_track
-from any2bokeh.errors import DisparityError
+from any2bokeh.errors import DisparityError, VideoError
 from any2bokeh.video.gray import open_gray_writer
 
 FACTS = {"model": "depth-small", "size": 280}
@@ -183,3 +184,21 @@ def test_the_key_follows_the_videos_length_and_time_of_change(video):
         file.write(b"v")
     os.utime(video, ns=(changed, changed))
     assert cache_key(video, FACTS) != key
+
+
+def test_a_disk_that_becomes_full_fails_no_run(folder, caplog):
+    def write(path):
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError as error:
+            raise VideoError(f"{path} cannot be written: the disk is full.") from error
+
+    assert keep_track("key", write) is None
+    assert [record.getMessage() for record in caplog.records if "full" in record.getMessage()]
+    assert not list(folder.glob("*key*"))
+
+    def fail(path):
+        raise VideoError("The clip is damaged.")
+
+    with pytest.raises(VideoError, match="damaged"):
+        keep_track("key", fail)

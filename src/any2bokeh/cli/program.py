@@ -23,7 +23,7 @@ from any2bokeh.cli import (
 from any2bokeh.cli.command_line import with_settings
 from any2bokeh.cli.exit_codes import Failure, attempt
 from any2bokeh.cli.help_page import CommandList, HelpPage
-from any2bokeh.cli.talk import messages_on_stderr
+from any2bokeh.cli.talk import messages_on_stderr, results_were_lost
 
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of glibc's malloc.h
 
@@ -86,4 +86,4 @@ def run_command_line(arguments: Sequence[str] | None = None) -> int:
         if isinstance(outcome, Failure):
             outcome.report()
             return outcome.exit_code
-        return int(outcome or 0)
+        return int(outcome or 0) or int(results_were_lost())

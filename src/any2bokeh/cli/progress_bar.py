@@ -4,7 +4,8 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any, TextIO, cast
 
 from any2bokeh.cli.talk import is_quiet, say
 from any2bokeh.progress import OnProgress, ignore
@@ -45,7 +46,7 @@ def show_progress(label: str, unit: str) -> AbstractContextManager[Report]:
     """Give the callback that shows how far the work on ``label`` has come, while its context lasts."""
     if is_quiet():
         return _silence()
-    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+    if sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         return _bar(label, unit)
     return _plain_lines(label, unit)
 
@@ -83,7 +84,8 @@ def _bar(label: str, unit: str) -> Iterator[Report]:
         TextColumn("{task.fields[speed]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), redirect_stdout=False) as bar:
+    console = Console(file=cast(TextIO, _Patient(sys.stderr)))
+    with Progress(*columns, console=console, redirect_stdout=False) as bar:
         tasks = {}
 
         def report(stage: str, done: int, total: int | None) -> None:
@@ -94,3 +96,22 @@ def _bar(label: str, unit: str) -> Iterator[Report]:
             bar.update(tasks[stage], completed=done, speed=shown_speed)
 
         yield report
+
+
+class _Patient:
+    """A stream whose failures are nobody's: a terminal may go away while the work goes on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

@@ -5,11 +5,16 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from threading import Event
+from typing import TextIO
 
 LIBRARY = logging.getLogger("any2bokeh")
 NEWS = logging.getLogger("any2bokeh.news")  # no warnings, but shown unless the user asks for silence
+
+
+_lost = Event()  # set where a result could not be printed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,19 +43,47 @@ def is_quiet() -> bool:
 
 
 def say(line: str) -> None:
-    """Write a line to stderr, at once: others may be reading along."""
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
+    """Write a line to stderr, at once: others may be reading along.
+
+    Where stderr is closed, broken or full, nothing is said: that is no reason to end the work.
+    """
+    try:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):  # closed by the parent, it is None
+        _let_go(sys.stderr)
 
 
 def print_result(line: object) -> None:
-    """Write a line of result; a reader that has gone away is no reason to stop working."""
+    """Write a line of result.
+
+    A reader that has gone away is no reason to stop working. Where stdout is closed or full, the work goes on
+    as well, and ``results_were_lost`` says so afterwards.
+    """
     try:
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
     except BrokenPipeError:
-        # Buffered output would fail again when the process ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _let_go(sys.stdout)
+    except (OSError, ValueError, AttributeError) as error:
+        if not _lost.is_set():
+            reason = getattr(error, "strerror", None) or "it is closed"
+            say(f"Error: results cannot be printed on stdout: {reason.lower()}. They are made all the same.")
+        _lost.set()
+        _let_go(sys.stdout)
+
+
+def results_were_lost() -> bool:
+    """Whether a result could not be printed since messages were last turned on."""
+    return _lost.is_set()
+
+
+def _let_go(stream: "TextIO | None") -> None:
+    """Send what follows nowhere: buffered output would fail again when the process ends."""
+    with suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())  # type: ignore[union-attr]
+        os.close(nowhere)
 
 
 def print_json(document: object) -> None:
@@ -62,6 +95,7 @@ def print_json(document: object) -> None:
 def messages_on_stderr() -> Iterator[None]:
     """Show the library's messages as ``Warning: ...`` lines while the program runs."""
     handler = _StderrHandler()
+    _lost.clear()
     levels = LIBRARY.level, NEWS.level
     LIBRARY.addHandler(handler)
     _set_levels(logging.WARNING)

@@ -16,6 +16,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from any2bokeh.atomic import is_disk_full
 from any2bokeh.errors import VideoError
 from any2bokeh.paths import cache_root, private_folder
 from any2bokeh.video.indexed_gray import IndexedGrayVideo, PacketIndex, index_gray
@@ -114,8 +115,8 @@ def keep_track(key: str, write: Callable[[Path], None], max_bytes: int = MAX_BYT
     """Let ``write`` make the track of ``key`` at a path it is given, keep it, and return it.
 
     It appears whole or not at all. The tracks that were not used for longest are removed until all of
-    them take no more than ``max_bytes``. Returns ``None``, after one warning and without having called
-    ``write``, if the cache cannot be written.
+    them take no more than ``max_bytes``. Returns ``None``, after one warning, if the cache cannot be written:
+    then ``write`` was not called, or the disk became full meanwhile.
     """
     folder = cache_folder()
     partial = folder / f"{_PARTIAL}{key}.{os.getpid()}{_SUFFIX}"
@@ -123,11 +124,7 @@ def keep_track(key: str, write: Callable[[Path], None], max_bytes: int = MAX_BYT
         private_folder(folder)
         partial.touch()
     except OSError as error:
-        _log.warning(
-            "The cache folder %s cannot be written (%s): disparity is not kept for the next run.",
-            folder,
-            error.strerror,
-        )
+        _tell_unwritten(folder, error.strerror)
         return None
     try:
         kept = make_track(partial, write)
@@ -135,10 +132,21 @@ def keep_track(key: str, write: Callable[[Path], None], max_bytes: int = MAX_BYT
         entry = folder / f"{key}.{content_hash}{_SUFFIX}"
         partial.with_suffix(_INDEX_SUFFIX).replace(entry.with_suffix(_INDEX_SUFFIX))
         partial.replace(entry)
+    except (OSError, VideoError) as error:
+        if not is_disk_full(error):
+            raise
+        _tell_unwritten(folder, "the disk is full")
+        return None
     finally:
         drop_track(partial)
     _shrink(folder, max_bytes, newest=entry)
     return KeptTrack(entry, kept.index, content_hash)
+
+
+def _tell_unwritten(folder: Path, reason: str | None) -> None:
+    _log.warning(
+        "The cache folder %s cannot be written (%s): disparity is not kept for the next run.", folder, reason
+    )
 
 
 def make_track(path: Path, write: Callable[[Path], None]) -> KeptTrack:

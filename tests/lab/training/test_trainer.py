@@ -11,9 +11,10 @@ from safetensors.torch import load_file
 from square_clips import RunOf, steps_kept
 
 from any2bokeh.atomic import sole_user
-from any2bokeh.errors import DatasetError, SettingsError
-from any2bokeh.lab.training.run_folder import RunFolder, State
-from any2bokeh.lab.training.trainer import make_state, make_windows, train
+from any2bokeh.errors import DatasetError, SettingsError, WeightsError
+from any2bokeh.lab.run_state import read_run_state, write_run_state
+from any2bokeh.lab.training.run_folder import RunFolder, State, load_state
+from any2bokeh.lab.training.trainer import TrainingError, make_state, make_windows, train
 from any2bokeh.lab.training.training_settings import RunSettings, StageName
 from any2bokeh.weights.checkpoint import read_checkpoint
 
@@ -181,3 +182,25 @@ def test_tensorboard_has_scalars_and_stills(run_of: RunOf, folder: RunFolder) ->
     events.Reload()
     assert {"loss", "learning_rate", "psnr/true"} <= set(events.Tags()["scalars"])
     assert events.Tags()["images"] == ["disparity/true"]
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_what_was_good(
+    run_of: RunOf, folder: RunFolder
+) -> None:
+    with pytest.raises(TrainingError, match="step") as stop:
+        begin(run_of("geometry", "steps=6", "learning_rate=1e18", "crop=64", "warmup=0"), folder)
+    assert "training.learning_rate" in stop.value.hint
+    assert not folder.checkpoint.exists()
+    if folder.state.exists():
+        assert all(bool(torch.isfinite(weight).all()) for weight in weights_after(folder).values())
+
+
+def test_a_run_does_not_go_on_from_what_is_no_number(run_of: RunOf, folder: RunFolder) -> None:
+    run = run_of("geometry", "steps=1", "crop=64")
+    begin(run, folder)
+    step, tensors = read_run_state(folder.state)
+    name = next(name for name in tensors if name.startswith("network."))
+    tensors[name].view(-1)[0] = float("nan")
+    write_run_state(folder.state, step, tensors)
+    with pytest.raises(WeightsError, match=name.removeprefix("network.").split(".")[0]):
+        load_state(make_state(run, torch.device("cpu")), folder.state)

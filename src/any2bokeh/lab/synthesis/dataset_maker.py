@@ -35,6 +35,7 @@ LOCK_FILE = ".lock"
 MAY_CHANGE = ("clips", "device")  # when a run continues an earlier one
 
 ASK_AGAIN_S = 1.0
+HELD_SIGNALS = {signal.SIGINT, signal.SIGTERM} | ({signal.SIGHUP} if hasattr(signal, "SIGHUP") else set())
 
 OnClip = Callable[[int, int], None]  # how many clips are complete, of how many
 
@@ -157,11 +158,14 @@ def _made_by_workers(
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Start processes that Ctrl-C does not reach, not even while they import; the parent ends them."""
+    """Start processes that no signal reaches while they import: one of two that is lost has a traceback.
+
+    Nor is this process ended between them. The parent ends them; Ctrl-C never does.
+    """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
     try:
         yield
     finally:
@@ -186,6 +190,8 @@ def _next_answer(answers: Any, workers: Sequence[BaseProcess]) -> int | str:
 def _work(folder: Path, settings: SynthesisSettings, numbers: list[int], taken: Any, answers: Any) -> None:
     """Make clips until there are no more, or the process that asked is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends this process
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
     parent, material = multiprocessing.parent_process(), _material(settings)
 
     def stop_alone() -> None:

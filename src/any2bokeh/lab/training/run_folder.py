@@ -133,6 +133,11 @@ class State:
         """How many numbers are trained."""
         return sum(weight.numel() for weight in self.trained.values())
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether all weights are numbers."""
+        return all(bool(torch.isfinite(weight).all()) for weight in self.trained.values())
+
     @torch.no_grad()
     def advance(self) -> None:
         """Count a step that was taken, and move the average towards the weights."""
@@ -157,6 +162,11 @@ def save_state(state: State, path: Path) -> None:
 def load_state(state: State, path: Path) -> None:
     """Go on from the state of ``save_state``; raises ``WeightsError`` if it does not fit or is damaged."""
     state.step, tensors = read_run_state(path)
+    if wrong := next((name for name, value in tensors.items() if not torch.isfinite(value).all()), None):
+        raise WeightsError(
+            f"The run cannot go on from {path}: {wrong} holds values that are no numbers.",
+            hint="Go on from an earlier copy, or begin anew with a lower `training.learning_rate`.",
+        )
     try:
         state.network.load_state_dict(part_of(tensors, "network."))
     except RuntimeError as error:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from any2bokeh.atomic import sole_user
 from any2bokeh.device import choose_device, has_bfloat16
-from any2bokeh.errors import SettingsError
+from any2bokeh.errors import RefocusError, SettingsError
 from any2bokeh.lab.training.initial_network import find_image_encoder, make_network, side_multiple
 from any2bokeh.lab.training.kept_pictures import KeptPictures
 from any2bokeh.lab.training.records import Records, measure_network
@@ -75,6 +75,10 @@ def train(run: RunSettings, folder: RunFolder, device: DeviceName = "auto", on_s
                 look()
     accelerator.wait_for_everyone()
     return folder.checkpoint
+
+
+class TrainingError(RefocusError):
+    """Training came to numbers that it cannot go on with."""
 
 
 @contextmanager
@@ -174,14 +178,30 @@ def _steps(
             with accelerator.accumulate(network):
                 loss: Tensor = network(batch)
                 accelerator.backward(loss)
+                norm = None
                 if accelerator.sync_gradients and settings.clip_gradient:
-                    accelerator.clip_grad_norm_(network.parameters(), settings.clip_gradient)
+                    norm = accelerator.clip_grad_norm_(network.parameters(), settings.clip_gradient)
+                _check_finite(loss, None if accelerator.scaler else norm, state.step + 1)
                 state.is_whole = not accelerator.sync_gradients
                 optimizer.step()
                 optimizer.zero_grad()
             losses.append(loss.detach())
         state.advance()
         yield float(torch.stack(losses).mean())
+
+
+def _check_finite(loss: Tensor, norm: Tensor | None, step: int) -> None:
+    """Raise ``TrainingError`` for a loss or gradients that are not numbers; the weights are as before then.
+
+    In half precision, where gradients are scaled, a step whose gradients are too large is left out anyway.
+    """
+    for value, what in ((loss, "loss"), (norm, "gradient")):
+        if value is not None and not bool(torch.isfinite(torch.as_tensor(value)).all()):
+            raise TrainingError(
+                f"Training stops at step {step}: the {what} is {float(value)}, and no number.",
+                hint="Try a lower `training.learning_rate`, `training.precision=no`, or look at the data:"
+                " `resume` goes on from the step before.",
+            )
 
 
 def window_numbers(
@@ -201,7 +221,7 @@ def _kept_when_stopped(state: State, folder: RunFolder, accelerator: Accelerator
     try:
         yield
     except BaseException:
-        if accelerator.is_main_process and state.is_whole and state.step > before:
+        if accelerator.is_main_process and state.is_whole and state.step > before and state.is_finite:
             save_state(state, folder.state)
             log.warning("The run is kept up to step %d: `resume` goes on from there.", state.step)
         raise
