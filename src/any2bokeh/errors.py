@@ -58,7 +58,10 @@ class DatasetError(RefocusError):
 
 def shown(value: object) -> str:
     """A value as messages show it: text in quotes, numbers short, the middle of a long one left out."""
-    text = f"{value:.7g}" if isinstance(value, float) else repr(value)
+    try:
+        text = f"{value:.7g}" if isinstance(value, float) else repr(value)
+    except ValueError:  # Python writes no number of more than 4300 digits
+        return "a number of very many digits"
     if len(text) <= LONGEST_SHOWN:
         return text
     kept = (LONGEST_SHOWN - 3) // 2

@@ -24,7 +24,10 @@ LAYERS = (
     ("session",),
     ("subject", "focus", "render"),
     ("depth", "motion", "video", "optics", "weights"),
-    ("scene", "settings", "errors", "arrays", "closeable", "progress", "paths", "atomic", "jit", "device"),
+    (
+        *("scene", "settings", "errors", "arrays", "closeable", "documents", "progress", "paths", "atomic"),
+        *("jit", "device"),
+    ),
 )
 LABORATORY = "lab"
 REPEAT_LINES = 6  # a run of so many equal lines of code counts as repeated

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,8 @@ from typing import TextIO
 LIBRARY = logging.getLogger("any2bokeh")
 NEWS = logging.getLogger("any2bokeh.news")  # no warnings, but shown unless the user asks for silence
 
+
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 _lost = Event()  # set where a result could not be printed
 
@@ -47,6 +50,7 @@ def say(line: str) -> None:
 
     Where stderr is closed, broken or full, nothing is said: that is no reason to end the work.
     """
+    line = CONTROLS.sub("?", line)  # of names that would paint the terminal
     try:
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
@@ -61,7 +65,10 @@ def print_result(line: object) -> None:
     as well, and ``results_were_lost`` says so afterwards.
     """
     try:
-        sys.stdout.write(f"{line}\n")
+        try:
+            sys.stdout.write(f"{line}\n")
+        except UnicodeEncodeError:  # a name that is no text in this locale: its bytes
+            sys.stdout.buffer.write(os.fsencode(f"{line}\n"))
         sys.stdout.flush()
     except BrokenPipeError:
         _let_go(sys.stdout)

@@ -5,6 +5,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from any2bokeh.documents import parse_json
 from any2bokeh.errors import DisparityError
 
 FARTHEST_M = 1e6  # what is infinitely far
@@ -64,8 +65,8 @@ class MetricScale:
     def from_text(cls, text: str, path: object) -> "MetricScale":
         """Return the scale that the track at ``path`` states; raises ``DisparityError`` if it is none."""
         try:
-            shots = [(int(start), float(near_m), float(far_m)) for start, near_m, far_m in json.loads(text)]
-        except (ValueError, TypeError) as error:
+            shots = [(int(start), float(near_m), float(far_m)) for start, near_m, far_m in parse_json(text)]
+        except (ValueError, TypeError, OverflowError) as error:
             raise DisparityError(f"The distances in {path} cannot be read: {error}.") from error
         starts = [start for start, _, _ in shots]
         if not shots or starts != sorted(set(starts)) or not all(0 < near <= far for _, near, far in shots):

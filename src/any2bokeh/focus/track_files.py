@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from any2bokeh.atomic import partial_file
+from any2bokeh.documents import parse_json, read_document
 from any2bokeh.errors import FocusError, RefocusError
 from any2bokeh.focus.focus_track import FocusTrack
 from any2bokeh.settings.focus_settings import BLUR_STRENGTH, FOCUS_DISPARITY, Key, Keys
@@ -71,24 +72,25 @@ def write_focus(
 
 def _rows(path: Path) -> list[dict[str, Any]]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_document(path)
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise FocusError(f"The focus track {path} cannot be read: {reason}.") from error
     if path.suffix.lower() == ".json":
         return _json_rows(path, text)
-    reader = csv.DictReader(io.StringIO(text), skipinitialspace=True)
-    _check_columns(path, reader.fieldnames or ())
-    return [dict(row) for row in reader]
+    try:
+        reader = csv.DictReader(io.StringIO(text), skipinitialspace=True)
+        _check_columns(path, reader.fieldnames or ())
+        return [dict(row) for row in reader]
+    except csv.Error as error:  # a cell that is longer than 128 kB
+        raise FocusError(f"The focus track {path} cannot be read: {error}.") from error
 
 
 def _json_rows(path: Path, text: str) -> list[dict[str, Any]]:
     try:
-        rows = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise FocusError(
-            f"The focus track {path} is not valid JSON: {error.msg} in line {error.lineno}."
-        ) from error
+        rows = parse_json(text)
+    except ValueError as error:
+        raise FocusError(f"The focus track {path} is not valid JSON: {error}.") from error
     if not (isinstance(rows, list) and all(isinstance(row, dict) for row in rows)):
         raise FocusError(f"The focus track {path} must be a list of objects.", hint=_example_json())
     for row in rows:

@@ -115,7 +115,7 @@ def write_page(
                 on_progress(Progress("render", done, renderings))
     with partial_file(target, overwrite=overwrite) as partial:
         try:
-            partial.write_text(fill(data), encoding="utf-8")
+            partial.write_text(fill(data), encoding="utf-8", errors="replace")
         except OSError as error:
             raise VideoError(f"{target} cannot be written: {error.strerror}.") from error
 

@@ -1,6 +1,5 @@
 """The types of settings: numbers in a range, choices, and moments of a video as people write them."""
 
-import math
 import re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -9,9 +8,9 @@ from typing import get_args
 
 from any2bokeh.errors import SettingsError, shown
 
-_FRAME = re.compile(r"f(\d+)", re.ASCII)
-_SECONDS = re.compile(r"(\d+(?:\.\d*)?|\.\d+)s?", re.ASCII)
-_CLOCK = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{1,2}(?:\.\d*)?)", re.ASCII)
+_FRAME = re.compile(r"f(\d{1,12})", re.ASCII)
+_SECONDS = re.compile(r"(\d{1,12}(?:\.\d{0,12})?|\.\d{1,12})s?", re.ASCII)
+_CLOCK = re.compile(r"(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2}(?:\.\d{0,12})?)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,8 @@ class Range:
         The message calls it by its name, unless it is ``called`` otherwise where it was given.
         """
         is_number = isinstance(value, Real) and not isinstance(value, bool)
-        if not (is_number and math.isfinite(value) and self.low <= value <= self.high):
-            got = shown(float(value) if is_number else value)
+        if not (is_number and self.low <= value <= self.high):  # which NaN is not
+            got = shown(float(value) if isinstance(value, float) else value)
             raise SettingsError(f"{called or f'`{self.name}`'} must be {self}, got {got}.")
 
 

@@ -4,7 +4,6 @@ Both remember a few frames, and attend to them in the next. The session in which
 memory would also keep every frame and every answer: here only what later frames look at is kept.
 """
 
-import json
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from any2bokeh.documents import parse_json, read_document
 from any2bokeh.errors import WeightsError
 from any2bokeh.scene import Frame
 from any2bokeh.subject.segmenter import Click
@@ -167,7 +167,7 @@ def _stated_config(folder: Path) -> dict[str, Any]:
     """The configuration as it stands in the folder, without the defaults of transformers."""
     path = folder / "config.json"
     try:
-        stated = json.loads(path.read_text(encoding="utf-8"))
+        stated = parse_json(read_document(path))
     except (OSError, ValueError) as error:
         raise WeightsError(f"The {WHAT} in {folder} cannot be loaded: {error}") from error
     if not isinstance(stated, dict):

@@ -2,11 +2,11 @@
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from any2bokeh.documents import parse_toml, read_document
 from any2bokeh.errors import SettingsError, WeightsError
 from any2bokeh.paths import checked_name
 
@@ -63,10 +63,10 @@ def load_catalog(path: Path | None = None) -> dict[str, Model]:
     """
     path = path or own_catalog() or shipped_catalog()
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = parse_toml(read_document(path))
     except OSError as error:
         raise WeightsError(f"The list of models {path} cannot be read: {error.strerror}.") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except ValueError as error:
         raise WeightsError(f"The list of models {path} cannot be read: {error}") from error
     entries = document.get("model")
     if set(document) != {"model"} or not isinstance(entries, list):

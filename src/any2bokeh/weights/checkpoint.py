@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
+from any2bokeh.documents import parse_json
 from any2bokeh.errors import WeightsError
 from any2bokeh.paths import checkpoints_folder
 from any2bokeh.settings.weights_settings import ImportSettings, KPrecision, MaskMode
@@ -83,7 +84,7 @@ class CheckpointFacts:
     def from_json(cls, text: str) -> "CheckpointFacts":
         """Return the facts that ``text`` holds; raises ``WeightsError`` that names the field."""
         try:
-            table = json.loads(text)
+            table = parse_json(text)
         except ValueError as error:
             raise WeightsError(f"It is not JSON: {error}.") from error
         if not isinstance(table, dict):

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from any2bokeh.atomic import DISK_FULL, partial_folder
+from any2bokeh.documents import parse_json, read_document
 from any2bokeh.errors import WeightsError
 from any2bokeh.paths import HOME_VARIABLE, networks_folder
 from any2bokeh.progress import OnCount, ignore
@@ -126,7 +127,7 @@ def _check_pins(model: Model, folder: Path) -> None:
     """Raise ``WeightsError`` if a kept network was made of another file than the list of models pins."""
     pin = model.files[0]
     try:
-        facts = json.loads(_text(folder / SOURCE_FILE))
+        facts = parse_json(_text(folder / SOURCE_FILE))
         size_bytes, sha256 = facts["bytes"], facts["sha256"]
     except (ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{folder / SOURCE_FILE} is damaged.") from error
@@ -139,6 +140,6 @@ def _check_pins(model: Model, folder: Path) -> None:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return read_document(path)
+    except (OSError, ValueError) as error:
         raise WeightsError(f"{path} cannot be read: {error}") from error

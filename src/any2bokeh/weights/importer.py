@@ -1,6 +1,5 @@
 """From published weights to a checkpoint: found, checked key by key, written in half precision."""
 
-import json
 import logging
 import math
 import shutil
@@ -13,6 +12,7 @@ import torch
 from torch import nn
 
 from any2bokeh.atomic import DISK_FULL, partial_folder
+from any2bokeh.documents import parse_json, read_document
 from any2bokeh.errors import WeightsError
 from any2bokeh.paths import HOME_VARIABLE, checkpoints_folder
 from any2bokeh.progress import OnCount, ignore
@@ -140,7 +140,7 @@ def _check_fit(
 ) -> None:
     """Raise ``WeightsError`` if the weights are not those of the network that their config describes."""
     try:
-        config = json.loads(part.config.read_text(encoding="utf-8"))
+        config = parse_json(read_document(part.config))
         with torch.device("meta"):
             network = make_network(config)
     except (

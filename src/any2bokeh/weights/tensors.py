@@ -68,7 +68,7 @@ def _read_pickle(path: Path, name: str) -> dict[str, Tensor]:
         found = re.search(r"GLOBAL ([\w.]+)", str(error))
         what = f"holds more than tensors ({found[1]})" if found else "is damaged, or holds more than tensors"
         raise WeightsError(f"{name} {what}: it is refused, and no code in it was run.") from error
-    except (OSError, EOFError, RuntimeError, ValueError) as error:
+    except Exception as error:  # a damaged pickle, or a member of its zip, fails in any way
         raise WeightsError(f"The weights {name} cannot be read: {_first_line(error)}") from error
     if not isinstance(state, dict) or not all(
         isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()

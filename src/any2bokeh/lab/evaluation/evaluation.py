@@ -137,6 +137,6 @@ def write_report(report: Report, folder: Path) -> None:
         target = folder / f"{NAME}{suffix}"
         with partial_file(target, overwrite=True) as partial:
             try:
-                partial.write_text(text, encoding="utf-8")
+                partial.write_text(text, encoding="utf-8", errors="replace")
             except OSError as error:
                 raise VideoError(f"{target} cannot be written: {error.strerror}.") from error

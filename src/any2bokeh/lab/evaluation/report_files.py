@@ -31,7 +31,7 @@ def picture_bytes(cases: int, methods: int) -> int:
 def page(report: Report, folder: Path) -> str:
     """Return the page of a report whose pictures lie in ``folder``."""
     web = files("any2bokeh.lab.evaluation") / "web"
-    template = Template((web / "page.html").read_text(encoding="utf-8"))
+    template = Template((web / "page.html").read_text(encoding="utf-8", errors="replace"))
     summary = report.summary
     shown = [result for result in report.results if result.case.name in report.shown]
     measured = zip(heads(summary), summary.metrics, strict=True)
@@ -129,7 +129,7 @@ def _scale_style() -> str:
 
 def markdown(report: Report, folder: Path) -> str:
     """Return the report for a file in ``folder``; writes its plots there."""
-    return "\n".join([*_markdown_lines(report, folder), ""])
+    return "\n".join([*map(_without_tags, _markdown_lines(report, folder)), ""])
 
 
 def markdown_table(report: Report) -> list[str]:
@@ -169,6 +169,12 @@ def _markdown_case(result: CaseResult, report: Report, folder: Path) -> Iterator
         yield _markdown_row(
             [what, *(f"![{kind}]({paths[name].relative_to(folder).as_posix()})" for name, _ in shown)]
         )
+
+
+def _without_tags(line: str) -> str:
+    """A line in which no name is HTML; of an indented one nothing is anyway."""
+    line = line.replace("\n", " ")
+    return line if line.startswith("    ") else line.replace("<", "&lt;")
 
 
 def _markdown_row(cells: list[str]) -> str:

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from any2bokeh import optics, render
 from any2bokeh.atomic import partial_file
+from any2bokeh.documents import parse_json, read_document
 from any2bokeh.errors import VideoError
 from any2bokeh.lab import frame_metrics, perturbation
 from any2bokeh.lab.evaluation import frechet, gather, metric_networks, scores
@@ -40,7 +41,7 @@ class Store:
         if self.is_fresh or not path.is_file():
             return None
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = parse_json(read_document(path))
             if document["key"] != key:
                 return None
             features = path.with_suffix(".safetensors")

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from any2bokeh.documents import parse_json, parse_rate, read_document
 from any2bokeh.errors import DatasetError, SettingsError, VideoError
 from any2bokeh.focus.focus_track import Focus
 from any2bokeh.paths import checked_name
@@ -135,20 +136,20 @@ def read_description(folder: Path) -> ClipDescription:
     try:
         objects = tuple(ClipObject(**_tuples(thing)) for thing in content.pop("objects"))
         settings = tuple(ClipSetting(**_tuples(setting)) for setting in content.pop("settings"))
-        rate = Fraction(content.pop("rate"))
+        rate = parse_rate(content.pop("rate"))
         return ClipDescription(**content, rate=rate, objects=objects, settings=settings)
     except KeyError as error:
         raise DatasetError(f"{path} lacks {error}.", hint) from error
     except SettingsError as error:
         raise DatasetError(f"{path} cannot be used: {error.message}", hint) from error
-    except (TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DatasetError(f"{path} does not describe a clip: {error}.", hint) from error
 
 
 def read_json(path: Path, hint: str = "") -> dict[str, Any]:
     """The JSON object in a file; raises ``DatasetError`` with the hint."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(read_document(path))
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error.strerror}.", hint) from error
     except ValueError as error:

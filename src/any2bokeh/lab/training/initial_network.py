@@ -1,6 +1,5 @@
 """Networks to train: made from nothing, or begun with weights that are there."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from any2bokeh.documents import parse_json, read_document
 from any2bokeh.errors import SettingsError, WeightsError
 from any2bokeh.lab.training.training_settings import SizeName, StageName
 from any2bokeh.paths import checkpoints_folder
@@ -158,7 +158,7 @@ def _load(
     folder: Path, make: Callable[[dict[str, object]], Part], may_lack: Callable[[str], bool]
 ) -> tuple[Part, tuple[str, ...]]:
     try:
-        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        config = parse_json(read_document(folder / CONFIG_FILE))
     except (OSError, ValueError) as error:
         raise WeightsError(f"{folder / CONFIG_FILE} cannot be used: {error}") from error
     part = make(config)

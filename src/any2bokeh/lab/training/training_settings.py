@@ -3,11 +3,12 @@
 import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
+from any2bokeh.documents import parse_toml, read_document
 from any2bokeh.errors import SettingsError
 from any2bokeh.lab.perturbation import PerturbSettings
 from any2bokeh.lab.run_state import rate_share
@@ -162,12 +163,12 @@ def change_settings(settings: TrainingSettings, changes: Iterable[str]) -> Train
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the tables of a file; raises ``SettingsError``."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_toml(read_document(path))
     except FileNotFoundError as error:
         raise SettingsError(f"The settings {path} do not exist.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"The settings {path} cannot be read: {error}.") from error
-    except tomllib.TOMLDecodeError as error:
+    except OSError as error:
+        raise SettingsError(f"The settings {path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
         raise SettingsError(f"The settings {path} are no TOML: {error}.") from error
 
 
@@ -191,7 +192,7 @@ def _is_needed(one: Any) -> bool:
 
 def _value(kind: Any, value: Any, name: str) -> Any:
     """``value`` as ``kind``; raises ``SettingsError`` where it is of another."""
-    if isinstance(value, Mapping) and isinstance(kind, type):
+    if isinstance(value, Mapping) and is_dataclass(kind) and isinstance(kind, type):
         return make_settings(kind, value, f"{name}.")
     choices = get_args(kind)
     if kind == tuple[str, ...] and isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
@@ -217,8 +218,8 @@ def _parse_change(change: str) -> dict[str, Any]:
     if not equals or not key.strip():
         raise SettingsError(f"{change!r} is not key=value.", hint="`training.learning_rate=1e-4`")
     try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+        parsed = parse_toml(f"value = {value}")["value"]
+    except ValueError:
         parsed = value.strip()
     table: dict[str, Any] = {}
     inner = table

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle, silu
 
+from any2bokeh.documents import check_sizes
 from any2bokeh.errors import ShapeError, WeightsError
 from any2bokeh.render.diffusion.vae import BokehVAE, Encoded, VAEDims
 
@@ -31,6 +32,7 @@ class PixelCodecDims:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """Return the sizes in ``config.json``; raises ``WeightsError`` where it is not complete."""
+        check_sizes(config)
         try:
             return cls(factor=int(config["factor"]), hidden=int(config["hidden"]))
         except (KeyError, TypeError, ValueError) as error:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, silu
 from torch.utils.checkpoint import checkpoint
 
+from any2bokeh.documents import check_sizes
 from any2bokeh.errors import ShapeError, WeightsError
 from any2bokeh.render.diffusion.attention import (
     Conditioning,
@@ -68,6 +69,7 @@ class UNetDims:
 
         Raises ``WeightsError`` for a network of another kind.
         """
+        check_sizes(config)
         attends = _attention_in(config)
         if (layers := config.get("transformer_layers_per_block", 1)) != 1:
             raise WeightsError(

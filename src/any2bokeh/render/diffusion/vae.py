@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention, silu
 
+from any2bokeh.documents import check_sizes
 from any2bokeh.errors import ShapeError, WeightsError
 from any2bokeh.render.diffusion.blocks import NORM_GROUPS, Downsample, ResBlock, SpatialResBlock, Upsample
 
@@ -35,6 +36,7 @@ class VAEDims:
 
         Raises ``WeightsError`` for a network of another kind.
         """
+        check_sizes(config)
         for key in ("in_channels", "out_channels"):
             if config.get(key, 3) != 3:
                 raise WeightsError(f"The autoencoder's {key} is {config[key]!r}; only 3 is supported.")
