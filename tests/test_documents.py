@@ -92,7 +92,7 @@ def test_a_file_that_is_very_long_is_not_read(tmp_path: Path) -> None:
     "text", ["1e99999999", "0", "0/1", "1/0", "-24", "nan", "9" * 5000, "24 fps", "", None, True]
 )
 def test_what_is_no_rate_is_a_value_error(text: object) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(ValueError):
         parse_rate(text)
 
 
