@@ -31,7 +31,7 @@ def picture_bytes(cases: int, methods: int) -> int:
 def page(report: Report, folder: Path) -> str:
     """Return the page of a report whose pictures lie in ``folder``."""
     web = files("any2bokeh.lab.evaluation") / "web"
-    template = Template((web / "page.html").read_text(encoding="utf-8", errors="replace"))
+    template = Template((web / "page.html").read_text(encoding="utf-8"))
     summary = report.summary
     shown = [result for result in report.results if result.case.name in report.shown]
     measured = zip(heads(summary), summary.metrics, strict=True)
@@ -153,7 +153,7 @@ def _markdown_lines(report: Report, folder: Path) -> Iterator[str]:
         path = folder / "pictures" / f"plot-{number}.svg"
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial_file(path, overwrite=True) as partial:
-            partial.write_text(draw_plot(plot), encoding="utf-8")
+            partial.write_text(draw_plot(plot), encoding="utf-8", errors="replace")
         yield from ("", f"![{plot.title}]({path.relative_to(folder).as_posix()})")
     for result in report.results:
         if result.case.name in report.shown:
