@@ -1,6 +1,6 @@
 """Text from files that others wrote: JSON, TOML and numbers, within bounds that no honest file reaches.
 
-What is wrong with a document is a ``ValueError``, whatever it is: each reader says it in its own words.
+Every fault of a document is a ``ValueError``: each reader says it in its own words.
 """
 
 import json
