@@ -38,7 +38,7 @@ class Cost:
 
 
 def video_network() -> VideoDepthNetwork:
-    """Small, untrained; what ends in nothing by its start values gets others."""
+    """Small, untrained; layers that start at zero get other values."""
     torch.manual_seed(0)
     network = VideoDepthNetwork().eval()
     for parameter in network.parameters():

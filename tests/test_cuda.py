@@ -1,4 +1,4 @@
-"""A GPU draws the same as the CPU: the renderers, the compact disparity network, the command.
+"""A GPU draws the same as the CPU: the renderers, the compact and the video disparity network, the command.
 
 Skipped where there is no GPU; a job that is to have one runs ``pytest -m cuda``, which fails without it.
 ``ANY2BOKEH_TEST_CUDA=cpu`` puts the CPU in the GPU's place, which proves these tests but no GPU.
@@ -14,9 +14,14 @@ import torch
 from folders import use_own_folders
 from parity import tiny_network
 from torch import Tensor
+from video_depth import TINY_DIMS, fill_video_network, inputs
 
 from any2bokeh.cli import main
 from any2bokeh.depth.compact import SHORTER_SIDE, load_compact
+from any2bokeh.depth.video_depth.video_estimator import VideoEstimator
+from any2bokeh.depth.video_depth.video_network import VideoDepthNetwork
+from any2bokeh.motion.flow import prepare_picture
+from any2bokeh.motion.shots import ReducedFrame
 from any2bokeh.render.base import Renderer, make_renderer
 from any2bokeh.render.diffusion.pipeline import DiffusionRenderer
 from any2bokeh.render.lens.cpu.compiled_engine import CompiledEngine
@@ -138,6 +143,27 @@ def test_the_compact_disparity(scenes: list[Scene], cuda: torch.device) -> None:
     assert_near(on(cuda), wanted, 1e-3 * reach, 1e-4 * reach)
     if cuda.type == "cuda":  # the precision of GPUs, which the CPU has no arithmetic for
         assert_near(on(cuda, torch.float16), wanted, 5e-2 * reach, 5e-3 * reach)
+
+
+def test_the_video_depth_network(cuda: torch.device) -> None:
+    """In float16, groups of one channel with random weights are off by more than published ones."""
+    shot = [(inputs("picture", 3, 84, 112) / 4 + 0.5).clamp(0, 1).roll(number, 2) for number in range(40)]
+    frames = [
+        ReducedFrame(pts=number, picture=picture, prepared=prepare_picture(picture), starts_shot=number == 0)
+        for number, picture in enumerate(shot)
+    ]
+
+    def on(device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
+        network = fill_video_network(VideoDepthNetwork(TINY_DIMS)).to(device).to_precision(dtype)
+        estimator = VideoEstimator(network, is_metric=False, batch=1 if device == CPU else 8)
+        return torch.stack([torch.from_numpy(disparity) for disparity in estimator(frames)])
+
+    wanted = on(CPU)
+    reach = float(wanted.max() - wanted.min())
+    assert_near(on(cuda), wanted, 5e-3 * reach, 1e-4 * reach)
+    if cuda.type == "cuda":
+        half = on(cuda, torch.float16)
+        assert half.isfinite().all() and (half - wanted).abs().mean() < 2e-2 * reach
 
 
 @pytest.fixture

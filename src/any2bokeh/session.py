@@ -11,13 +11,20 @@ from typing import Literal
 from torch import Tensor
 
 from any2bokeh.closeable import Closeable
+from any2bokeh.depth.distances import DepthRange
 from any2bokeh.depth.source import Estimate, EstimatedFrames, open_given, plan_estimate
 from any2bokeh.depth.track import DepthClip, DisparityTrack, open_estimated
 from any2bokeh.device import choose_device, choose_render_dtype
 from any2bokeh.errors import VideoError
 from any2bokeh.focus.depth_of_field import focused_scene
 from any2bokeh.focus.focus_track import FocusTrack
-from any2bokeh.focus.pull import pull_focus, smoothed_plane, subject_planes, subject_shares
+from any2bokeh.focus.pull import (
+    depth_ranges,
+    pull_focus,
+    smoothed_plane,
+    subject_planes,
+    subject_shares,
+)
 from any2bokeh.progress import OnCount, OnProgress, Progress, ignore
 from any2bokeh.scene import Frame, Scene
 from any2bokeh.settings.clip_settings import ClipSettings
@@ -152,6 +159,12 @@ class ClipSession(Closeable):
         if self._subject_tracks:
             return [smoothed_plane(self._depth_clip, one.measured, focus) for one in self._subject_tracks]
         return subject_planes(self._depth_clip, focus, self.masks, self._tell("focus"))
+
+    def depth_range_at(self, pts: int) -> DepthRange | None:
+        """Return the distances that disparity 1 and 0 stand for at a time, if they are known."""
+        assert self.settings.focus is not None
+        ranges = depth_ranges(self._depth_clip, self.settings.focus)
+        return ranges(pts) if ranges else None
 
     def scenes(self) -> Generator[Scene]:
         """Give each frame with its disparity and the focus at its time, in order; both are found at once."""

@@ -119,6 +119,19 @@ def test_shorter_than_a_window(bokeh: Bokeh, clip: Path, tmp_path: Path) -> None
     assert len(values) == 4 and values.std() > 0.05
 
 
+def test_it_is_stabilized_on_request(bokeh: Bokeh, clip: Path, tmp_path: Path) -> None:
+    keep_tiny_video_network("depth-video", tmp_path)
+    tracks = []
+    for option in ("--no-steady", "--steady"):
+        tracks.append(tmp_path / f"{option}.mkv")
+        options = ["--depth-size", "56", "--device", "cpu", option, "-o", tracks[-1]]
+        assert bokeh("depth", clip, *options).code == 0
+    plain, steadied = (torch.cat([v for _, v in open_gray(track).frames()]) for track in tracks)
+    assert plain.shape == steadied.shape
+    assert (plain - steadied).abs().mean() > 1e-3
+    assert steadied.diff(dim=0).abs().mean() < plain.diff(dim=0).abs().mean()
+
+
 def test_keyframes_and_a_video_network_exclude_each_other(bokeh: Bokeh, clip: Path) -> None:
     run = bokeh("depth", clip, "--depth", "video", "--depth-every", "4")
     assert run.code == 2

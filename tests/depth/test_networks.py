@@ -65,8 +65,14 @@ def test_auto_takes_what_suits_the_device(
     assert find_network(DepthSettings(), GPU).name == on_gpu
 
 
-def test_auto_with_keyframes_takes_a_network_that_sees_single_frames(tmp_path: Path) -> None:
+def test_auto_with_keyframes_takes_a_network_that_sees_single_frames(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     bring("video", tmp_path)
+    with VideoClip(write_clip(tmp_path / "clip.mp4")) as clip:  # nothing else is here
+        assert plan_estimate(clip, DepthSettings(every=4), CPU, "auto").pace.every == 1
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "depth-video" in caplog.text and "every=4" in caplog.text
     bring("base", tmp_path)
     assert find_network(DepthSettings(every=4), CPU).name == "depth-base"
     assert find_network(DepthSettings(every=1), CPU).name == "depth-video"
@@ -103,7 +109,7 @@ def test_progress_tells_of_each_frame_that_the_network_saw(tmp_path: Path) -> No
     clip, seen = write_clip(tmp_path / "clip.mp4", width=96, height=64), []
     settings = ClipSettings(depth=DepthSettings(model="video", size=56), device="cpu")
     with ClipSession(clip, settings, lambda told: seen.append(told.done)) as session:
-        assert len(list(session.frames())) == 4
+        assert session.estimated.frame_count == 4
     assert seen == [1, 2, 3, 4]
 
 

@@ -12,6 +12,9 @@ from any2bokeh.depth.distances import DepthRange
 from any2bokeh.errors import SettingsError
 from any2bokeh.focus.focus_track import FocusTrack
 from any2bokeh.focus.track_files import read_focus, write_focus
+from any2bokeh.preview.moments import choose_times, moments_at
+from any2bokeh.preview.page import page_stills
+from any2bokeh.preview.pictures import what
 from any2bokeh.session import ClipSession
 from any2bokeh.settings.clip_settings import ClipSettings
 from any2bokeh.settings.depth_settings import DepthSettings
@@ -113,6 +116,19 @@ def test_without_a_source_of_distances_settings_are_refused_before_a_clip_is_ope
         FocusSettings(focus_disparity=0.5, blur_strength=8, camera=CameraSettings(near_m=1, far_m=2))
     with pytest.raises(SettingsError, match="together"):
         CameraSettings(f_stop=2, far_m=2)
+
+
+def test_moments_of_a_preview_know_their_distances(clip: Path, track: Path) -> None:
+    settings = PreviewSettings(
+        focus=PreviewFocusSettings(focus_m=2.5), depth=DepthSettings(track=track), at=(TimePoint(frame=6),)
+    )
+    with ClipSession(clip, settings.clip) as session:
+        [moment] = moments_at(session, choose_times(session, settings, 1))
+    assert moment.depth_range == SECOND
+    assert what(moment.focus).startswith("focus 0.778 (2.5 m)")
+    assert moment.focused_on(1).focus.focus_m == pytest.approx(2)
+    page = json.dumps(page_stills([moment]))
+    assert '"distances": [2.0, 20.0]' in page
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".json"])

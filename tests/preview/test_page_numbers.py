@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from any2bokeh.depth.distances import DepthRange
 from any2bokeh.focus.depth_of_field import reshape
 from any2bokeh.focus.focus_track import Curve, Focus
 from any2bokeh.focus.follower import FollowedFrame, Follower
@@ -57,6 +58,15 @@ def test_disparity_arrives_as_it_was_packed(size: tuple[int, int], script: Scrip
     )
     assert found[:2] == [width, height]
     assert found[2] == (disparity * LARGEST_CODE).round().int().flatten().tolist()
+
+
+@pytest.mark.parametrize(("disparity", "shown"), [(1, " (1.5 m)"), (0, " (30 m)"), (0.25, " (5.22 m)")])
+def test_disparity_is_told_in_meters_where_they_are_known(
+    disparity: float, shown: str, script: Script
+) -> None:
+    assert script.call("metersOf(disparity, [1.5, 30])", disparity=disparity) == shown
+    assert DepthRange(1.5, 30).distance_m(disparity) == pytest.approx(float(shown[2:-3]), rel=1e-3)
+    assert script.call("metersOf(disparity, null)", disparity=disparity) == ""
 
 
 def test_a_point_is_read_by_the_rule_of_the_command_line(script: Script) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 from video_depth import tiny_video_network
 
+from any2bokeh.cli import main
+from any2bokeh.depth import networks
 from any2bokeh.depth.video_depth.video_estimator import load_video_network
 from any2bokeh.errors import WeightsError
 from any2bokeh.weights import converted
-from any2bokeh.weights.catalog import Model, ModelFile
+from any2bokeh.weights.catalog import Model, ModelFile, load_catalog
 from any2bokeh.weights.converted import (
     CONVERTED_FILE,
     converted_revision,
@@ -176,6 +179,61 @@ def test_kept_weights_that_were_damaged_are_made_again(hub: Any) -> None:
     path.write_bytes(content[:-100])
     fetch()
     assert path.read_bytes() == content
+
+
+@pytest.fixture
+def bokeh(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """The command, which takes the tiny network for Small; its list of models is the test's own."""
+    models = tmp_path / "models.toml"
+    models.write_text(
+        f'[[model]]\nname = "depth-video"\nrepository = "{MODEL.repository}"\nlicense = "Apache-2.0"\n'
+        f'purpose = "tests"\nfiles = ["{FILE}"]\nrecommended = true\n'
+    )
+    monkeypatch.setenv("ANY2BOKEH_MODELS", str(models))
+    monkeypatch.setattr(networks, "video_network_shapes", lambda _: SHAPES)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main(["download-weights", *arguments])
+        out, err = capsys.readouterr()
+        return code, out.strip(), err
+
+    return run
+
+
+@pytest.mark.parametrize("names", [("depth-video",), ()])
+def test_the_command_says_the_license_and_fetches_once(
+    names: tuple[str, ...], hub: Any, bokeh: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "home" / "networks" / "depth-video"
+    size = f"{len(hub.files[FILE]) / 1e6:.1f} MB"
+    assert size in bokeh(*names, "--dry-run")[1]
+    code, out, err = bokeh(*names)
+    assert (code, out) == (0, str(folder))
+    assert "Apache-2.0" in err
+    hub.requests.clear()
+    assert bokeh(*names)[:2] == (0, str(folder))
+    assert hub.requests == []
+    shutil.rmtree(tmp_path / "hub")  # the converted network alone is enough
+    assert "0.0 MB" in bokeh(*names, "--dry-run")[1]
+
+
+def test_what_is_locked_is_checked_from_then_on(
+    hub: Any, bokeh: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    own = tmp_path / "mine.toml"
+    own.write_text((tmp_path / "models.toml").read_text())
+    assert bokeh("depth-video", "--lock", "--models", str(own))[0] == 0
+    locked = load_catalog(own)["depth-video"]
+    assert locked.files[0].sha256 == hashlib.sha256(hub.files[FILE]).hexdigest()
+    assert locked.files[0].size_bytes == len(hub.files[FILE])
+    assert network_folder(locked).name == "depth-video"
+    changed = io.BytesIO(pickled(STATE | {KEY: STATE[KEY] + 1}))
+    other = tmp_path / FILE
+    other.write_bytes(changed.getvalue())
+    with pytest.raises(WeightsError, match="pins"):
+        keep_network(locked, other, SHAPES)
 
 
 def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -184,20 +184,23 @@ def _short_license(model: "Model") -> str:
 
 
 def _plan(model: "Model") -> Answer:
+    from any2bokeh.weights.converted import find_network_folder
     from any2bokeh.weights.download import plan_download
 
     plan = plan_download(model)
+    is_converted = model.is_pickle and find_network_folder(model) is not None  # the pickle may be gone
+    missing_bytes = 0 if is_converted else plan.missing_bytes
     document = {
         "name": model.name,
         "commit": plan.commit,
         "license": model.license,
-        "missing_bytes": plan.missing_bytes,
+        "missing_bytes": missing_bytes,
         "files": [
             {"path": f.file.path, "size_bytes": f.size_bytes, "present": f.present} for f in plan.files
         ],
     }
     place = f"{model.repository} at {plan.commit}"
-    return document, (model.name, _megabytes(plan.missing_bytes), model.license, place)
+    return document, (model.name, _megabytes(missing_bytes), model.license, place)
 
 
 def _download_if_missing(model: "Model") -> Answer:

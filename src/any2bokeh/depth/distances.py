@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from any2bokeh.documents import parse_json
 from any2bokeh.errors import DisparityError
 
-FARTHEST_M = 1e6  # what is infinitely far
+FARTHEST_M = 1e6  # stands for infinity
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class Estimator(Protocol):
 
 
 def one_by_one(estimator: Estimator, size: tuple[int, int], device: torch.device, batch: int) -> Estimates:
-    """Return what ``estimator`` makes of single frames, ``batch`` at once; ``size`` is ``h w``."""
+    """Return the estimates of single frames by ``estimator``, ``batch`` at once; ``size`` is ``h w``."""
 
     def estimates(frames: Iterable[ReducedFrame]) -> Iterator[Floats]:
         for some in batches(frames, batch):

@@ -139,7 +139,7 @@ class DownloadedNetwork(ImageNetwork):
         return self.folder.name
 
     def shorter_side(self, device: torch.device) -> int:
-        """Return what ``device`` has time for."""
+        """Return a size that ``device`` has time for."""
         return default_depth_size(device)
 
     def is_quick(self, device: torch.device) -> bool:
@@ -183,7 +183,7 @@ class VideoNetwork:
         return self.model.name.endswith("-metric")
 
     def shorter_side(self, device: torch.device) -> int:
-        """Return what ``device`` has time for."""
+        """Return a size that ``device`` has time for."""
         return default_depth_size(device)
 
     def is_quick(self, device: torch.device) -> bool:
@@ -248,11 +248,11 @@ def find_network(settings: DepthSettings, device: torch.device) -> DepthNetwork:
     catalog = load_catalog()
     if settings.model != "auto":
         return _network(find_model(f"depth-{settings.model}", catalog))
-    # Between keyframes, disparity is propagated: a video network has none.
-    has_keyframes = settings.every not in (None, 1)
-    for name in _ON_CPU if device.type == "cpu" else _ON_GPU:
-        is_wanted = name in catalog and not (has_keyframes and catalog[name].is_pickle)
-        if is_wanted and find_network_folder(catalog[name]) is not None:
+    names = _ON_CPU if device.type == "cpu" else _ON_GPU
+    if settings.every not in (None, 1):  # a video network has no keyframes
+        names = (*_IMAGE_NETWORKS, *_VIDEO_NETWORKS)
+    for name in names:
+        if name in catalog and find_network_folder(catalog[name]) is not None:
             return _network(catalog[name])
     return ShippedNetwork(is_fallback=True)
 

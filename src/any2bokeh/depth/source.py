@@ -213,8 +213,12 @@ def _choose_pace(
     info: VideoInfo, settings: DepthSettings, network: DepthNetwork, device: torch.device
 ) -> Pace:
     """Where propagation gains next to nothing, all frames are estimated."""
+    every = settings.every or (1 if network.is_quick(device) else None)
+    if network.is_steady and every != 1:
+        log.warning("%s estimates every frame: `every=%d` has no effect.", network.name, every)
+        every = 1
     return Pace(
-        every=settings.every or (1 if network.is_quick(device) else None),
+        every=every,
         steady=not network.is_steady if settings.steady is None else settings.steady,
         single_shot=settings.single_shot,
         gap=max(1, round(_GAP_S * (info.frame_rate or _USUAL_RATE))),

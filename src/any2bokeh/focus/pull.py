@@ -46,7 +46,7 @@ def pull_focus(
     saved = read_focus(settings.focus_track) if settings.focus_track else None
     plane = _planes(clip, settings, saved, on_frames, subjects)
     strength = _strengths(clip, settings, saved)
-    distances = _distances(clip, settings)
+    distances = depth_ranges(clip, settings)
     focus = [
         Focus(
             here := plane(pts),
@@ -131,7 +131,7 @@ def _planes(
 
 def _planes_at(clip: DepthClip, value: float | Keys, settings: FocusSettings) -> Values:
     """The focal plane at each time stamp, given its distance, which is eased in 1 / distance."""
-    distances = _distances(clip, settings)
+    distances = depth_ranges(clip, settings)
     if distances is None:
         raise _unknown_distances("focus_m", clip)
     inverse = _values(clip, _inverse(value), settings)
@@ -155,8 +155,11 @@ def _inverse(value: float | Keys) -> float | Keys:
     return tuple(replace(key, value=1 / key.value) for key in value if isinstance(key.value, float | int))
 
 
-def _distances(clip: DepthClip, settings: FocusSettings) -> Callable[[int], DepthRange] | None:
-    """The distances that disparity 1 and 0 stand for at each time stamp: given, else those of the track."""
+def depth_ranges(clip: DepthClip, settings: FocusSettings) -> Callable[[int], DepthRange] | None:
+    """Return the depth range by time stamp, or ``None`` where distances are not known.
+
+    It is the one that ``settings`` give, else that of the track.
+    """
     camera = settings.camera
     if camera.near_m is not None and camera.far_m is not None:
         given = DepthRange(camera.near_m, camera.far_m)
@@ -185,7 +188,7 @@ def _strengths(
     if settings.camera.f_stop is not None:
         if saved and saved.strength:
             raise _said_twice(settings, "f_stop")
-        distances = _distances(clip, settings)
+        distances = depth_ranges(clip, settings)
         if distances is None:
             raise _unknown_distances("f_stop", clip)
         return lambda pts, plane: blur_strength(settings.camera, distances(pts), plane)

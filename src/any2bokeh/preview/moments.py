@@ -8,6 +8,7 @@ from fractions import Fraction
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from any2bokeh.depth.distances import DepthRange
 from any2bokeh.depth.upsample import upsample_disparity
 from any2bokeh.errors import VideoError
 from any2bokeh.focus.depth_of_field import focused_scene
@@ -25,7 +26,8 @@ class Moment:
     """A frame with its disparity (``1 H W`` at its size, as it was found) and its focus.
 
     ``coverage``, of that size too, is that of a subject held in focus: another focus has none.
-    ``number`` and ``time_s`` count from the clip's first frame.
+    ``number`` and ``time_s`` count from the clip's first frame. ``depth_range`` are the distances that its
+    disparity stands for, if they are known.
     """
 
     frame: Frame
@@ -35,10 +37,17 @@ class Moment:
     number: int
     time_s: Fraction
     coverage: Tensor | None = None
+    depth_range: DepthRange | None = None
 
     def scene(self) -> Scene:
         """Return it as the scene that a renderer takes."""
         return focused_scene(self.frame, self.disparity, self.focus, self.depth_of_field, self.coverage)
+
+    def focused_on(self, focus_disparity: float) -> "Moment":
+        """Return it with another focal plane."""
+        focus_m = self.depth_range.distance_m(focus_disparity) if self.depth_range else None
+        focus = replace(self.focus, focus_disparity=focus_disparity, focus_m=focus_m)
+        return replace(self, focus=focus)
 
     def refocused(self, renderer: Renderer) -> Tensor:
         """Return the result, ``3 H W``."""
@@ -120,4 +129,5 @@ def moments_at(clip: ClipSession, wanted: list[int]) -> Iterator[Moment]:
             depth_of_field=focus.depth_of_field,
             number=bisect_left(all_times, frame.pts),
             time_s=(frame.pts - all_times[0]) * clip.info.time_base,
+            depth_range=clip.depth_range_at(frame.pts),
         )

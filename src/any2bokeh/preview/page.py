@@ -91,7 +91,7 @@ def write_page(
         "focusValues": planes,
         "strengths": strengths,
         "command": asdict(command),
-        "stills": _stills(found),
+        "stills": page_stills(found),
     }
     # The lens, whatever renders the clip: the page shows some dozens of small stills.
     lens = replace(settings.render, renderer="lens")
@@ -158,7 +158,7 @@ def _about_the_focus(info: VideoInfo, settings: PreviewSettings, shown: Moment) 
     }
 
 
-def _stills(found: list[Moment]) -> list[dict[str, Any]]:
+def page_stills(found: list[Moment]) -> list[dict[str, Any]]:
     """Each moment's time, picture and disparity."""
     pictures = ByteBudget(int(PAGE_BYTES * STILLS_SHARE / BASE64), len(found))
     disparities = ByteBudget(int(PAGE_BYTES * DISPARITY_SHARE / BASE64), len(found))
@@ -168,6 +168,7 @@ def _stills(found: list[Moment]) -> list[dict[str, Any]]:
             "moment": format_time(moment.time_s),
             "label": f"{float(moment.time_s):.2f} s",
             "focus": moment.focus.focus_disparity,
+            "distances": moment.depth_range and [moment.depth_range.near_m, moment.depth_range.far_m],
             "original": as_text(pictures.first_that_fits(webps(moment.frame.picture))),
             "disparity": as_text(
                 disparities.first_that_fits(pack(moment.at_most(side).disparity) for side in DISPARITY_PX)

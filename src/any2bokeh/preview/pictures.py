@@ -101,8 +101,7 @@ def sweep(
         cells = []
         with closing(_renderer(clip, settings)) as renderer:
             for focus_disparity in focus_values([moment.disparity], settings.focus_values):
-                focus = replace(moment.focus, focus_disparity=focus_disparity, focus_m=None)
-                focused = replace(moment, focus=focus, coverage=None)
+                focused = replace(moment.focused_on(focus_disparity), coverage=None)
                 picture = with_square_pixels(focused.refocused(renderer), clip.info.pixel_aspect)
                 cells.append(
                     CaptionedPicture(picture=picture, title=what(focused.focus), detail=when(moment))

@@ -57,7 +57,7 @@ def network_folder(model: Model) -> Path:
 
 
 def converted_revision(folder: Path) -> str:
-    """Return what tells the weights of a kept network from all others: their hash in the manifest."""
+    """Return the hash of a kept network's weights, out of the manifest."""
     found = re.search(
         rf"^([0-9a-f]{{64}})  {re.escape(CONVERTED_FILE)}$", _text(folder / MANIFEST_FILE), re.M
     )
@@ -85,7 +85,7 @@ def keep_network(
 
     A pickle is read by torch's weights-only loader, which runs no code. The folder appears whole or not at
     all. Raises ``WeightsError`` for a file that is damaged, holds more than tensors or has other keys or
-    shapes, and for one that is not what the list of models pins.
+    shapes, and for another file than the list of models pins.
     """
     target = networks_folder() / model.name
     if not source.is_file():

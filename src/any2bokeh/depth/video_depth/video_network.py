@@ -391,7 +391,7 @@ class TemporalAttention(nn.Module):
         return self.attend(placed, placed)
 
     def attend(self, queries: Tensor, entries: Tensor) -> Tensor:
-        """Return what ``queries``, ``n t C``, see of ``entries``, ``n T C``: ``n t C``."""
+        """Return the attention of ``queries``, ``n t C``, to ``entries``, ``n T C``: ``n t C``."""
         heads = (
             layer(x).unflatten(2, (_TIME_HEADS, -1)).transpose(1, 2)
             for layer, x in ((self.to_q, queries), (self.to_k, entries), (self.to_v, entries))

@@ -43,6 +43,13 @@ function zoneOf(focus, strength, { longerSide, inFocusPx, dofRange, nearStrength
   return [Math.max(0, far), Math.min(LARGEST_CODE, near)];
 }
 
+/** How far away a disparity is, given the distances of disparity 1 and 0 in meters; nothing where there are none. */
+function metersOf(disparity, distances) {
+  if (!distances) return "";
+  const [near, far] = distances;
+  return ` (${Number((1 / (1 / far + disparity * (1 / near - 1 / far))).toPrecision(3))} m)`;
+}
+
 /** Paint what is inside a zone with one color (r, g, b) on a canvas, and nothing else. */
 function paintZone(canvas, { width, height, codes }, [far, near], color) {
   canvas.width = width;

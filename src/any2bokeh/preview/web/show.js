@@ -153,7 +153,7 @@ function show({ tint = false } = {}) {
   $("strength").value = state.strength;
   $("range").value = state.range;
   $("scrub").value = state.still;
-  $("focus-value").textContent = focus.toFixed(3);
+  $("focus-value").textContent = focus.toFixed(3) + metersOf(focus, still.distances);
   $("strength-value").textContent = short(state.strength, 1);
   $("range-value").textContent = state.range.toFixed(2);
   $("moment").textContent = still.label;
