@@ -24,7 +24,7 @@ from any2bokeh.video.clip import VideoClip
 from any2bokeh.video.lossless import GRAY, LosslessWriter, to_uint8
 from any2bokeh.video.span import Span
 
-log = logging.getLogger(__name__)
+news = logging.getLogger("any2bokeh.news")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,13 @@ class GrowthPlan:
         info = self.video.info
         subjects = place_subjects(self.subject, self.video)
         make = self.segmentation.load(self.device, self.dtype)
-        log.info("The subject in %s is followed by %s.", info.path, self.segmentation.name)
+        if self.segmentation.holds and self.device.type == "cpu":
+            news.info(
+                "The subject in %s is followed by %s on the CPU, which takes seconds for each of %d frames.",
+                info.path,
+                self.segmentation.name,
+                len(self.video.times),
+            )
         size = (info.width, info.height)
         nothing = np.zeros((1, info.height, info.width), np.uint8)
         shares: list[float] = []

@@ -105,9 +105,10 @@ class ShippedSegmentation:
         return GrownRegion
 
 
-def find_segmentation(choice: SubjectNetwork, device: torch.device) -> Segmentation:
+def find_segmentation(choice: SubjectNetwork, device: torch.device, *, patient: bool = True) -> Segmentation:
     """Return the way chosen; "auto" takes a network that is here: on a GPU SAM 2.1, else EdgeTAM first.
 
+    SAM 2.1 takes a CPU twice as long as EdgeTAM, so "auto" takes it there only for those who are ``patient``.
     Raises ``WeightsError`` that names the command to run if the weights of the one asked for are not here.
     """
     if choice == "bundled":
@@ -116,7 +117,9 @@ def find_segmentation(choice: SubjectNetwork, device: torch.device) -> Segmentat
     if choice != "auto":
         model = find_model(f"subject-{choice}", catalog)
         return DownloadedSegmentation(model, model_folder(model))
-    order = (EDGETAM, SAM2) if device.type == "cpu" else (SAM2, EDGETAM)
+    order: tuple[str, ...] = (SAM2, EDGETAM)
+    if device.type == "cpu":
+        order = (EDGETAM, SAM2) if patient else (EDGETAM,)
     for name in order:
         if name in catalog and find_folder(catalog[name]) is not None:
             if name == EDGETAM and find_spec("timm") is None:
