@@ -65,6 +65,7 @@ def test_a_click_becomes_a_mask_beside_the_clip(bokeh: Bokeh, clip: Path, sam2: 
         assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("ffv1", "gray")
 
 
+@pytest.mark.slow
 def test_a_mask_that_exists_is_left_unless_it_may_be_replaced(bokeh: Bokeh, clip: Path, sam2: Path) -> None:
     target = clip.with_name("clip.mask.mkv")
     target.write_bytes(b"mine")
@@ -155,6 +156,23 @@ def test_without_weights_the_focus_follows_the_point_and_nothing_is_held(
     assert frames(by_click) == frames(by_follow)
 
 
+@pytest.mark.slow
+def test_a_mask_that_was_damaged_in_the_cache_is_made_anew(
+    bokeh: Bokeh, clip: Path, track: Path, sam2: Path, tmp_path: Path
+) -> None:
+    held = ("depth", clip, *THERE, "--disparity", track, "-o")
+    assert bokeh(*held, tmp_path / "first.mkv").code == 0
+    [kept] = (tmp_path / "cache" / "disparity").glob("*.mkv")
+    content = bytearray(kept.read_bytes())
+    content[len(content) // 2] ^= 255
+    kept.write_bytes(content)
+    run = bokeh(*held, tmp_path / "second.mkv")
+    assert run.code == 0, run.err
+    assert any(str(kept) in line for line in warnings(run))
+    np.testing.assert_array_equal(masks(tmp_path / "second.mkv"), masks(tmp_path / "first.mkv"))
+
+
+@pytest.mark.slow
 def test_depth_writes_the_held_disparity(bokeh: Bokeh, clip: Path, track: Path, sam2: Path) -> None:
     held, mask = clip.with_name("held.mkv"), clip.with_name("mask.mkv")
     assert bokeh("mask", clip, *THERE, "-o", mask).code == 0

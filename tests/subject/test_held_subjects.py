@@ -69,6 +69,7 @@ def frames_of(folder: Path, focus: FocusSettings) -> Iterator[tuple[float, Tenso
             )
 
 
+@pytest.mark.slow
 def test_the_focus_goes_from_one_to_the_other_and_each_stays_one_whole(folder: Path) -> None:
     masks = (folder / "near.mkv", folder / "far.mkv")
     pull = (key(4, SubjectName(1)), key(20, SubjectName(2)))
@@ -97,6 +98,7 @@ def test_a_pull_may_leave_all_subjects(folder: Path) -> None:
     assert planes[12:] == pytest.approx([0.1] * (FRAMES - 12))
 
 
+@pytest.mark.slow
 def test_without_a_pull_all_of_them_are_in_the_focal_plane(folder: Path) -> None:
     masks = (folder / "far.mkv", folder / "near.mkv")
     for plane, near, far in frames_of(folder, FocusSettings(focus_mask=masks, blur_strength=9)):
@@ -105,6 +107,7 @@ def test_without_a_pull_all_of_them_are_in_the_focal_plane(folder: Path) -> None
         torch.testing.assert_close(far, torch.full_like(far, plane))
 
 
+@pytest.mark.slow
 def test_a_pull_between_points_without_a_network_follows_them(folder: Path) -> None:
     subject = SubjectSettings(points=(Point(40, 50), Point(135, 50)), subject_network="bundled")
     pull = (key(4, SubjectName(1)), key(20, SubjectName(2)))

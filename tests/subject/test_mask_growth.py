@@ -109,6 +109,7 @@ def test_more_frames_than_are_held_are_gone_through_backwards(tmp_path: Path) ->
     assert found == [4 + 2 * number for number in range(frames)]
 
 
+@pytest.mark.slow
 def test_memory_does_not_depend_on_the_length(tmp_path: Path) -> None:
     frames = 3 * BACKWARDS_VIEWS
     clip = film(tmp_path / "clip.mkv", lambda number: {RED: 4}, frames)

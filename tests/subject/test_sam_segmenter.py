@@ -95,6 +95,7 @@ def test_a_click_later_on_corrects_the_mask_and_those_after_it(segmenter: SamSeg
     assert (segmenter.step(fourth) - plain[3]).abs().max() > 1e-4
 
 
+@pytest.mark.slow
 def test_what_is_forgotten_changes_no_mask(segmenter: SamSegmenter, monkeypatch: pytest.MonkeyPatch) -> None:
     count = POINTERS + 8
     forgetful = masks(segmenter, count)
@@ -103,10 +104,11 @@ def test_what_is_forgotten_changes_no_mask(segmenter: SamSegmenter, monkeypatch:
         assert torch.equal(mask, reference)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_clip(segmenter: SamSegmenter) -> None:
-    masks(segmenter, 8)
+    masks(segmenter, 6)
     short = remembered_bytes(segmenter)
-    masks(segmenter, 80)
+    masks(segmenter, 60)
     assert remembered_bytes(segmenter) == short > 0
 
 
@@ -134,6 +136,7 @@ def test_the_network_sees_what_the_published_processor_would_give_it(
     torch.testing.assert_close(segmenter.start(view, [THERE]), expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_reduced_precision_gives_nearly_the_same(network: Path, dtype: torch.dtype) -> None:
     exact = masks(load_sam(network, CPU, torch.float32).segmenter(), 3)

@@ -14,16 +14,19 @@ from torch.nn.functional import interpolate
 
 from any2bokeh.atomic import partial_file
 from any2bokeh.closeable import Closeable
-from any2bokeh.depth.cache import cache_key, find_track, keep_track
+from any2bokeh.depth.cache import KeptTrack, cache_key, drop_track, find_track, keep_track
+from any2bokeh.errors import DisparityError
 from any2bokeh.progress import OnCount, ignore
 from any2bokeh.scene import Frame
 from any2bokeh.settings.focus_settings import SubjectSettings
 from any2bokeh.subject.mask_growth import ReadFrames, grow_masks, place_subjects
 from any2bokeh.subject.segmentation_networks import Segmentation
 from any2bokeh.video.clip import VideoClip
+from any2bokeh.video.gray import open_gray
 from any2bokeh.video.lossless import GRAY, LosslessWriter, to_uint8
 from any2bokeh.video.span import Span
 
+log = logging.getLogger(__name__)
 news = logging.getLogger("any2bokeh.news")
 
 
@@ -86,7 +89,7 @@ class GrownMasks(Closeable):
     def __init__(self, plan: GrowthPlan, on_frames: OnCount = ignore) -> None:
         """Find the masks, or grow them; ``on_frames`` is told how many are done."""
         self._folder: TemporaryDirectory[str] | None = None
-        found = find_track(plan.key()) if plan.use_cache else None
+        found = _intact(find_track(plan.key())) if plan.use_cache else None
 
         def write(path: Path) -> None:
             plan.write(path, on_frames)
@@ -123,6 +126,19 @@ def pictures_alone(video: VideoClip, span: Span) -> Iterator[Iterator[tuple[Fram
     """Give the frames of a part without disparity, which then need not be estimated."""
     with video.frames(span) as frames:
         yield ((frame, None) for frame in frames)
+
+
+def _intact(track: KeptTrack | None) -> KeptTrack | None:
+    """A track out of the cache, unless it was damaged since it was made: then it is removed."""
+    if track is None:
+        return None
+    try:
+        open_gray(track.path, "mask")
+    except DisparityError as error:
+        log.warning("%s It was kept in the cache, and is made anew.", error.message)
+        drop_track(track.path)
+        return None
+    return track
 
 
 def _fitted(mask: Tensor, size: tuple[int, int]) -> Tensor:
