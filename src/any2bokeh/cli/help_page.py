@@ -167,7 +167,7 @@ def _name(parameter: Any, context: Any) -> str:
 def _kind(displayed: str) -> str:
     """What an option takes, in a word of the reader's: the choices themselves, or what a type stands for."""
     kind = displayed.strip("<>").removeprefix("list[").removesuffix("]")
-    return {"str": "NAME", "path": "FILE", "file": "FILE"}.get(kind, kind)
+    return {"str": "NAME", "path": "FILE", "file": "FILE"}.get(kind.lower(), kind)
 
 
 def _explained(parameter: Any) -> str:
