@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         FocusSettings,
         Key,
         Point,
+        SubjectName,
         SubjectSettings,
     )
     from any2bokeh.settings.mask_settings import MaskSettings
@@ -57,6 +58,7 @@ _MODULES = {
     "Settings": "settings.run_settings",
     "SettingsError": "errors",
     "ShapeError": "errors",
+    "SubjectName": "settings.focus_settings",
     "SubjectSettings": "settings.focus_settings",
     "TimePoint": "settings.values",
     "TimeRange": "settings.video_settings",
@@ -91,6 +93,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "ShapeError",
+    "SubjectName",
     "SubjectSettings",
     "TimePoint",
     "TimeRange",
