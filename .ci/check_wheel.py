@@ -46,7 +46,8 @@ def check_files() -> None:
     listed = {str(path) for path in metadata.files("any2bokeh") or []}
     for name in ("models.toml", "py.typed"):
         assert package.joinpath(name).is_file(), f"{name} is missing"
-    assert any(name.endswith("LICENSE") for name in listed), "the license is missing"
+    for name in ("LICENSE", "NOTICE"):
+        assert any(path.endswith(name) for path in listed), f"{name} is missing"
     tops = {name.split("/")[0] for name in listed if not name.startswith("..")}
     assert tops == {"any2bokeh", f"any2bokeh-{metadata.version('any2bokeh')}.dist-info"}, tops
 

@@ -127,7 +127,7 @@ def compare_depth(device: torch.device) -> None:
     size = (SHORTER_SIDE, SHORTER_SIDE * 16 // 9)
 
     def run(one: torch.device) -> Tensor:
-        raw = networks[one].estimate(pictures, size, [None] * len(pictures)).cpu()
+        raw = networks[one].estimate(pictures, size).cpu()
         return (raw - raw.min()) / (raw.max() - raw.min())
 
     compare("compact disparity, 8 frames", run, device)

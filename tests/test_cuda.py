@@ -132,11 +132,10 @@ def test_the_diffusion_network(
 
 def test_the_compact_disparity(scenes: list[Scene], cuda: torch.device) -> None:
     pictures = torch.stack([scene.sharp for scene in scenes[:3]])
-    nearby = [None, pictures[0], pictures[1]]
 
     def on(device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
         size = (SHORTER_SIDE, SHORTER_SIDE * WIDTH // HEIGHT)
-        return load_compact(device, dtype).estimate(pictures, size, nearby).cpu()
+        return load_compact(device, dtype).estimate(pictures, size).cpu()
 
     wanted = on(CPU)
     reach = float(wanted.max() - wanted.min())

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from any2bokeh.motion.flow import prepare_picture
-from any2bokeh.motion.shots import ReducedFrame, mark_shots, see_nearby
+from any2bokeh.motion.shots import ReducedFrame, mark_shots
 
 HEIGHT, WIDTH = 96, 160
 
@@ -105,41 +105,3 @@ def test_frames_that_were_yielded_are_let_go(single_shot):
     for _ in mark_shots(source(), single_shot=single_shot):
         most = max(most, len(alive))
     assert most <= 4  # the one that was yielded, two held back, and the one that the source is at
-
-
-@pytest.mark.parametrize(
-    ("lengths", "gap", "expected"),
-    [
-        ((7,), 2, [2, 3, 4, 5, 6, 3, 4]),
-        ((3,), 3, [2, 0, 0]),  # shorter than the gap: the frame farthest away
-        ((1, 2, 1), 3, [None, 2, 1, None]),  # never one of another shot
-        ((4, 3), 1, [1, 2, 3, 2, 5, 6, 5]),
-        ((), 3, []),
-    ],
-)
-def test_each_frame_sees_another_of_its_shot(lengths, gap, expected):
-    pictures = [torch.full((3, 4, 4), float(number)) for number in range(sum(lengths))]
-    first = {sum(lengths[:number]) for number in range(len(lengths))}
-    frames = [
-        ReducedFrame(
-            pts=number, picture=picture, prepared=prepare_picture(picture), starts_shot=number in first
-        )
-        for number, picture in enumerate(pictures)
-    ]
-    seen = list(see_nearby(frames, gap))
-    assert [frame.pts for frame in seen] == list(range(len(pictures)))
-    assert [None if frame.nearby is None else int(frame.nearby[0, 0, 0]) for frame in seen] == expected
-
-
-def test_no_more_frames_are_held_than_the_gap_needs():
-    taken = []
-
-    def frames():
-        for number, picture in enumerate(shot(0, 12)):
-            taken.append(number)
-            yield ReducedFrame(
-                pts=number, picture=picture, prepared=prepare_picture(picture), starts_shot=number == 0
-            )
-
-    for frame in see_nearby(frames(), 3):
-        assert len(taken) <= frame.pts + 4

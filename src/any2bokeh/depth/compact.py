@@ -1,124 +1,188 @@
-"""The compact disparity network: small enough to ship in the package, and to run on any CPU."""
+"""The compact disparity network: small enough to ship in the package, and to run on any CPU.
+
+Its encoder is EfficientNet-Lite2 (Tan and Le, "EfficientNet", 2019; the Lite variants by Google), which was
+trained to name the things in photographs; docs/compact.md says what became of it here.
+"""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import (
-    interpolate,
-    pixel_shuffle,
-    pixel_unshuffle,
-    relu,
-    scaled_dot_product_attention,
-)
+from torch.nn.functional import interpolate, pad, relu, relu6, scaled_dot_product_attention
 
 from any2bokeh.depth.estimator import check_disparity, check_pictures
-from any2bokeh.motion.parallax import CELL, CHANNELS, moving_parts, no_motion
 from any2bokeh.weights.checkpoint import load_weights
 
 WEIGHTS = Path(__file__).with_name("compact.safetensors")
-# Of the pictures that are asked about: motion is found in them. The network sees them half as large, which is
-# about the size of those that it was trained with.
-SHORTER_SIDE = 256
-# Added from the top row to the bottom row, as lower things are mostly nearer, and to moving things
-# fast against the rest. Where the network is unsure, its own guess is flat, and these decide; docs/compact.md
-# says how they were chosen.
-DOWNWARD, FAST = 0.25, 0.25
-
+SHORTER_SIDE = 224  # pixels of the pictures that it sees, about the size of those that it was trained with
 MULTIPLE = 32  # pixels to a side of the coarsest cells: the sides of a picture must be multiples of this
+IMAGENET_MEAN, IMAGENET_SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # the encoder was shown such
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderStage:
+    """So many blocks of one ``width``, inside ``growth`` times as wide; the first steps by ``stride``."""
+
+    blocks: int
+    kernel: int
+    stride: int
+    growth: int
+    width: int
+
+
+LITE2 = (
+    EncoderStage(blocks=1, kernel=3, stride=1, growth=1, width=16),
+    EncoderStage(blocks=3, kernel=3, stride=2, growth=6, width=24),
+    EncoderStage(blocks=3, kernel=5, stride=2, growth=6, width=48),
+    EncoderStage(blocks=4, kernel=3, stride=2, growth=6, width=88),
+    EncoderStage(blocks=4, kernel=5, stride=1, growth=6, width=120),
+    EncoderStage(blocks=5, kernel=5, stride=2, growth=6, width=208),
+    EncoderStage(blocks=1, kernel=3, stride=1, growth=6, width=352),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompactDims:
-    """Channels and blocks at 1/4, 1/8, 1/16 and 1/32 of the picture's sides, and channels on the way back."""
+    """Channels and blocks. ``decoder`` holds the channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the sides."""
 
-    widths: tuple[int, int, int, int] = (32, 64, 128, 192)
-    blocks: tuple[int, int, int, int] = (1, 2, 2, 2)
+    stem: int = 32
+    stages: tuple[EncoderStage, ...] = LITE2
+    decoder: tuple[int, int, int, int, int] = (16, 48, 80, 112, 144)
     attentions: int = 2
-    heads: int = 8
-    decoder: tuple[int, int, int] = (32, 48, 96)
+    heads: int = 4
+    head: int = 16
+
+    def taps(self) -> tuple[int, ...]:
+        """The last stage of each size: those before one that steps down, and the last of all."""
+        following = [stage.stride for stage in self.stages[1:]] + [2]
+        return tuple(number for number, stride in enumerate(following) if stride == 2)
 
 
 class CompactNetwork(nn.Module):
     """An encoder down to 1/32 of the sides, attention over the whole picture there, and a decoder back.
 
-    Where a pixel is in the picture is an input too, as lower things are mostly nearer, and how it moves
-    against the others, if another frame is known.
-
-    While it learns, convolutions are normalized over the batch; ``folded``, the mean of that is part of
-    their weights, as they are shipped.
+    The attention also knows where in the picture each cell is, as lower things are mostly nearer.
     """
 
-    def __init__(self, dims: CompactDims | None = None, *, folded: bool = False) -> None:
+    def __init__(self, dims: CompactDims | None = None) -> None:
         super().__init__()
         dims = dims or CompactDims()
-        widths = dims.widths
-        self.stem = convolution(5 * CELL**2 + CHANNELS, widths[0], folded=folded)
-        self.stages = nn.ModuleList(
-            nn.Sequential(
-                *([convolution(widths[level - 1], widths[level], stride=2, folded=folded)] if level else []),
-                *(Residual(widths[level], folded=folded) for _ in range(dims.blocks[level])),
-            )
-            for level in range(4)
-        )
-        self.around = nn.ModuleList(GlobalAttention(widths[3], dims.heads) for _ in range(dims.attentions))
-        coarser = (*dims.decoder[1:], widths[3])
-        self.steps = nn.ModuleList(
-            Upward(coarser[level], widths[level], dims.decoder[level], folded=folded) for level in range(3)
-        )
-        self.head = nn.Conv2d(dims.decoder[0], 4, 3, padding=1)
+        widths = dims.decoder
+        self.encoder = Encoder(dims)
+        seen = [dims.stages[tap].width for tap in dims.taps()]
+        self.coarsest = nn.Conv2d(seen[4] + 2, widths[4], 1)
+        self.around = nn.ModuleList(GlobalAttention(widths[4], dims.heads) for _ in range(dims.attentions))
+        self.refine = Residual(widths[4])
+        self.lateral = nn.ModuleList(nn.Conv2d(seen[level], widths[level], 1) for level in range(4))
+        self.reduce = nn.ModuleList(nn.Conv2d(widths[level + 1], widths[level], 1) for level in range(4))
+        self.blocks = nn.ModuleList(Residual(widths[level]) for level in range(1, 4))
+        self.head = nn.ModuleList([nn.Conv2d(widths[0], dims.head, 3, padding=1), nn.Conv2d(dims.head, 1, 1)])
 
-    def forward(self, pictures: Tensor, motion: Tensor) -> Tensor:
-        """Return raw disparity ``B 1 H/2 W/2`` of R'G'B' ``B 3 H W`` in 0..1; H and W multiples of 32.
-
-        ``motion`` is ``B 5 H/4 W/4``: see ``any2bokeh.motion.parallax``.
-        """
-        x = pixel_unshuffle(torch.cat([2 * pictures - 1, _places(pictures)], dim=1), CELL)
-        x = self.stem(torch.cat([x, motion], dim=1))  # B 32 H/4 W/4
-        levels = []
-        for stage in self.stages:
-            x = stage(x)
-            levels.append(x)
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Return raw disparity ``B 1 H/2 W/2`` of R'G'B' ``B 3 H W`` in 0..1; H and W multiples of 32."""
+        levels = self.encoder(pictures)
+        x = self.coarsest(torch.cat([levels[4], _places(levels[4])], dim=1))
         for attention in self.around:
-            x = attention(x)  # B 192 H/32 W/32
-        for step, level in zip(reversed(self.steps), reversed(levels[:3]), strict=True):
-            x = step(x, level)
-        return pixel_shuffle(self.head(x), 2)
+            x = attention(x)  # B 144 H/32 W/32
+        x = self.refine(x)
+        for level in (3, 2, 1, 0):
+            seen = levels[level]
+            x = interpolate(self.reduce[level](x), size=seen.shape[2:], mode="bilinear")
+            x = x + self.lateral[level](seen)
+            x = (
+                self.blocks[level - 1](x) if level else x
+            )  # at half the sides a block costs more than it helps
+        result: Tensor = self.head[1](relu(self.head[0](relu(x))))
+        return result
 
 
-def _places(pictures: Tensor) -> Tensor:
-    """How far down and how far right each pixel is, -1 to 1: ``B 2 H W``."""
-    batch, _, height, width = pictures.shape
+def _places(cells: Tensor) -> Tensor:
+    """How far down and how far right each cell of ``B C h w`` is, -1 to 1: ``B 2 h w``."""
+    batch, _, height, width = cells.shape
     down, right = (
-        torch.linspace(-1, 1, side, dtype=pictures.dtype, device=pictures.device) for side in (height, width)
+        torch.linspace(-1, 1, side, dtype=cells.dtype, device=cells.device) for side in (height, width)
     )
     return torch.stack(torch.meshgrid(down, right, indexing="ij")).expand(batch, 2, height, width)
 
 
-def convolution(
-    inputs: int, outputs: int, size: int = 3, *, stride: int = 1, active: bool = True, folded: bool
-) -> nn.Sequential:
-    """A convolution, its normalization unless that is ``folded`` into it, and a ReLU if it is ``active``."""
-    layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=folded)]
-    layers += [] if folded else [nn.BatchNorm2d(outputs)]
-    layers += [nn.ReLU(inplace=True)] if active else []
-    return nn.Sequential(*layers)
+class SameConvolution(nn.Conv2d):
+    """A convolution padded as TensorFlow does: at stride 2 one column and one row more behind than before."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1) -> None:
+        padding = kernel // 2 if stride == 1 else 0
+        super().__init__(inputs, outputs, kernel, stride, padding, groups=groups)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``B C H W`` to ``B D H/stride W/stride``."""
+        if self.stride[0] == 2:
+            before = (self.kernel_size[0] - 2) // 2
+            x = pad(x, (before, self.kernel_size[0] - 2 - before) * 2)
+        return super().forward(x)
+
+
+class InvertedResidual(nn.Module):
+    """Wider, looked at channel by channel, and narrow again (Sandler et al., "MobileNetV2", 2018).
+
+    The normalization of its convolutions is folded into their weights.
+    """
+
+    def __init__(self, inputs: int, stage: EncoderStage, stride: int) -> None:
+        super().__init__()
+        inside = inputs * stage.growth
+        self.expand = SameConvolution(inputs, inside, 1) if stage.growth > 1 else None
+        self.depthwise = SameConvolution(inside, inside, stage.kernel, stride=stride, groups=inside)
+        self.project = SameConvolution(inside, stage.width, 1)
+        self.adds = stride == 1 and inputs == stage.width
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``B C h w`` to ``B D h/stride w/stride``."""
+        inside = relu6(self.expand(x), inplace=True) if self.expand is not None else x
+        result: Tensor = self.project(relu6(self.depthwise(inside), inplace=True))
+        return x + result if self.adds else result
+
+
+class Encoder(nn.Module):
+    """What the picture shows, at five sizes."""
+
+    def __init__(self, dims: CompactDims) -> None:
+        super().__init__()
+        self.stem = SameConvolution(3, dims.stem, 3, stride=2)
+        widths = (dims.stem, *(stage.width for stage in dims.stages))
+        self.stages = nn.ModuleList(
+            nn.Sequential(
+                InvertedResidual(before, stage, stage.stride),
+                *(InvertedResidual(stage.width, stage, 1) for _ in range(stage.blocks - 1)),
+            )
+            for before, stage in zip(widths, dims.stages, strict=False)
+        )
+        self._taps = dims.taps()
+
+    def forward(self, pictures: Tensor) -> list[Tensor]:
+        """Return ``B C h w`` at 1/2, 1/4, 1/8, 1/16 and 1/32 of the sides of pictures ``B 3 H W``."""
+        mean, spread = (pictures.new_tensor(part)[:, None, None] for part in (IMAGENET_MEAN, IMAGENET_SPREAD))
+        x = relu6(self.stem((pictures - mean) / spread), inplace=True)
+        levels = []
+        for number, stage in enumerate(self.stages):
+            x = stage(x)
+            if number in self._taps:
+                levels.append(x)
+        return levels
 
 
 class Residual(nn.Module):
     """Two convolutions whose result is added to what came in."""
 
-    def __init__(self, width: int, *, folded: bool) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.first = convolution(width, width, folded=folded)
-        self.second = convolution(width, width, active=False, folded=folded)
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """``B C h w`` to the same."""
-        return relu(x + self.second(self.first(x)))
+        result: Tensor = x + self.second(relu(self.first(relu(x))))
+        return result
 
 
 class GlobalAttention(nn.Module):
@@ -145,54 +209,23 @@ class GlobalAttention(nn.Module):
         return result
 
 
-class Upward(nn.Module):
-    """A step of the decoder: features of twice the cell size, joined with the encoder's of this size."""
-
-    def __init__(self, coarser: int, level: int, width: int, *, folded: bool) -> None:
-        super().__init__()
-        self.lateral = convolution(level, width, size=1, active=False, folded=folded)
-        self.reduce = convolution(coarser, width, size=1, active=False, folded=folded)
-        self.block = Residual(width, folded=folded)
-
-    def forward(self, x: Tensor, level: Tensor) -> Tensor:
-        """``x`` is ``B C h/2 w/2``, ``level`` ``B D h w``; the result ``B E h w``."""
-        x = interpolate(self.reduce(x), size=level.shape[2:], mode="bilinear")
-        result: Tensor = self.block(relu(x + self.lateral(level)))
-        return result
-
-
 class CompactEstimator:
     """The loaded network."""
 
     def __init__(self, network: CompactNetwork) -> None:
-        self._network = network
+        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def estimate(
-        self, pictures: Tensor, size: tuple[int, int], nearby: Sequence[Tensor | None] = ()
-    ) -> Tensor:
+    def estimate(self, pictures: Tensor, size: tuple[int, int]) -> Tensor:
         """Return the raw disparity ``T 1 h w`` of pictures; see ``any2bokeh.depth.estimator.Estimator``."""
         check_pictures(pictures)
-        weight = self._network.head.weight
-        cells = [max(1, round(side / (2 * MULTIPLE))) for side in size]
-        sides, half_sides = ([count * multiple for count in cells] for multiple in (2 * MULTIPLE, MULTIPLE))
+        weight = self._network.coarsest.weight
+        sides = [max(1, round(side / MULTIPLE)) * MULTIPLE for side in size]
         with torch.no_grad():
-            frames = _reduced(pictures.to(weight.device), sides)
-            small = _reduced(frames, half_sides)
-            motion, pace = no_motion(small), frames.new_zeros(len(frames), 1, *half_sides)
-            for number, other in enumerate(nearby):
-                if other is not None:
-                    moves, fast = moving_parts(frames[number], _reduced(other[None], sides)[0])
-                    motion[number], pace[number] = moves.to(motion.device), fast.to(pace.device)
-            disparity = self._network(small.to(weight.dtype), motion.to(weight.dtype)).float()
-        disparity = interpolate(disparity, half_sides, mode="bilinear")
-        down = torch.linspace(0, DOWNWARD, disparity.shape[2], device=disparity.device)
-        disparity = disparity + FAST * pace + down[:, None]
+            seen = interpolate(pictures.to(weight.device), sides, mode="bilinear", antialias=True)
+            seen = seen.to(weight.dtype).contiguous(memory_format=torch.channels_last)
+            disparity = self._network(seen).float().contiguous()
         check_disparity(disparity, weight.dtype)
         return interpolate(disparity, size, mode="bilinear", antialias=True)
-
-
-def _reduced(pictures: Tensor, size: list[int]) -> Tensor:
-    return interpolate(pictures, size, mode="bilinear", antialias=True)
 
 
 def load_compact(device: torch.device, dtype: torch.dtype, path: Path | None = None) -> CompactEstimator:
@@ -200,14 +233,14 @@ def load_compact(device: torch.device, dtype: torch.dtype, path: Path | None = N
 
     Raises ``WeightsError`` for weights that are damaged or do not fit.
     """
-    network = CompactNetwork(folded=True)
+    network = CompactNetwork()
     load_weights(network, path or WEIGHTS, device=device, dtype=dtype)
     return CompactEstimator(network.eval())
 
 
 def revision() -> str:
-    """Return a hash of the weights and of the added terms: it tells its results from all others."""
+    """Return a hash of the weights and of the size that it sees: it tells its results from all others."""
     with WEIGHTS.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
-    digest.update(repr((SHORTER_SIDE, DOWNWARD, FAST)).encode())
+    digest.update(repr(SHORTER_SIDE).encode())
     return digest.hexdigest()[:40]

@@ -1,6 +1,5 @@
 """Disparity from single frames: Depth Anything V2 through transformers."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -20,9 +19,7 @@ class DisparityEstimator:
         self._network = network
         self.patch = patch
 
-    def estimate(
-        self, pictures: Tensor, size: tuple[int, int], nearby: Sequence[Tensor | None] = ()
-    ) -> Tensor:
+    def estimate(self, pictures: Tensor, size: tuple[int, int]) -> Tensor:
         """Return the raw disparity ``T 1 h w`` of pictures; see ``any2bokeh.depth.estimator.Estimator``."""
         check_pictures(pictures)
         weight = next(self._network.parameters())

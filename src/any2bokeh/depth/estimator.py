@@ -1,6 +1,6 @@
 """A loaded depth network: its input, its output, and the checks of both."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, TypeVar
 
 import torch
@@ -18,16 +18,12 @@ Estimates = Callable[[Iterable[ReducedFrame]], Iterator[Floats]]
 class Estimator(Protocol):
     """A loaded network."""
 
-    def estimate(
-        self, pictures: Tensor, size: tuple[int, int], nearby: Sequence[Tensor | None] = ()
-    ) -> Tensor:
+    def estimate(self, pictures: Tensor, size: tuple[int, int]) -> Tensor:
         """Return the raw relative disparity of each picture, near is large: ``T 1 h w`` float32.
 
         ``pictures`` are ``T 3 H W`` R'G'B' in 0..1 on any device; the result is on the network's.
         ``size`` is ``h w``, about that of the frame that is looked at (rounded to whole patches). Scale
-        and shift are those that the network gave this frame, and differ from frame to frame. ``nearby``
-        holds for each picture another frame of its shot, ``3 H W``, or ``None``: to a network that knows
-        motion it tells more, others look at single pictures.
+        and shift are those that the network gave this frame, and differ from frame to frame.
 
         Raises ``ShapeError`` for another shape, ``DisparityError`` if the network returns values that
         are not numbers.
@@ -41,7 +37,7 @@ def one_by_one(estimator: Estimator, size: tuple[int, int], device: torch.device
     def estimates(frames: Iterable[ReducedFrame]) -> Iterator[Floats]:
         for some in batches(frames, batch):
             pictures = torch.stack([frame.picture for frame in some]).to(device)
-            disparity = estimator.estimate(pictures, size, [frame.nearby for frame in some])
+            disparity = estimator.estimate(pictures, size)
             yield from disparity[:, 0].cpu().numpy()
 
     return estimates

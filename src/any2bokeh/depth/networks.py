@@ -106,7 +106,7 @@ class ImageNetwork:
         """Return about how long estimating so many frames takes, measured on one of noise."""
         estimates = self.load(size, device, dtype)
         picture = torch.rand(3, *size, generator=torch.Generator().manual_seed(0))
-        frame = ReducedFrame(pts=0, picture=picture, prepared=prepare_picture(picture), nearby=picture)
+        frame = ReducedFrame(pts=0, picture=picture, prepared=prepare_picture(picture))
         next(estimates([frame]))  # the first time is slower
         started_s = time.perf_counter()
         next(estimates([frame]))

@@ -36,14 +36,11 @@ from any2bokeh.settings.depth_settings import DepthSettings
 from any2bokeh.settings.device_settings import DtypeName
 from any2bokeh.settings.video_settings import TimeRange
 from any2bokeh.video.clip import VideoClip
-from any2bokeh.video.decode import VideoInfo
 from any2bokeh.video.gray import GrayReader, open_gray_writer
 from any2bokeh.video.span import ALL_FRAMES
 
 log = logging.getLogger(__name__)
 
-_GAP_S = 0.1  # to the frame that shows the motion
-_USUAL_RATE = 30
 _WHOLE = TimeRange()
 
 
@@ -202,16 +199,14 @@ def plan_estimate(
         network=network,
         size=working_size(info, shorter_side),
         seen_size=network.seen_size(info, shorter_side),
-        pace=_choose_pace(info, settings, network, device),
+        pace=_choose_pace(settings, network, device),
         use_cache=settings.use_cache,
         device=device,
         dtype=choose_depth_dtype(dtype, device),
     )
 
 
-def _choose_pace(
-    info: VideoInfo, settings: DepthSettings, network: DepthNetwork, device: torch.device
-) -> Pace:
+def _choose_pace(settings: DepthSettings, network: DepthNetwork, device: torch.device) -> Pace:
     """Where propagation gains next to nothing, all frames are estimated."""
     every = settings.every or (1 if network.is_quick(device) else None)
     if network.is_steady and every != 1:
@@ -221,7 +216,6 @@ def _choose_pace(
         every=every,
         steady=not network.is_steady if settings.steady is None else settings.steady,
         single_shot=settings.single_shot,
-        gap=max(1, round(_GAP_S * (info.frame_rate or _USUAL_RATE))),
     )
 
 

@@ -17,7 +17,7 @@ from any2bokeh.depth.estimator import Estimates
 from any2bokeh.depth.stabilization import Stabilizer
 from any2bokeh.motion.flow import prepare_picture
 from any2bokeh.motion.propagation import SPACINGS, KeyframeInterval, choose_keyframes, link_by_flow
-from any2bokeh.motion.shots import ReducedFrame, mark_shots, see_nearby
+from any2bokeh.motion.shots import ReducedFrame, mark_shots
 from any2bokeh.scene import Frame
 from any2bokeh.video.prefetch import prefetch
 
@@ -28,14 +28,12 @@ INTERVALS_AHEAD = 2  # found while the network is busy
 class Pace:
     """Which frames are estimated, and what each hands to the next.
 
-    ``every`` is the distance of keyframes, ``None`` lets the picture choose it. Each is shown to the network
-    with the frame ``gap`` frames away.
+    ``every`` is the distance of keyframes, ``None`` lets the picture choose it.
     """
 
     every: int | None = None
     steady: bool = True
     single_shot: bool = False
-    gap: int = 3
 
     def __str__(self) -> str:
         if self.every == 1:
@@ -83,7 +81,6 @@ def raw_disparity(
 
 def _intervals(frames: Iterable[Frame], size: tuple[int, int], pace: Pace) -> Iterator[KeyframeInterval]:
     shots = mark_shots((_reduce(frame, size) for frame in frames), single_shot=pace.single_shot)
-    shots = see_nearby(shots, pace.gap)
     yield from choose_keyframes(link_by_flow(shots, with_flow=pace.steady or pace.every != 1), pace.every)
 
 

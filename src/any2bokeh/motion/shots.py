@@ -26,15 +26,13 @@ Item = TypeVar("Item")
 class ReducedFrame:
     """A frame at the size that its disparity is worked on.
 
-    ``picture`` is ``3 h w`` R'G'B' in 0..1. From a frame that ``starts_shot``, nothing leads back. ``nearby``
-    is the picture of another frame of the shot, if it has one.
+    ``picture`` is ``3 h w`` R'G'B' in 0..1. From a frame that ``starts_shot``, nothing leads back.
     """
 
     pts: int
     picture: Tensor
     prepared: PreparedPicture
     starts_shot: bool = False
-    nearby: Tensor | None = None
 
 
 def mark_shots(frames: Iterable[ReducedFrame], *, single_shot: bool = False) -> Iterator[ReducedFrame]:
@@ -75,37 +73,6 @@ def shot_thumbnail(codes: Bytes) -> Bytes:
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small: Bytes = cv2.cvtColor(cv2.resize(codes, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2BGR)
     return small
-
-
-def see_nearby(frames: Iterable[ReducedFrame], gap: int) -> Iterator[ReducedFrame]:
-    """Yield the frames of marked shots, each with the picture of the one ``gap`` frames later.
-
-    Towards the end of a shot it is the one as much earlier, in a shot that is shorter the one farthest away;
-    alone, a frame has none. ``gap`` frames are held back.
-    """
-    shot: list[ReducedFrame] = []  # the last ones that were yielded, and those that wait
-    waiting = 0
-    for frame in frames:
-        if frame.starts_shot:
-            yield from _at_the_end(shot, waiting, gap)
-            shot, waiting = [], 0
-        shot.append(frame)
-        waiting += 1
-        if waiting > gap:
-            yield replace(shot[-waiting], nearby=frame.picture)
-            waiting -= 1
-            del shot[: -2 * gap]
-    yield from _at_the_end(shot, waiting, gap)
-
-
-def _at_the_end(shot: list[ReducedFrame], waiting: int, gap: int) -> Iterator[ReducedFrame]:
-    """The frames of a shot that wait when it has come to its end."""
-    last = len(shot) - 1
-    for place in range(len(shot) - waiting, len(shot)):
-        other = max(place - gap, 0)
-        if last - place > place - other:
-            other = last
-        yield replace(shot[place], nearby=shot[other].picture if other != place else None)
 
 
 def is_lost(flow: Flow) -> bool:

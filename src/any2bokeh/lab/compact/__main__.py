@@ -1,47 +1,129 @@
-"""``python -m any2bokeh.lab.compact FOLDER``: train the compact disparity network."""
+"""``python -m any2bokeh.lab.compact``: make pictures, train the compact network, average, measure."""
 
 import logging
 from pathlib import Path
 from typing import Annotated
 
+import cv2
 import torch
 import typer
 
-from any2bokeh.lab.compact.depth_trainer import CompactTrainingSettings, train_compact, write_weights
-from any2bokeh.lab.compact.pairs import DataSettings
+from any2bokeh.depth.compact import SHORTER_SIDE, WEIGHTS, load_compact
+from any2bokeh.lab.compact.batches import BatchSettings
+from any2bokeh.lab.compact.depth_trainer import (
+    CompactTrainingSettings,
+    mean_weights,
+    train_compact,
+    write_weights,
+)
+from any2bokeh.lab.compact.imagenet import imagenet_file
+from any2bokeh.lab.compact.made_pictures import list_pictures, make_picture, write_picture
+from any2bokeh.lab.compact.measures import measure_estimator
+from any2bokeh.lab.compact.scenes.additions import AdditionSettings
+from any2bokeh.lab.compact.scenes.creatures import MAKERS
+
+app = typer.Typer(help=__doc__, no_args_is_help=True)
 
 
-def train_from_command_line(
+@app.command()
+def make(
+    folder: Annotated[Path, typer.Argument(help="Where the pictures go; those that are there are kept.")],
+    first: Annotated[int, typer.Option(help="Seed of the first.")],
+    count: Annotated[int, typer.Option(help="How many, each of the next seed.")],
+    people: Annotated[
+        Path | None,
+        typer.Option(help="A folder of rigged avatars, see docs/compact.md; without it no people."),
+    ] = None,
+    plain: Annotated[bool, typer.Option(help="Add nothing to the scenes.")] = False,
+    without: Annotated[str, typer.Option(help="Kinds of things to leave out, for example bird,seat.")] = "",
+    every: Annotated[int, typer.Option(help="With --parts: how many parts the avatars are split into.")] = 1,
+    parts: Annotated[str, typer.Option(help="Parts of the avatars that are used, for example 1,2,3.")] = "0",
+) -> None:
+    """Make pictures with exact disparity, of scenes with people and things on their ground."""
+    left_out = set(without.split(",")) if without else set()
+    if left_out - set(MAKERS):
+        raise typer.BadParameter(f"unknown kinds: {', '.join(sorted(left_out - set(MAKERS)))}")
+    kinds = tuple(kind for kind in MAKERS if kind not in left_out)
+    offsets = tuple(int(part) for part in parts.split(","))
+    additions = AdditionSettings(people=people, kinds=kinds, every=every, offsets=offsets)
+    cv2.setNumThreads(1)
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed in range(first, first + count):
+        path = folder / f"{seed:06d}"
+        if not path.with_suffix(".png").exists():
+            write_picture(path, make_picture(seed, None if plain else additions))
+
+
+@app.command("train")
+def train_from_folder(
     folder: Annotated[
-        Path, typer.Argument(help="Where the checkpoint and the journal are; a run in it goes on.")
+        Path, typer.Argument(help="Where checkpoint, journal and weights are; a run in it goes on.")
+    ],
+    data: Annotated[
+        list[str],
+        typer.Option(help="FOLDER:SHARE of pictures, and how often they are drawn; may be repeated."),
     ],
     steps: Annotated[int, typer.Option(help="Batches in all.")],
-    cooldown: Annotated[int, typer.Option(help="The last of them, over which the learning rate falls.")],
-    scales: Annotated[
-        str, typer.Option(help="Sizes of the frames and up to which step: 0.4:2500,0.6:4000,0.8 for example.")
-    ] = "1",
-    pairs: Annotated[int, typer.Option(help="Pairs of frames in a batch.")] = 4,
-    seed: Annotated[int, typer.Option(help="Decides the scenes and the first weights.")] = 0,
-    write: Annotated[
-        Path | None, typer.Option(help="Weights to write at the end, as the package has them.")
+    cooldown: Annotated[int, typer.Option(help="The last of them, over which the learning rates fall.")],
+    start: Annotated[
+        Path | None, typer.Option(help="Weights to begin with; without them those of ImageNet.")
     ] = None,
-    threads: Annotated[int, typer.Option(help="Of the network; the scenes have a process of their own.")] = 1,
+    frozen: Annotated[
+        int, typer.Option(help="Stages of the encoder that keep their weights; 7 are all.")
+    ] = 7,
+    rate: Annotated[float, typer.Option(help="Learning rate of the decoder.")] = 1e-3,
+    encoder_rate: Annotated[float, typer.Option(help="Learning rate of the encoder.")] = 1.5e-4,
+    length: Annotated[int, typer.Option(help="Pictures in a batch.")] = 8,
+    seed: Annotated[int, typer.Option(help="Decides the crops and the first weights.")] = 0,
+    threads: Annotated[
+        int, typer.Option(help="Of the network; the batches have a process of their own.")
+    ] = 1,
 ) -> None:
-    """Train the compact disparity network on scenes that are made as it goes."""
+    """Train, or go on with a run."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(threads)
-    data = DataSettings(seed=seed, pairs=pairs, scales=parse_scales(scales))
-    settings = CompactTrainingSettings(steps=steps, cooldown=cooldown, data=data)
-    training = train_compact(settings, folder)
-    if write:
-        write_weights(training.averaged, settings.dims, write)
+    settings = CompactTrainingSettings(
+        steps=steps,
+        cooldown=cooldown,
+        data=BatchSettings(folders=tuple(parse_share(part) for part in data), seed=seed, length=length),
+        start=start,
+        imagenet=None if start else imagenet_file(),
+        frozen=frozen,
+        learning_rate=rate,
+        encoder_rate=encoder_rate,
+    )
+    train_compact(settings, folder)
 
 
-def parse_scales(text: str) -> tuple[tuple[float, int], ...]:
-    """Return the sizes and steps that ``text`` names."""
-    parts = [part.partition(":") for part in text.split(",")]
-    return tuple((float(scale), int(end or 0)) for scale, _, end in parts)
+@app.command()
+def average(
+    target: Annotated[Path, typer.Argument(help="The weights to write.")],
+    weights: Annotated[list[str], typer.Argument(help="FILE:SHARE; the shares sum to 1.")],
+) -> None:
+    """Average weights one by one."""
+    write_weights(mean_weights([parse_share(part) for part in weights]), target)
+
+
+@app.command()
+def measure(
+    folders: Annotated[list[Path], typer.Argument(help="Pictures with disparity.")],
+    weights: Annotated[Path, typer.Option(help="Of the network; without it those that ship.")] = WEIGHTS,
+    side: Annotated[int, typer.Option(help="Shorter side of the pictures that it sees.")] = SHORTER_SIDE,
+) -> None:
+    """Measure weights on pictures that no training saw."""
+    estimator = load_compact(torch.device("cpu"), torch.float32, weights)
+    for folder in folders:
+        typer.echo(f"{folder}: {measure_estimator(estimator, list_pictures(folder), side).means()}")
+
+
+def parse_share(text: str) -> tuple[Path, float]:
+    """Return the path and the number of ``PATH:SHARE``; 1 without a share."""
+    path, _, share = text.rpartition(":")
+    try:
+        return (Path(path), float(share)) if path else (Path(text), 1.0)
+    except ValueError:
+        return Path(text), 1.0
 
 
 if __name__ == "__main__":
-    typer.run(train_from_command_line)
+    app()

@@ -1,31 +1,79 @@
 """How far a guess is from the ground truth when its scale and shift do not count."""
 
+import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import avg_pool2d, softplus
 
-LEAST_SPREAD = 0.15  # about that of common scenes: flatter ones do not count for more
+LEAST_SPREAD = 0.05  # flatter scenes do not count for more
 SCALES = 4
+TAMED = 2.5  # larger errors, in mean deviations, count by their square root
+GRADIENT_WEIGHT, ORDER_WEIGHT = 0.35, 0.5
+PAIRS = 2000  # of points in a picture, whose order is asked: half of them anywhere, half of them neighbors
+APART = 0.15  # in mean deviations: nearer disparities have no order
+NEIGHBORHOOD = 6  # neighbors are within so much of the height
+STEEPNESS = 4.0
 
 
-def depth_loss(guess: Tensor, truth: Tensor) -> Tensor:
-    """Return the loss of guesses ``2P 1 H W`` for truths in 0..1; frames 2i and 2i + 1 are a pair.
+def depth_loss(guess: Tensor, truth: Tensor, known: Tensor, points: torch.Generator) -> Tensor:
+    """Return the loss of guesses ``B 1 H W`` for truths where they are ``known``, 0 or 1.
 
-    Both frames of a pair share one scale and one shift, so a guess that flickers costs. The terms: mean
-    absolute error after alignment; that of the gradients, at four scales (Ranftl et al., "Towards robust
-    monocular depth estimation", 2020); that of the change between the two frames (Chen et al., "Video
-    Depth Anything", 2025); and that of the guess as it is, which keeps its scale.
+    The terms: the error after the scale and shift of each picture are taken away, that of its gradients at
+    four scales (Ranftl et al., "Towards robust monocular depth estimation", 2020), and how often the farther
+    of two points, drawn from ``points``, is said to be the nearer (Chen et al., "Single-image depth
+    perception in the wild", 2016).
     """
-    shape = (-1, 2, *truth.shape[2:])
-    guess, truth = guess.view(shape), truth.view(shape)  # P 2 H W
-    aligned, wanted = _standard(guess), _standard(truth)
+    aligned, wanted = _standard(guess, known), _standard(truth, known)
     error = aligned - wanted
-    value = error.abs().mean()
-    gradient = sum((_gradient(error, scale) for scale in range(SCALES)), start=error.new_zeros(()))
-    change = (error[:, 1] - error[:, 0]).abs()
-    # Where an edge passes, the change is that of another surface: only pixels that keep their surface count.
-    stays = (truth[:, 1] - truth[:, 0]).abs() < 0.05
-    steadiness = (change * stays).mean()
-    return value + 0.25 * gradient + 0.3 * steadiness + (guess - truth).abs().mean()
+    beyond = (error.abs() - TAMED).clamp(min=0)
+    value = error.abs().clamp(max=TAMED) + 2 * (beyond + 0.25).sqrt() - 1
+    gradient = sum(_gradients(error, known), start=error.new_zeros(()))
+    order = _order(aligned, wanted, known, points)
+    return (
+        (value * known).sum() / known.sum().clamp(min=1) + GRADIENT_WEIGHT * gradient + ORDER_WEIGHT * order
+    )
+
+
+def _standard(disparity: Tensor, known: Tensor) -> Tensor:
+    """Without the picture's shift and scale: its mean, and its mean distance from it."""
+    count = known.sum((1, 2, 3), keepdim=True).clamp(min=1)
+    moved = disparity - (disparity * known).sum((1, 2, 3), keepdim=True) / count
+    return moved / ((moved.abs() * known).sum((1, 2, 3), keepdim=True) / count).clamp(min=LEAST_SPREAD)
+
+
+def _gradients(error: Tensor, known: Tensor) -> list[Tensor]:
+    terms = []
+    for scale in range(SCALES):
+        if scale:
+            share = avg_pool2d(known, 2)
+            error = avg_pool2d(error * known, 2) / share.clamp(min=1e-3)
+            known = (share > 0.5).to(error.dtype)
+            error = error * known
+        for dim in (2, 3):
+            both = known.narrow(dim, 1, known.shape[dim] - 1) * known.narrow(dim, 0, known.shape[dim] - 1)
+            terms.append((error.diff(dim=dim).abs() * both).sum() / both.sum().clamp(min=1))
+    return terms
+
+
+def _order(guess: Tensor, truth: Tensor, known: Tensor, points: torch.Generator) -> Tensor:
+    """How clearly pairs of points are in the wrong order."""
+    batch, _, height, width = guess.shape
+    rows, columns = (torch.randint(side, (2, batch, PAIRS), generator=points) for side in (height, width))
+    near = PAIRS // 2
+    reach = max(1, height // NEIGHBORHOOD)
+    for places, side in ((rows, height), (columns, width)):
+        shift = torch.randint(-reach, reach + 1, (batch, near), generator=points)
+        places[1, :, :near] = (places[0, :, :near] + shift).clamp(0, side - 1)
+    first, second = (rows * width + columns).to(guess.device)
+
+    def pair(values: Tensor) -> tuple[Tensor, Tensor]:
+        flat = values.flatten(1)
+        return flat.gather(1, first), flat.gather(1, second)
+
+    guesses, truths, there = (pair(values) for values in (guess, truth, known))
+    apart = truths[0] - truths[1]
+    counts = there[0] * there[1] * (apart.abs() > APART)
+    wrong = softplus(-STEEPNESS * (guesses[0] - guesses[1]) * apart.sign()) / STEEPNESS
+    return (wrong * counts).sum() / counts.sum().clamp(min=1)
 
 
 def fit_scale_shift(guess: Tensor, truth: Tensor) -> tuple[float, float]:
@@ -52,18 +100,6 @@ def rank_correlation(guess: Tensor, truth: Tensor) -> float:
     x, y = x - x.mean(), y - y.mean()
     spread = (x.square().mean() * y.square().mean()).sqrt()
     return float((x * y).mean() / spread) if spread > 0 else 0.0
-
-
-def _standard(disparity: Tensor) -> Tensor:
-    """Without the pair's shift and scale: its mean, and its mean distance from it."""
-    moved = disparity - disparity.mean((1, 2, 3), keepdim=True)
-    return moved / moved.abs().mean((1, 2, 3), keepdim=True).clamp(min=LEAST_SPREAD)
-
-
-def _gradient(error: Tensor, scale: int) -> Tensor:
-    if scale:
-        error = avg_pool2d(error, 2**scale)
-    return error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
 
 
 def _ranks(values: Tensor) -> Tensor:

@@ -1,0 +1,99 @@
+"""Pictures with their exact disparity in a folder: made from seeds, written and read.
+
+``NUMBER.jpg`` is the picture, ``NUMBER.png`` its disparity in 16 bits (near is large, 0 is unknown), and
+``NUMBER.owners.png``, where something was added to the scene, whose each pixel is.
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from any2bokeh.arrays import Floats
+from any2bokeh.errors import SettingsError, VideoError
+from any2bokeh.lab.compact.scenes.additions import AdditionSettings, SeenScene, add_to
+from any2bokeh.lab.compact.scenes.cast import render
+from any2bokeh.lab.compact.scenes.film import develop
+from any2bokeh.lab.compact.scenes.maker import build_scene
+
+PERCENTILES = (1.0, 98.5)  # of inverse depth: they become 0 and 1
+SAMPLES_PER_PIXEL = 1.25  # along each axis, before the picture is brought to its size
+LARGEST_CODE = 65535  # of disparity; 0 says that it is unknown, so 1 is the farthest
+JPEG_QUALITY = 94
+OWNERS = ".owners.png"
+
+# Height and width in multiples of UNIT: wide, narrower, square, upright.
+UNIT = 30
+SHAPES = ((8, 14), (8, 12), (8, 11), (7, 14), (10, 10), (12, 8))
+SHAPE_SHARES = (0.5, 0.12, 0.14, 0.08, 0.08, 0.08)
+
+MadePicture = tuple[Floats, Floats, NDArray[np.uint8]]
+
+
+def make_picture(seed: int, additions: AdditionSettings | None = None, unit: int = UNIT) -> MadePicture:
+    """Return the scene of a seed: R'G'B' ``H W 3``, disparity ``H W`` in 0..1, and whose each pixel is.
+
+    Owners count the additions to the scene from 1, and are 0 elsewhere.
+    """
+    rng = np.random.default_rng((seed, 77))
+    rows, columns = SHAPES[rng.choice(len(SHAPES), p=SHAPE_SHARES)]
+    height, width = rows * unit, columns * unit
+    sampled = round(height * SAMPLES_PER_PIXEL), round(width * SAMPLES_PER_PIXEL)
+    cast, view, lights, air = build_scene(seed, float(rng.uniform(0, 2)), *sampled)
+    linear, inverse = render(cast, view, lights, air)
+    scene = SeenScene(linear, inverse, view, lights, air, np.zeros_like(inverse))
+    if additions:
+        add_to(scene, rng, additions)
+    picture = develop(scene.picture, scene.inverse, (height, width), seed=seed)
+    inverse, owners = (
+        cv2.resize(part, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+        for part in (scene.inverse, scene.owners)
+    )
+    low, high = np.percentile(inverse, PERCENTILES)
+    disparity = np.clip((inverse - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)
+    return picture, disparity, owners.astype(np.uint8)
+
+
+def write_picture(path: Path, made: MadePicture) -> None:
+    """Write the files of one picture; its disparity last, so that it counts as made when it is there."""
+    picture, disparity, owners = made
+    codes = np.round(picture[..., ::-1] * 255).astype(np.uint8)
+    depth = np.round(1 + disparity * (LARGEST_CODE - 1)).astype(np.uint16)
+    cv2.imwrite(str(path.with_suffix(".jpg")), codes, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    if owners.any():
+        cv2.imwrite(str(path.with_suffix(OWNERS)), owners, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    partial = path.with_suffix(".partial.png")
+    cv2.imwrite(str(partial), depth, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    partial.replace(path.with_suffix(".png"))
+
+
+def list_pictures(folder: Path) -> list[Path]:
+    """Return the pictures of a folder that have disparity; raises ``SettingsError`` if there are none."""
+    found = [path for path in sorted(folder.rglob("*.jpg")) if path.with_suffix(".png").exists()]
+    if not found:
+        raise SettingsError(f"{folder} holds no pictures with disparity (NUMBER.jpg with NUMBER.png).")
+    return found
+
+
+def read_picture(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
+    """Return R'G'B' codes ``H W 3`` and disparity codes ``H W`` of ``NUMBER.jpg``; 0 is unknown."""
+    codes = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+    depth = cv2.imread(str(path.with_suffix(".png")), cv2.IMREAD_UNCHANGED)
+    if codes is None or depth is None or depth.dtype != np.uint16:
+        raise VideoError(f"{path} or the 16-bit disparity beside it cannot be read.")
+    depth = depth if depth.ndim == 2 else depth[..., 0]
+    if depth.shape != codes.shape[:2]:
+        depth = cv2.resize(depth, codes.shape[1::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+    return np.asarray(codes, np.uint8), np.asarray(depth, np.uint16)
+
+
+def read_owners(path: Path) -> NDArray[np.uint8] | None:
+    """Return whose each pixel of ``NUMBER.jpg`` is, ``H W``, if anything was added there."""
+    file = path.with_suffix(OWNERS)
+    if not file.exists():
+        return None
+    owners = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
+    if owners is None:
+        raise VideoError(f"{file} cannot be read.")
+    return np.asarray(owners, np.uint8)

@@ -1,0 +1,224 @@
+"""People and things put into a scene that is made: on its ground, in its light, behind nearer things."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from any2bokeh.arrays import Floats
+from any2bokeh.lab.compact.scenes.avatars import POSE_TURNS, draw_pose, list_avatars, read_avatar
+from any2bokeh.lab.compact.scenes.cast import Air, Array, Lights, Viewpoint
+from any2bokeh.lab.compact.scenes.creatures import MAKERS
+from any2bokeh.lab.compact.scenes.meshes import Mesh, Rng, block, draw_mesh, joined, skin_of, turn_about
+
+LEAST_SEEN = 0.004  # of the picture: fewer samples of a thing are not a thing
+LEAST_SHARE = 0.35  # of a thing within the picture: more of it may not be occluded
+NEAREST_SPOT_M, FARTHEST_SPOT_M = 0.7, 22.0
+TRIES = 3  # for a place where it is seen
+LEVEL_M = 0.07  # surfaces within this of a height are the ground at that height
+POSES = tuple(POSE_TURNS)
+POSE_CHANCES = np.array([0.2, 0.15, 0.08, 0.08, 0.05, 0.09, 0.05, 0.05, 0.05, 0.05, 0.06, 0.03, 0.0, 0.06])
+
+
+@dataclass(eq=False)
+class SeenScene:
+    """A scene as it is seen: linear ``picture H W 3``, ``inverse`` depth ``H W``, and whose each sample is.
+
+    ``owners H W`` counts the additions from 1, and is 0 elsewhere.
+    """
+
+    picture: Floats
+    inverse: Floats
+    view: Viewpoint
+    lights: Lights
+    air: Air
+    owners: Floats
+
+    @property
+    def camera(self) -> tuple[Array, Array, float]:
+        """Where it is, its axes and its focal length in samples."""
+        view = self.view
+        return view.place, view.axes(), view.zoom * max(view.height, view.width) / 2
+
+    def places(self) -> Array:
+        """The places ``H W 3`` in the world that are seen; the sky is far."""
+        rays = self.view.rays().astype(float)
+        rows, columns = np.arange(self.view.height)[:, None, None], np.arange(self.view.width)[None, :, None]
+        distance = 1 / np.maximum(self.inverse, 1e-4)[..., None]
+        result: Array = rays[0] + distance * (rays[3] + columns * rays[4] + rows * rays[5])
+        return result
+
+    def add(self, mesh: Mesh, level_m: float, sunshine: float) -> bool:
+        """Draw a mesh that stands at height ``level_m``, unless little of it would be seen; say which."""
+        alone = draw_mesh(
+            mesh, mesh.colors, self.camera, np.zeros_like(self.inverse), np.empty_like(self.picture)
+        )
+        picture, inverse = self.picture.copy(), self.inverse.copy()
+        light = _lit(mesh, self, sunshine)
+        there = draw_mesh(mesh, light, self.camera, inverse, picture)
+        if there.mean() < LEAST_SEEN or there.sum() < LEAST_SHARE * alone.sum():
+            return False
+        shade = self._shade(mesh, level_m, sunshine)
+        self.picture = np.where(there[..., None] > 0, picture, picture * shade[..., None])
+        self.inverse = inverse
+        self.owners = np.where(there > 0, self.owners.max() + 1, self.owners).astype(np.float32)
+        return True
+
+    def _shade(self, mesh: Mesh, level_m: float, sunshine: float) -> Floats:
+        """How much light is left on the ground ``H W``: the shadow of the sun, and the dark below a thing."""
+        left = np.ones_like(self.inverse)
+        on_ground = np.abs(self.places()[..., 1] - level_m) < LEVEL_M
+        height = np.maximum(mesh.positions[:, 1:2] - level_m, 0)
+        toward = self.lights.toward
+        for along, strength, blur in (
+            (toward / max(toward[1], 0.2), 0.75 * sunshine, 0.002 * self.lights.softness),
+            (np.array([0.0, 1.0, 0.0]), 0.45, 0.012),
+        ):
+            flat = mesh.positions - height * along
+            flat[:, 1] = level_m
+            shadow = Mesh(positions=flat, normals=mesh.normals, colors=mesh.colors, triangles=mesh.triangles)
+            seen = draw_mesh(
+                shadow, mesh.colors, self.camera, np.zeros_like(left), np.empty_like(self.picture)
+            )
+            seen = cv2.GaussianBlur(seen, (0, 0), max(0.5, blur * self.view.width))
+            left = left * (1 - np.float32(strength) * seen * on_ground)
+        return left.astype(np.float32)
+
+
+def _lit(mesh: Mesh, scene: SeenScene, sunshine: float) -> Array:
+    """Linear light ``V 3`` that the corners of a mesh send to the camera."""
+    place, axes, _ = scene.camera
+    lights, air = scene.lights, scene.air
+    away = mesh.positions - place
+    # Both sides of a sheet are lit: that which the camera sees counts.
+    normals = np.where((mesh.normals * away).sum(1, keepdims=True) > 0, -mesh.normals, mesh.normals)
+    up = 0.5 + 0.5 * normals[:, 1:2]
+    direct = np.clip(normals @ lights.toward, 0, None)[:, None]
+    light = sunshine * direct * lights.color + up * lights.above + (1 - up) * lights.below
+    for lamp in lights.lamps:
+        there = lamp[:3] - mesh.positions
+        square = (there**2).sum(1, keepdims=True) + 0.05
+        facing = np.clip((there * normals).sum(1, keepdims=True) / np.sqrt(square), 0, None)
+        light = light + lamp[3:] * (0.15 + facing) / square
+    clear = np.exp(-np.clip(away @ axes[2], 0, None) * air.haze[3])[:, None]
+    lit: Array = mesh.colors * light * clear + air.haze[:3] * (1 - clear)
+    return lit
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdditionSettings:
+    """The additions to scenes: ``people`` is a folder of avatars, ``kinds`` are names of ``MAKERS``."""
+
+    people: Path | None = None
+    kinds: tuple[str, ...] = tuple(MAKERS)
+    every: int = 1  # of the avatars, those whose number leaves ``offset``
+    offsets: tuple[int, ...] = (0,)
+
+
+def add_to(scene: SeenScene, rng: Rng, settings: AdditionSettings) -> None:
+    """Add a few people and things to a scene: one or two near, in a third of the scenes more behind them."""
+    wanted = [_spot(rng, scene, 0.9, 7.0) for _ in range(1 + (rng.random() < 0.35) + (rng.random() < 0.15))]
+    if rng.random() < 0.33:
+        distance = rng.uniform(3, 12)
+        wanted += [
+            _spot(rng, scene, distance, distance * rng.uniform(1.1, 2)) for _ in range(rng.integers(2, 9))
+        ]
+        crowd_of_people = rng.random() < 0.75
+    else:
+        crowd_of_people = False
+    for number, first in enumerate(wanted):
+        spot, sunshine = first, rng.uniform(0, 1.2)
+        in_crowd = number > 2 and crowd_of_people
+        if settings.people and (in_crowd or rng.random() < 0.5):
+            mesh = draw_person(rng, settings, calm=in_crowd)
+        elif rng.random() < 0.4 and not in_crowd:
+            mesh, spot = _on_surface(rng, scene, settings)
+        else:
+            mesh = thing(rng, settings)
+        for _ in range(TRIES):
+            if scene.add(mesh.moved(np.eye(3), spot), spot[1], sunshine) or in_crowd:
+                break
+            spot = _spot(rng, scene, 0.9, 7.0)
+
+
+def _spot(rng: Rng, scene: SeenScene, near_m: float, far_m: float) -> Array:
+    """A place on the ground before the camera, as often near as far in the picture."""
+    place, axes, _ = scene.camera
+    forward = axes[2] * [1, 0, 1]
+    forward /= max(np.linalg.norm(forward), 1e-6)
+    right = np.array([forward[2], 0, -forward[0]])
+    z = 1 / rng.uniform(1 / far_m, 1 / near_m)
+    reach = 0.85 * scene.view.width / max(scene.view.width, scene.view.height) / scene.view.zoom
+    spot: Array = place * [1, 0, 1] + forward * z + right * rng.uniform(-reach, reach) * z
+    return spot
+
+
+def _on_surface(rng: Rng, scene: SeenScene, settings: AdditionSettings) -> tuple[Mesh, Array]:
+    """A thing of a size that can be seen, and a place for it on a level surface of the picture."""
+    places = scene.places()
+    down = places[2:, 1:-1] - places[:-2, 1:-1]
+    level = np.abs(down[..., 1]) < 0.08 * np.linalg.norm(down, axis=-1)
+    near = scene.inverse[1:-1, 1:-1] > 1 / FARTHEST_SPOT_M
+    found = np.argwhere(level & near)
+    mesh = thing(rng, settings)
+    if not len(found):
+        return mesh, _spot(rng, scene, 1, 6)
+    row, column = found[rng.integers(len(found))] + 1
+    spot = places[row, column]
+    distance = 1 / scene.inverse[row, column]
+    size = np.ptp(mesh.positions, axis=0).max()
+    wanted = distance / scene.view.zoom * rng.uniform(0.15, 1.1)
+    # Things keep about their size: a car on a table would be a toy, which there are too.
+    scale = float(np.clip(wanted / size, 0.25, 2.0)) if rng.random() < 0.8 else float(wanted / size)
+    return mesh.moved(np.eye(3), np.zeros(3), scale), spot
+
+
+def thing(rng: Rng, settings: AdditionSettings) -> Mesh:
+    """An animal, a vehicle, a plant or an object, turned any way; two-wheelers have a rider in most."""
+    chances = np.array([MAKERS[kind][1] for kind in settings.kinds])
+    kind = settings.kinds[rng.choice(len(chances), p=chances / chances.sum())]
+    mesh = MAKERS[kind][0](rng)
+    if kind == "two_wheeled" and settings.people and rng.random() < 0.75:
+        rider, bones = _posed(rng, settings, "ride")
+        shift = np.array([-0.16, 0.86, 0]) - turn_about(1, 90) @ bones["Hips"]
+        mesh = joined([mesh, rider.moved(turn_about(1, 90), shift)])
+    lean = turn_about(0, rng.normal(0, 8)) if rng.random() < 0.3 else np.eye(3)
+    return mesh.moved(turn_about(1, rng.uniform(0, 360)) @ lean, np.zeros(3)).standing()
+
+
+def draw_person(rng: Rng, settings: AdditionSettings, *, calm: bool = False) -> Mesh:
+    """Someone in a pose that people take, with something to sit on or to hold where it belongs."""
+    name = (
+        "stand"
+        if calm and rng.random() < 0.6
+        else str(rng.choice(POSES, p=POSE_CHANCES / POSE_CHANCES.sum()))
+    )
+    mesh, bones = _posed(rng, settings, name)
+    parts = [mesh]
+    if name == "sit":
+        half = np.array([rng.uniform(0.22, 0.9), (bones["Hips"][1] - 0.1) / 2, rng.uniform(0.2, 0.35)])
+        parts.append(
+            block(half, skin_of(rng)).moved(np.eye(3), bones["Hips"] * [1, 0, 1] + [0, half[1], -0.1])
+        )
+    if rng.random() < 0.25:
+        held = MAKERS[str(rng.choice(["vessel", "rock", "machine", "plant"]))][0](rng)
+        size = rng.uniform(0.1, 0.5) / np.ptp(held.positions, axis=0).max()
+        hand = bones[str(rng.choice(["LeftHand", "RightHand"]))]
+        turn = turn_about(1, rng.uniform(0, 360)) @ turn_about(0, rng.uniform(0, 180))
+        parts.append(held.moved(turn, hand, float(size)))
+    facing = rng.normal(180, 55) if rng.random() < 0.7 else rng.uniform(0, 360)
+    return joined(parts).moved(turn_about(1, facing), np.zeros(3))
+
+
+def _posed(rng: Rng, settings: AdditionSettings, name: str) -> tuple[Mesh, dict[str, Array]]:
+    """One of the avatars in a pose, a little taller or shorter, its clothes tinted in half of them."""
+    assert settings.people is not None
+    files = list_avatars(settings.people)
+    mine = [file for number, file in enumerate(files) if number % settings.every in settings.offsets]
+    mesh, bones = read_avatar(mine[rng.integers(len(mine))]).posed(draw_pose(rng, name))
+    scale = float(rng.uniform(0.88, 1.08)) * (1.0 if rng.random() < 0.85 else rng.uniform(0.55, 0.85))
+    tint = np.exp(rng.normal(0, 0.3, 3) * (rng.random() < 0.5) + rng.normal(0, 0.25))
+    colors = np.clip(mesh.colors * tint, 0.005, 0.95)
+    tinted = Mesh(positions=mesh.positions, normals=mesh.normals, colors=colors, triangles=mesh.triangles)
+    return tinted.moved(np.eye(3), np.zeros(3), scale), {bone: at * scale for bone, at in bones.items()}
