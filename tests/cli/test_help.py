@@ -92,7 +92,9 @@ def test_help_fits_a_terminal_and_has_no_types_of_a_programming_language(
     lines = help_of(command, bokeh, monkeypatch)
     assert [line for line in lines if len(line) > 79] == []
     assert [
-        line for line in lines if re.search(r"[{}]|<(str|path|int|float|list)|list\[|\(auto\)", line)
+        line
+        for line in lines
+        if re.search(r"[{}]|<(str|path|int|float|list)|list\[|--[\w-]+ Path|\(auto\)", line)
     ] == []
 
 

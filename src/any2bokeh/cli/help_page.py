@@ -21,7 +21,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "What stays sharp": (
         *("--focus", "--subject", "--not-subject", "--focus-mask", "--follow", "--focus-at", "--focus-track"),
-        *("--dof-range",),
+        *("--focus-m", "--dof-range"),
     ),
     "How much blur": (
         *("--k", "--near-strength", "--far-strength"),

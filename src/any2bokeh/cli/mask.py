@@ -42,9 +42,9 @@ def mask_command(
     """
     target = output or result_path(source, "mask", ".mkv")
     if target.suffix.lower() != ".mkv":
-        raise UsageError(f"A mask is a Matroska file: {target} must end in .mkv.")
+        raise UsageError(f"The name of a mask must end in .mkv, got {target}.")
     if overwrite and skip_existing:
-        raise UsageError("--overwrite and --skip-existing exclude each other.")
+        raise UsageError("Conflicting options: --overwrite and --skip-existing. Give one.")
     settings = replace(settings, depth=with_own_track(settings.depth, source))
     check_targets([target], [source, settings.depth.track])
     skipped = skip_existing and target.exists()

@@ -11,6 +11,7 @@ from any2bokeh.settings.focus_settings import Key, Keys, Point, SubjectName, che
 from any2bokeh.settings.values import Range, TimePoint
 
 Number = TypeVar("Number", int, float)
+Value = TypeVar("Value")
 
 _DIGITS = r"\s*(\d+(?:\.\d*)?|\.\d+)\s*"
 _PLACE = re.compile(f"{_DIGITS},{_DIGITS}", re.ASCII)
@@ -52,6 +53,20 @@ def shown_range(accepted: Range) -> str:
     return f"[{accepted.low:.10g} to {accepted.high:.10g}]"
 
 
+def named(option_name: str, parse: Callable[[str], Value]) -> Callable[[str], Value]:
+    """Return a parser whose complaints begin with the option, where they do not name it themselves."""
+
+    def parse_named(text: str) -> Value:
+        try:
+            return parse(text)
+        except SettingsError as error:
+            if option_name in error.message or error.arguments:
+                raise
+            raise SettingsError(f"{option_name}: {error.message}", error.hint) from error
+
+    return parse_named
+
+
 def auto_option(name: str, help: str, accepted: Range) -> Any:
     """An option that takes a whole number, or ``auto``, which is ``None``."""
     parse = number(name, accepted, int)
@@ -73,18 +88,21 @@ def parse_time_option(text: str) -> TimePoint:
 
 def time_option(name: str, help: str) -> Any:
     """An option that takes a moment of the video."""
-    return typer.Option(name, help=help, parser=parse_time_option, metavar="TIME")
+    return typer.Option(name, help=help, parser=named(name, parse_time_option), metavar="TIME")
 
 
 def point_option(name: str, help: str) -> Any:
     """An option that takes a place in the picture, at a moment."""
-    return typer.Option(name, help=help, parser=parse_point, metavar="X,Y[@TIME]")
+    return typer.Option(name, help=help, parser=named(name, parse_point), metavar="X,Y[@TIME]")
 
 
 def keys_option(name: str, help: str, accepted: Range) -> Any:
     """An option that takes a number, or numbers over time."""
     return typer.Option(
-        name, help=f"{help} {shown_range(accepted)}", parser=number_or_keys(name, accepted), metavar="X|KEYS"
+        name,
+        help=f"{help} {shown_range(accepted)}",
+        parser=named(name, number_or_keys(name, accepted)),
+        metavar="X|KEYS",
     )
 
 

@@ -141,7 +141,7 @@ def _check_settled(context: typer.Context) -> None:
     for name in SETTLED:
         if is_given(context, name):
             raise SettingsError(
-                f"--{name} was settled when the run began: --resume takes --set alone.",
+                f"--resume keeps the run's --{name}: only --set can change it.",
                 hint="Another folder starts another run.",
             )
 
