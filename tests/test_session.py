@@ -15,14 +15,20 @@ from folders import use_own_folders
 from torch import Tensor
 
 from any2bokeh.depth import source as depth_source
-from any2bokeh.errors import VideoError
+from any2bokeh.errors import FocusError, VideoError
 from any2bokeh.plan import make_plan
 from any2bokeh.preview.pictures import moment_sheet
 from any2bokeh.run import estimate_depth, refocus
 from any2bokeh.session import ClipSession
 from any2bokeh.settings.clip_settings import ClipSettings
 from any2bokeh.settings.depth_settings import DepthSettings, TrackSettings
-from any2bokeh.settings.focus_settings import FocusSettings, Point, PreviewFocusSettings
+from any2bokeh.settings.focus_settings import (
+    FocusSettings,
+    Key,
+    Point,
+    PreviewFocusSettings,
+    SubjectSettings,
+)
 from any2bokeh.settings.preview_settings import PreviewSettings
 from any2bokeh.settings.render_settings import RenderSettings
 from any2bokeh.settings.run_settings import Settings
@@ -203,6 +209,20 @@ def test_a_long_file_without_a_frame_in_the_part_says_so(
     start, end = (TimePoint(seconds=Fraction(moment)) for moment in seconds)
     with pytest.raises(VideoError, match=naming(clip, 24)):
         VideoClip(clip, TimeRange(start=start, end=end))
+
+
+def test_a_point_outside_the_picture_is_refused_before_its_disparity_is_estimated(clip: Path) -> None:
+    outside = Point(WIDTH, 5)
+    key = Key(at=TimePoint(frame=0), value=outside)
+    subject = SubjectSettings(points=(outside,))
+    for focus in (
+        FocusSettings(focus_at=outside, blur_strength=8),
+        FocusSettings(follow=outside, blur_strength=8),
+        FocusSettings(focus_disparity=(key,), blur_strength=8),
+        FocusSettings(subject=subject, blur_strength=8),
+    ):
+        with pytest.raises(FocusError, match=naming(f"{WIDTH},5", clip, f"{WIDTH}x{HEIGHT}")):
+            ClipSession(clip, ClipSettings(focus=focus))
 
 
 def test_a_point_of_the_picture_needs_no_frame_to_be_decoded(

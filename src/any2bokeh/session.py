@@ -18,6 +18,7 @@ from any2bokeh.device import choose_device, choose_render_dtype
 from any2bokeh.errors import VideoError
 from any2bokeh.focus.depth_of_field import focused_scene
 from any2bokeh.focus.focus_track import FocusTrack
+from any2bokeh.focus.points import check_places
 from any2bokeh.focus.pull import (
     depth_ranges,
     pull_focus,
@@ -51,7 +52,10 @@ class ClipSession(Closeable):
     """
 
     def __init__(self, source: Path, settings: ClipSettings, on_progress: OnProgress = ignore) -> None:
-        """Raises ``VideoError`` if ``source`` cannot be read, or has no frame in the part asked for."""
+        """Raises ``VideoError`` if ``source`` cannot be read, or has no frame in the part asked for.
+
+        Raises ``FocusError`` for a focus on a point outside its picture.
+        """
         self.settings = settings
         self._on_progress = on_progress
         self._reads = 0
@@ -59,6 +63,8 @@ class ClipSession(Closeable):
         with ExitStack() as stack:
             self.video = stack.enter_context(VideoClip(source, settings.time_range))
             self.info, self.times, self.span = self.video.info, self.video.times, self.video.span
+            if settings.focus:
+                check_places(settings.focus, self.info)
             self.device = choose_device(settings.device)
             self._opened = stack.pop_all()
 

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from any2bokeh.depth.track import DepthClip
 from any2bokeh.errors import FocusError
-from any2bokeh.settings.focus_settings import Point
+from any2bokeh.settings.focus_settings import FocusSettings, Point
 from any2bokeh.settings.video_settings import TimeRange
 from any2bokeh.video.clip import VideoClip
 from any2bokeh.video.decode import VideoInfo
@@ -25,6 +25,16 @@ def place_of(point: Point, info: VideoInfo) -> tuple[float, float]:
             hint="Give X,Y in pixels from the upper left corner, or as shares of the frame from 0 to 1.",
         )
     return (point.x + 0.5) / info.width, (point.y + 0.5) / info.height
+
+
+def check_places(settings: FocusSettings, info: VideoInfo) -> None:
+    """Raise ``FocusError`` for a point outside the picture, before minutes are spent on its disparity."""
+    keys = settings.focus_disparity if isinstance(settings.focus_disparity, tuple) else ()
+    at_keys = [key.value for key in keys if isinstance(key.value, Point)]
+    subject = settings.subject
+    for point in (settings.focus_at, settings.follow, *subject.points, *subject.not_points, *at_keys):
+        if point is not None:
+            place_of(point, info)
 
 
 def time_of(point: Point, video: VideoClip) -> int:

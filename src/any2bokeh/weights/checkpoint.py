@@ -205,7 +205,7 @@ def find_checkpoint(name_or_folder: str | Path | None = None) -> Checkpoint:
     named = "" if name == DEFAULT_NAME else f" --name {name}"
     raise WeightsError(
         f"The weights {name!r} of the diffusion renderer are not on this machine{there}.",
-        hint=f"bokeh import-weights PATH{named}; the README says where they are published",
+        hint=f"Run `bokeh import-weights PATH{named}`; docs/weights.md tells where they are published.",
     )
 
 
