@@ -44,6 +44,7 @@ def hold_rows(disparity: Floats, mask: Floats, maps: SmallMaps, held: Held, move
         _places(width, maps.limit.shape[1]),
     )
     limits, backgrounds = np.empty(width, np.float32), np.empty(width, np.float32)
+    # y and x count pixels of the frame; the small maps are read between their samples, row by row.
     for y in range(height):
         _read_row(maps.limit, rows[y], row_shares[y], columns, shares, limits)
         _read_row(maps.background, rows[y], row_shares[y], columns, shares, backgrounds)
@@ -51,11 +52,13 @@ def hold_rows(disparity: Floats, mask: Floats, maps: SmallMaps, held: Held, move
         own, share, out = disparity[y], mask[y], moved[y]
         for x in range(width):
             value, limit, background = own[x], limits[x], backgrounds[x]
+            # The subject's disparity that bleeds over its outline falls back to the background.
             is_its_own = value > (held.focus + background) / 2 and value < held.focus + held.drop
             if limit < held.foot and is_its_own and near[x * len(near) // width]:
                 value = min(background, value)
             value -= held.doubt * max(value - limit, np.float32(0))
             out[x] = held.focus if share[x] >= np.float32(0.5) else value
+    # Last, so that an occluder keeps its own disparity whatever the pass above did with it.
     if maps.occluders.size:
         for y in range(height):
             covers, own, share, out = (
@@ -74,6 +77,7 @@ def _places(size: int, small: int) -> tuple[Integers, Floats]:
     """Where pixels along an axis lie in a small map: behind which sample, and how far towards the next."""
     before, share = np.empty(size, np.int64), np.empty(size, np.float32)
     for pixel in range(size):
+        # Centers of pixels and samples coincide at both ends, hence the two halves.
         place = max((pixel + 0.5) * small / size - 0.5, 0.0)
         before[pixel] = int(place)
         share[pixel] = place - before[pixel]

@@ -109,8 +109,10 @@ def _place_colors(
     means, step = small
     for pixel in range(len(rows)):
         y, x = rows[pixel], columns[pixel]
+        # Means 0 to 4 are the subject's, 5 to 9 the background's: color, variance, share of the window.
         around = means[min(y // step, means.shape[0] - 1), min(x // step, means.shape[1] - 1)]
         covered = smooth[y, x]
+        # The pixel's place on the line between both colors is its coverage, as far as the line is trusted.
         if around[4] > LEAST_SHARE and around[9] > LEAST_SHARE:
             contrast = place = np.float32(0)
             for channel in range(3):

@@ -34,6 +34,7 @@ def uncover_rows(coc: Floats, coverage: Floats, step: int, top: int, bottom: int
                 continue
             if abs(own[x]) >= np.float32(IN_FOCUS_PX):
                 continue
+            # Samples are in the order of their distance: the first that is background decides.
             for sample in range(len(DOWN)):
                 row = min(max(y + step * DOWN[sample], 0), height - 1)
                 column = min(max(x + step * ACROSS[sample], 0), width - 1)
@@ -50,6 +51,7 @@ def mark_covered(coc: Floats, coverage: Floats, top: int, bottom: int, marks: By
     for y in range(top, bottom):
         own, share, mark = coc[y], coverage[y], marks[y]
         for x in range(len(own)):
+            # Both an edge of the subject and separated from it in depth: its light is a mixture.
             is_partly = share[x] > np.float32(PARTLY) and share[x] < np.float32(1 - PARTLY)
             if is_partly and own[x] >= np.float32(SEPARATED_PX):
                 count += 1 - (mark[x] & TOUCHES_NEARER)
@@ -86,6 +88,7 @@ def _add_samples(
         row = min(max(y + step * DOWN[sample], 0), height - 1)
         column = min(max(x + step * ACROSS[sample], 0), width - 1)
         covered = coverage[row, column]
+        # A sample counts for a surface the more, the purer it shows it.
         front = CLOSENESS[sample] * covered**CLEAN_SHARE
         behind = CLOSENESS[sample] * (np.float32(1) - covered) ** CLEAN_SHARE
         if coc[row, column] <= own - np.float32(EDGE_STEP_PX):
@@ -107,6 +110,7 @@ def _separate_colors(mixed: Floats, sums: Floats, found: EdgePixels, pixel: int)
         own = mixed[channel]
         front = sums[0, channel] / sums[0, 3] if sums[0, 3] > np.float32(LEAST_SAMPLES) else own
         behind = sums[1, channel] / sums[1, 3] if sums[1, 3] > np.float32(LEAST_SAMPLES) else own
+        # ``left`` is the part that the two mean colors do not explain; each surface takes its share.
         left = (own - share * front - rest * behind) / (share * share + rest * rest)
         found.background[channel, pixel] = max(behind + rest * left, np.float32(0))
         found.front[channel, pixel] = max(front + share * left, np.float32(0))
