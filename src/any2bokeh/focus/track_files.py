@@ -13,7 +13,7 @@ from typing import Any
 
 from any2bokeh.atomic import partial_file
 from any2bokeh.documents import parse_json, read_document
-from any2bokeh.errors import FocusError, RefocusError
+from any2bokeh.errors import FocusError, RefocusError, shown
 from any2bokeh.focus.focus_track import FocusTrack
 from any2bokeh.settings.focus_settings import BLUR_STRENGTH, FOCUS_DISPARITY, Key, Keys
 from any2bokeh.settings.values import Range, TimePoint, parse_time
@@ -103,7 +103,7 @@ def _check_columns(path: Path, names: Iterable[str]) -> None:
     found = set(names)
     if unknown := sorted(found - set(_COLUMNS), key=str):
         raise FocusError(
-            f"The focus track {path} has the unknown column {unknown[0]!r}; known are {', '.join(_COLUMNS)}."
+            f"The focus track {path} has the unknown column {shown(unknown[0])}: use {', '.join(_COLUMNS)}."
         )
     if "focus" not in found or not found & {"time", "frame"}:
         raise FocusError(
@@ -127,7 +127,7 @@ def _number(row: Mapping[str, Any], name: str, accepted: Range) -> float:
     try:
         value = float(text)  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be {accepted}, got {text!r}.") from error
+        raise ValueError(f"{name} must be {accepted}, got {shown(text)}.") from error
     accepted.check(value, called=name.capitalize())
     return value
 

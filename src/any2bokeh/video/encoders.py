@@ -8,7 +8,7 @@ from typing import Any
 
 import av
 
-from any2bokeh.errors import VideoError
+from any2bokeh.errors import VideoError, shown
 from any2bokeh.settings.video_settings import EncodeSettings
 from any2bokeh.video.color import PixelLayout, pixel_layout
 from any2bokeh.video.containers import Container
@@ -136,7 +136,7 @@ def _find(name: str) -> Any:
         codec = None
     if codec is None or codec.type != "video":
         raise VideoError(
-            f"The video encoder {name!r} is unknown.", hint="Use `codec=h264`, hevc, av1 or prores."
+            f"The video encoder {shown(name)} is unknown.", hint="Use `codec=h264`, hevc, av1 or prores."
         )
     return codec
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from any2bokeh.errors import SettingsError, WeightsError
+from any2bokeh.errors import SettingsError, WeightsError, shown
 from any2bokeh.paths import HOME_VARIABLE, checked_name
 from any2bokeh.progress import OnCount, ignore
 from any2bokeh.weights.checkpoint import CONFIG_FILE, PARTS
@@ -186,10 +186,12 @@ def _check_place(member: zipfile.ZipInfo, source: Path) -> None:
     name = member.orig_filename  # as it is written; ``filename`` is already tidied up
     outside = name.startswith("/") or "\\" in name or "\0" in name or re.match("[A-Za-z]:", name)
     if outside or ".." in name.split("/"):
-        raise WeightsError(f"{source} is refused: its member {name!r} leads out of the folder.")
+        raise WeightsError(f"{source} is refused: its member {shown(name)} leads out of the folder.")
     kind = stat.S_IFMT(member.external_attr >> 16)  # 0 where the zip comes from a system without kinds
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise WeightsError(f"{source} is refused: its member {name!r} is a link or a device, not a file.")
+        raise WeightsError(
+            f"{source} is refused: its member {shown(name)} is a link or a device, not a file."
+        )
 
 
 def _check_parts(member: zipfile.ZipInfo, source: Path) -> None:
@@ -198,7 +200,7 @@ def _check_parts(member: zipfile.ZipInfo, source: Path) -> None:
         for part in member.filename.split("/"):
             checked_name(part, "A part of its name")
     except SettingsError as error:
-        raise WeightsError(f"{source} is refused: its member {member.filename!r}: {error}") from error
+        raise WeightsError(f"{source} is refused: its member {shown(member.filename)}: {error}") from error
 
 
 def _check_size(member: zipfile.ZipInfo, *, is_text: bool, source: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from any2bokeh.documents import parse_toml, read_document
-from any2bokeh.errors import SettingsError, WeightsError
+from any2bokeh.errors import SettingsError, WeightsError, shown
 from any2bokeh.paths import checked_name
 
 CATALOG_VARIABLE = "ANY2BOKEH_MODELS"
@@ -85,7 +85,7 @@ def find_model(name: str, catalog: Mapping[str, Model]) -> Model:
     try:
         return catalog[name]
     except KeyError:
-        raise WeightsError(f"There is no model {name!r}: the names are {', '.join(catalog)}.") from None
+        raise WeightsError(f"There is no model {shown(name)}: the names are {', '.join(catalog)}.") from None
 
 
 def recommended_models(catalog: Mapping[str, Model]) -> list[Model]:
@@ -120,7 +120,7 @@ def shipped_catalog() -> Path:
 
 def _read_model(entry: object, where: str) -> Model:
     if not isinstance(entry, dict):
-        raise WeightsError(f"{where}: must be a table, got {entry!r}.")
+        raise WeightsError(f"{where}: must be a table, got {shown(entry)}.")
     entry = {"license" if key == "licence" else key: value for key, value in entry.items()}  # older lists
     facts = {"name", "license", "purpose"}
     if "repository" in entry or "obtain" not in entry:
@@ -137,7 +137,7 @@ def _read_model(entry: object, where: str) -> Model:
         return model
     files = entry["files"]
     if not isinstance(files, list) or not files:
-        raise WeightsError(f"{where}: files must be a list of file names, got {files!r}.")
+        raise WeightsError(f"{where}: files must be a list of file names, got {shown(files)}.")
     model = replace(
         model,
         repository=_path(entry, "repository", where, _REPOSITORY),
@@ -153,12 +153,12 @@ def _read_model(entry: object, where: str) -> Model:
 def _read_file(file: object, where: str) -> ModelFile:
     table = {"path": file} if isinstance(file, str) else file
     if not isinstance(table, dict):
-        raise WeightsError(f"{where}: a file is a name or {{ path, size, sha256 }}, got {file!r}.")
+        raise WeightsError(f"{where}: a file is a name or {{ path, size, sha256 }}, got {shown(file)}.")
     _check_fields(table, {"path"}, {"size", "sha256"}, f"{where}, files")
     path = _path(table, "path", where)
     size = table.get("size")
     if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
-        raise WeightsError(f"{where}: size of {path} must be a number of bytes, got {size!r}.")
+        raise WeightsError(f"{where}: size of {path} must be a number of bytes, got {shown(size)}.")
     sha256 = _text(table, "sha256", where, _SHA256) if "sha256" in table else None
     return ModelFile(path=path, size_bytes=size, sha256=sha256)
 
@@ -173,14 +173,14 @@ def _check_fields(table: Mapping[str, object], required: set[str], optional: set
 def _flag(table: Mapping[str, object], field: str, where: str) -> bool:
     value = table.get(field, False)
     if not isinstance(value, bool):
-        raise WeightsError(f"{where}: {field} must be true or false, got {value!r}.")
+        raise WeightsError(f"{where}: {field} must be true or false, got {shown(value)}.")
     return value
 
 
 def _text(table: Mapping[str, object], field: str, where: str, form: re.Pattern[str] | None = None) -> str:
     value = table[field]
     if not isinstance(value, str) or not value or (form and not form.fullmatch(value)):
-        raise WeightsError(f"{where}: {field} has the value {value!r}, which is not a {field}.")
+        raise WeightsError(f"{where}: {field} has the value {shown(value)}, which is not a {field}.")
     return value
 
 
@@ -191,5 +191,5 @@ def _path(table: Mapping[str, object], field: str, where: str, form: re.Pattern[
         for part in value.split("/"):
             checked_name(part, f"A part of the {field}")
     except SettingsError as error:
-        raise WeightsError(f"{where}: the {field} {value!r} is not usable: {error}") from error
+        raise WeightsError(f"{where}: the {field} {shown(value)} is not usable: {error}") from error
     return value

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from any2bokeh.documents import parse_json
-from any2bokeh.errors import WeightsError
+from any2bokeh.errors import WeightsError, shown
 from any2bokeh.paths import checkpoints_folder
 from any2bokeh.settings.weights_settings import ImportSettings, KPrecision, MaskMode
 from any2bokeh.weights.disk import FACTS_FILE, imported_names
@@ -78,7 +78,7 @@ class CheckpointFacts:
 
     def _check(self, field: str, accepts: Callable[..., bool], wanted: str) -> None:
         if not accepts(value := getattr(self, field)):
-            raise WeightsError(f"{field} must be {wanted}, got {value!r}.")
+            raise WeightsError(f"{field} must be {wanted}, got {shown(value)}.")
 
     @classmethod
     def from_json(cls, text: str) -> "CheckpointFacts":
@@ -204,7 +204,7 @@ def find_checkpoint(name_or_folder: str | Path | None = None) -> Checkpoint:
     there = f" (imported: {', '.join(names)})" if names else ""
     named = "" if name == DEFAULT_NAME else f" --name {name}"
     raise WeightsError(
-        f"The weights {name!r} of the diffusion renderer are not on this machine{there}.",
+        f"The weights {shown(name)} of the diffusion renderer are not on this machine{there}.",
         hint=f"Run `bokeh import-weights PATH{named}`; docs/weights.md tells where they are published.",
     )
 

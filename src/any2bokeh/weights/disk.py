@@ -11,7 +11,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from any2bokeh.errors import WeightsError
+from any2bokeh.errors import WeightsError, shown
 from any2bokeh.paths import checkpoints_folder
 
 FACTS_FILE = "bokeh.json"  # a folder with this file is a checkpoint
@@ -55,7 +55,7 @@ def find_checkpoint_damage(folder: Path, *, thorough: bool) -> str:
     for line in lines:
         match = re.fullmatch(r"([0-9a-f]{64})  ([\w./-]+)", line)
         if match is None:
-            return f"{MANIFEST_FILE} has a line that is not a hash and a path: {line!r}"
+            return f"{MANIFEST_FILE} has a line that is not a hash and a path: {shown(line)}"
         if damage := _damage_of(folder / match[2], match[1], thorough=thorough):
             return f"{match[2]} {damage}"
     return ""

@@ -7,7 +7,7 @@ import tomlkit
 from tomlkit.items import AoT, Table
 
 from any2bokeh.atomic import partial_file
-from any2bokeh.errors import WeightsError
+from any2bokeh.errors import WeightsError, shown
 from any2bokeh.weights.catalog import Model, ModelFile, find_model, load_catalog, shipped_catalog
 from any2bokeh.weights.disk import sha256_of
 
@@ -53,7 +53,7 @@ def _entry(document: tomlkit.TOMLDocument, name: str) -> Table:
     for entry in document.get("model", AoT([])):
         if isinstance(entry, Table) and entry.get("name") == name:
             return entry
-    raise WeightsError(f"The list of models has no [[model]] table named {name!r}.")
+    raise WeightsError(f"The list of models has no [[model]] table named {shown(name)}.")
 
 
 def _as_toml(files: list[ModelFile]) -> tomlkit.items.Array:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from any2bokeh.atomic import partial_file
-from any2bokeh.errors import DatasetError, ShapeError
+from any2bokeh.errors import DatasetError, ShapeError, shown
 from any2bokeh.lab.synthesis.dataset_clip import (
     DISPARITY_FILE,
     OBJECTS_FILE,
@@ -72,7 +72,7 @@ def read_made_by(folder: Path) -> dict[str, Any]:
     version = made_by.get("format_version")
     if version != FORMAT_VERSION:
         raise DatasetError(
-            f"{folder / DATASET_FILE} has format {version!r}; this version reads format {FORMAT_VERSION}."
+            f"{folder / DATASET_FILE} has format {shown(version)}; this version reads {FORMAT_VERSION}."
         )
     return made_by
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from any2bokeh.documents import parse_json, parse_rate, read_document
-from any2bokeh.errors import DatasetError, SettingsError, VideoError
+from any2bokeh.errors import DatasetError, SettingsError, VideoError, shown
 from any2bokeh.focus.focus_track import Focus
 from any2bokeh.paths import checked_name
 from any2bokeh.settings.synthesis_settings import Split
@@ -57,7 +57,9 @@ class ClipSetting:
     def __post_init__(self) -> None:
         checked_name(self.name, "The name of a setting")
         if not _NAME.fullmatch(self.name):
-            raise SettingsError(f"A setting's name may contain a-z, 0-9, - and . only, got {self.name!r}.")
+            raise SettingsError(
+                f"A setting's name may contain a-z, 0-9, - and . only, got {shown(self.name)}."
+            )
         check_choice("kind", self.kind, SettingKind)
         if len(self.focus) != len(self.blur_strength):
             raise SettingsError(
@@ -217,7 +219,7 @@ class DatasetClip:
             if setting.name == name:
                 return setting
         known = ", ".join(setting.name for setting in self.settings)
-        raise DatasetError(f"{self.folder} has no setting {name!r}.", hint=f"Use one of {known}.")
+        raise DatasetError(f"{self.folder} has no setting {shown(name)}.", hint=f"Use one of {known}.")
 
     def sharp(self, first: int = 0, count: int | None = None) -> Tensor:
         """The all-in-focus pictures, display-referred R'G'B' ``T 3 H W`` float32 in 0..1."""

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from any2bokeh.atomic import sole_user
-from any2bokeh.errors import DatasetError, RefocusError
+from any2bokeh.errors import DatasetError, RefocusError, shown
 from any2bokeh.lab.synthesis.clip_maker import clip_format, clip_name, make_clip
 from any2bokeh.lab.synthesis.dataset import (
     DATASET_FILE,
@@ -105,7 +105,7 @@ def _begin(folder: Path, settings: SynthesisSettings) -> int:
         for name in (field.name for field in fields(settings) if field.name not in MAY_CHANGE):
             if noted.get(name) != wanted[name]:
                 raise DatasetError(
-                    f"{folder} was begun with {name} {noted.get(name)!r}, not {wanted[name]!r}.",
+                    f"{folder} was begun with {name} {shown(noted.get(name))}, not {shown(wanted[name])}.",
                     hint="Use the same options, or choose a new folder.",
                 )
         wanted["clips"] = max(wanted["clips"], noted.get("clips", 0))  # those that are there stay

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from any2bokeh.documents import parse_json, read_document
-from any2bokeh.errors import SettingsError, WeightsError
+from any2bokeh.errors import SettingsError, WeightsError, shown
 from any2bokeh.lab.training.training_settings import SizeName, StageName
 from any2bokeh.paths import checkpoints_folder
 from any2bokeh.render.diffusion.codec import Codec, PixelCodec, PixelCodecDims, make_codec
@@ -135,7 +135,7 @@ def find_start(start: str) -> Path:
     if folder.is_dir():
         return folder
     if start != "svd":
-        raise WeightsError(f"There are no weights {start!r} to start from.", hint="`start=FOLDER`")
+        raise WeightsError(f"There are no weights {shown(start)} to start from.", hint="`start=FOLDER`")
     folders = [model_folder(find_model(name, load_catalog())) for name in SVD_MODELS]
     return folders[0]  # of one repository, so it holds both
 

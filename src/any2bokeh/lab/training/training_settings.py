@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from any2bokeh.documents import parse_toml, read_document
-from any2bokeh.errors import SettingsError
+from any2bokeh.errors import SettingsError, shown
 from any2bokeh.lab.perturbation import PerturbSettings
 from any2bokeh.lab.run_state import rate_share
 from any2bokeh.settings.values import check_choice
@@ -209,14 +209,14 @@ def _value(kind: Any, value: Any, name: str) -> Any:
         return value
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
     wanted = " | ".join(map(str, choices)) if choices else words.get(kind, str(kind))
-    raise SettingsError(f"The setting {name} must be {wanted}, got {value!r}.")
+    raise SettingsError(f"The setting {name} must be {wanted}, got {shown(value)}.")
 
 
 def _parse_change(change: str) -> dict[str, Any]:
     """The table that ``key=value`` stands for; a text needs no quotes."""
     key, equals, value = change.partition("=")
     if not equals or not key.strip():
-        raise SettingsError(f"{change!r} is not key=value.", hint="`training.learning_rate=1e-4`")
+        raise SettingsError(f"{shown(change)} is not key=value.", hint="`training.learning_rate=1e-4`")
     try:
         parsed = parse_toml(f"value = {value}")["value"]
     except ValueError:

@@ -14,7 +14,7 @@ from torch.nn.functional import interpolate, silu
 from torch.utils.checkpoint import checkpoint
 
 from any2bokeh.documents import check_sizes
-from any2bokeh.errors import ShapeError, WeightsError
+from any2bokeh.errors import ShapeError, WeightsError, shown
 from any2bokeh.render.diffusion.attention import (
     Conditioning,
     PlaneTokens,
@@ -73,7 +73,7 @@ class UNetDims:
         attends = _attention_in(config)
         if (layers := config.get("transformer_layers_per_block", 1)) != 1:
             raise WeightsError(
-                f"The U-Net's transformer_layers_per_block is {layers!r}; only 1 is supported."
+                f"The U-Net's transformer_layers_per_block is {shown(layers)}; only 1 is supported."
             )
         try:
             return cls(
@@ -345,7 +345,9 @@ def _attention_in(config: Mapping[str, Any]) -> tuple[bool, bool, bool, bool]:
     for key, way, levels in (("down_block_types", "Down", attends), ("up_block_types", "Up", attends[::-1])):
         wanted = [_block_type(way, level) for level in levels]
         if list(config.get(key, wanted)) != wanted or len(wanted) != len(PUBLISHED_ATTENTION):
-            raise WeightsError(f"The U-Net's {key} is {config[key]!r}; only {wanted!r} is supported.")
+            raise WeightsError(
+                f"The U-Net's {key} is {shown(config[key])}; only {shown(wanted)} is supported."
+            )
     return attends
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention, silu
 
 from any2bokeh.documents import check_sizes
-from any2bokeh.errors import ShapeError, WeightsError
+from any2bokeh.errors import ShapeError, WeightsError, shown
 from any2bokeh.render.diffusion.blocks import NORM_GROUPS, Downsample, ResBlock, SpatialResBlock, Upsample
 
 LATENT_STRIDE = 8  # pixels per latent cell
@@ -39,7 +39,7 @@ class VAEDims:
         check_sizes(config)
         for key in ("in_channels", "out_channels"):
             if config.get(key, 3) != 3:
-                raise WeightsError(f"The autoencoder's {key} is {config[key]!r}; only 3 is supported.")
+                raise WeightsError(f"The autoencoder's {key} is {shown(config[key])}; only 3 is supported.")
         try:
             return cls(
                 channels=tuple(config["block_out_channels"]),  # type: ignore[arg-type]
