@@ -60,7 +60,7 @@ def test_facts_in_their_older_spelling_are_read():
         ({"mask_mode": None}, ["mask_mode", "released, paper", "None"]),
         ({"mpi_alpha": "1.5"}, ["mpi_alpha", "'1.5'"]),
         ({"mpi_alpha": 0}, ["mpi_alpha must be a number above 0, got 0."]),
-        ({"mpi_alpha": float("nan")}, ["mpi_alpha", "nan"]),
+        ({"mpi_alpha": float("nan")}, ["NaN"]),
         ({"time_ids": [6, 127]}, ["time_ids", "(6, 127)"]),
         ({"time_ids": [6, 127, True]}, ["time_ids", "(6, 127, True)"]),
         ({"time_ids": 6}, ["time_ids", "6"]),
