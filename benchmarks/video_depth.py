@@ -47,11 +47,17 @@ def video_network() -> VideoDepthNetwork:
     return network
 
 
-def measure(work: Callable[[], object], *, repeats: int) -> Cost:
-    """The cost of ``work``: the least time of several."""
+def operations(work: Callable[[], object]) -> float:
+    """How many operations ``work`` takes on the meta device, where every kind of attention is counted."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        work()
+    return float(counter.get_total_flops())
+
+
+def measure(work: Callable[[], object], counted: float, *, repeats: int) -> Cost:
+    """The cost of ``work``, whose operations were ``counted``: the least time of several."""
     with torch.no_grad():
-        with FlopCounterMode(display=False) as counter:
-            work()
+        work()
         before = _peak_bytes(reset=True)
         seconds = []
         for _ in range(repeats):
@@ -60,7 +66,7 @@ def measure(work: Callable[[], object], *, repeats: int) -> Cost:
             seconds.append(time.process_time() - started_s)
         after = _peak_bytes()
     grown = None if before is None or after is None else after - before
-    return Cost(counter.get_total_flops(), min(seconds), grown)
+    return Cost(counted, min(seconds), grown)
 
 
 def _peak_bytes(*, reset: bool = False) -> float | None:
@@ -90,20 +96,28 @@ def print_costs(shorter_side: int, dtype: torch.dtype) -> None:
     """One table."""
     height, width = video_frame_size(1080, 1920, shorter_side)
     pixels: Tensor = torch.randn(1, 3, height, width)
+    with torch.device("meta"):
+        shadows = random_network().requires_grad_(False), VideoDepthNetwork().requires_grad_(False)
+        shadow = torch.empty(1, 3, height, width)
+        encoded = repeated(shadows[1].encode(shadow), WINDOW)
     image = in_precision(random_network(), dtype)
     first = next(image.parameters()).dtype
-    alone = measure(lambda: image(pixel_values=pixels.to(first)), repeats=3)
+    alone = measure(
+        lambda: image(pixel_values=pixels.to(first)),
+        operations(lambda: shadows[0](pixel_values=shadow)),
+        repeats=3,
+    )
     video = video_network().to_precision(dtype)
-    encoder = measure(lambda: video.encode(pixels), repeats=3)
+    encoder = measure(lambda: video.encode(pixels), operations(lambda: shadows[1].encode(shadow)), repeats=3)
     with torch.no_grad():
         maps = repeated(video.encode(pixels), WINDOW)
-    window = measure(lambda: video.decode(maps), repeats=1)
+    window = measure(lambda: video.decode(maps), operations(lambda: shadows[1].decode(encoded)), repeats=1)
 
-    def per_frame(encoded: float) -> Cost:
+    def per_frame(times: float) -> Cost:
         most = None if window.bytes is None or encoder.bytes is None else max(window.bytes, encoder.bytes)
         return Cost(
-            encoded * encoder.operations + window.operations / STEP,
-            encoded * encoder.seconds + window.seconds / STEP,
+            times * encoder.operations + window.operations / STEP,
+            times * encoder.seconds + window.seconds / STEP,
             most,
         )
 

@@ -122,8 +122,16 @@ def test_json_says_the_focus_that_was_found(
     assert document["output"] == str(clip.with_name("clip.preview.png"))
     assert first["focus"] == pytest.approx(32 / 63, abs=0.02)
     assert first["k"] == 12
+    assert first["focus_m"] is None
     assert first["seconds"] == pytest.approx(first["frame"] / 24, abs=1e-3)
     assert len(document["moments"]) == (1 if "--sweep" in way else 2)
+
+
+def test_json_says_the_focus_in_meters_where_they_are_known(bokeh: Bokeh, clip: Path, track: Path) -> None:
+    meters = ["--focus-m", "1.5", "--near-m", "1", "--far-m", "3", "--k", "8"]
+    document = json.loads(bokeh("preview", clip, "--disparity", track, *meters, "--json").out)
+    assert document["moments"][0]["focus_m"] == pytest.approx(1.5)
+    assert document["moments"][0]["focus"] == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(("at", "moment"), [("00:00:09", "9 s"), ("f4", "frame 4")])

@@ -70,6 +70,7 @@ def preview_command(
                 "seconds": float(moment.time_s),
                 "focus": moment.focus.focus_disparity,
                 "k": moment.focus.blur_strength,
+                "focus_m": moment.focus.focus_m,
             }
         )
 
