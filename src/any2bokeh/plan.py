@@ -38,7 +38,7 @@ class Plan:
     def __str__(self) -> str:
         memory = f"about {self.memory_bytes / 1e6:.0f} MB" if self.memory_bytes else "unknown"
         seconds = "unknown" if self.render_seconds is None else f"about {self.render_seconds:.0f} s"
-        depth = "" if self.depth_seconds is None else f"  estimating: about {self.depth_seconds:.0f} s\n"
+        depth = "" if self.depth_seconds is None else f"  estimate:  about {self.depth_seconds:.0f} s\n"
         return (
             f"  frames:    {self.frames} of {self.width}x{self.height}\n"
             f"  disparity: {self.disparity}\n"

@@ -153,16 +153,17 @@ def small_state() -> Iterator[tuple[str, torch.Tensor]]:
         yield key, torch.full(value.shape, 0.01)
 
 
+@pytest.mark.slow
 def test_dry_run_says_how_long_estimating_takes(bokeh: Bokeh, clip: Path, tmp_path: Path) -> None:
     keep_tiny_video_network("depth-video", tmp_path)
     lens = ["--focus", "0.5", "--k", "8", "--depth-size", "56", "--device", "cpu", "--dry-run"]
     run = bokeh("refocus", clip, *lens)
     assert (run.code, run.errors) == (0, [])
-    assert re.search(r"estimating: about \d+ s", run.out)
+    assert re.search(r"estimate:  about \d+ s", run.out)
     [planned] = json.loads(bokeh("refocus", clip, *lens, "--json").out)["results"]
     assert 0 < planned["depth_seconds"] < 20
     assert bokeh("depth", clip, *lens[4:-1]).code == 0
-    assert "estimating" not in bokeh("refocus", clip, *lens).out  # the cache has it
+    assert "estimate:" not in bokeh("refocus", clip, *lens).out  # the cache has it
 
 
 @pytest.mark.slow
