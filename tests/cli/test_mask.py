@@ -210,3 +210,17 @@ def test_a_pull_between_two_masks(bokeh: Bokeh, clip: Path, track: Path, tmp_pat
     left, right = (slice(4, 44), slice(10, 18)), (slice(4, 44), slice(46, 54))
     assert changes[0][left].max() < 2 / 255 < 0.05 < changes[0][right].mean()
     assert changes[3][right].max() < 2 / 255 < 0.05 < changes[3][left].mean()
+
+
+def test_a_preview_says_where_the_held_subject_is(
+    bokeh: Bokeh, clip: Path, track: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "masks").mkdir()
+    inside = torch.zeros(1, 48, 64)
+    inside[:, 12:36, 16:32] = 1
+    for number in range(4):
+        write_png(tmp_path / "masks" / f"{number}.png", inside)
+    look = ("preview", clip, "--disparity", track, "-o", tmp_path / "look.png", "--json", "-y")
+    held = json.loads(bokeh(*look, "--focus-mask", tmp_path / "masks").out)["moments"]
+    assert held[0]["subject"] == pytest.approx([0.25, 0.25, 0.5, 0.75], abs=0.03)
+    assert json.loads(bokeh(*look, "--focus", "0.4").out)["moments"][0]["subject"] is None

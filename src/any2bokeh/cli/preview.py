@@ -71,6 +71,7 @@ def preview_command(
                 "focus": moment.focus.focus_disparity,
                 "k": moment.focus.blur_strength,
                 "focus_m": moment.focus.focus_m,
+                "subject": moment.subject_box(),
             }
         )
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -19,6 +20,8 @@ from any2bokeh.session import ClipSession
 from any2bokeh.settings.focus_settings import DepthOfFieldSettings
 from any2bokeh.settings.preview_settings import PreviewSettings
 from any2bokeh.settings.video_settings import TimeRange
+
+HALF = 0.5  # of a pixel: so much of it belongs to the subject, if it counts as inside
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,6 +51,15 @@ class Moment:
         focus_m = self.depth_range.distance_m(focus_disparity) if self.depth_range else None
         focus = replace(self.focus, focus_disparity=focus_disparity, focus_m=focus_m)
         return replace(self, focus=focus)
+
+    def subject_box(self) -> list[float] | None:
+        """Return left, top, right and bottom of the held subject in shares of the frame, if one is held."""
+        inside = (self.coverage[0] >= HALF).nonzero() if self.coverage is not None else torch.empty(0)
+        if not len(inside):
+            return None
+        (top, left), (bottom, right) = inside.amin(0).tolist(), (inside.amax(0) + 1).tolist()
+        height, width = self.frame.picture.shape[1:]
+        return [left / width, top / height, right / width, bottom / height]
 
     def refocused(self, renderer: Renderer) -> Tensor:
         """Return the result, ``3 H W``."""
