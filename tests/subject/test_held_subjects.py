@@ -98,6 +98,19 @@ def test_a_pull_may_leave_all_subjects(folder: Path) -> None:
     assert planes[12:] == pytest.approx([0.1] * (FRAMES - 12))
 
 
+def test_only_a_subject_that_is_in_focus_has_sharp_edges(folder: Path) -> None:
+    masks = (folder / "near.mkv", folder / "far.mkv")
+    pull = (key(4, SubjectName(1)), key(20, SubjectName(2)))
+    focus = FocusSettings(focus_mask=masks, focus_disparity=pull, blur_strength=9)
+    settings = ClipSettings(focus=focus, depth=DepthSettings(track=folder / "track.mkv"), device="cpu")
+    with ClipSession(folder / "clip.mkv", settings) as clip:
+        wanted = [clip.times[number] for number in (2, 12, 22)]
+        first, between, last = (coverage for _, _, coverage in clip.stills(wanted))
+    assert first is not None and between is None and last is not None
+    assert first[:, 36:74, 26:54].min() > 0.9 and first[:, 38:66, 124:146].max() < 0.1
+    assert last[:, 36:74, 26:54].max() < 0.1 and last[:, 38:66, 124:146].min() > 0.9
+
+
 @pytest.mark.slow
 def test_without_a_pull_all_of_them_are_in_the_focal_plane(folder: Path) -> None:
     masks = (folder / "far.mkv", folder / "near.mkv")

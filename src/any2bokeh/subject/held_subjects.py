@@ -10,6 +10,8 @@ from any2bokeh.scene import Frame
 from any2bokeh.subject.hold import INSIDE
 from any2bokeh.subject.subject_track import SubjectTrack
 
+IN_PLANE = 1e-4  # of disparity: so near to the focal plane nothing blurs
+
 Plane = Callable[[int], float]  # where a subject is held, at each time stamp
 
 
@@ -31,7 +33,10 @@ class HeldSubjects(Closeable):
         self._tracks, self._planes, self._shares = tracks, planes, shares
 
     def hold(self, frame: Frame, disparity: Tensor, focus_disparity: float) -> tuple[Tensor, Tensor | None]:
-        """Return the disparity in which the subjects are held, and their coverage; see ``SubjectTrack``."""
+        """Return the disparity in which the subjects are held, and the coverage of those that are in focus.
+
+        See ``SubjectTrack.hold``. Coverage tells of sharp edges, so a subject that is out of focus has none.
+        """
         planes = [plane(frame.pts) for plane in self._planes] or [focus_disparity] * len(self._tracks)
         shares = self._shares(frame.pts) if self._shares else [1.0] * len(self._tracks)
         # From the farthest to the nearest: a nearer one's background may be a subject itself.
@@ -46,7 +51,8 @@ class HeldSubjects(Closeable):
             return disparity, None
         for plane, coverage in found if len(found) > 1 else []:
             disparity = torch.where(coverage >= INSIDE, disparity.new_tensor(plane), disparity)
-        return disparity, torch.stack([coverage for _, coverage in found]).amax(0)
+        sharp = [coverage for plane, coverage in found if abs(plane - focus_disparity) < IN_PLANE]
+        return disparity, torch.stack(sharp).amax(0) if sharp else None
 
     def close(self) -> None:
         """Stop reading the masks."""
