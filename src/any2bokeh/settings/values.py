@@ -9,8 +9,8 @@ from typing import get_args
 from any2bokeh.errors import SettingsError, shown
 
 _FRAME = re.compile(r"f(\d{1,12})", re.ASCII)
-_SECONDS = re.compile(r"(\d{1,12}(?:\.\d{0,12})?|\.\d{1,12})s?", re.ASCII)
-_CLOCK = re.compile(r"(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2}(?:\.\d{0,12})?)", re.ASCII)
+_SECONDS = re.compile(r"(\d{1,12}(?:\.\d{0,30})?|\.\d{1,30})s?", re.ASCII)
+_CLOCK = re.compile(r"(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2}(?:\.\d{0,30})?)", re.ASCII)
 
 
 @dataclass(frozen=True)
