@@ -153,7 +153,7 @@ def test_blur_beyond_the_training_is_warned_of_once(
     assert "beyond" not in bokeh("refocus", clip, *diffusion, "--k", "128").err
     run = bokeh("refocus", clip, *diffusion, "--k", "128", "--work-size", "512", "--overwrite")
     assert run.code == 0, run.err
-    assert run.err.count("K 128") == 1 and names(run.err, "trained")
+    assert run.err.count("K 128") == 1 and names(run.err, "training")
 
 
 def test_what_only_the_lens_can_do_is_refused(bokeh: Bokeh, clip: Path, diffusion: list[object]) -> None:
@@ -181,7 +181,7 @@ def test_auto_takes_the_network_where_it_can_run(large_gpu: None, checkpoint: Pa
     ("settings", "device", "k", "reason"),
     [
         (RenderSettings(), CPU, 16, "CPU"),
-        (RenderSettings(), GPU, 33, "trained"),
+        (RenderSettings(), GPU, 33, "training"),
         (RenderSettings(lens=LensSettings(cats_eye=1)), GPU, 16, "lens can"),
         (RenderSettings(diffusion=DiffusionSettings(weights="other")), GPU, 16, "'other'"),
     ],

@@ -176,7 +176,7 @@ def test_a_folder_that_is_no_data_set_and_methods_that_cannot_run(
     assert names(run.errors[0], tmp_path, "dataset.json")
     run = bokeh("evaluate", data, "-o", tmp_path / "out", "--methods", "diffusion")
     assert run.code == 1
-    assert names(run.err, "methods", "'any-to-bokeh'")
+    assert names(run.err, "method", "'any-to-bokeh'")
 
 
 def test_ctrl_c_leaves_finished_results_and_nothing_half_written(

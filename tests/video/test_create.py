@@ -77,7 +77,9 @@ def test_nothing_is_left_of_a_clip_that_was_not_completed(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("name", "size", "fact"), [("a.mp4", (95, 64), "odd"), ("a.gif", (96, 64), ".mp4")])
+@pytest.mark.parametrize(
+    ("name", "size", "fact"), [("a.mp4", (95, 64), "95x64"), ("a.gif", (96, 64), ".mp4")]
+)
 def test_what_cannot_be_written_is_said_before_the_first_picture(tmp_path, name, size, fact):
     with pytest.raises(VideoError, match=naming(fact)), create_video(tmp_path / name, *size, Fraction(25)):
         pytest.fail("the block must not start")

@@ -126,7 +126,7 @@ class TestInterruption:
         source = clips.make("clip.mp4")
         with pytest.raises(error), open_writer(clips.folder / "out.mp4", probe_video(source), FAST) as writer:
             writer.write(Frame(picture=torch.zeros(3, 48, 64), pts=0))
-            assert any(name.startswith(".out.") for name in files(clips.folder))
+            assert any(name.startswith(".bokeh-") for name in files(clips.folder))
             raise error
         assert files(clips.folder) == ["clip.mp4"]
         assert not [thread for thread in threading.enumerate() if thread.name == "encode"]
@@ -177,7 +177,7 @@ class TestInterruption:
         process.kill()
         process.communicate(timeout=60)
         assert "out.mkv" not in files(clips.folder)
-        assert all(name.startswith(".out.") for name in files(clips.folder) if name != "clip.mkv")
+        assert all(name.startswith(".bokeh-") for name in files(clips.folder) if name != "clip.mkv")
 
     @pytest.mark.slow
     @pytest.mark.parametrize("limit", [0, 20_000])

@@ -273,7 +273,7 @@ def test_values_that_are_no_disparity_are_named_by_frame(tmp_path: Path, value: 
         (np.zeros((0, HEIGHT, WIDTH)), "T H W"),
         (np.zeros((2, HEIGHT, WIDTH), complex), "real numbers"),
         (np.full((2, 2, 2), None), "real numbers"),
-        (np.asfortranarray(np.zeros((2, HEIGHT, WIDTH))), "innermost"),
+        (np.asfortranarray(np.zeros((2, HEIGHT, WIDTH))), "Fortran"),
     ],
 )
 def test_arrays_that_are_no_track_are_refused(tmp_path: Path, values: Any, message: str) -> None:

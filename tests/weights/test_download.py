@@ -170,7 +170,7 @@ def test_a_refused_connection_is_said_in_one_sentence(client):
         answer = client(HF_ENDPOINT=endpoint)
     assert names(answer.error, endpoint, "depth-small")
     assert "Errno" not in answer.error
-    assert "`track`" in answer.hint
+    assert "download-weights" in answer.hint
     assert answer.stderr == ""
 
 

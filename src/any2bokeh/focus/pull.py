@@ -20,7 +20,6 @@ from any2bokeh.progress import OnCount, ignore
 from any2bokeh.settings.focus_settings import FocusSettings, Key, Keys, Point, SubjectName
 from any2bokeh.settings.values import TimePoint
 from any2bokeh.video.clip import VideoClip
-from any2bokeh.video.span import number_on_screen
 
 log = logging.getLogger(__name__)
 
@@ -273,7 +272,7 @@ def _key_time_s(video: VideoClip, point: TimePoint) -> float:
     end_s = video.seconds(times[-1] + (times[-1] - times[-2] if len(times) > 1 else 0))
     number = point.frame
     if point.seconds is not None:
-        number = number_on_screen(times, point.seconds, video.info.time_base)
+        number = video.number_on_screen(point.seconds)
         if number is None and float(point.seconds) <= end_s:
             return float(point.seconds)
     if number is not None and number < len(times):

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from any2bokeh.documents import parse_json, read_document
-from any2bokeh.errors import WeightsError
+from any2bokeh.errors import WeightsError, install_hint
 from any2bokeh.scene import Frame
 from any2bokeh.subject.segmenter import Click
 from any2bokeh.weights.pretrained import load_pretrained, read_config, standardized
@@ -155,7 +155,7 @@ def load_sam(folder: Path, device: torch.device, dtype: torch.dtype) -> SamNetwo
     if backbone.get("model_type") == "timm_wrapper" and find_spec("timm") is None:
         raise WeightsError(
             f"The {WHAT} in {folder} needs the package timm, which is not installed.",
-            hint="pip install 'any2bokeh[edgetam]' installs it.",
+            hint=install_hint("edgetam"),
         )
     config = read_config(folder, WHAT, config_class)
     network = load_pretrained(network_class, config, folder, WHAT).to(device, dtype)

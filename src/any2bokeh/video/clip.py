@@ -17,7 +17,7 @@ from any2bokeh.settings.video_settings import TimeRange
 from any2bokeh.video.captions import BesidePictures, Captions
 from any2bokeh.video.decode import Beginning, VideoReader, begin_video
 from any2bokeh.video.demux import INDEXED_FORMATS, Scan, presentation_times, scan_times, stored_packets
-from any2bokeh.video.span import ALL_FRAMES, WHOLE_VIDEO, Ending, Span, find_span, tick_of
+from any2bokeh.video.span import ALL_FRAMES, WHOLE_VIDEO, Ending, Span, find_span, number_on_screen, tick_of
 
 # A part of a file of this size is looked for and scanned without the rest, which would take long to read.
 PART_ALONE_BYTES = 1_000_000_000
@@ -85,7 +85,15 @@ class VideoClip(Closeable):
     def find(self, time_range: TimeRange) -> Span:
         """Return another part of the video; raises ``VideoError`` if there is no frame in it."""
         alone = self._find_alone(time_range) if self._reads_parts_alone and not self._knows_all else None
-        return alone or find_span(self.info.path, self.all_times, self.info.time_base, time_range)
+        if alone:
+            return alone
+        scan = self._scanned
+        return find_span(self.info.path, scan.times, self.info.time_base, time_range, scan.end)
+
+    def number_on_screen(self, seconds: Fraction) -> int | None:
+        """Return the number of the frame on the screen at a time of the video; ``None`` after its end."""
+        scan = self._scanned
+        return number_on_screen(scan.times, seconds, self.info.time_base, scan.end)
 
     def seconds(self, pts: int) -> float:
         """Return the time of a time stamp [s]; the video's first frame is at 0."""

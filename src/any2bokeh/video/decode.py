@@ -225,7 +225,8 @@ def frame_times(path: Path, time_range: TimeRange = WHOLE_VIDEO) -> list[int]:
 
 
 def _find_span(info: VideoInfo, time_range: TimeRange) -> Span:
-    return find_span(info.path, scan_times(info.path, info.start_pts).times, info.time_base, time_range)
+    scan = scan_times(info.path, info.start_pts)
+    return find_span(info.path, scan.times, info.time_base, time_range, scan.end)
 
 
 def _frames_from(

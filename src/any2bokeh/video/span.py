@@ -38,14 +38,17 @@ def tick_of(seconds: Fraction, time_base: Fraction) -> Fraction:
     return (seconds + tolerance_s) / time_base
 
 
-def number_on_screen(times: Sequence[int], seconds: Fraction, time_base: Fraction) -> int | None:
+def number_on_screen(
+    times: Sequence[int], seconds: Fraction, time_base: Fraction, end: int | None = None
+) -> int | None:
     """Return the number of the frame that is on the screen at a time, counted from the first frame.
 
-    ``None`` after the end of the video: its last frame is taken to last as long as the one before.
+    ``None`` after the end of the video: its last frame is on the screen up to ``end``, where that is known,
+    but not for a shorter time than the one before.
     """
     tick = tick_of(seconds, time_base)
     last = times[-1] - times[-2] if len(times) > 1 else 1
-    if times[0] + tick >= times[-1] + last:
+    if times[0] + tick >= max(times[-1] + last, end or 0):
         return None
     return bisect_right(times, times[0] + tick) - 1
 
@@ -58,18 +61,25 @@ class Ending:
     end: int
 
 
-def find_span(path: Path, times: Sequence[int], time_base: Fraction, time_range: TimeRange) -> Span:
+def find_span(
+    path: Path,
+    times: Sequence[int],
+    time_base: Fraction,
+    time_range: TimeRange,
+    video_end: int | None = None,
+) -> Span:
     """Return the part of a video that a range means; it starts and ends at the times of frames.
 
     A time means the frame that is on the screen then: the part starts with it, or ends before it. ``times``
-    are the time stamps of all frames of the video, ascending. Raises ``VideoError`` that names ``path`` if
+    are the time stamps of all frames of the video, ascending; the last is on the screen up to ``video_end``,
+    where that is known. Raises ``VideoError`` that names ``path`` if
     there is no frame in the range.
     """
 
     def pts_of(point: TimePoint) -> int | None:
         number = point.frame
         if point.seconds is not None:
-            number = number_on_screen(times, point.seconds, time_base)
+            number = number_on_screen(times, point.seconds, time_base, video_end)
         return times[number] if number is not None and number < len(times) else None
 
     start, end = time_range.start, time_range.end
