@@ -7,6 +7,7 @@ ARGUMENT = re.compile(
 )  # how a message names one: `name` or `name=value`
 
 
+LONGEST_MESSAGE = 1900  # characters
 LONGEST_SHOWN = 61  # characters of a value in a message
 
 
@@ -18,6 +19,8 @@ class RefocusError(Exception):
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
+        if len(message) > LONGEST_MESSAGE:  # of a text from a file
+            message = f"{message[: LONGEST_MESSAGE // 2]} ... {message[-LONGEST_MESSAGE // 4 :]}"
         super().__init__(message)
         self.message = message
         self.hint = hint

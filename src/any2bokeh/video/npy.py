@@ -1,7 +1,10 @@
 """NumPy's files, read entry by entry, so that an array may be larger than the memory."""
 
 import math
+import struct
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2bokeh.errors import DisparityError
+
+# How a damaged file of NumPy fails: its head is Python, its members are deflated.
+DAMAGE = (
+    *(OSError, EOFError, ValueError, TypeError, SyntaxError, tokenize.TokenError, RecursionError),
+    *(zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OverflowError, struct.error),
+)
 
 
 class ArrayFile:
@@ -47,7 +56,7 @@ class ArrayFile:
         try:
             with self._stored() as file:
                 yield file, *_read_header(file, self._path)
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
+        except DAMAGE as error:
             raise DisparityError(f"{self._path} cannot be read as a NumPy array: {error}.") from error
 
     @contextmanager
