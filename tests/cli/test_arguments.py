@@ -16,6 +16,7 @@ from any2bokeh.settings.values import Range
 
 PACKAGE = Path(any2bokeh.__file__).parent
 COMMANDS = {  # these write command lines, and reports of them, for people who read on.
+    "lab/compact/__main__.py",  # a command line of its own
     "weights/checkpoint.py",
     "lab/evaluation/methods.py",
     "lab/synthesis/dataset_card.py",
