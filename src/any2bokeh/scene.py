@@ -48,8 +48,8 @@ class Scene:
     in 0..1 (near is 1) at the same size; ``focus_disparity`` is the disparity that stays sharp;
     ``blur_strength`` is the radius of the circle of confusion in pixels, per unit of disparity
     difference, in a frame whose longer displayed side is 1024 pixels. ``coverage``, ``1 H W`` float32 in
-    0..1, is the share of each pixel that a subject held in the focal plane covers, ``None`` where none is
-    held; ``disparity`` is the focal plane's from a half on. A renderer that cannot use it ignores it.
+    0..1, is the share of each pixel that held subjects cover, ``None`` where none is held; from a half on
+    ``disparity`` is theirs. A renderer that cannot use it ignores it.
     """
 
     sharp: Tensor

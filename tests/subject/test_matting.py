@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from any2bokeh.errors import ShapeError
 from any2bokeh.subject.matting import BAND, refine_edges
@@ -82,6 +83,14 @@ def test_any_size_has_a_coverage(size: tuple[int, int]) -> None:
     assert found.shape == mask.shape and found.min() >= 0 and found.max() <= 1
 
 
-def test_a_mask_of_another_size_is_refused() -> None:
+@pytest.mark.parametrize("size", [(150, 280), (75, 140), (600, 1120)])
+def test_a_mask_of_another_size_gets_the_pictures_edge(size: tuple[int, int]) -> None:
+    coverage = disc()
+    mask = (interpolate(coverage[None], size, mode="area")[0] >= 0.5).float()
+    found = refine_edges(mask, pictured(coverage))
+    assert error(found, coverage) < 0.15
+
+
+def test_what_is_no_mask_is_refused() -> None:
     with pytest.raises(ShapeError, match="30"):
-        refine_edges(torch.zeros(1, 30, 56), torch.zeros(3, HEIGHT, WIDTH))
+        refine_edges(torch.zeros(3, 30, 56), torch.zeros(3, HEIGHT, WIDTH))

@@ -29,14 +29,18 @@ WHOLE = 1e-3  # the sum of a box differs from 0 or 1 by rounding
 
 
 def refine_edges(mask: Tensor, picture: Tensor) -> Tensor:
-    """Return the coverage of the subject of ``mask`` (``1 H W``, 0..1) in ``picture`` (``3 H W``): ``1 H W``.
+    """Return the coverage ``1 H W`` of the subject of ``mask`` (``1 h w``, 0..1) in ``picture`` (``3 H W``).
 
-    Raises ``ShapeError`` where sizes differ.
+    A smaller mask is enlarged; its edges are looked for as far as its pixels are wide. Raises ``ShapeError``.
     """
-    if mask.ndim != 3 or mask.shape[1:] != picture.shape[1:]:
+    if mask.ndim != 3 or mask.shape[0] != 1 or picture.ndim != 3:
         raise ShapeError(f"the mask is {tuple(mask.shape)} where the picture is {tuple(picture.shape)}")
+    height, width = picture.shape[1:]
+    pixel = max(height / mask.shape[1], width / mask.shape[2])
+    reach = max(2, round(BAND * max(height, width)), round(pixel))
+    if mask.shape[1:] != picture.shape[1:]:
+        mask = _resized(mask, height, width)
     whole: Floats = mask[0].cpu().numpy()
-    reach = max(2, round(BAND * max(whole.shape)))
     window = _around(whole, (COLORS_BANDS + 2) * reach)
     if window is None:
         return mask
@@ -53,6 +57,11 @@ def refine_edges(mask: Tensor, picture: Tensor) -> Tensor:
     result = whole.copy()
     result[window] = given
     return torch.from_numpy(result)[None].to(mask.device)
+
+
+def _resized(mask: Tensor, height: int, width: int) -> Tensor:
+    way = cv2.INTER_LINEAR if height * width >= mask[0].numel() else cv2.INTER_AREA
+    return torch.from_numpy(cv2.resize(mask[0].cpu().numpy(), (width, height), interpolation=way))[None]
 
 
 def _around(mask: Floats, border_px: int) -> tuple[slice, slice] | None:

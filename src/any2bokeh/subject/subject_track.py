@@ -15,7 +15,6 @@ from torch.nn.functional import interpolate
 from any2bokeh.arrays import Doubles, Flags
 from any2bokeh.closeable import Closeable
 from any2bokeh.depth.track import DepthClip, MatchedFrames, open_mask
-from any2bokeh.depth.upsample import upsample_disparity
 from any2bokeh.focus.focus_track import smooth_focus
 from any2bokeh.focus.masked import MaskedFrame, Measured, empty_mask, masked_frames
 from any2bokeh.motion.flow import to_gray
@@ -28,7 +27,10 @@ from any2bokeh.subject.occlusion import SubjectView, find_occluders
 from any2bokeh.subject.subject_doubts import tell_doubts
 
 _UNSEEN = 0.5  # the share of a frame that cannot be decoded: neither nothing nor everything
-SMOOTHING_S = 0.15  # a standard deviation: limbs that come and go do not move the ground
+# Standard deviations. A held subject stays sharp however slowly the focal plane follows; what is around must
+# not pump with the estimate.
+FOCUS_SMOOTHING_S = 0.5
+SMOOTHING_S = 0.15  # limbs that come and go do not move the ground
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +69,8 @@ class SubjectTrack(Closeable):
         self._path, self._clip = path, clip
         self._times = clip.video.times
         self._occluders = occluders
-        self.measured = Measured(np.array([one.disparity if one else np.nan for one in standings]), starts)
+        found = np.array([one.disparity if one else np.nan for one in standings])
+        self.measured = Measured(smooth_focus(found, clip.video.times_s, FOCUS_SMOOTHING_S, starts), starts)
         self._standings = _smoothed(standings, clip.video.times_s, starts)
         self._masks: MatchedFrames | None = None
         self._last_pts: int | None = None
@@ -89,10 +92,7 @@ class SubjectTrack(Closeable):
         standing = self._standings[number]
         if standing is None:
             return disparity, None
-        # Guided by the picture, as disparity is: a mask's edges go to where the picture has them.
-        picture = frame.picture.cpu()
-        mask = upsample_disparity(self._masks.values_at(frame.pts), picture)
-        coverage = refine_edges(mask, picture).to(disparity.device)
+        coverage = refine_edges(self._masks.values_at(frame.pts), frame.picture.cpu()).to(disparity.device)
         occluders = self._occluders[number]
         held = hold(
             disparity,

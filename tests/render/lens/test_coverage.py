@@ -1,5 +1,7 @@
 """A held subject's coverage: in pixels that it covers partly, both colors are known by construction."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from lenses import compiled_lens, torch_lens
@@ -83,6 +85,19 @@ def test_pixels_covered_wholly_are_the_original(make) -> None:
     one = scene(coverage, background())
     inside = (coverage == 1).expand(3, -1, -1)
     assert torch.equal(lens.refocus(one)[inside], one.sharp[inside])
+
+
+@ENGINES
+def test_a_subject_that_is_released_blurs_as_a_whole(make) -> None:
+    """Nothing of its edge stays sharp: the focal plane is the background's."""
+    coverage = disc(softness=3)
+    told, untold = (
+        make(LensSettings()).refocus(replace(scene(coverage, background(), told=told), focus_disparity=FAR))
+        for told in (True, False)
+    )
+    assert (told - untold).abs().max() < 0.1
+    edges = told.diff(dim=2).abs().amax()
+    assert edges < 0.6 * scene(coverage, background()).sharp.diff(dim=2).abs().amax()
 
 
 @ENGINES

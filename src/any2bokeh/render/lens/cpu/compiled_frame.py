@@ -107,7 +107,9 @@ class CompiledFrame:
 
         def mark(top: int, bottom: int) -> int:
             count = mark_edges(coc, top, bottom, marks)
-            return count if coverage is None else count + mark_covered(coc, coverage, top, bottom, marks)
+            if coverage is not None:
+                count += mark_covered(coc, coverage, samples_apart, top, bottom, marks)
+            return int(count)
 
         counts = in_bands(self.run, mark, self.height)
         parts, total = _parts(counts), sum(counts)

@@ -8,7 +8,6 @@ from any2bokeh.render.lens.cpu.compiled_edges import PARTLY_COVERED, TOUCHES_NEA
 from any2bokeh.render.lens.model import (
     CLEAN_SHARE,
     EDGE_STEP_PX,
-    IN_FOCUS_PX,
     LEAST_SAMPLES,
     PARTLY,
     SAMPLE_SIGMA,
@@ -30,30 +29,43 @@ def uncover_rows(coc: Floats, coverage: Floats, step: int, top: int, bottom: int
         for x in range(width):
             out[x] = own[x]
         for x in range(width):
-            if share[x] < np.float32(0.5) or share[x] >= np.float32(1 - PARTLY):
-                continue
-            if abs(own[x]) >= np.float32(IN_FOCUS_PX):
+            if share[x] < np.float32(0.5) or np.isnan(_subject_coc(coc, coverage, y, x, step)):
                 continue
             # Samples are in the order of their distance: the first that is background decides.
             for sample in range(len(DOWN)):
                 row = min(max(y + step * DOWN[sample], 0), height - 1)
                 column = min(max(x + step * ACROSS[sample], 0), width - 1)
                 if coverage[row, column] < np.float32(0.5):
-                    if coc[row, column] >= np.float32(SEPARATED_PX):
+                    if coc[row, column] >= own[x] + np.float32(SEPARATED_PX):
                         out[x] = coc[row, column]
                     break
 
 
 @compiled
-def mark_covered(coc: Floats, coverage: Floats, top: int, bottom: int, marks: Bytes) -> int:
+def _subject_coc(coc: Floats, coverage: Floats, y: int, x: int, step: int) -> np.float32:
+    """The subject's CoC [px] in a pixel that it covers partly, NaN in others and where it is not known."""
+    share, unknown = coverage[y, x], np.float32(np.nan)
+    if share <= np.float32(PARTLY) or share >= np.float32(1 - PARTLY):
+        return unknown
+    height, width = coc.shape
+    for sample in range(len(DOWN)):
+        row = min(max(y + step * DOWN[sample], 0), height - 1)
+        column = min(max(x + step * ACROSS[sample], 0), width - 1)
+        if coverage[row, column] >= np.float32(1 - PARTLY):
+            found: np.float32 = coc[row, column]
+            return found
+    return unknown
+
+
+@compiled
+def mark_covered(coc: Floats, coverage: Floats, step: int, top: int, bottom: int, marks: Bytes) -> int:
     """Mark the pixels of rows that the subject covers partly; return how many did not touch a nearer one."""
     count = 0
     for y in range(top, bottom):
-        own, share, mark = coc[y], coverage[y], marks[y]
+        own, mark = coc[y], marks[y]
         for x in range(len(own)):
-            # Both an edge of the subject and separated from it in depth: its light is a mixture.
-            is_partly = share[x] > np.float32(PARTLY) and share[x] < np.float32(1 - PARTLY)
-            if is_partly and own[x] >= np.float32(SEPARATED_PX):
+            subject = _subject_coc(coc, coverage, y, x, step)
+            if own[x] >= subject + np.float32(SEPARATED_PX):  # never, where that is NaN
                 count += 1 - (mark[x] & TOUCHES_NEARER)
                 mark[x] |= TOUCHES_NEARER | PARTLY_COVERED
     return count
@@ -71,7 +83,8 @@ def separate_covered(
     for pixel in range(len(found.rows)):
         y, x = found.rows[pixel], found.columns[pixel]
         if marks[y, x] & PARTLY_COVERED:
-            found.share[pixel], found.near[pixel] = coverage[y, x], 0  # its CoC: it is held
+            found.share[pixel] = coverage[y, x]
+            found.near[pixel] = _subject_coc(coc, coverage, y, x, step)
             _add_samples(linear, coc, coverage, (y, x, step), sums)
             _separate_colors(linear[:, y, x], sums, found, pixel)
 

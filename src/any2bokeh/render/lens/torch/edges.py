@@ -1,5 +1,7 @@
 """Depth edges: ramps of disparity made steps, and the colors that edge pixels mix taken apart."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d, pad
@@ -18,10 +20,11 @@ from any2bokeh.render.lens.model import (
     RAMP_AXES,
     RAMP_WINDOW_PX,
     RIM_GAIN,
+    SEPARATED_PX,
     STEADY,
     TRUSTED_CONTRAST,
 )
-from any2bokeh.render.lens.torch.subject_edges import partly_covered, separate_subject
+from any2bokeh.render.lens.torch.subject_edges import separate_subject, subject_coc
 from any2bokeh.render.lens.torch.surfaces import Surface
 
 AROUND = [(dy, dx) for dy in range(-2, 3) for dx in range(-2, 3) if dy or dx]
@@ -81,7 +84,8 @@ def matte_edges(linear: Tensor, coc: Tensor, coverage: Tensor | None = None) -> 
     nearest = -max_pool2d(-coc[None, None], 3, 1, 1)[0, 0]
     farthest = max_pool2d(coc[None, None], 3, 1, 1)[0, 0]
     touches_nearer, touches_farther = coc - nearest >= EDGE_STEP_PX, farthest - coc >= EDGE_STEP_PX
-    partly = partly_covered(coc, coverage)
+    subject = torch.full_like(coc, math.nan) if coverage is None else subject_coc(coc, coverage)
+    partly = coc >= subject + SEPARATED_PX
     touches_nearer |= partly
     rows, columns = (touches_nearer & ~partly).nonzero(as_tuple=True)
     mixed, own, near = linear[:, rows, columns], coc[rows, columns], nearest[rows, columns]
@@ -121,11 +125,11 @@ def matte_edges(linear: Tensor, coc: Tensor, coverage: Tensor | None = None) -> 
     fringe.coc[rows, columns] = near
     if coverage is not None:
         rows, columns = partly.nonzero(as_tuple=True)
-        share = coverage[rows, columns]
         matted[:, rows, columns], fringe.linear[:, rows, columns] = separate_subject(
             linear, coc, coverage, rows, columns
         )
-        fringe.coverage[rows, columns] = share  # and its CoC is 0: it is held
+        fringe.coverage[rows, columns] = coverage[rows, columns]
+        fringe.coc[rows, columns] = subject[rows, columns]
     return matted, fringe
 
 

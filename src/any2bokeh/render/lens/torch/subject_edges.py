@@ -9,7 +9,6 @@ from torch import Tensor
 from any2bokeh.render.lens.model import (
     CLEAN_SHARE,
     EDGE_STEP_PX,
-    IN_FOCUS_PX,
     LEAST_SAMPLES,
     PARTLY,
     SAMPLE_SIGMA,
@@ -22,25 +21,31 @@ from any2bokeh.render.lens.model import (
 def uncover(coc: Tensor, coverage: Tensor) -> Tensor:
     """Signed CoC ``H W`` [px] with the background's in all pixels that the subject covers partly.
 
-    From a coverage of a half on a pixel has the focal plane's. It takes that of the nearest sample around it
-    that is covered less, if that lies behind: next to an occluder it stays in the focal plane.
+    From a coverage of a half on a pixel has the subject's. It takes that of the nearest sample around it
+    that is covered less, if that lies behind: next to an occluder it stays with the subject.
     """
-    inner = (coverage >= 0.5) & (coverage < 1 - PARTLY) & (coc.abs() < IN_FOCUS_PX)
-    rows, columns = inner.nonzero(as_tuple=True)
+    rows, columns = ((coverage >= 0.5) & ~subject_coc(coc, coverage).isnan()).nonzero(as_tuple=True)
     own = coc[rows, columns]
-    found = torch.full_like(own, math.nan)
+    behind = torch.full_like(own, math.nan)
     for y, x, _ in _samples(coc, rows, columns):
-        found = torch.where(found.isnan() & (coverage[y, x] < 0.5), coc[y, x], found)
+        behind = torch.where(behind.isnan() & (coverage[y, x] < 0.5), coc[y, x], behind)
     result = coc.clone()
-    result[rows, columns] = torch.where(found >= SEPARATED_PX, found, own)
+    result[rows, columns] = torch.where(behind >= own + SEPARATED_PX, behind, own)
     return result
 
 
-def partly_covered(coc: Tensor, coverage: Tensor | None) -> Tensor:
-    """The pixels ``H W`` (bool) of which a held subject covers a part, before a blurred background."""
-    if coverage is None:
-        return torch.zeros_like(coc, dtype=torch.bool)
-    return (coverage > PARTLY) & (coverage < 1 - PARTLY) & (coc >= SEPARATED_PX)
+def subject_coc(coc: Tensor, coverage: Tensor) -> Tensor:
+    """The subject's CoC ``H W`` [px] in pixels that it covers partly, NaN elsewhere.
+
+    It is that of the nearest sample that it covers wholly; where none is around, it is not known.
+    """
+    rows, columns = ((coverage > PARTLY) & (coverage < 1 - PARTLY)).nonzero(as_tuple=True)
+    found = torch.full_like(coc[rows, columns], math.nan)
+    for y, x, _ in _samples(coc, rows, columns):
+        found = torch.where(found.isnan() & (coverage[y, x] >= 1 - PARTLY), coc[y, x], found)
+    result = torch.full_like(coc, math.nan)
+    result[rows, columns] = found
+    return result
 
 
 def separate_subject(
