@@ -29,7 +29,9 @@ def uncover_rows(coc: Floats, coverage: Floats, step: int, top: int, bottom: int
         for x in range(width):
             out[x] = own[x]
         for x in range(width):
-            if share[x] < np.float32(0.5) or np.isnan(_subject_coc(coc, coverage, y, x, step)):
+            if share[x] < np.float32(0.5) or share[x] >= np.float32(1 - PARTLY):
+                continue
+            if np.isnan(_subject_coc(coc, coverage, y, x, step)):
                 continue
             # Samples are in the order of their distance: the first that is background decides.
             for sample in range(len(DOWN)):
@@ -43,10 +45,7 @@ def uncover_rows(coc: Floats, coverage: Floats, step: int, top: int, bottom: int
 
 @compiled
 def _subject_coc(coc: Floats, coverage: Floats, y: int, x: int, step: int) -> np.float32:
-    """The subject's CoC [px] in a pixel that it covers partly, NaN in others and where it is not known."""
-    share, unknown = coverage[y, x], np.float32(np.nan)
-    if share <= np.float32(PARTLY) or share >= np.float32(1 - PARTLY):
-        return unknown
+    """The subject's CoC [px] in a pixel that it covers partly; NaN where it covers none around wholly."""
     height, width = coc.shape
     for sample in range(len(DOWN)):
         row = min(max(y + step * DOWN[sample], 0), height - 1)
@@ -54,7 +53,7 @@ def _subject_coc(coc: Floats, coverage: Floats, y: int, x: int, step: int) -> np
         if coverage[row, column] >= np.float32(1 - PARTLY):
             found: np.float32 = coc[row, column]
             return found
-    return unknown
+    return np.float32(np.nan)
 
 
 @compiled
@@ -62,8 +61,10 @@ def mark_covered(coc: Floats, coverage: Floats, step: int, top: int, bottom: int
     """Mark the pixels of rows that the subject covers partly; return how many did not touch a nearer one."""
     count = 0
     for y in range(top, bottom):
-        own, mark = coc[y], marks[y]
+        own, share, mark = coc[y], coverage[y], marks[y]
         for x in range(len(own)):
+            if share[x] <= np.float32(PARTLY) or share[x] >= np.float32(1 - PARTLY):
+                continue
             subject = _subject_coc(coc, coverage, y, x, step)
             if own[x] >= subject + np.float32(SEPARATED_PX):  # never, where that is NaN
                 count += 1 - (mark[x] & TOUCHES_NEARER)
