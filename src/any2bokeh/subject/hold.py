@@ -35,8 +35,10 @@ RISE = 0.12  # of the subject's height, over which the ground behind the feet ma
 ROOM = 0.1  # of disparity at the focal plane: below, there is no room behind it to move things into
 DROP = 0.1  # disparity by which a good track falls across the outline
 DOUBTED, TRUSTED = 0.65, 0.9  # shares of the outline with such a drop
-SMALL_STEP, CLEAR_STEP = 0.15, 0.25  # of disparity across the outline, up or down
-BLENDED, APART = 0.5, 0.8  # that step over the relief inside: a good track's is larger
+# The step of disparity across the outline, up or down, and that over the relief inside; pairs of doubted and
+# believed. A flat subject may stand out by little, one with a relief has to by much.
+FLAT_STEP, FLAT_APART = (0.15, 0.25), (1.2, 2.0)
+ROUND_STEP, ROUND_APART = (0.3, 0.38), (0.6, 0.9)
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,8 +195,9 @@ def _trust(small: Tensor, inside: Tensor, line: Tensor) -> float:
     low, high = small[inside].quantile(torch.tensor([0.1, 0.9])).tolist()
     step = float(drop.abs().median())
     dropping = _rise(float((drop > DROP).float().mean()), DOUBTED, TRUSTED)
-    apart = _rise(step / max(high - low, 1e-6), BLENDED, APART)
-    return max(dropping, apart * _rise(step, SMALL_STEP, CLEAR_STEP))
+    apart = step / max(high - low, 1e-6)
+    flat = _rise(step, *FLAT_STEP) * _rise(apart, *FLAT_APART)
+    return max(dropping, flat, _rise(step, *ROUND_STEP) * _rise(apart, *ROUND_APART))
 
 
 def _rise(value: float, low: float, high: float) -> float:
