@@ -119,6 +119,12 @@ def browser() -> Iterator["Browser"]:
         browser.close()
 
 
+@pytest.fixture
+def ffmpeg() -> str:
+    """The path of the ffmpeg program."""
+    return shutil.which("ffmpeg") or give_up("ffmpeg is not installed: pipes were not tried with it")
+
+
 def give_up(reason: str) -> NoReturn:
     """Skip a test whose requirement is missing, and fail it where all must be here."""
     if os.environ.get("CI") == "true":

@@ -28,7 +28,8 @@ from any2bokeh.render.lens.cpu.compiled_engine import CompiledEngine
 from any2bokeh.render.lens.engine import Lens
 from any2bokeh.render.lens.renderer import LensRenderer
 from any2bokeh.render.lens.torch.torch_engine import TorchEngine
-from any2bokeh.scene import PictureFormat, Scene, TransferFunction
+from any2bokeh.scene import PictureFormat, Scene
+from any2bokeh.settings.color_settings import TransferFunction
 from any2bokeh.settings.render_settings import DiffusionSettings, LensSettings, RenderSettings
 from any2bokeh.settings.weights_settings import MaskMode
 from any2bokeh.video.create import create_video

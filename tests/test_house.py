@@ -26,10 +26,12 @@ LIBRARIES = {
     "diffusers": (),  # tests alone hold our layers to its classes
     "matplotlib": ("lab",),
     "numba": ("jit",),
-    "PIL": ("preview",),
+    "OpenEXR": ("video.pictures",),
+    "PIL": ("preview", "video.pictures"),
     "platformdirs": ("paths",),
     "rich": ("cli",),
     "scenedetect": ("motion",),
+    "tifffile": ("video.pictures",),
     "tensorboard": ("lab.training",),
     "torchmetrics": ("lab.evaluation",),
     "torchvision": ("lab.evaluation",),

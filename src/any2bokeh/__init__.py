@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from any2bokeh.settings.render_settings import DiffusionSettings, LensSettings, RenderSettings
     from any2bokeh.settings.run_settings import Settings
     from any2bokeh.settings.values import TimePoint
-    from any2bokeh.settings.video_settings import EncodeSettings, TimeRange
+    from any2bokeh.settings.video_settings import EncodeSettings, InputSettings, TimeRange
 
     __version__: str
 
@@ -46,6 +46,7 @@ _MODULES = {
     "EncodeSettings": "settings.video_settings",
     "FocusError": "errors",
     "FocusSettings": "settings.focus_settings",
+    "InputSettings": "settings.video_settings",
     "Key": "settings.focus_settings",
     "LensSettings": "settings.render_settings",
     "MaskSettings": "settings.mask_settings",
@@ -81,6 +82,7 @@ __all__ = [
     "EncodeSettings",
     "FocusError",
     "FocusSettings",
+    "InputSettings",
     "Key",
     "LensSettings",
     "MaskSettings",

@@ -8,8 +8,7 @@ from pathlib import Path
 from any2bokeh.render.base import Renderer, make_renderer
 from any2bokeh.session import ClipSession
 from any2bokeh.settings.run_settings import Settings
-from any2bokeh.video.containers import container_of
-from any2bokeh.video.encoders import choose_encoder
+from any2bokeh.video.footage import describe_result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +59,7 @@ def make_plan(source: Path, target: Path, settings: Settings) -> Plan:
         pictures = clip.info.pictures
         renderer = make_renderer(settings.render, clip.device, pictures, settings.focus.strongest)
         with closing(renderer):
-            encoder = choose_encoder(clip.info, settings.encode, container_of(target))
+            encoder = describe_result(target, clip.video, settings.encode)
             disparity, is_there = _find_disparity(clip)
             # The masks of a subject that is pointed at would be grown first, which takes long.
             is_quick = is_there and renderer.work_per_frame is not None and settings.focus.pointed is None
@@ -72,7 +71,7 @@ def make_plan(source: Path, target: Path, settings: Settings) -> Plan:
                 disparity=disparity,
                 renderer=renderer.name,
                 device=str(clip.device),
-                encoder=f"{encoder.name} {encoder.pixel_format}",
+                encoder=encoder,
                 memory_bytes=renderer.peak_bytes(pictures),
                 depth_seconds=None if is_there else clip.estimate.seconds(),
                 render_seconds=seconds,

@@ -2,7 +2,7 @@
 
 import logging
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from any2bokeh.atomic import check_target
@@ -10,6 +10,7 @@ from any2bokeh.depth.export import write_colors, write_estimated, write_given
 from any2bokeh.errors import FocusError
 from any2bokeh.focus.track_files import write_focus
 from any2bokeh.progress import OnProgress, Progress, ignore
+from any2bokeh.render.aovs import LayerCollector
 from any2bokeh.render.base import make_renderer
 from any2bokeh.session import ClipSession
 from any2bokeh.settings.clip_settings import ClipSettings
@@ -20,8 +21,10 @@ from any2bokeh.settings.run_settings import Settings
 from any2bokeh.subject.grown_masks import write_masks
 from any2bokeh.subject.segmentation_networks import SAM2
 from any2bokeh.subject.subject_doubts import tell_doubts
-from any2bokeh.video.encode import open_writer
+from any2bokeh.video.footage import open_result
+from any2bokeh.video.frame_names import numbered_name
 from any2bokeh.video.prefetch import prefetch
+from any2bokeh.video.sequence_writer import ExistingFrames
 
 SCENES_AHEAD = 2  # frames with their disparity that wait for the renderer: 33 MB each at 1080p
 
@@ -51,12 +54,15 @@ def refocus(
     on_progress: OnProgress = ignore,
     *,
     overwrite: bool = False,
+    skip_existing: bool = False,
 ) -> Result:
     """Write ``source``, refocused, to ``target`` and return the run's result.
 
-    Decoding, disparity, rendering and encoding run at the same time; memory does not depend on the
-    clip's length. ``target`` appears under its name only when it is complete, and so does the focus track
-    that ``settings`` may ask for.
+    Both are videos, numbered pictures (``shot.%04d.png``) or single ones. Decoding, disparity, rendering and
+    encoding run at the same time; memory does not depend on the clip's length. ``target`` appears under its
+    name only when it is complete, and so does the focus track that ``settings`` may ask for. Of numbered
+    pictures, each appears when it is complete; a run that was stopped goes on with those that are missing,
+    and so does any with ``skip_existing``.
 
     Raises ``RefocusError`` with a sentence for the user.
     """
@@ -65,21 +71,24 @@ def refocus(
             check_target(settings.save_focus_track, overwrite=overwrite)
         pictures, strongest = clip.info.pictures, settings.focus.strongest
         frames = 0
+        aovs = settings.encode.aovs
+        layers = LayerCollector(aovs, pictures, clip.disparity.depth_of if "depth" in aovs else None)
+        existing = ExistingFrames(
+            overwrite=overwrite, keep=skip_existing, run_key=f"{source.resolve()} {target} {settings}"
+        )
         with closing(make_renderer(settings.render, clip.device, pictures, strongest)) as renderer:
             log.info("%s is rendered by %s on %s.", source, renderer.name, clip.device)
             with (
-                open_writer(
-                    target,
-                    clip.info,
-                    settings.encode,
-                    clip.span,
-                    clip.video.beside_pictures,
-                    overwrite=overwrite,
-                ) as writer,
+                open_result(target, clip.video, settings.encode, existing=existing) as writer,
                 prefetch(clip.scenes(), SCENES_AHEAD) as scenes,
             ):
-                for frame in renderer.render(scenes):  # same order, same time stamps
-                    writer.write(frame)
+                wanted = (
+                    layers.note(scene) for scene in scenes if renderer.looks_around or writer.needs(scene.pts)
+                )
+                for frame in renderer.render(wanted):  # same order, same time stamps
+                    frame = replace(frame, layers=layers.layers_at(frame.pts))
+                    if writer.needs(frame.pts):
+                        writer.write(frame)
                     frames += 1
                     on_progress(Progress("render", frames, len(clip.times)))
         if settings.save_focus_track:
@@ -106,9 +115,9 @@ def estimate_depth(
 ) -> None:
     """Write the disparity of ``source`` as a track, in colors, or both.
 
-    ``target`` becomes a track: FFV1 in Matroska with the video's time stamps. An estimated track has the size
-    at which it was estimated; one that ``settings`` name is converted, and gets the size of the frames, as
-    does one in which a subject is held.
+    ``target`` becomes a track: numbered pictures, or FFV1 in Matroska with the video's time stamps. An
+    estimated track has the size at which it was estimated; one that ``settings`` name is converted, and gets
+    the size of the frames, as does one in which a subject is held.
     ``colors`` becomes a video in which near is bright, or a PNG of the first frame. Both appear under their
     names only when they are complete.
 
@@ -119,6 +128,7 @@ def estimate_depth(
         focus=FocusSettings(subject=settings.subject, blur_strength=0) if points else None,
         depth=settings.depth,
         time_range=settings.time_range,
+        input=settings.input,
         device=settings.device,
         dtype=settings.dtype,
     )
@@ -133,11 +143,12 @@ def estimate_depth(
                 hint=f"`bokeh download-weights {SAM2}` fetches one.",
             )
         if target and settings.depth.track is None and not points:
-            check_target(target, overwrite=overwrite)
+            if numbered_name(target) is None:
+                check_target(target, overwrite=overwrite)
             write_estimated(target, clip.estimated, clip.video, overwrite=overwrite)
         elif target:
             scale = clip.disparity.scale_of(clip.times)
-            write_given(target, clip.info, clip.frames(), rendered, scale=scale, overwrite=overwrite)
+            write_given(target, clip.video, clip.frames(), rendered, scale=scale, overwrite=overwrite)
         if colors:
             part = clip.span, clip.video.beside_pictures
             write_colors(colors, clip.info, *part, clip.frames(), rendered, overwrite=overwrite)

@@ -1,26 +1,28 @@
 """One frame with its disparity, focal plane and blur strength: the input of a renderer."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from any2bokeh.errors import ShapeError
-
-TransferFunction = Literal["srgb", "pq", "hlg"]  # how code values encode light: any2bokeh.optics.transfer
+from any2bokeh.settings.color_settings import DISPLAY_REFERRED, TransferFunction
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Frame:
     """One picture of a video at its time.
 
-    ``picture`` is ``3 H W`` float32, display-referred R'G'B' in 0..1, in displayed orientation.
-    ``pts`` counts the time base of the video that it came from.
+    ``picture`` is ``3 H W`` float32 in displayed orientation: display-referred R'G'B' in 0..1, or code values
+    of scene light, which may lie outside.
+    ``pts`` counts the time base of the video that it came from. ``layers`` (``H W`` by name) are written
+    beside the picture, where a file holds them.
     """
 
     picture: Tensor
     pts: int
+    layers: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check("picture", self.picture, channels=3)
@@ -39,12 +41,22 @@ class PictureFormat:
     transfer: TransferFunction = "srgb"
     pixel_aspect: float = 1.0
 
+    @property
+    def keeps_beyond_white(self) -> bool:
+        """Whether code values are of scene light, which does not end at white."""
+        return self.transfer not in DISPLAY_REFERRED
+
+    @property
+    def as_shown(self) -> "PictureFormat":
+        """The format of these pictures on a screen; see ``optics.transfer.shown_picture``."""
+        return replace(self, transfer="srgb") if self.keeps_beyond_white else self
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Scene:
     """One all-in-focus frame with its geometry and the focus asked for.
 
-    ``sharp`` is ``3 H W`` float32 display-referred R'G'B' in 0..1; ``disparity`` is ``1 H W`` float32
+    ``sharp`` is ``3 H W`` float32, code values as in ``Frame``; ``disparity`` is ``1 H W`` float32
     in 0..1 (near is 1) at the same size; ``focus_disparity`` is the disparity that stays sharp;
     ``blur_strength`` is the radius of the circle of confusion in pixels, per unit of disparity
     difference, in a frame whose longer displayed side is 1024 pixels. ``coverage``, ``1 H W`` float32 in

@@ -26,6 +26,7 @@ from any2bokeh.focus.pull import (
     subject_planes,
     subject_shares,
 )
+from any2bokeh.optics.transfer import shown_frame
 from any2bokeh.progress import OnCount, OnProgress, Progress, ignore
 from any2bokeh.scene import Frame, Scene
 from any2bokeh.settings.clip_settings import ClipSettings
@@ -34,8 +35,9 @@ from any2bokeh.subject.grown_masks import GrownMasks, GrowthPlan, pictures_alone
 from any2bokeh.subject.held_subjects import HeldSubjects
 from any2bokeh.subject.segmentation_networks import SAM2, find_segmentation
 from any2bokeh.subject.subject_track import SubjectTrack, measure_subject
-from any2bokeh.video.clip import VideoClip
-from any2bokeh.video.decode import NothingShownError, VideoReader
+from any2bokeh.video.clip import FrameReader
+from any2bokeh.video.decode import NothingShownError
+from any2bokeh.video.footage import open_footage
 from any2bokeh.video.span import Span
 
 log = logging.getLogger(__name__)
@@ -59,9 +61,9 @@ class ClipSession(Closeable):
         self.settings = settings
         self._on_progress = on_progress
         self._reads = 0
-        self._reader: VideoReader | None = None
+        self._reader: FrameReader | None = None
         with ExitStack() as stack:
-            self.video = stack.enter_context(VideoClip(source, settings.time_range))
+            self.video = stack.enter_context(open_footage(source, settings.input, settings.time_range))
             self.info, self.times, self.span = self.video.info, self.video.times, self.video.span
             if settings.focus:
                 check_places(settings.focus, self.info)
@@ -186,7 +188,10 @@ class ClipSession(Closeable):
                 yield frame, disparity
 
     def stills(self, wanted: Sequence[int]) -> Iterator[HeldFrame]:
-        """Yield the frames at some time stamps, ascending, with disparity and the held subject's coverage."""
+        """Yield the frames at some time stamps, ascending, with disparity and the held subject's coverage.
+
+        They are as a screen shows them, in sRGB where the clip holds light beyond white.
+        """
         disparity = self._disparity_from_start()
         last: int | None = None
         for pts in wanted:
@@ -194,8 +199,8 @@ class ClipSession(Closeable):
             with suppress(NothingShownError), self.video.frames(Span(pts, self.span.end)) as video:
                 frame = next(iter(video), None)
             if frame is not None and frame.pts != last:  # one that cannot be decoded gives way to the next
-                last = frame.pts
-                yield frame, *self._held(frame, disparity.at(frame))
+                last, shown = frame.pts, self._shown(frame)
+                yield shown, *self._held(shown, disparity.at(shown))
         if last is None and wanted:
             raise VideoError(f"{self.info.path} cannot be decoded at the requested times.")
 
@@ -220,7 +225,11 @@ class ClipSession(Closeable):
         with self.video.frames() as video:
             self._reader = video
             for frame in video:
-                yield frame, *self._held(frame, disparity.at(frame))
+                shown = self._shown(frame)
+                yield frame, *self._held(shown, disparity.at(shown))
+
+    def _shown(self, frame: Frame) -> Frame:
+        return shown_frame(frame, self.info.pictures.transfer)
 
     def _held(self, frame: Frame, disparity: Tensor) -> tuple[Tensor, Tensor | None]:
         if self.subject is None:

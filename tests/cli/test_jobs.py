@@ -189,7 +189,7 @@ def test_folder_with_no_track_for_the_one_input_says_what_it_might_hold() -> Non
     Path("a.mp4").touch()
     [job] = make_jobs(["a.mp4"], None, with_tracks("tracks"))
     assert job.problem
-    assert names(job.problem.message, "tracks", "PNGs", "disparity track", "a.*", "nothing")
+    assert names(job.problem.message, "tracks", "pictures", "disparity track", "a.*", "nothing")
 
 
 @pytest.mark.parametrize(("tracks", "problem"), [("one.mkv", "share"), ("gone", "exist")])

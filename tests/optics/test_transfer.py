@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from any2bokeh.optics.transfer import from_linear, to_linear
-from any2bokeh.scene import TransferFunction
+from any2bokeh.settings.color_settings import TransferFunction
 
 
 @pytest.mark.parametrize("transfer", ["srgb", "pq", "hlg"])

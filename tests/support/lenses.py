@@ -6,7 +6,7 @@ from any2bokeh.render.lens.cpu.compiled_engine import CompiledEngine
 from any2bokeh.render.lens.engine import Lens
 from any2bokeh.render.lens.renderer import LensRenderer
 from any2bokeh.render.lens.torch.torch_engine import TorchEngine
-from any2bokeh.scene import TransferFunction
+from any2bokeh.settings.color_settings import TransferFunction
 from any2bokeh.settings.render_settings import LensSettings
 
 

@@ -71,7 +71,7 @@ def run_jobs(
     """Do ``work`` on each clip and yield what became of it; a failure is reported as it happens."""
     told: set[str] = set()
     for job in jobs:
-        if options.skip_existing and job.target.exists():
+        if options.skip_existing and job.is_done:
             _log.info("%s is skipped: %s exists.", job.source, job.target)
             yield Outcome(job=job, status="skipped")
             continue

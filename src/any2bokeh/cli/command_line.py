@@ -137,7 +137,10 @@ def _collect(group: Callable[..., Group], values: dict[str, Any]) -> Group:
 
 
 def _collected(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    """What a field takes: of an option that may be repeated, all values, also of those with several each."""
+    if not isinstance(value, list):
+        return value
+    return tuple(one for each in value for one in (each if isinstance(each, tuple) else (each,)))
 
 
 def as_options(group: Any, *, filled: bool = False) -> list[str]:

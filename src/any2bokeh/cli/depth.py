@@ -13,18 +13,20 @@ from any2bokeh.cli.progress_bar import show_frames
 from any2bokeh.cli.talk import print_json, print_result
 from any2bokeh.cli.tracks import with_own_track
 from any2bokeh.settings.depth_settings import TrackSettings
+from any2bokeh.video.frame_names import PICTURE_SUFFIXES
 
 
 def depth_command(
     *,
-    source: Annotated[Path, typer.Argument(metavar="IN", help="A video.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A video, or pictures.")],
     output: Annotated[
         Path | None,
         typer.Option(
             "-o",
             "--output",
-            metavar="MKV",
-            help="Track to write. By default <stem>.disparity.mkv beside the input.",
+            metavar="OUT",
+            help="Track to write: .mkv, or numbered pictures (depth.%04d.png). By default"
+            " <stem>.disparity.mkv beside the input.",
         ),
     ] = None,
     colors: Annotated[
@@ -44,9 +46,9 @@ def depth_command(
     without -o, writes the colors alone.
     """
     track = output or (None if colors else result_path(source, "disparity", ".mkv"))
-    if track and track.suffix.lower() != ".mkv":
+    if track and track.suffix.lower() not in (".mkv", *PICTURE_SUFFIXES):
         raise UsageError(
-            f"The name of a disparity track must end in .mkv, got {track}.",
+            f"The name of a disparity track must end in .mkv, .png or .tif, got {track}.",
             hint="--colors writes a video to look at, with any name.",
         )
     targets = [target for target in (track, colors) if target]

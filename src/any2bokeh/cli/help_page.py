@@ -36,6 +36,17 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("--output", "--overwrite", "--skip-existing", "--start", "--end", "--codec", "--crf", "--preset"),
         *("--pix-fmt", "--lossless", "--audio", "--save-focus-track", "--dry-run", "--json", "--quiet"),
     ),
+    "Pictures": (
+        "--missing",
+        "--fps",
+        "--start-number",
+        "--color",
+        "--color-out",
+        "--exr-compression",
+        "--aovs",
+        "--input-format",
+        "--output-format",
+    ),
     "Speed": ("--device", "--jobs", "--depth-every", "--depth-size", "--cache", "--low-memory", "--compile"),
 }
 EXPERT = "Expert"  # the group of all others, in the order of the command
@@ -147,6 +158,8 @@ def _group(option: Any) -> str:
     name = long_name(option)
     if name == "--start" and option.metavar != "TIME":  # train starts from weights, all others at a moment
         return "The experiment"
+    if name == "--frames" and option.metavar == "NUMBERS":  # of pictures, elsewhere a count
+        return "Pictures"
     return next((title for title, names in GROUPS.items() if name in names), EXPERT)
 
 

@@ -1,11 +1,12 @@
 """Which file becomes which: inputs, outputs and tracks of a run, settled before anything starts."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from any2bokeh.atomic import check_target, is_kept_beside
+from any2bokeh.atomic import KEPT_MARK, check_target, is_kept_beside
 from any2bokeh.cli.exit_codes import UsageError
 from any2bokeh.cli.talk import is_quiet, say
 from any2bokeh.cli.tracks import check_folders_of_tracks, with_own_tracks, with_tracks_of_its_own
@@ -13,6 +14,16 @@ from any2bokeh.errors import RefocusError, VideoError
 from any2bokeh.paths import exists, is_folder
 from any2bokeh.settings.focus_settings import FOCUS_TRACK_SUFFIXES
 from any2bokeh.settings.run_settings import Settings
+from any2bokeh.video.frame_names import (
+    PICTURE_SUFFIXES,
+    clip_title,
+    is_pictures,
+    pictures_in,
+    sequence_name,
+    sequences_of,
+    with_title,
+)
+from any2bokeh.video.pipes import is_stream
 
 VIDEO_SUFFIXES = [
     *(".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"),
@@ -39,15 +50,20 @@ class Job:
         """Raise ``RefocusError`` if there is a problem; defects of the input itself come first."""
         if self.problem is None:
             return
-        if not is_folder(self.source):
+        if not is_folder(self.source) and not is_pictures(self.source):
             from any2bokeh.video.decode import probe_video
 
             probe_video(self.source)
         raise self.problem
 
+    @property
+    def is_done(self) -> bool:
+        """Whether the result is there; only a run can tell that of a sequence of pictures."""
+        return exists(self.target) and not is_folder(self.target)
+
 
 def make_jobs(inputs: list[str], output: str | None, settings: Settings) -> list[Job]:
-    """One job for each input; a folder stands for the videos in it.
+    """One job for each input; a folder stands for the videos in it, or for its one sequence of pictures.
 
     Raises ``UsageError`` where two results, or a result and a file that is read, would be one file.
     """
@@ -58,8 +74,8 @@ def make_jobs(inputs: list[str], output: str | None, settings: Settings) -> list
     if "" in inputs:
         raise UsageError("The name of an input is empty.")
     paths = [Path(name) for name in inputs]
-    sources = _without_results([source for path in paths for source in _videos_of(path)])
-    several = len(paths) > 1 or is_folder(paths[0])
+    sources = _without_results([source for path in paths for source in _clips_of(path)])
+    several = len(paths) > 1 or (is_folder(paths[0]) and not is_pictures(sources[0]))
     folder = _output_folder(output, several=several)
     if several and not all(is_folder(source) for source in sources):
         check_folders_of_tracks(settings)
@@ -67,14 +83,10 @@ def make_jobs(inputs: list[str], output: str | None, settings: Settings) -> list
     save = _focus_target(settings.save_focus_track, several=several)
 
     def make(source: Path) -> Job:
-        target = (
-            Path(output)
-            if output and not folder
-            else result_path(source, "refocus", _result_suffix(source, settings), folder)
-        )
+        target = Path(output) if output and not folder else _own_target(source, settings, folder)
         job = Job(source=source, target=target, settings=settings, folder=folder)
         try:
-            if is_folder(source):
+            if is_folder(source) and not is_pictures(source):
                 raise _no_video(source)
             return replace(job, settings=own_tracks(replace(settings, save_focus_track=save(source)), source))
         except RefocusError as problem:
@@ -87,6 +99,22 @@ def make_jobs(inputs: list[str], output: str | None, settings: Settings) -> list
         [path for job in possible for path in _read_for(job)],
     )
     return jobs
+
+
+@contextmanager
+def read_streams(inputs: list[str], output: str | None, settings: Settings) -> Iterator[list[str]]:
+    """Give the inputs with a temporary file in the place of a stream, which is read to its end."""
+    if not any(is_stream(Path(name)) for name in inputs):
+        yield inputs
+        return
+    if len(inputs) > 1:
+        raise UsageError("A stream must be the only input.")
+    if output is None:
+        raise UsageError("The result of a stream needs a name.", hint="-o OUT, or -o - for stdout.")
+    from any2bokeh.video.streams import kept_stream
+
+    with kept_stream(Path(inputs[0]), settings.input.input_format) as kept:
+        yield [str(kept)]
 
 
 def _read_for(job: Job) -> list[Path | None]:
@@ -113,14 +141,26 @@ def _focus_target(wanted: Path | None, *, several: bool) -> Callable[[Path], Pat
 
 def result_path(source: Path, what: str, suffix: str, folder: Path | None = None) -> Path:
     """``<stem>.<what><suffix>`` beside ``source`` or in ``folder``."""
-    return (folder or source.parent) / f"{source.stem}.{what}{suffix}"
+    beside, title = clip_title(source)
+    return (folder or beside) / f"{title}.{what}{suffix}"
+
+
+def _own_target(source: Path, settings: Settings, folder: Path | None) -> Path:
+    """The result's name where none is asked for; that of a sequence is a pattern, in a folder of its own."""
+    name = sequence_name(source)
+    if name is None or settings.encode.lossless:
+        return result_path(source, "refocus", _result_suffix(source, settings), folder)
+    beside, title = clip_title(source)
+    result = f"{title}{KEPT_MARK}"
+    return Path(str(with_title(name, folder or beside / result, result)))
 
 
 def _result_suffix(source: Path, settings: Settings) -> str:
     """The source's own, or Matroska's, which takes everything, for kinds of file that are only read."""
     from any2bokeh.video.containers import CONTAINERS
 
-    return ".mkv" if settings.encode.lossless or source.suffix.lower() not in CONTAINERS else source.suffix
+    is_kept = source.suffix.lower() in (*CONTAINERS, *PICTURE_SUFFIXES)
+    return source.suffix if is_kept and not settings.encode.lossless else ".mkv"
 
 
 def make_folder(folder: Path) -> None:
@@ -137,8 +177,11 @@ def make_folder(folder: Path) -> None:
 
 def check_output(job: Job, *, overwrite: bool) -> None:
     """Raise ``VideoError`` if the result of ``job`` may not be written; creates nothing."""
+    if str(job.target) == "-":
+        return
     if job.folder is None or job.folder.exists():
-        check_target(job.target, overwrite=overwrite)
+        if job.target.suffix.lower() not in PICTURE_SUFFIXES or job.target.exists():
+            check_target(job.target, overwrite=overwrite)
         if (focus := job.settings.save_focus_track) and focus.parent.is_dir():
             check_target(focus, overwrite=overwrite)
     elif not job.folder.parent.is_dir():
@@ -147,8 +190,8 @@ def check_output(job: Job, *, overwrite: bool) -> None:
         )
 
 
-def _videos_of(path: Path) -> list[Path]:
-    """The videos of a folder, or the folder itself where it has none; a file as it is."""
+def _clips_of(path: Path) -> list[Path]:
+    """The videos of a folder, else the folder for its sequence, else its pictures; a file as it is."""
     if not is_folder(path):
         return [path]
     videos = sorted(
@@ -160,7 +203,10 @@ def _videos_of(path: Path) -> list[Path]:
         and not is_kept_beside(video)
         and video.is_file()
     )
-    return videos or [path]
+    if videos:
+        return videos
+    pictures = pictures_in(path)
+    return [path] if sequences_of(pictures) or not pictures else pictures
 
 
 def _without_results(sources: list[Path]) -> list[Path]:
@@ -179,12 +225,15 @@ def _without_results(sources: list[Path]) -> list[Path]:
 
 
 def _no_video(folder: Path) -> VideoError:
-    return VideoError(f"{folder} holds no video.", hint=f"Looked for {' '.join(VIDEO_SUFFIXES)}.")
+    looked_for = " ".join([*VIDEO_SUFFIXES, *PICTURE_SUFFIXES])
+    return VideoError(f"{folder} holds no video.", hint=f"Looked for {looked_for}.")
 
 
 def _output_folder(output: str | None, *, several: bool) -> Path | None:
     """The folder that ``-o`` names, or ``None`` where it names a file or is not given."""
-    if not output:
+    if not output or output == "-":
+        if output and several:
+            raise UsageError("Several inputs cannot become the one video on stdout.")
         return None
     path = Path(output)
     if output.endswith(("/", os.sep)) or is_folder(path):
@@ -194,7 +243,7 @@ def _output_folder(output: str | None, *, several: bool) -> Path | None:
             f"{output} is not a folder, and has no suffix of a video.",
             hint=f"-o {output}/ creates the folder, -o {output}.mkv the file.",
         )
-    if several and (exists(path) or path.suffix.lower() in VIDEO_SUFFIXES):
+    if several and (exists(path) or path.suffix.lower() in (*VIDEO_SUFFIXES, *PICTURE_SUFFIXES)):
         raise UsageError(
             f"Several inputs cannot be written to one file, {output}.",
             hint="-o FOLDER/ writes one file for each.",

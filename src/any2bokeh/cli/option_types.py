@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any, TypeVar
 
 import typer
@@ -14,6 +15,7 @@ Number = TypeVar("Number", int, float)
 Value = TypeVar("Value")
 
 _DIGITS = r"\s*(\d+(?:\.\d*)?|\.\d+)\s*"
+_RATE = re.compile(r"(\d+(?:\.\d+)?)(?:/(\d+))?", re.ASCII)
 _PLACE = re.compile(f"{_DIGITS},{_DIGITS}", re.ASCII)
 # The last colon before the value ends the time, which may hold colons itself; X,Y holds a comma.
 _SUBJECT = re.compile(r"subject(\d{1,3})", re.ASCII)
@@ -89,6 +91,28 @@ def parse_time_option(text: str) -> TimePoint:
 def time_option(name: str, help: str) -> Any:
     """An option that takes a moment of the video."""
     return typer.Option(name, help=help, parser=named(name, parse_time_option), metavar="TIME")
+
+
+def rate_option(name: str, help: str) -> Any:
+    """An option that takes a frame rate, which may be a fraction."""
+    return typer.Option(
+        name, help=f"{help} (24, 23.976 or 24000/1001)", parser=parse_frame_rate, metavar="RATE"
+    )
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    """Read names between commas."""
+    return tuple(name.strip() for name in text.split(","))
+
+
+def parse_frame_rate(text: str) -> Fraction:
+    """Read a frame rate; 23.976 and the like are meant as fractions of 1001."""
+    found = _RATE.fullmatch(text.strip())
+    if not found or not float(found[2] or 1):
+        raise SettingsError(f"{text!r} is not a frame rate.", hint="Write 24, 23.976 or 24000/1001.")
+    rate = Fraction(found[1]) / Fraction(found[2] or 1)
+    exact = Fraction(round(rate * Fraction(1001, 1000)) * 1000, 1001)
+    return exact if rate.denominator > 1 and abs(exact - rate) < Fraction(1, 200) else rate
 
 
 def point_option(name: str, help: str) -> Any:

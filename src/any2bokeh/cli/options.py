@@ -3,11 +3,21 @@
 Types, defaults and ranges are those of the settings; nothing of them is said again here.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
+
+import typer
 
 from any2bokeh.cli.batch import BatchOptions
 from any2bokeh.cli.lab_options import EVALUATION_OPTIONS, SYNTHESIS_OPTIONS
-from any2bokeh.cli.option_types import auto_option, keys_option, option, point_option, time_option
+from any2bokeh.cli.option_types import (
+    auto_option,
+    keys_option,
+    option,
+    parse_names,
+    point_option,
+    rate_option,
+    time_option,
+)
 from any2bokeh.cli.talk import Verbosity
 from any2bokeh.settings import (
     depth_settings,
@@ -19,6 +29,7 @@ from any2bokeh.settings import (
     video_settings,
     weights_settings,
 )
+from any2bokeh.settings.color_settings import TransferFunction
 from any2bokeh.settings.evaluation_settings import EvaluationSettings
 from any2bokeh.settings.synthesis_settings import SynthesisSettings
 
@@ -26,6 +37,8 @@ OVERWRITE = option("-y", "--overwrite", help="Replace a result that exists.")
 SKIP_EXISTING = option("-n", "--skip-existing", help="Skip inputs whose result exists.")
 DEVICE = option("--device", help="Where to compute; auto takes the fastest device.")
 DTYPE = option("--dtype", help="Precision of the networks; auto follows the device.")
+
+CURVES = ", ".join(get_args(TransferFunction))
 
 Overwrite = Annotated[bool, OVERWRITE]
 Json = Annotated[bool, option("--json", help="Print one JSON document.")]
@@ -125,8 +138,8 @@ OPTIONS: dict[object, dict[str, Any]] = {
     depth_settings.DepthSettings: {
         "track": option(
             "--disparity",
-            help="Use this disparity track: a gray video, a folder of PNGs, .npy or .npz, or a folder with"
-            " the track of each input as <stem>.*",
+            help="Use this disparity track: a gray video, numbered pictures or a folder of them, .npy or"
+            " .npz, or a folder with the track of each input as <stem>.*",
         ),
         "kind": option(
             "--disparity-kind", help="Meaning of the values in --disparity; inverted is 1 - disparity."
@@ -256,6 +269,26 @@ OPTIONS: dict[object, dict[str, Any]] = {
         ),
         "end": time_option("--end", "End of the part: the frame on the screen then is left out."),
     },
+    video_settings.InputSettings: {
+        "frames": typer.Option(
+            "--frames",
+            help="Pictures of the sequence to process, by number: 1001-1100, 1001-1100x10 or 1001,1005.",
+            metavar="NUMBERS",
+        ),
+        "missing": option(
+            "--missing",
+            help="Where a picture is missing: stop, repeat the one before, or leave it out.",
+        ),
+        "frame_rate": rate_option(
+            "--fps", "Frame rate of the sequence; by default that in its pictures, else 24."
+        ),
+        "input_format": option("--input-format", help="Format of the video on stdin; by default found out."),
+        "color": typer.Option(
+            "--color",
+            help=f"Curve of the input's code values: {CURVES}. By default that in the file, else srgb.",
+            metavar="CURVE",
+        ),
+    },
     video_settings.EncodeSettings: {
         "codec": option("--codec", help="Video encoder, such as libx265; by default it follows the source."),
         "crf": option(
@@ -268,6 +301,23 @@ OPTIONS: dict[object, dict[str, Any]] = {
         "pixel_format": option("--pix-fmt", help="Pixel format, such as yuv444p; by default the source's."),
         "lossless": option("--lossless/--lossy", help="Write FFV1 in the source's own pixel format."),
         "audio": option("--audio/--no-audio", help="Copy the audio."),
+        "start_number": option(
+            "--start-number",
+            help="Number of the first picture written from a video.",
+            accepted=video_settings.START_NUMBER,
+            kind=int,
+        ),
+        "output_format": option("--output-format", help="Format of the video on stdout."),
+        "color_out": typer.Option(
+            "--color-out", help="Curve of the result; by default the input's.", metavar="CURVE"
+        ),
+        "exr_compression": option("--exr-compression", help="Compression of EXR; by default the source's."),
+        "aovs": typer.Option(
+            "--aovs",
+            help="Layers to write beside the picture in EXR: depth,coc,disparity or some of them.",
+            parser=parse_names,
+            metavar="NAMES",
+        ),
     },
     depth_settings.TrackSettings: {"device": DEVICE, "dtype": DTYPE},
     mask_settings.MaskSettings: {"device": DEVICE, "dtype": DTYPE},

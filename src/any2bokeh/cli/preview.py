@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def preview_command(
     *,
-    source: Annotated[Path, typer.Argument(metavar="IN", help="A video.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A video, or pictures.")],
     output: Annotated[
         Path | None,
         typer.Option(

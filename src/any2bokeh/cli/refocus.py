@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from any2bokeh.cli.batch import BatchOptions, Outcome, run_jobs, sum_up
-from any2bokeh.cli.jobs import Job, check_output, make_folder, make_jobs
+from any2bokeh.cli.exit_codes import UsageError
+from any2bokeh.cli.jobs import Job, check_output, make_folder, make_jobs, read_streams
 from any2bokeh.cli.options import Json
 from any2bokeh.cli.progress_bar import show_frames
 from any2bokeh.cli.talk import print_json, print_result
@@ -22,8 +23,9 @@ def refocus_command(
         list[str],
         typer.Argument(
             metavar="IN...",
-            help="Videos, or folders of videos without their subfolders. Earlier results and masks beside"
-            " their source are left out.",
+            help="Videos, pictures, numbered pictures (shot.%04d.png, shot.####.png), or folders of them"
+            " without their subfolders; - is stdin. Earlier results and masks beside their source"
+            " are left out.",
         ),
     ],
     output: Annotated[
@@ -32,8 +34,8 @@ def refocus_command(
             "-o",
             "--output",
             metavar="OUT",
-            help="File or folder to write to; several inputs need a folder. By default"
-            " <stem>.refocus.<ext> beside the input.",
+            help="File, numbered pictures (out.%04d.png) or folder to write to; several inputs need a folder."
+            " By default <stem>.refocus.<ext> beside the input.",
         ),
     ] = None,
     settings: Settings,
@@ -47,6 +49,24 @@ def refocus_command(
 
     Exit codes: 0 done, 1 failed, 2 usage, 3 some of several inputs failed, 130 Ctrl-C, 143 SIGTERM.
     """
+    to_stdout = output == "-"
+    if to_stdout and as_json:
+        raise UsageError("Conflicting options: --json and -o -. Both write to stdout.")
+    with read_streams(inputs, output, settings) as paths:
+        outcomes, jobs = _refocus_all(paths, output, settings, batch, as_json=as_json, to_stdout=to_stdout)
+    raise typer.Exit(sum_up(outcomes, jobs))
+
+
+def _refocus_all(
+    inputs: list[str],
+    output: str | None,
+    settings: Settings,
+    batch: BatchOptions,
+    *,
+    as_json: bool,
+    to_stdout: bool,
+) -> tuple[list[Outcome], list[Job]]:
+    """Do all jobs, or plan them, and print what became of each."""
     jobs = make_jobs(inputs, output, settings)
 
     def render(job: Job) -> "Result":
@@ -58,7 +78,14 @@ def refocus_command(
         if settings.save_focus_track and not settings.save_focus_track.suffix:
             make_folder(settings.save_focus_track)
         with show_frames(job.source.name) as on_progress:
-            return refocus(job.source, job.target, job.settings, on_progress, overwrite=batch.overwrite)
+            return refocus(
+                job.source,
+                job.target,
+                job.settings,
+                on_progress,
+                overwrite=batch.overwrite,
+                skip_existing=batch.skip_existing,
+            )
 
     def plan(job: Job) -> "Plan":
         from any2bokeh.plan import make_plan
@@ -71,9 +98,9 @@ def refocus_command(
     try:
         for outcome in run_jobs(jobs, batch, plan if batch.dry_run else render):
             outcomes.append(outcome)
-            if not as_json and not outcome.failure:
+            if not as_json and not outcome.failure and (batch.dry_run or not to_stdout):
                 print_result(outcome.as_text())
     finally:  # also when a signal ends the run
         if as_json:
             print_json({"results": [outcome.as_document() for outcome in outcomes]})
-    raise typer.Exit(sum_up(outcomes, jobs))
+    return outcomes, jobs

@@ -12,6 +12,7 @@ from any2bokeh.settings.depth_settings import DepthSettings
 from any2bokeh.settings.evaluation_settings import EvaluationSettings
 from any2bokeh.settings.preview_settings import PreviewSettings
 from any2bokeh.settings.run_settings import Settings
+from any2bokeh.video.frame_names import PICTURE_SUFFIXES, clip_title, pictures_in
 
 Chosen = TypeVar("Chosen", Settings, PreviewSettings, EvaluationSettings)
 
@@ -83,28 +84,30 @@ def _own_track(tracks: Path, kind: _Kind, source: Path) -> Path:
     if not tracks.is_dir():
         return tracks
     own = _named_like(source, tracks)
-    others = [path for path in own if path.suffix.lower() != ".png"]
+    others = [path for path in own if path.suffix.lower() not in PICTURE_SUFFIXES]
     if len(others) == 1:
         return others[0]
-    if any(path.suffix.lower() == ".png" for path in tracks.iterdir()):
+    if pictures_in(tracks):
         return tracks
-    raise DisparityError(
-        f"{tracks} must hold a track's PNGs, or one {kind.name} named {source.stem}.*, {_found(own)}."
-    )
+    wanted = f"one {kind.name} named {clip_title(source)[1]}.*"
+    raise DisparityError(f"{tracks} must hold a track's pictures, or {wanted}, {_found(own)}.")
 
 
 def _track_of_its_own(tracks: Path, kind: _Kind, source: Path) -> Path:
     own = _named_like(source, tracks)
     if len(own) != 1:
-        raise DisparityError(f"{tracks} must hold one {kind.name} named {source.stem}.*, {_found(own)}.")
+        raise DisparityError(
+            f"{tracks} must hold one {kind.name} named {clip_title(source)[1]}.*, {_found(own)}."
+        )
     return own[0]
 
 
 def _named_like(source: Path, tracks: Path) -> list[Path]:
+    _, title = clip_title(source)
     return sorted(
         path
         for path in tracks.iterdir()
-        if (path.name == source.stem or path.name.startswith(f"{source.stem}."))
+        if (path.name == title or path.name.startswith(f"{title}."))
         and not path.stem.endswith(NO_TRACKS)
         and not is_kept_beside(path)
         and path.suffix.lower() != ".html"  # a page of ours

@@ -17,11 +17,13 @@ from any2bokeh.progress import OnCount, ignore
 from any2bokeh.scene import Frame
 from any2bokeh.settings.video_settings import EncodeSettings
 from any2bokeh.video.captions import BesidePictures
-from any2bokeh.video.clip import VideoClip
+from any2bokeh.video.clip import Clip
 from any2bokeh.video.color import ColorTags
 from any2bokeh.video.decode import VideoInfo
 from any2bokeh.video.encode import open_writer
+from any2bokeh.video.frame_names import PICTURE_SUFFIXES
 from any2bokeh.video.gray import open_gray_writer
+from any2bokeh.video.gray_pictures import open_gray_pictures
 from any2bokeh.video.png import write_png
 from any2bokeh.video.span import Span
 
@@ -30,13 +32,21 @@ DepthFrames = Generator[tuple[Frame, Tensor]]
 
 
 def write_estimated(
-    target: Path, estimated: EstimatedFrames, video: VideoClip, *, overwrite: bool = False
+    target: Path, estimated: EstimatedFrames, video: Clip, *, overwrite: bool = False
 ) -> None:
     """Write the estimate of a clip as a track of the estimate's size, of the part that is worked on alone.
 
     Raises ``VideoError`` if it cannot be written.
     """
     wanted = _numbers_in(estimated, video)
+    if target.suffix.lower() in PICTURE_SUFFIXES:
+        size, times = (estimated.width, estimated.height), list(estimated.times or [])
+        shown = [times[number] for number in wanted]
+        with open_gray_pictures(target, size, video.info, shown, overwrite=overwrite) as writer:
+            for number, disparity in estimated.frames():
+                if number in wanted:
+                    writer.write(disparity, times[number])
+        return
     if len(wanted) < estimated.frame_count:
         _write_part(target, estimated, wanted, video, overwrite=overwrite)
         return
@@ -47,7 +57,7 @@ def write_estimated(
             raise VideoError(f"{target} cannot be written: {error.strerror}.") from error
 
 
-def _numbers_in(estimated: EstimatedFrames, video: VideoClip) -> range:
+def _numbers_in(estimated: EstimatedFrames, video: Clip) -> range:
     """The numbers of the frames of an estimate, which may be of the whole clip, that are in the part."""
     assert estimated.times is not None and estimated.time_base is not None
     ticks = video.info.time_base / estimated.time_base
@@ -57,7 +67,7 @@ def _numbers_in(estimated: EstimatedFrames, video: VideoClip) -> range:
 
 
 def _write_part(
-    target: Path, estimated: EstimatedFrames, numbers: range, video: VideoClip, *, overwrite: bool
+    target: Path, estimated: EstimatedFrames, numbers: range, video: Clip, *, overwrite: bool
 ) -> None:
     assert estimated.times is not None and estimated.time_base is not None
     size = estimated.width, estimated.height
@@ -71,20 +81,23 @@ def _write_part(
 
 def write_given(
     target: Path,
-    info: VideoInfo,
+    clip: Clip,
     frames: DepthFrames,
     on_frame: OnCount = ignore,
     *,
     scale: MetricScale | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write disparity as a track of the frames' size: FFV1 in Matroska with the video's time stamps.
+    """Write disparity as a track of the frames' size: numbered pictures, or FFV1 in Matroska.
 
-    ``scale`` holds its distances, as far as they are known. Raises ``VideoError`` if it cannot be written.
+    It has the clip's numbers or time stamps. ``scale`` holds its distances, as far as they are known. Raises
+    ``VideoError`` if it cannot be written.
     """
-    note = scale.to_text() if scale else ""
+    note, info = scale.to_text() if scale else "", clip.info
     with (
-        open_gray_writer(
+        open_gray_pictures(target, (info.width, info.height), info, clip.times, overwrite=overwrite)
+        if target.suffix.lower() in PICTURE_SUFFIXES
+        else open_gray_writer(
             target,
             info.width,
             info.height,
@@ -121,7 +134,7 @@ def write_colors(
         write_png(target, colorize(disparity), overwrite=overwrite)
         return
     # The colors are those of a plain screen, whatever the source's.
-    like = replace(info, color=ColorTags(), hdr10=None)
+    like = replace(info, color=ColorTags(), curve="srgb", hdr10=None)
     with (
         open_writer(
             target,

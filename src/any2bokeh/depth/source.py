@@ -35,7 +35,7 @@ from any2bokeh.progress import OnCount, ignore
 from any2bokeh.settings.depth_settings import DepthSettings
 from any2bokeh.settings.device_settings import DtypeName
 from any2bokeh.settings.video_settings import TimeRange
-from any2bokeh.video.clip import VideoClip
+from any2bokeh.video.clip import Clip
 from any2bokeh.video.gray import GrayReader, open_gray_writer
 from any2bokeh.video.span import ALL_FRAMES
 
@@ -48,7 +48,7 @@ _WHOLE = TimeRange()
 class Estimate:
     """What estimating a clip's disparity comes to: the network, its working frame and the frames."""
 
-    video: VideoClip
+    video: Clip
     network: DepthNetwork
     size: tuple[int, int]  # of the track: h w
     seen_size: tuple[int, int]  # of the frame that the network sees
@@ -75,7 +75,7 @@ class Estimate:
             "single shot": self.pace.single_shot,
             "range": str(time_range),
         }
-        return cache_key(self.video.info.path, facts)
+        return cache_key(self.video.cached_as, facts | self.video.cached_facts)
 
     def seconds(self) -> float:
         """Return about how long estimating takes, measured on noise; where frames are left out, at least."""
@@ -174,7 +174,7 @@ class EstimatedFrames(GrayReader, Closeable):
             raise
 
 
-def open_given(settings: DepthSettings, video: VideoClip) -> DisparityTrack:
+def open_given(settings: DepthSettings, video: Clip) -> DisparityTrack:
     """Return the track that ``settings`` name, stabilized if they say so.
 
     Raises ``DisparityError`` for one that does not fit the video.
@@ -185,9 +185,7 @@ def open_given(settings: DepthSettings, video: VideoClip) -> DisparityTrack:
     return open_track(settings.track, settings.kind, video, stabilizer)
 
 
-def plan_estimate(
-    video: VideoClip, settings: DepthSettings, device: torch.device, dtype: DtypeName
-) -> Estimate:
+def plan_estimate(video: Clip, settings: DepthSettings, device: torch.device, dtype: DtypeName) -> Estimate:
     """Return what estimating the disparity of a clip comes to; nothing is computed yet.
 
     Raises ``WeightsError`` that names the way out if the network asked for is not on this machine.
@@ -260,7 +258,7 @@ def _raw_disparity(estimate: Estimate, time_range: TimeRange, on_seen: OnCount) 
             on_seen(number)
 
     span = ALL_FRAMES if time_range == _WHOLE else estimate.video.span
-    with estimate.video.frames(span) as frames:
+    with estimate.video.shown(span) as frames:
         for frame in raw_disparity(
             frames, lambda frames: estimates(counted(frames)), estimate.seen_size, estimate.pace
         ):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from math import inf
 from pathlib import Path
 from typing import Protocol
 
@@ -21,10 +22,12 @@ from any2bokeh.depth.upsample import upsample_disparity
 from any2bokeh.errors import DisparityError
 from any2bokeh.scene import Frame
 from any2bokeh.settings.depth_settings import DisparityKind
-from any2bokeh.video.clip import VideoClip
+from any2bokeh.settings.values import frame_ranges
+from any2bokeh.video.clip import Clip
 from any2bokeh.video.decode import VideoInfo
 from any2bokeh.video.gray import GrayReader, open_gray
 from any2bokeh.video.prefetch import Prefetch, prefetch
+from any2bokeh.video.sequence_clip import SequenceInfo
 from any2bokeh.video.span import Span
 
 log = logging.getLogger(__name__)
@@ -33,11 +36,12 @@ ASPECT_TOLERANCE = 0.02
 FRAMES_AHEAD = 2  # decoded and waiting: 8 MB each at 1080p
 JUMP_FRAMES = 48  # from so many frames ahead on, a track is sought anew rather than decoded up to there
 DEPTH_LEVELS = 65536  # all that a 16-bit track can tell apart
+DEPTH_OCTAVES = -30.0, 60.0  # powers of two between which depth in floats lies: atoms to light years, in m
 NEAREST, FARTHEST = 0.001, 0.999  # shares of all depths that become disparity 1 and 0
 
 
 class FilmedFrames(Protocol):
-    """The frames of a video that are worked on: a ``VideoClip``, or a stand-in."""
+    """The frames of a video that are worked on: a ``Clip``, or a stand-in."""
 
     @property
     def info(self) -> VideoInfo:
@@ -182,6 +186,11 @@ class DisparityTrack(MatchedFrames):
         disparity = self._convert(values.to(frame.picture.device))
         return self._stabilizer.stabilize_frame(disparity, frame) if self._stabilizer else disparity
 
+    @property
+    def depth_of(self) -> Callable[[Tensor], Tensor] | None:
+        """The depth that disparity stands for, where the track is one of depth."""
+        return self._convert.depth_of if isinstance(self._convert, DepthScale) else None
+
     def alone_at(self, pts: int) -> Tensor:
         """Return the disparity at a time, ``1 h w``, as it is where no other frame is looked at."""
         with self.again() as track:
@@ -210,16 +219,16 @@ class DisparityTrack(MatchedFrames):
 class DepthClip:
     """A video that is worked on, and the disparity of its frames."""
 
-    video: VideoClip
+    video: Clip
     disparity: DisparityTrack
 
     @contextmanager
     def frames(self, span: Span | None = None) -> Iterator[Iterator[tuple[Frame, Tensor]]]:
         """Give the frames of the part that is worked on, or of another one inside of it.
 
-        Each comes with its disparity, ``1 h w`` at the track's own size.
+        Each is as a screen shows it, and comes with its disparity, ``1 h w`` at the track's own size.
         """
-        with self.video.frames(span) as video, self.disparity.again() as track:
+        with self.video.shown(span) as video, self.disparity.again() as track:
             yield ((frame, track.at_own_size(frame)) for frame in video)
 
 
@@ -232,8 +241,12 @@ def open_track(
     the track cannot be read, is of another shape, or its frames do not match the video's.
     """
     reader, numbers = _open_matched(path, "disparity track", video)
+    reader.is_depth = kind == "depth"
+    convert = _conversion(kind, reader)
     scale = _scale_of(reader) if kind == "disparity" else None
-    return DisparityTrack(reader, video.times, numbers, _conversion(kind, reader), stabilizer, scale)
+    if isinstance(convert, DepthScale) and reader.has_floats:  # depth in floats is in meters, if in any unit
+        scale = MetricScale([0], [DepthRange.of_inverse(convert.lowest, convert.highest)])
+    return DisparityTrack(reader, video.times, numbers, convert, stabilizer, scale)
 
 
 def open_estimated(reader: GrayReader, video: FilmedFrames) -> DisparityTrack:
@@ -284,6 +297,10 @@ def _check_aspect(reader: GrayReader, what: str, info: VideoInfo) -> None:
 
 def _match(reader: GrayReader, what: str, video: FilmedFrames) -> list[int]:
     """The number of the track's frame for each of the times."""
+    if reader.numbers and isinstance(video.info, SequenceInfo):
+        by_number = _match_numbers(reader, what, video)
+        if by_number is not None:
+            return by_number
     track: FrameTimes | int = reader.frame_count
     if reader.times and reader.time_base:
         track = FrameTimes(reader.times, reader.time_base)
@@ -308,6 +325,19 @@ def _scale_of(reader: GrayReader) -> MetricScale | None:
     return MetricScale.from_text(reader.note, reader.path) if reader.note else None
 
 
+def _match_numbers(reader: GrayReader, what: str, video: FilmedFrames) -> list[int] | None:
+    """The place of the picture of the same number for each frame; ``None`` where the numbers tell nothing."""
+    places = {number: place for place, number in enumerate(reader.numbers or [])}
+    missing = [number for number in video.times if number not in places]
+    if not missing:
+        return [places[number] for number in video.times]
+    if len(missing) == len(video.times):
+        return None
+    raise DisparityError(
+        f"The {what} {reader.path} lacks frames {frame_ranges(missing)} of {video.info.path}."
+    )
+
+
 def _conversion(kind: DisparityKind, reader: GrayReader) -> Callable[[Tensor], Tensor]:
     """The function from the track's values to disparity."""
     if kind == "disparity":
@@ -315,21 +345,68 @@ def _conversion(kind: DisparityKind, reader: GrayReader) -> Callable[[Tensor], T
     if kind == "inverted":
         return lambda values: 1 - values
     nearest, farthest = _depth_range(reader)
-    highest, lowest = 1 / nearest, 1 / farthest
-    # Depth 0 is nearer than all: 1 / 0 is infinite and becomes 1. One depth everywhere becomes 0.
-    scale = 1 / (highest - lowest) if highest > lowest else 1.0
-    return lambda depth: ((1 / depth - lowest) * scale).clamp(0, 1)
+    highest, lowest = 1 / nearest, 1 / farthest  # 0 of what is infinitely far
+    return DepthScale(lowest, highest)
+
+
+@dataclass(frozen=True)
+class DepthScale:
+    """Between depth and disparity: the inverse depths that become disparity 0 and 1."""
+
+    lowest: float
+    highest: float
+
+    def __call__(self, depth: Tensor) -> Tensor:
+        """Disparity in 0..1; depth 0 is nearer than all, and becomes 1. One depth everywhere becomes 0."""
+        spread = self.highest - self.lowest if self.highest > self.lowest else 1.0
+        return ((1 / depth - self.lowest) * (1 / spread)).clamp(0, 1)
+
+    def depth_of(self, disparity: Tensor) -> Tensor:
+        """Depth in the unit of the track, from its nearest to its farthest."""
+        return 1 / (disparity * max(self.highest - self.lowest, 0.0) + self.lowest)
 
 
 def _depth_range(reader: GrayReader) -> tuple[float, float]:
     """The depths that become disparity 1 and 0, from a histogram of all that are above 0."""
+    level_of, depth_at = (_float_level, _float_depth) if reader.has_floats else (_code_level, _code_depth)
     counts = torch.zeros(DEPTH_LEVELS, dtype=torch.int64)
     for _, depth in reader.frames():
-        levels = (depth.flatten() * (DEPTH_LEVELS - 1)).round().to(torch.int64)
-        counts += torch.bincount(levels, minlength=DEPTH_LEVELS)
+        counts += torch.bincount(level_of(depth.flatten()), minlength=DEPTH_LEVELS)
     counts[0] = 0
     if not counts.any():
         raise DisparityError(f"The depth track {reader.path} is 0 everywhere.")
     below = counts.cumsum(0).double() / counts.sum()
     nearest, farthest = (int((below >= share).nonzero()[0]) for share in (NEAREST, FARTHEST))
-    return nearest / (DEPTH_LEVELS - 1), farthest / (DEPTH_LEVELS - 1)
+    if nearest == DEPTH_LEVELS - 1 and reader.has_floats:
+        raise DisparityError(f"The depth track {reader.path} is infinitely far almost everywhere.")
+    # Ends of a level inside the range, so that its own ends become 1 and 0.
+    return depth_at(nearest + 1 if reader.has_floats else nearest), depth_at(farthest)
+
+
+def _code_level(depth: Tensor) -> Tensor:
+    """The levels of depth in 0..1."""
+    return (depth * (DEPTH_LEVELS - 1)).round().to(torch.int64)
+
+
+def _code_depth(level: int) -> float:
+    return level / (DEPTH_LEVELS - 1)
+
+
+def _float_level(depth: Tensor) -> Tensor:
+    """The levels of depth in any unit: steps of 0.1 %, the last for infinity, 0 for 0.
+
+    A level reaches from its ``_float_depth`` up to the next one's.
+    """
+    last = DEPTH_LEVELS - 1
+    octave = depth.log2().clamp(DEPTH_OCTAVES[0], DEPTH_OCTAVES[1])
+    share = (octave - DEPTH_OCTAVES[0]) / (DEPTH_OCTAVES[1] - DEPTH_OCTAVES[0])
+    level = 1 + (share * (last - 2)).floor().to(torch.int64)
+    return torch.where(depth <= 0, 0, torch.where(depth == inf, last, level))
+
+
+def _float_depth(level: int) -> float:
+    last = DEPTH_LEVELS - 1
+    if level == last:
+        return inf
+    share = (level - 1) / (last - 2)
+    return float(2 ** (DEPTH_OCTAVES[0] + share * (DEPTH_OCTAVES[1] - DEPTH_OCTAVES[0])))

@@ -24,7 +24,7 @@ from any2bokeh.motion.flow import FlowPreset, dense_flow, landing_places
 from any2bokeh.progress import OnCount
 from any2bokeh.scene import Frame
 from any2bokeh.settings.focus_settings import Point
-from any2bokeh.video.clip import VideoClip
+from any2bokeh.video.clip import Clip
 from any2bokeh.video.span import Span
 
 WORK_SIDE_PX = 384  # longer side of the pictures that are worked on: a person of a tenth of it is found again
@@ -236,7 +236,7 @@ def _backwards(clip: DepthClip, start: int) -> Iterator[FollowedFrame]:
         yield from reversed(held)
 
 
-def _say_where_lost(seen: list[Sighting], point: Point, video: VideoClip) -> None:
+def _say_where_lost(seen: list[Sighting], point: Point, video: Clip) -> None:
     lost = [pts for pts, one in zip(video.times, seen, strict=True) if np.isnan(one.disparity)]
     if lost:
         log.warning(

@@ -6,7 +6,7 @@ from any2bokeh.depth.track import DepthClip
 from any2bokeh.errors import FocusError
 from any2bokeh.settings.focus_settings import FocusSettings, Point
 from any2bokeh.settings.video_settings import TimeRange
-from any2bokeh.video.clip import VideoClip
+from any2bokeh.video.clip import Clip
 from any2bokeh.video.decode import VideoInfo
 
 PATCH_SHARE = 1 / 200  # of the picture's longer side, to each side of the point: 10 pixels in 1080p
@@ -37,7 +37,7 @@ def check_places(settings: FocusSettings, info: VideoInfo) -> None:
             place_of(point, info)
 
 
-def time_of(point: Point, video: VideoClip) -> int:
+def time_of(point: Point, video: Clip) -> int:
     """Return the time stamp of the frame that a point is looked at in.
 
     Raises ``FocusError`` for one outside the part that is worked on.

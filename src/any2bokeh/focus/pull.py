@@ -19,7 +19,7 @@ from any2bokeh.focus.track_files import FocusKeys, read_focus
 from any2bokeh.progress import OnCount, ignore
 from any2bokeh.settings.focus_settings import FocusSettings, Key, Keys, Point, SubjectName
 from any2bokeh.settings.values import TimePoint
-from any2bokeh.video.clip import VideoClip
+from any2bokeh.video.clip import Clip
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def subject_planes(
     return [smoothed_plane(clip, one, settings) for one in found]
 
 
-def key_shares(video: VideoClip, settings: FocusSettings) -> Callable[[int], dict[int, float]]:
+def key_shares(video: Clip, settings: FocusSettings) -> Callable[[int], dict[int, float]]:
     """Return, for a time stamp, the numbers of the keys that say the plane then, with their shares of it."""
     assert isinstance(settings.focus_disparity, tuple)
     moments_s = key_times_s(video, [key.at for key in settings.focus_disparity])
@@ -87,7 +87,7 @@ def key_shares(video: VideoClip, settings: FocusSettings) -> Callable[[int], dic
     return shares
 
 
-def subject_shares(video: VideoClip, settings: FocusSettings, count: int) -> Callable[[int], list[float]]:
+def subject_shares(video: Clip, settings: FocusSettings, count: int) -> Callable[[int], list[float]]:
     """Return how much each of ``count`` subjects is in focus at each time stamp, 0..1."""
     if not settings.pulls_between_subjects:
         return lambda pts: [1.0] * count
@@ -246,7 +246,7 @@ def _said_twice(settings: FocusSettings, argument: str) -> SettingsError:
     )
 
 
-def key_times_s(video: VideoClip, points: Sequence[TimePoint]) -> list[float]:
+def key_times_s(video: Clip, points: Sequence[TimePoint]) -> list[float]:
     """Return moments that a user named in order [s], of the whole video whatever part is worked on.
 
     Raises ``FocusError`` if one is after the video's end, or they are not in order.
@@ -265,7 +265,7 @@ def key_times_s(video: VideoClip, points: Sequence[TimePoint]) -> list[float]:
     return moments
 
 
-def _key_time_s(video: VideoClip, point: TimePoint) -> float:
+def _key_time_s(video: Clip, point: TimePoint) -> float:
     """The time of the frame that is on the screen at a moment; the end of the video itself is one too."""
     times = video.all_times
     # The last frame is taken to last as long as the one before.

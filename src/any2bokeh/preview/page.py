@@ -97,7 +97,9 @@ def write_page(
     lens = replace(settings.render, renderer="lens")
     budget = ByteBudget(int(PAGE_BYTES * RENDERED_SHARE / BASE64), renderings)
     done = 0
-    with closing(make_renderer(lens, clip.device, replace(info.pictures, pixel_aspect=1.0))) as renderer:
+    with closing(
+        make_renderer(lens, clip.device, replace(info.pictures.as_shown, pixel_aspect=1.0))
+    ) as renderer:
         for moment, still in zip(found, data["stills"], strict=True):
             small = moment.at_most(RENDERED_PX)
             still["rendered"] = [[""] * len(strengths) for _ in planes]

@@ -127,7 +127,7 @@ def _refocused_moments(
 
 
 def _renderer(clip: ClipSession, settings: PreviewSettings) -> Renderer:
-    return make_renderer(settings.render, clip.device, clip.info.pictures, settings.focus.strongest)
+    return make_renderer(settings.render, clip.device, clip.info.pictures.as_shown, settings.focus.strongest)
 
 
 def _width(picture: Tensor, sizes: tuple[int, int]) -> int:

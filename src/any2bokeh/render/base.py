@@ -25,6 +25,11 @@ class Renderer(Protocol):
         """How many times as long as the first frame alone each one takes; ``None`` if not known."""
         ...
 
+    @property
+    def looks_around(self) -> bool:
+        """Whether a frame is drawn by other frames as well as its own scene."""
+        ...
+
     def render(self, scenes: Iterator[Scene]) -> Iterator[Frame]:
         """Yield one refocused frame for each scene."""
         ...
@@ -54,4 +59,9 @@ def make_renderer(
         return make_lens(settings.lens, device, pictures)
     from any2bokeh.render.load import load_renderer
 
-    return load_renderer(replace(settings, renderer=name), device, pictures, blur_strength)
+    network = load_renderer(replace(settings, renderer=name), device, pictures.as_shown, blur_strength)
+    if not pictures.keeps_beyond_white:
+        return network
+    from any2bokeh.render.display_referred import DisplayReferredRenderer
+
+    return DisplayReferredRenderer(network, pictures)

@@ -65,6 +65,8 @@ def _why_lens(
     """What speaks against the network, or an empty text."""
     if device.type == "cpu":
         return "on a CPU, a frame takes minutes"
+    if pictures.keeps_beyond_white:
+        return "only the lens keeps light beyond white"
     if settings.lens != LensSettings():
         return "only the lens can shape the aperture"
     from any2bokeh.render.diffusion.memory import device_memory

@@ -8,7 +8,7 @@ from any2bokeh.settings.device_settings import DeviceName, DtypeName
 from any2bokeh.settings.focus_settings import FocusSettings
 from any2bokeh.settings.render_settings import RenderSettings
 from any2bokeh.settings.values import check_choice
-from any2bokeh.settings.video_settings import TimeRange
+from any2bokeh.settings.video_settings import InputSettings, TimeRange
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +21,7 @@ class ClipSettings:
     focus: FocusSettings | None = None
     depth: DepthSettings = field(default_factory=DepthSettings)
     time_range: TimeRange = field(default_factory=TimeRange)
+    input: InputSettings = field(default_factory=InputSettings)
     device: DeviceName = "auto"
     dtype: DtypeName = "auto"
 
@@ -42,7 +43,19 @@ class ClipSettings:
 
     @classmethod
     def rendered(
-        cls, focus: FocusSettings, depth: DepthSettings, time_range: TimeRange, render: RenderSettings
+        cls,
+        focus: FocusSettings,
+        depth: DepthSettings,
+        time_range: TimeRange,
+        render: RenderSettings,
+        input: InputSettings,
     ) -> "ClipSettings":
         """Return the settings of a clip whose depth network runs where the renderer does."""
-        return cls(focus=focus, depth=depth, time_range=time_range, device=render.device, dtype=render.dtype)
+        return cls(
+            focus=focus,
+            depth=depth,
+            time_range=time_range,
+            input=input,
+            device=render.device,
+            dtype=render.dtype,
+        )

@@ -8,7 +8,7 @@ from any2bokeh.errors import SettingsError
 from any2bokeh.settings.device_settings import DeviceName, DtypeName
 from any2bokeh.settings.focus_settings import SubjectSettings
 from any2bokeh.settings.values import Range, check_choice
-from any2bokeh.settings.video_settings import TimeRange
+from any2bokeh.settings.video_settings import InputSettings, TimeRange
 
 DisparityKind = Literal["disparity", "inverted", "depth"]
 DepthModel = Literal[
@@ -58,6 +58,7 @@ class TrackSettings:
     subject: SubjectSettings = field(default_factory=SubjectSettings)
     depth: DepthSettings = field(default_factory=DepthSettings)
     time_range: TimeRange = field(default_factory=TimeRange)
+    input: InputSettings = field(default_factory=InputSettings)
     device: DeviceName = "auto"
     dtype: DtypeName = "auto"
 

@@ -7,7 +7,7 @@ from any2bokeh.settings.clip_settings import ClipSettings
 from any2bokeh.settings.depth_settings import DepthSettings
 from any2bokeh.settings.device_settings import DeviceName, DtypeName
 from any2bokeh.settings.focus_settings import SubjectSettings
-from any2bokeh.settings.video_settings import TimeRange
+from any2bokeh.settings.video_settings import InputSettings, TimeRange
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +20,7 @@ class MaskSettings:
     subject: SubjectSettings
     depth: DepthSettings = field(default_factory=DepthSettings)
     time_range: TimeRange = field(default_factory=TimeRange)
+    input: InputSettings = field(default_factory=InputSettings)
     device: DeviceName = "auto"
     dtype: DtypeName = "auto"
 
@@ -31,5 +32,9 @@ class MaskSettings:
     def clip(self) -> ClipSettings:
         """The settings of the clip itself."""
         return ClipSettings(
-            depth=self.depth, time_range=self.time_range, device=self.device, dtype=self.dtype
+            depth=self.depth,
+            time_range=self.time_range,
+            input=self.input,
+            device=self.device,
+            dtype=self.dtype,
         )

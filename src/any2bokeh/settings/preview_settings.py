@@ -7,7 +7,7 @@ from any2bokeh.settings.depth_settings import DepthSettings
 from any2bokeh.settings.focus_settings import PreviewFocusSettings
 from any2bokeh.settings.render_settings import RenderSettings
 from any2bokeh.settings.values import Range, TimePoint
-from any2bokeh.settings.video_settings import TimeRange
+from any2bokeh.settings.video_settings import InputSettings, TimeRange
 
 STILLS = Range("stills", "a number of moments", 1, 48)
 FOCUS_VALUES = Range("focus_values", "a number of focal planes", 1, 25)
@@ -31,11 +31,12 @@ class PreviewSettings:
     depth: DepthSettings = field(default_factory=DepthSettings)
     render: RenderSettings = field(default_factory=RenderSettings)
     time_range: TimeRange = field(default_factory=TimeRange)
+    input: InputSettings = field(default_factory=InputSettings)
 
     @property
     def clip(self) -> ClipSettings:
         """The settings of the clip itself."""
-        return ClipSettings.rendered(self.focus, self.depth, self.time_range, self.render)
+        return ClipSettings.rendered(self.focus, self.depth, self.time_range, self.render, self.input)
 
     def __post_init__(self) -> None:
         STILLS.check(self.stills)

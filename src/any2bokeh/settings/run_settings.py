@@ -7,7 +7,7 @@ from any2bokeh.settings.clip_settings import ClipSettings
 from any2bokeh.settings.depth_settings import DepthSettings
 from any2bokeh.settings.focus_settings import FocusSettings
 from any2bokeh.settings.render_settings import RenderSettings
-from any2bokeh.settings.video_settings import EncodeSettings, TimeRange
+from any2bokeh.settings.video_settings import EncodeSettings, InputSettings, TimeRange
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +21,7 @@ class Settings:
     depth: DepthSettings = field(default_factory=DepthSettings)
     render: RenderSettings = field(default_factory=RenderSettings)
     time_range: TimeRange = field(default_factory=TimeRange)
+    input: InputSettings = field(default_factory=InputSettings)
     encode: EncodeSettings = field(default_factory=EncodeSettings)
     save_focus_track: Path | None = None
 
@@ -30,4 +31,4 @@ class Settings:
     @property
     def clip(self) -> ClipSettings:
         """The settings of the clip itself."""
-        return ClipSettings.rendered(self.focus, self.depth, self.time_range, self.render)
+        return ClipSettings.rendered(self.focus, self.depth, self.time_range, self.render, self.input)

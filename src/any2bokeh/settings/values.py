@@ -1,6 +1,7 @@
 """The types of settings: numbers in a range, choices, and moments of a video as people write them."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from numbers import Real
@@ -10,6 +11,8 @@ from any2bokeh.errors import SettingsError, shown
 
 _FRAME = re.compile(r"f(\d{1,12})", re.ASCII)
 _SECONDS = re.compile(r"(\d{1,12}(?:\.\d{0,30})?|\.\d{1,30})s?", re.ASCII)
+_FRAMES = re.compile(r"\s*(\d{1,9})(?:-(\d{1,9})(?:x(\d{1,9}))?)?\s*", re.ASCII)
+MOST_FRAMES = 1_000_000  # that a list of frames may name
 _CLOCK = re.compile(r"(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2}(?:\.\d{0,30})?)", re.ASCII)
 
 
@@ -88,3 +91,35 @@ def check_choice(name: str, value: str, choices: object) -> None:
 
 def _fraction(digits: str) -> Fraction:
     return Fraction(digits.rstrip(".")) if not digits.startswith(".") else Fraction("0" + digits)
+
+
+def parse_frames(text: str) -> list[int]:
+    """Return the frame numbers in ``1001-1100``, ``1001-1100x10`` or ``1001, 1010-1020``, ascending.
+
+    Raises ``SettingsError`` for anything else.
+    """
+    numbers: set[int] = set()
+    for part in text.split(","):
+        found = _FRAMES.fullmatch(part)
+        first, last, step = (
+            (int(found[1]), int(found[2] or found[1]), int(found[3] or 1)) if found else (0, -1, 1)
+        )
+        if last < first or step < 1 or (last - first) // step >= MOST_FRAMES:
+            raise SettingsError(
+                f"`frames` cannot be {text!r}.",
+                hint="Write 1001-1100, 1001-1100x10 (every tenth) or 1001,1005.",
+            )
+        numbers.update(range(first, last + 1, step))
+    return sorted(numbers)
+
+
+def frame_ranges(numbers: Sequence[int], most: int = 8) -> str:
+    """Return numbers, ascending, as text: ``1003, 1007-1012``; no more than ``most`` ranges of them."""
+    ranges: list[list[int]] = []
+    for number in numbers:
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    texts = [f"{first}" if first == last else f"{first}-{last}" for first, last in ranges[:most]]
+    return ", ".join(texts + ["..."] * (len(ranges) > most))

@@ -1,12 +1,22 @@
 """Which part of a video is worked on, and how the result is written."""
 
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
 
 from any2bokeh.errors import SettingsError
-from any2bokeh.settings.values import Range, TimePoint
+from any2bokeh.settings.color_settings import TransferFunction
+from any2bokeh.settings.values import Range, TimePoint, check_choice, parse_frames
+
+MissingFrames = Literal["error", "hold", "skip"]
+ExrCompression = Literal["none", "rle", "zips", "zip", "piz", "pxr24", "b44", "b44a", "dwaa", "dwab"]
+StreamFormat = Literal["y4m", "nut", "matroska"]
+Aov = Literal["depth", "coc", "disparity"]
 
 CRF = Range("crf", "an encoder quality", 0, 63)
 MAX_PIXELS = Range("max_pixels", "a number of pixels", 1, 2**31 - 1)  # FFmpeg counts no further
+START_NUMBER = Range("start_number", "a frame number", 0, 10_000_000)
+LOWEST_RATE, HIGHEST_RATE = Fraction(1, 100), Fraction(1000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +47,49 @@ class ReadingLimits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InputSettings:
+    """How a numbered sequence of pictures is read.
+
+    ``frames`` are the numbers of the frames to work on, such as ``1001-1100`` or ``1001-1100x10``; ``None``
+    are all. ``missing`` says what becomes of a missing one: an error, the frame before once more, or nothing.
+    ``frame_rate`` is in frames per second; ``None`` is the one that the pictures say, else 24. ``color`` is
+    how the code values of pictures or a video encode light; ``None`` is what the file says, else sRGB.
+    ``input_format`` is that of a stream.
+    """
+
+    frames: str | None = None
+    missing: MissingFrames = "error"
+    frame_rate: Fraction | None = None
+    color: TransferFunction | None = None
+    input_format: StreamFormat | None = None
+
+    def __post_init__(self) -> None:
+        check_choice("`missing`", self.missing, MissingFrames)
+        if self.input_format is not None:
+            check_choice("`input_format`", self.input_format, StreamFormat)
+        if self.color is not None:
+            check_choice("`color`", self.color, TransferFunction)
+        if self.frames is not None:
+            parse_frames(self.frames)
+        if self.frame_rate is not None and not LOWEST_RATE <= self.frame_rate <= HIGHEST_RATE:
+            raise SettingsError(f"`frame_rate` must be from 0.01 to 1000 frames/s, got {self.frame_rate}.")
+
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers in ``frames``, ascending."""
+        return parse_frames(self.frames or "")
+
+
+@dataclass(frozen=True, kw_only=True)
 class EncodeSettings:
-    """How the result is written. ``None`` leaves the choice to the source: see ``video/encode.py``."""
+    """How the result is written. ``None`` leaves the choice to the source: see ``video/encode.py``.
+
+    ``start_number`` is that of the first picture where a video becomes a sequence. ``aovs`` are layers of an
+    EXR beside the picture: ``depth`` (``depth.Z``, in the unit of the depth that was given), ``coc`` (the
+    signed radius of the circle of confusion in pixels, positive behind the focal plane) and ``disparity``.
+    ``color_out`` is how the result encodes light; ``None`` is as the source, where the target can hold that.
+    ``output_format`` is that of a video on stdout.
+    """
 
     codec: str | None = None
     crf: float | None = None
@@ -46,8 +97,21 @@ class EncodeSettings:
     pixel_format: str | None = None
     lossless: bool = False
     audio: bool = True
+    start_number: int = 1
+    exr_compression: ExrCompression | None = None
+    color_out: TransferFunction | None = None
+    output_format: StreamFormat = "y4m"
+    aovs: tuple[Aov, ...] = ()
 
     def __post_init__(self) -> None:
+        START_NUMBER.check(self.start_number)
+        if self.exr_compression is not None:
+            check_choice("`exr_compression`", self.exr_compression, ExrCompression)
+        check_choice("`output_format`", self.output_format, StreamFormat)
+        if self.color_out is not None:
+            check_choice("`color_out`", self.color_out, TransferFunction)
+        for aov in self.aovs:
+            check_choice("`aovs`", aov, Aov)
         if self.crf is not None:
             CRF.check(self.crf)
         chosen = [

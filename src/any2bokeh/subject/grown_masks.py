@@ -21,7 +21,7 @@ from any2bokeh.scene import Frame
 from any2bokeh.settings.focus_settings import SubjectSettings
 from any2bokeh.subject.mask_growth import ReadFrames, grow_masks, place_subjects
 from any2bokeh.subject.segmentation_networks import Segmentation
-from any2bokeh.video.clip import VideoClip
+from any2bokeh.video.clip import Clip
 from any2bokeh.video.gray import open_gray
 from any2bokeh.video.lossless import GRAY, LosslessWriter, to_uint8
 from any2bokeh.video.span import Span
@@ -37,7 +37,7 @@ class GrowthPlan:
     ``read`` gives the frames of a part of ``video``, with disparity where ``segmentation`` looks at it.
     """
 
-    video: VideoClip
+    video: Clip
     subject: SubjectSettings
     segmentation: Segmentation
     read: ReadFrames
@@ -122,9 +122,9 @@ def write_masks(
 
 
 @contextmanager
-def pictures_alone(video: VideoClip, span: Span) -> Iterator[Iterator[tuple[Frame, Tensor | None]]]:
+def pictures_alone(video: Clip, span: Span) -> Iterator[Iterator[tuple[Frame, Tensor | None]]]:
     """Give the frames of a part without disparity, which then need not be estimated."""
-    with video.frames(span) as frames:
+    with video.shown(span) as frames:
         yield ((frame, None) for frame in frames)
 
 

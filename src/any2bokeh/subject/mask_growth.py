@@ -22,7 +22,7 @@ from any2bokeh.progress import OnCount
 from any2bokeh.scene import Frame
 from any2bokeh.settings.focus_settings import SubjectSettings
 from any2bokeh.subject.segmenter import Click, SubjectSegmenter, View
-from any2bokeh.video.clip import VideoClip
+from any2bokeh.video.clip import Clip
 from any2bokeh.video.lossless import to_float, to_uint8, to_uint8_rgb
 from any2bokeh.video.span import Span
 
@@ -49,7 +49,7 @@ class PointedSubject:
         return [*own, *self.corrections.get(number, ())]
 
 
-def place_subjects(settings: SubjectSettings, video: VideoClip) -> list[PointedSubject]:
+def place_subjects(settings: SubjectSettings, video: Clip) -> list[PointedSubject]:
     """Return the subjects that ``settings`` point at, one for each point.
 
     A point on something else that names no moment is meant in the frame of the first subject. Raises
@@ -74,10 +74,10 @@ def place_subjects(settings: SubjectSettings, video: VideoClip) -> list[PointedS
     ]
 
 
-def shot_starts(video: VideoClip) -> list[int]:
+def shot_starts(video: Clip) -> list[int]:
     """Return the numbers of the frames with which shots start, the first among them; decodes them once."""
     number_of = {pts: number for number, pts in enumerate(video.times)}
-    with video.frames() as frames:
+    with video.shown() as frames:
         looks = ((number_of[frame.pts], shot_thumbnail(to_uint8_rgb(frame.picture))) for frame in frames)
         starts = [
             number for (number, _), starts_shot in find_shots(looks, lambda look: look[1]) if starts_shot
@@ -96,7 +96,7 @@ class MaskGrowth(Generic[View]):
         self,
         subject: PointedSubject,
         segmenter: SubjectSegmenter[View],
-        video: VideoClip,
+        video: Clip,
         read: ReadFrames,
         starts: Sequence[int],
     ) -> None:
@@ -199,7 +199,7 @@ _LENGTH = struct.Struct("<I")
 def grow_masks(
     subjects: Sequence[PointedSubject],
     make_segmenter: Callable[[], SubjectSegmenter[View]],
-    video: VideoClip,
+    video: Clip,
     read: ReadFrames,
     on_frames: OnCount,
 ) -> Iterator[tuple[int, Tensor | None]]:

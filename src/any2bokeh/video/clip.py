@@ -1,21 +1,29 @@
 """A video that is worked on: opened, probed and scanned once."""
 
 import threading
+from abc import abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
 from math import floor
 from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
 
 import numpy as np
 
 from any2bokeh.arrays import Doubles
 from any2bokeh.closeable import Closeable
+from any2bokeh.optics.transfer import shown_frame
+from any2bokeh.scene import Frame
+from any2bokeh.settings.color_settings import TransferFunction
 from any2bokeh.settings.values import TimePoint
 from any2bokeh.settings.video_settings import TimeRange
 from any2bokeh.video.captions import BesidePictures, Captions
-from any2bokeh.video.decode import Beginning, VideoReader, begin_video
+from any2bokeh.video.decode import Beginning, VideoInfo, VideoReader, begin_video
 from any2bokeh.video.demux import INDEXED_FORMATS, Scan, presentation_times, scan_times, stored_packets
 from any2bokeh.video.span import ALL_FRAMES, WHOLE_VIDEO, Ending, Span, find_span, number_on_screen, tick_of
 
@@ -23,20 +31,105 @@ from any2bokeh.video.span import ALL_FRAMES, WHOLE_VIDEO, Ending, Span, find_spa
 PART_ALONE_BYTES = 1_000_000_000
 
 
-class VideoClip(Closeable):
-    """A video and the part of it that is worked on; a context manager.
+class FrameReader(Protocol):
+    """The frames of a part of a clip in presentation order; a context manager."""
 
-    ``info`` holds the facts of the file, ``span`` the part, as its time stamps. Opening decodes the first
-    frame, and reading from the beginning goes on from there. Times are in units of ``info.time_base``.
+    @property
+    def corrupt_packets(self) -> int:
+        """How many packets could not be decoded so far."""
+        ...
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Clip(Closeable):
+    """A video, or a sequence of pictures, and the part of it that is worked on; a context manager.
+
+    ``info`` holds the facts of the file, ``span`` the part, as its time stamps. Times are in units of
+    ``info.time_base``.
     """
 
-    def __init__(self, path: Path, time_range: TimeRange = WHOLE_VIDEO) -> None:
-        """Raises ``VideoError`` if it cannot be read as a video, or has no frame in the range."""
+    info: VideoInfo
+    time_range: TimeRange
+    span: Span
+
+    @property
+    @abstractmethod
+    def all_times(self) -> list[int]:
+        """The time stamps of all frames of the clip, ascending."""
+
+    @property
+    @abstractmethod
+    def times(self) -> list[int]:
+        """The time stamps of the frames in the part, ascending."""
+
+    @property
+    def beside_pictures(self) -> BesidePictures:
+        """What a writer needs of the part beside its pictures."""
+        return BesidePictures()
+
+    @property
+    def cached_as(self) -> Path:
+        """The file that stands for the clip in the cache."""
+        return self.info.path
+
+    @property
+    def cached_facts(self) -> dict[str, str]:
+        """More that tells this clip from others there."""
+        return {}
+
+    @abstractmethod
+    def find(self, time_range: TimeRange) -> Span:
+        """Return another part of the clip; raises ``VideoError`` if there is no frame in it."""
+
+    @abstractmethod
+    def number_on_screen(self, seconds: Fraction) -> int | None:
+        """Return the number of the frame on the screen at a time of the clip; ``None`` after its end."""
+
+    @abstractmethod
+    def frames(self, span: Span | None = None) -> FrameReader:
+        """Start to read the frames of the part, or of another one."""
+
+    @contextmanager
+    def shown(self, span: Span | None = None) -> Iterator[Iterator[Frame]]:
+        """Give the frames as a screen shows them: what finds depth, motion and subjects looks at that."""
+        with self.frames(span) as frames:
+            yield (shown_frame(frame, self.info.pictures.transfer) for frame in frames)
+
+    def seconds(self, pts: int) -> float:
+        """Return the time of a time stamp [s]; the clip's first frame is at 0."""
+        return float((pts - self.info.start_pts) * self.info.time_base)
+
+    @property
+    def times_s(self) -> Doubles:
+        """The times of the frames in the part [s]; the clip's first frame is at 0."""
+        return np.array([self.seconds(pts) for pts in self.times])
+
+
+class VideoClip(Clip):
+    """A video file; see ``Clip``.
+
+    Opening decodes the first frame, and reading from the beginning goes on from there.
+    """
+
+    def __init__(
+        self, path: Path, time_range: TimeRange = WHOLE_VIDEO, color: TransferFunction | None = None
+    ) -> None:
+        """``color`` is how code values encode light, where the tags do not say it.
+
+        Raises ``VideoError`` if it cannot be read as a video, or has no frame in the range.
+        """
         self.time_range = time_range
         self._captions = Captions()
         self._lock = threading.Lock()
         self._beginning: Beginning | None = begin_video(path)
-        self.info = self._beginning.info
+        self.info = replace(self._beginning.info, curve=color)
         is_long = path.stat().st_size >= PART_ALONE_BYTES
         self._reads_parts_alone = is_long and self.info.container in INDEXED_FORMATS
         try:
@@ -94,15 +187,6 @@ class VideoClip(Closeable):
         """Return the number of the frame on the screen at a time of the video; ``None`` after its end."""
         scan = self._scanned
         return number_on_screen(scan.times, seconds, self.info.time_base, scan.end)
-
-    def seconds(self, pts: int) -> float:
-        """Return the time of a time stamp [s]; the video's first frame is at 0."""
-        return float((pts - self.info.start_pts) * self.info.time_base)
-
-    @property
-    def times_s(self) -> Doubles:
-        """The times of the frames in the part [s]; the video's first frame is at 0."""
-        return np.array([self.seconds(pts) for pts in self.times])
 
     def frames(self, span: Span | None = None) -> VideoReader:
         """Start to decode the frames of the part, or of another one."""

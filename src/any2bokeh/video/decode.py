@@ -14,6 +14,7 @@ import torch
 
 from any2bokeh.errors import VideoError
 from any2bokeh.scene import Frame, PictureFormat
+from any2bokeh.settings.color_settings import TransferFunction
 from any2bokeh.settings.video_settings import TimeRange
 from any2bokeh.video.captions import Captions
 from any2bokeh.video.color import UNSPECIFIED, ColorTags, PictureReader, PixelLayout, pixel_layout
@@ -55,7 +56,8 @@ class VideoInfo:
     ``display_matrix`` all of that statement. ``start_pts`` is the time of the first frame, in units of
     ``time_base`` seconds. ``crop`` is the border of the stored picture that is not
     shown. ``frame_count`` and ``duration_s`` are hints. ``not_kept`` names what the
-    pictures that are handed out do not carry.
+    pictures that are handed out do not carry. ``curve`` is how code values encode light, where ``color`` does
+    not say it; ``copies_streams`` tells whether the file may hold sound, subtitles and tags.
     """
 
     path: Path
@@ -77,6 +79,8 @@ class VideoInfo:
     hdr10: Hdr10 | None
     not_kept: tuple[str, ...]
     crop: Crop = NO_CROP
+    curve: TransferFunction | None = None
+    copies_streams: bool = True
 
     @property
     def pictures(self) -> PictureFormat:
@@ -84,7 +88,7 @@ class VideoInfo:
         return PictureFormat(
             height=self.height,
             width=self.width,
-            transfer=self.color.light,
+            transfer=self.curve or self.color.light,
             pixel_aspect=float(self.pixel_aspect),
         )
 

@@ -3,32 +3,77 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from any2bokeh.atomic import partial_file
 from any2bokeh.errors import ShapeError, VideoError
+from any2bokeh.optics.transfer import recoded
 from any2bokeh.scene import Frame
+from any2bokeh.settings.color_settings import TransferFunction
 from any2bokeh.settings.video_settings import EncodeSettings
 from any2bokeh.video.captions import BesidePictures
+from any2bokeh.video.color import UNSPECIFIED
 from any2bokeh.video.containers import container_of
 from any2bokeh.video.decode import VideoInfo
 from any2bokeh.video.mux import Muxer, StoppedError
 from any2bokeh.video.prefetch import Channel
 from any2bokeh.video.span import ALL_FRAMES, Span
 
+# The tags (H.273) of curves that have one; SDR is tagged as BT.709, which players take for it.
+TAGS: dict[TransferFunction, int] = {"srgb": 1, "pq": 16, "hlg": 18, "linear": 8}
 FRAMES_WAITING = 1  # for the encoder: 25 MB each at 1080p
 
 
-class VideoWriter:
-    """Takes frames and encodes them in a thread; ``open_writer`` makes and ends it."""
+class FrameSink(Protocol):
+    """A file, or files, that take frames in the order of time; used by one thread at a time."""
 
-    def __init__(self, muxer: Muxer, info: VideoInfo) -> None:
+    @property
+    def stopped(self) -> threading.Event:
+        """Set from outside to stop it: it then raises ``StoppedError``."""
+        ...
+
+    def encode(self, frame: Frame) -> None:
+        """Write a frame; raises ``VideoError``."""
+        ...
+
+    def finish(self) -> None:
+        """Write the rest; raises ``VideoError``."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files, complete or not."""
+        ...
+
+
+class VideoWriter:
+    """Takes frames and encodes them in a thread; ``open_writer`` makes and ends it.
+
+    Pictures are written in the curve ``transfer``, by default the source's. ``kept`` are the times of frames
+    that are there already: those need not be written.
+    """
+
+    def __init__(
+        self,
+        muxer: FrameSink,
+        info: VideoInfo,
+        *,
+        transfer: TransferFunction | None = None,
+        kept: frozenset[int] = frozenset(),
+    ) -> None:
+        self._kept, self._source = kept, info.pictures.transfer
+        self._target = transfer or self._source
         self._muxer = muxer
         self._shape = (3, info.height, info.width)
         self._frames: Channel[Frame] = Channel(FRAMES_WAITING)
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._encode, name="encode", daemon=True)
         self._thread.start()
+
+    def needs(self, pts: int) -> bool:
+        """Whether the frame at a time has still to be written."""
+        return pts not in self._kept
 
     def write(self, frame: Frame) -> None:
         """Hand over the next frame: displayed orientation, time of the source. Do not change it after.
@@ -40,7 +85,7 @@ class VideoWriter:
             raise ShapeError(
                 f"A frame must be {self._shape} like its source, got {tuple(frame.picture.shape)}."
             )
-        if not self._frames.put(Frame(picture=frame.picture.detach().cpu(), pts=frame.pts)):
+        if not self._frames.put(replace(frame, picture=frame.picture.detach().cpu())):
             self._wait()
 
     def finish(self) -> None:
@@ -63,7 +108,8 @@ class VideoWriter:
     def _encode(self) -> None:
         try:
             for frame in self._frames:
-                self._muxer.encode(frame)
+                picture = recoded(frame.picture, self._source, self._target)
+                self._muxer.encode(replace(frame, picture=picture))
             self._muxer.finish()
         except StoppedError:
             pass
@@ -96,10 +142,22 @@ def open_writer(
     if target.exists() and target.samefile(like.path):
         raise VideoError(f"{target} is the source: choose another name.")
     with partial_file(target, overwrite=overwrite) as partial:
-        writer = VideoWriter(Muxer(partial, target, like, settings, span, beside or BesidePictures()), like)
+        source, transfer = like.pictures.transfer, shown_transfer(like, settings)
+        written = like
+        if transfer != source:
+            tag = TAGS.get(transfer, UNSPECIFIED)
+            written = replace(like, color=replace(like.color, transfer=tag), hdr10=None)
+        muxer = Muxer(partial, target, written, settings, span, beside or BesidePictures())
+        writer = VideoWriter(muxer, like, transfer=transfer)
         try:
             yield writer
             writer.finish()
         except BaseException:
             writer.abort()
             raise
+
+
+def shown_transfer(like: VideoInfo, settings: EncodeSettings) -> TransferFunction:
+    """Return the curve that a video like ``like`` is written in: its own, unless it is linear light."""
+    source = like.pictures.transfer
+    return settings.color_out or (like.pictures.as_shown.transfer if source == "linear" else source)

@@ -20,7 +20,7 @@ from torch import Tensor
 from any2bokeh.atomic import partial_file
 from any2bokeh.errors import DisparityError, VideoError
 from any2bokeh.paths import is_folder
-from any2bokeh.video.color import FULL, ColorTags, frame_planes, pixel_layout
+from any2bokeh.video.color import ColorTags, frame_planes, pixel_layout
 from any2bokeh.video.demux import (
     UNTIMED_FORMATS,
     Damage,
@@ -32,11 +32,12 @@ from any2bokeh.video.demux import (
     timed_packets,
     video_stream,
 )
+from any2bokeh.video.frame_names import PICTURE_SUFFIXES, pictures_in, sequence_name
 from any2bokeh.video.limits import check_pixels, check_readable
 from any2bokeh.video.lossless import GRAY16, NOTE_TAG, LosslessWriter, checksums_hold
 from any2bokeh.video.metadata import display_matrix, orientation_of
 from any2bokeh.video.npy import ArrayFile
-from any2bokeh.video.png import read_png_frame
+from any2bokeh.video.pictures.picture_files import read_picture_file
 
 LARGEST_CODE = 65535  # of our own tracks, gray16le
 # Compression leaves gray within a few codes of 255; false colors are far from it almost everywhere.
@@ -49,7 +50,9 @@ class GrayReader(ABC):
     """Gray pictures of one size in displayed orientation, one after the other.
 
     ``times`` are their time stamps in units of ``time_base`` seconds, ascending; ``None`` where the file
-    has none. ``note`` is a text that the writer of one of our own tracks put into its head.
+    has none. ``note`` is a text that the writer of one of our own tracks put into its head. ``numbers`` are
+    those in the names of pictures. Values of floats that are depth (``is_depth``, to be set before reading)
+    may be of any scale, and infinite.
     """
 
     path: Path
@@ -59,6 +62,9 @@ class GrayReader(ABC):
     time_base: Fraction | None = None
     times: list[int] | None = None
     note: str = ""
+    numbers: list[int] | None = None
+    has_floats = False
+    is_depth = False
 
     @abstractmethod
     def frames(self, first: int = 0) -> Iterator[tuple[int, Tensor]]:
@@ -70,16 +76,16 @@ class GrayReader(ABC):
 
 
 def open_gray(path: Path, what: str = "disparity track") -> GrayReader:
-    """Return a reader of ``path``: a video, a PNG, a folder of PNGs, or an array in ``.npy`` or ``.npz``.
+    """Return a reader of ``path``: a video, pictures, a folder of them, or an array in ``.npy`` or ``.npz``.
 
     ``what`` it is called in messages. Raises ``DisparityError`` if it is none of these.
     """
-    if is_folder(path):
+    if is_folder(path) or sequence_name(path) is not None:
         return GrayPictures(path)
     check_readable(path, f"a {what}", DisparityError)
     if path.suffix.lower() in (".npy", ".npz"):
         return GrayArray(path)
-    if path.suffix.lower() == ".png":
+    if path.suffix.lower() in PICTURE_SUFFIXES:
         return GrayPictures(path)
     try:
         return GrayVideo(path)
@@ -120,28 +126,39 @@ class GrayVideo(GrayReader):
 
 
 class GrayPictures(GrayReader):
-    """A PNG, or the PNGs of a folder in the order of the numbers in their names; 8 or 16 bits."""
+    """A picture, numbered pictures, or the pictures of a folder in the order of the numbers in their names.
+
+    ``numbers`` are the numbers of a sequence, whose frames belong to those of the same numbers.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._files = sorted(_png_files(path), key=_natural_order) if is_folder(path) else [path]
+        found = _numbered_files(path)
+        self.numbers = list(found) if found else None
+        self._files = list(found.values()) if found else _pictures_of(path)
         if not self._files:
-            raise DisparityError(f"The folder {path} contains no PNG.")
+            raise DisparityError(f"The folder {path} contains no PNG, nor any other picture.")
         self.frame_count = len(self._files)
-        first = self._read(0)
+        first, self.has_floats = self._read(0)
         self.height, self.width = first.shape
 
     def frames(self, first: int = 0) -> Iterator[tuple[int, Tensor]]:
         """Yield number and picture of each file; see ``GrayReader``."""
         for number in range(first, self.frame_count):
-            yield number, gray_picture(self._read(number), self, number)
+            yield number, gray_picture(self._read(number)[0], self, number)
 
-    def _read(self, number: int) -> NDArray[np.float32]:
+    def _read(self, number: int) -> tuple[NDArray[np.float32], bool]:
+        """The values, and whether they are stored as floats."""
         file = self._files[number]
         try:
-            return gray_values(read_png_frame(file), FULL, str(file))
+            stored = read_picture_file(file, as_gray=True)
         except VideoError as error:
             raise DisparityError(error.message, error.hint) from error
+        values = stored.picture()
+        sampled = values[:, ::SAMPLED, ::SAMPLED]
+        if not stored.is_float and (abs(sampled[1:] - sampled[0]) > COLORED).mean() > COLORED_SHARE:
+            raise _in_color(str(file))
+        return values[0], stored.is_float
 
 
 class GrayArray(GrayReader):
@@ -155,6 +172,7 @@ class GrayArray(GrayReader):
             raise DisparityError(f"{path} must contain an array T H W or T 1 H W, got {shape}.")
         self.frame_count, self.height, self.width = shape[0], shape[-2], shape[-1]
         check_pixels(path, self.width, self.height, DisparityError)
+        self.has_floats = self._array.dtype.kind == "f"
 
     def frames(self, first: int = 0) -> Iterator[tuple[int, Tensor]]:
         """Yield number and picture of each entry along the first axis; see ``GrayReader``."""
@@ -228,15 +246,19 @@ def gray_values(frame: av.VideoFrame, stated_range: int, name: str) -> NDArray[n
     reference = gray[::SAMPLED, ::SAMPLED] if layout.kind == "rgb" else (largest + 1) / 2
     for other in others:
         if (abs(other[::SAMPLED, ::SAMPLED] - reference) > COLORED * largest).mean() > COLORED_SHARE:
-            raise DisparityError(
-                f"{name} is in color; a gray picture is required.",
-                hint="A track in false colors is only for looking: give the gray track it was made from.",
-            )
+            raise _in_color(name)
     if layout.is_full_range(ColorTags(range=stated_range or frame.color_range)):
         return gray / np.float32(largest)
     step = (largest + 1) / 256
     expanded: NDArray[np.float32] = (gray - np.float32(16 * step)) / np.float32(219 * step)
     return expanded.clip(0, 1)
+
+
+def _in_color(name: str) -> DisparityError:
+    return DisparityError(
+        f"{name} is in color; a gray picture is required.",
+        hint="A track in false colors is only for looking: give the gray track it was made from.",
+    )
 
 
 def _scan(path: Path) -> tuple[list[int], Fraction, av.VideoFrame, str]:
@@ -269,10 +291,20 @@ def _scan(path: Path) -> tuple[list[int], Fraction, av.VideoFrame, str]:
         return presentation_times(times), stream.time_base, first, container.metadata.get(NOTE_TAG, "")
 
 
-def _png_files(folder: Path) -> Iterator[Path]:
-    for path in folder.iterdir():
-        if path.suffix.lower() == ".png" and not path.name.startswith("."):
-            yield path
+def _numbered_files(path: Path) -> dict[int, Path] | None:
+    """The files of a pattern, or of a folder that holds nothing but one sequence, by number."""
+    name = sequence_name(path)
+    if name is None:
+        return None
+    files = pictures_in(name.folder) if name.folder.is_dir() else []
+    found = {number: file for file in files if (number := name.number_of(file)) is not None}
+    if not found:
+        raise DisparityError(f"There are no pictures {path}.")
+    return dict(sorted(found.items())) if not path.is_dir() or len(found) == len(files) else None
+
+
+def _pictures_of(path: Path) -> list[Path]:
+    return sorted(pictures_in(path), key=_natural_order) if path.is_dir() else [path]
 
 
 def _natural_order(path: Path) -> list[tuple[int, str]]:
@@ -285,10 +317,14 @@ def gray_picture(values: NDArray[np.float32], reader: GrayReader, number: int) -
     if values.shape != (reader.height, reader.width):
         size, own = f"{values.shape[1]}x{values.shape[0]}", f"{reader.width}x{reader.height}"
         raise DisparityError(f"Frame {number} of {reader.path} is {size} while the others are {own}.")
+    if reader.is_depth and reader.has_floats:
+        values = np.where(np.isnan(values), np.float32(np.inf), values)  # nothing was hit: far
+        return torch.from_numpy(np.ascontiguousarray(values.clip(0)))[None]
     # NaN fails both comparisons.
     if not (values.min() >= 0 and values.max() <= 1):
         raise DisparityError(
             f"Frame {number} of {reader.path} contains values outside 0 to 1.",
-            hint="Scale the whole track by one factor and offset, not each frame by its own.",
+            hint="`kind=depth` takes distances; else scale the whole track by one factor and offset, not each"
+            " frame by its own.",
         )
     return torch.from_numpy(np.ascontiguousarray(values))[None]

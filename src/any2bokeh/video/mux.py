@@ -54,34 +54,41 @@ class Muxer:
 
     def __init__(
         self,
-        partial: Path,
+        partial: Path | str,
         target: Path,
         info: VideoInfo,
         settings: EncodeSettings,
         span: Span,
         beside: BesidePictures,
+        kind: Container | None = None,
     ) -> None:
+        """``partial`` is the file, or FFmpeg's name of a pipe; ``kind`` follows from the target's name."""
         self.stopped = threading.Event()
         self._target, self._ending, self._captions = target, beside.ending, beside.captions
-        start = info.start_pts if span.start is None and info.container in ARBITRARY_STARTS else span.start
+        starts_anywhere = info.container in ARBITRARY_STARTS or not info.copies_streams
+        start = info.start_pts if span.start is None and starts_anywhere else span.start
         self._start, self._time_base = start or 0, info.time_base
-        kind = container_of(target)
+        kind = kind or container_of(target)
         encoder = choose_encoder(info, settings, kind)
         log.info("Writing %s with %s as %s.", target, encoder.name, encoder.pixel_format)
         options = kind.options | (_mov_clock(info) if kind.family == "mov" else {})
         with self._sentences():
             # The prefix keeps FFmpeg from reading a colon in the name as the end of a protocol.
-            self._file = av.open(f"file:{partial}", "w", format=kind.format, container_options=options)
+            url = partial if isinstance(partial, str) else f"file:{partial}"
+            self._file = av.open(url, "w", format=kind.format, container_options=options)
         self._video = _add_video(self._file, info, encoder, kind)
         self._maker = _open_encoder(self._video, info, encoder)
         self._is_x265, self._given = encoder.name == "libx265", 0
         self._keeps_captions, self._lost_captions = encoder.name in CAPTION_ENCODERS, False
-        self._copy = StreamCopy(
-            info.path, self._file, kind, _cut(start, span, info, beside), audio=settings.audio
+        self._copy = (
+            StreamCopy(info.path, self._file, kind, _cut(start, span, info, beside), audio=settings.audio)
+            if info.copies_streams
+            else None
         )
         with self._sentences():
             self._file.start_encoding()
-        self._warn([*info.not_kept, *_not_written(info, encoder, kind), *self._copy.not_kept])
+        not_copied = self._copy.not_kept if self._copy else []
+        self._warn([*info.not_kept, *_not_written(info, encoder, kind), *not_copied])
 
     def encode(self, frame: Frame) -> None:
         """Encode a frame (its time in the source's), and copy the packets due before it."""
@@ -114,14 +121,16 @@ class Muxer:
         """Flush the encoder, write the rest of the copied streams, and complete the file."""
         self._write(None)
         with self._sentences():
-            self._copy.until(None)
+            if self._copy:
+                self._copy.until(None)
             self._file.close()
         if self._lost_captions:
             self._warn(["closed captions"])
 
     def close(self) -> None:
         """Let go of the files, complete or not."""
-        self._copy.close()
+        if self._copy:
+            self._copy.close()
         with suppress(av.FFmpegError):  # an incomplete file may also fail to end
             self._file.close()
 
@@ -130,7 +139,8 @@ class Muxer:
             for packet in self.encoded(frame):
                 if self.stopped.is_set():
                     raise StoppedError
-                self._copy.until((packet.dts + self._start) * self._time_base)
+                if self._copy:
+                    self._copy.until((packet.dts + self._start) * self._time_base)
                 packet.stream = self._video
                 self._file.mux_one(packet)
 

@@ -6,7 +6,8 @@ from lenses import compiled_lens, torch_lens
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from any2bokeh.scene import Scene, TransferFunction
+from any2bokeh.scene import Scene
+from any2bokeh.settings.color_settings import TransferFunction
 from any2bokeh.settings.render_settings import LensSettings
 
 CODE = 1 / 255

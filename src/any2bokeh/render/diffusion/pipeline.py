@@ -36,6 +36,8 @@ class DiffusionRenderer:
     that overlap and are blended as pictures, and put back into the clip's own pixels.
     """
 
+    looks_around = True
+
     def __init__(
         self,
         network: BokehNetwork,

@@ -1,15 +1,19 @@
 """The lens engine: the steps that a compiled and a plain implementation of the model both have."""
 
 from dataclasses import dataclass
+from math import inf
 from typing import Protocol
 
 from torch import Tensor
 
 from any2bokeh.optics.coc import CocScale
+from any2bokeh.optics.transfer import keeps_beyond_white
 from any2bokeh.render.lens.aperture import DrawnExtent, widest_reach
+from any2bokeh.render.lens.model import CLIPPED
 from any2bokeh.render.lens.neighbors import Neighbor, PreparedFrame
 from any2bokeh.render.lens.surroundings import Surroundings
-from any2bokeh.scene import PictureFormat, Scene, TransferFunction
+from any2bokeh.scene import PictureFormat, Scene
+from any2bokeh.settings.color_settings import TransferFunction
 from any2bokeh.settings.render_settings import LensSettings
 
 
@@ -29,6 +33,11 @@ class Lens:
     def reach(self) -> float:
         """How far the aperture's image reaches, in circles of confusion."""
         return widest_reach(self.settings)
+
+    @property
+    def clipped(self) -> float:
+        """Linear light from which on a pixel does not tell how bright it is; scene light tells it always."""
+        return inf if keeps_beyond_white(self.transfer) else CLIPPED
 
     def coc_scale(self, scene: Scene) -> CocScale:
         """The scale of circles of confusion in a scene's picture."""

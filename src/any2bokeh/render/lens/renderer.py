@@ -1,17 +1,21 @@
 """The lens renderer: one flow for each quality, drawn by the engine that suits the device."""
 
 import logging
+from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from any2bokeh.optics.transfer import to_linear
+from any2bokeh.optics.log_curves import LOG_CURVES
+from any2bokeh.optics.transfer import from_linear, to_linear
 from any2bokeh.render.lens.engine import Lens, LensEngine
 from any2bokeh.render.lens.model import IN_FOCUS_PX
 from any2bokeh.render.lens.neighbors import Neighbor, PreparedFrame, with_neighbors
 from any2bokeh.render.lens.surroundings import look_around
 from any2bokeh.scene import Frame, PictureFormat, Scene
+from any2bokeh.settings.color_settings import TransferFunction
 from any2bokeh.settings.render_settings import LensSettings
 
 log = logging.getLogger(__name__)
@@ -19,17 +23,20 @@ log = logging.getLogger(__name__)
 
 def make_lens(settings: LensSettings, device: torch.device, pictures: PictureFormat) -> "LensRenderer":
     """Return the lens for ``device``, ready to render: in plain torch on CUDA, else compiled, on the CPU."""
-    lens = Lens(settings=settings, transfer=pictures.transfer, pixel_aspect=pictures.pixel_aspect)
+    # Code values that are logarithms of light are decoded before the lens and encoded behind it.
+    code = pictures.transfer if pictures.transfer in LOG_CURVES else None
+    transfer = "linear" if code else pictures.transfer
+    lens = Lens(settings=settings, transfer=transfer, pixel_aspect=pictures.pixel_aspect)
     # Imported here: plain torch does not need the compiler, whose import takes a second.
     if device.type == "cuda":
         from any2bokeh.render.lens.torch.torch_engine import TorchEngine
 
-        return LensRenderer(TorchEngine(lens, device))
+        return LensRenderer(TorchEngine(lens, device), code)
     from any2bokeh.render.lens.cpu.compiled_engine import CompiledEngine
 
     if device.type != "cpu":
         log.info("The lens renders on the CPU: on %s it has not been measured yet.", device)
-    renderer = LensRenderer(CompiledEngine(lens))
+    renderer = LensRenderer(CompiledEngine(lens), code)
     renderer.warm_up()
     return renderer
 
@@ -40,14 +47,39 @@ class LensRenderer:
     name = "lens"
     work_per_frame = 1.0
 
-    def __init__(self, engine: LensEngine) -> None:
-        self.engine, self._lens = engine, engine.lens
+    def __init__(self, engine: LensEngine, code: TransferFunction | None = None) -> None:
+        """``code`` is how scenes encode light, where that is not the engine's own curve."""
+        self.engine, self._lens, self._code = engine, engine.lens, code
+
+    @property
+    def looks_around(self) -> bool:
+        """Whether a frame is drawn by other frames as well: in the best quality."""
+        return self._lens.settings.quality != "standard"
 
     def render(self, scenes: Iterator[Scene]) -> Iterator[Frame]:
         """Yield each scene's refocused frame, on the CPU.
 
         Scenes do not depend on one another, but for quality "best": there three scenes are read ahead.
         """
+        if self._code is None:
+            yield from self._drawn(scenes)
+            return
+        in_work: deque[tuple[Tensor, Tensor]] = deque()
+        for frame in self._drawn(self._decoded(scenes, self._code, in_work)):
+            stored, linear = in_work.popleft()
+            coded = from_linear(frame.picture, self._code)
+            yield Frame(picture=torch.where(frame.picture == linear, stored, coded), pts=frame.pts)
+
+    def _decoded(
+        self, scenes: Iterator[Scene], code: TransferFunction, in_work: deque[tuple[Tensor, Tensor]]
+    ) -> Iterator[Scene]:
+        """The scenes in linear light; both pictures of each wait in ``in_work``."""
+        for scene in scenes:
+            linear = to_linear(scene.sharp, code)
+            in_work.append((scene.sharp, linear))
+            yield replace(scene, sharp=linear)
+
+    def _drawn(self, scenes: Iterator[Scene]) -> Iterator[Frame]:
         if self._lens.settings.quality == "standard":
             for scene in scenes:
                 yield Frame(picture=self.refocus(scene), pts=scene.pts)

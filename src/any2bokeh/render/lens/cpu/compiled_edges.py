@@ -10,7 +10,6 @@ from any2bokeh.optics.window_max import window_max
 from any2bokeh.render.lens.model import (
     BEYOND_PX,
     BLURRED_PX,
-    CLIPPED,
     CLIPPED_CONTRAST,
     EDGE_STEP_PX,
     FAINT_CONTRAST,
@@ -155,26 +154,36 @@ def mark_edges(coc: Floats, top: int, bottom: int, marks: Bytes) -> int:
 
 
 @compiled
-def matte_rows(linear: Floats, coc: Floats, marks: Bytes, top: int, bottom: int, found: EdgePixels) -> None:
-    """Fill ``found`` with the pixels of rows ``top`` to ``bottom`` that touch a nearer surface, taken apart.
+def matte_rows(
+    linear: Floats,
+    coc: Floats,
+    marks: Bytes,
+    rows: tuple[int, int],
+    clipped: np.float32,
+    found: EdgePixels,
+) -> None:
+    """Fill ``found`` with the pixels of ``rows`` (first, end) that touch a nearer surface, taken apart.
 
     Of those that a held subject covers partly only the places are filled in: its coverage tells the rest.
-    ``linear 3 H W`` is light, without a border, and is not changed; ``coc`` is ``H W`` [px].
+    ``linear 3 H W`` is light, without a border, and is not changed; ``coc`` is ``H W`` [px]. Light of
+    ``clipped`` and more does not tell how bright it is.
     """
     # Light is written back only when all bands are done: pixels look at their neighbors' mixed colors.
     pixel = 0
-    for y in range(top, bottom):
+    for y in range(rows[0], rows[1]):
         mark = marks[y]
         for x in range(coc.shape[1]):
             if mark[x] & TOUCHES_NEARER:
                 found.rows[pixel], found.columns[pixel] = y, x
                 if not mark[x] & PARTLY_COVERED:
-                    _matte(linear, coc, marks, found, pixel)
+                    _matte(linear, coc, marks, clipped, found, pixel)
                 pixel += 1
 
 
 @compiled
-def _matte(linear: Floats, coc: Floats, marks: Bytes, found: EdgePixels, pixel: int) -> None:
+def _matte(
+    linear: Floats, coc: Floats, marks: Bytes, clipped: np.float32, found: EdgePixels, pixel: int
+) -> None:
     """Write both surfaces of a pixel, of which is known where it is."""
     y, x, (height, width) = found.rows[pixel], found.columns[pixel], coc.shape
     own, near = coc[y, x], coc[y, x]
@@ -205,7 +214,7 @@ def _matte(linear: Floats, coc: Floats, marks: Bytes, found: EdgePixels, pixel: 
     if is_clean:
         variance += front_variance
     found.near[pixel] = near
-    _separate(linear[:, y, x], ahead, behind, variance, label_share, found, pixel)
+    _separate(linear[:, y, x], ahead, behind, variance, label_share, clipped, found, pixel)
 
 
 @compiled
@@ -215,6 +224,7 @@ def _separate(
     behind: Floats,
     variance: np.float32,
     label_share: np.float32,
+    clipped: np.float32,
     found: EdgePixels,
     pixel: int,
 ) -> None:
@@ -243,11 +253,11 @@ def _separate(
     if behind[4] == 0:
         share = np.float32(0)
     # A clipped light does not mix linearly: a pixel that it covers by a third may be white already.
-    is_light = brightest_ahead >= CLIPPED and contrast >= np.float32(CLIPPED_CONTRAST) and behind[4] > 0
+    is_light = brightest_ahead >= clipped and contrast >= np.float32(CLIPPED_CONTRAST) and behind[4] > 0
     if is_light:
         share = max(share, place)
     gain = np.float32(1)
-    if is_light and brightest >= CLIPPED and abs(found.near[pixel]) >= BLURRED_PX:
+    if is_light and brightest >= clipped and abs(found.near[pixel]) >= BLURRED_PX:
         gain = np.float32(RIM_GAIN)
     for channel in range(3):
         if is_light:

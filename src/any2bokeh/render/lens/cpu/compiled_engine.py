@@ -67,14 +67,14 @@ class CompiledEngine:
         frame = self._frame(scene.sharp, coc)
         frame.linearize(linear_table(self.lens.transfer), self.lens.settings)
         linear = torch.from_numpy(frame.linear.copy())
-        frame.matte_edges(_coverage(scene))
+        frame.matte_edges(self.lens.clipped, _coverage(scene))
         return linear, torch.from_numpy(frame.linear.copy())
 
     def draw(self, scene: Scene, coc: Tensor) -> Tensor:
         """The refocused picture ``3 H W`` in code values; pixels that no blur touches are the scene's own."""
         frame = self._frame(scene.sharp, coc)
         frame.linearize(linear_table(self.lens.transfer), self.lens.settings)
-        fringe = frame.matte_edges(_coverage(scene))
+        fringe = frame.matte_edges(self.lens.clipped, _coverage(scene))
         occluded = frame.find_occluded(self._occluded_reach_px(coc))
         return torch.from_numpy(frame.compose(fringe, occluded, code_table(self.lens.transfer)))
 
@@ -84,7 +84,7 @@ class CompiledEngine:
         sharp = pad(frame.scene.sharp, (margin,) * 4, mode="replicate")
         drawn = self._frame(sharp, around.coc, margin)
         drawn.set_linear(around.linear.numpy())
-        fringe = drawn.matte_edges(_coverage(frame.scene, margin))
+        fringe = drawn.matte_edges(self.lens.clipped, _coverage(frame.scene, margin))
         occluded = drawn.find_occluded(self._occluded_reach_px(around.coc))
         seen, depths = recall_points(
             torch.from_numpy(occluded.column * occluded.stride - margin),

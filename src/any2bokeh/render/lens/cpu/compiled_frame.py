@@ -97,10 +97,11 @@ class CompiledFrame:
 
         in_bands(self.run, step, self.height)
 
-    def matte_edges(self, coverage: Floats | None = None) -> SparseSurface:
+    def matte_edges(self, clipped: float, coverage: Floats | None = None) -> SparseSurface:
         """Take the nearer surface's color out of edge pixels in ``linear``, and return it.
 
-        ``coverage H W`` is that of a held subject, and ``coc`` the background's where it covers a part.
+        Light of ``clipped`` and more does not tell how bright it is. ``coverage H W`` is that of a held
+        subject, and ``coc`` the background's where it covers a part.
         """
         marks = np.empty((self.height, self.width), np.uint8)
         coc, samples_apart = self.ground.coc, sample_step(self.height, self.width)
@@ -122,7 +123,7 @@ class CompiledFrame:
             found = EdgePixels(
                 rows[own], columns[own], background[:, own], front[:, own], share[own], near[own]
             )
-            matte_rows(self.linear, coc, marks, top, bottom, found)
+            matte_rows(self.linear, coc, marks, (top, bottom), np.float32(clipped), found)
             if coverage is not None:
                 separate_covered(self.linear, coc, coverage, marks, samples_apart, found)
 

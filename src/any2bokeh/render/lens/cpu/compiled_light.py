@@ -19,7 +19,7 @@ from any2bokeh.render.lens.model import (
     LEAST_HEADROOM,
     SAME_SURFACE_PX,
 )
-from any2bokeh.scene import TransferFunction
+from any2bokeh.settings.color_settings import TransferFunction
 
 STEPS = 2048  # of a table, which stays in the fastest cache; interpolated, its error is below 1e-6
 
@@ -28,14 +28,24 @@ _smoothstep = compiled(smoothstep)
 
 @cache
 def linear_table(transfer: TransferFunction) -> Floats:
-    """Linear light of the code values 0..1, and one more entry to interpolate to."""
+    """Linear light of the code values 0..1, and one more entry to interpolate to.
+
+    None where codes are light itself, which may be brighter than white.
+    """
+    if transfer == "linear":
+        return np.empty(0, np.float32)
     codes = torch.arange(STEPS + 2, dtype=torch.float64) / STEPS
     return to_linear(codes, transfer).float().numpy()
 
 
 @cache
 def code_table(transfer: TransferFunction) -> Floats:
-    """Code values by the fourth root of linear light, in which every curve is smooth down to black."""
+    """Code values by the fourth root of linear light, in which every curve is smooth down to black.
+
+    None where light is not encoded, and may be brighter than white.
+    """
+    if transfer == "linear":
+        return np.empty(0, np.float32)
     roots = torch.arange(STEPS + 2, dtype=torch.float64) / STEPS
     return from_linear(roots**4, transfer).float().numpy()
 
@@ -48,6 +58,9 @@ def linearize_rows(ground: Ground, table: Floats, top: int, bottom: int) -> None
         for y in range(top, bottom):
             codes = ground.sharp[channel, y]
             light = ground.linear[channel, y + margin, margin : margin + width]
+            if len(table) == 0:
+                light[:] = codes
+                continue
             for x in range(width):
                 place = min(max(codes[x], np.float32(0)), np.float32(1)) * np.float32(STEPS)
                 index = np.uint32(place)  # unsigned: numba need not ask whether it counts from the end
@@ -108,13 +121,17 @@ def encode_row(
     The codes are by ``code_table``; ``line`` is working memory for a row.
     """
     # Three loops instead of one: the table is looked up element by element, all else by vector instructions.
-    for x in range(len(out)):
-        level = min(max(light[x] * scale[x], np.float32(0)), np.float32(1))
-        line[x] = np.sqrt(np.sqrt(level)) * np.float32(STEPS)
-    for x in range(len(out)):
-        index = np.uint32(line[x])
-        low = table[index]
-        line[x] = low + (line[x] - np.float32(index)) * (table[index + np.uint32(1)] - low)
+    if len(table) == 0:
+        for x in range(len(out)):
+            line[x] = light[x] * scale[x]
+    else:
+        for x in range(len(out)):
+            level = min(max(light[x] * scale[x], np.float32(0)), np.float32(1))
+            line[x] = np.sqrt(np.sqrt(level)) * np.float32(STEPS)
+        for x in range(len(out)):
+            index = np.uint32(line[x])
+            low = table[index]
+            line[x] = low + (line[x] - np.float32(index)) * (table[index + np.uint32(1)] - low)
     is_all = True  # of the row is blurred: the usual case, which needs no mixing
     for x in range(len(out)):
         is_all &= touched[x] == np.float32(1)
@@ -123,4 +140,4 @@ def encode_row(
             out[x] = line[x]
     else:
         for x in range(len(out)):
-            out[x] = sharp[x] + touched[x] * (line[x] - sharp[x])
+            out[x] = line[x] if touched[x] == np.float32(1) else sharp[x]

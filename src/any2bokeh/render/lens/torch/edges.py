@@ -72,14 +72,17 @@ def _on_ramp(coc: Tensor, rows: Tensor, columns: Tensor, least_rise: Tensor) -> 
     return found
 
 
-def matte_edges(linear: Tensor, coc: Tensor, coverage: Tensor | None = None) -> tuple[Tensor, Surface]:
+def matte_edges(
+    linear: Tensor, coc: Tensor, coverage: Tensor | None = None, clipped: float = CLIPPED
+) -> tuple[Tensor, Surface]:
     """Separate the two colors that pixels at depth edges mix.
 
     A pixel of the farther surface that touches a nearer one holds some of its color (the picture is
     averaged over pixels, disparity is not). Returns the picture ``3 H W`` with that color taken out,
     and the part taken out: the nearer surface's fringe. Without this a sharp foreground leaves a halo
     in the blur behind it. ``coc`` is ``H W`` in pixels. In the pixels that a held subject covers partly its
-    ``coverage`` (``H W``) tells the share, and ``coc`` is the background's.
+    ``coverage`` (``H W``) tells the share, and ``coc`` is the background's. Light of ``clipped`` and more
+    does not tell how bright it is.
     """
     nearest = -max_pool2d(-coc[None, None], 3, 1, 1)[0, 0]
     farthest = max_pool2d(coc[None, None], 3, 1, 1)[0, 0]
@@ -110,11 +113,11 @@ def matte_edges(linear: Tensor, coc: Tensor, coverage: Tensor | None = None) -> 
     front_color = torch.where(front.count > 0, front.color, any_front.color)
     share = _front_share(mixed, front_color, behind, front.variance + behind.variance, label_share)
     background = (mixed - share * front_color) / (1 - share)
-    light = _is_light(front_color, behind)
+    light = _is_light(front_color, behind, clipped)
     of_light = torch.maximum(share, _place_on_line(mixed, front_color, behind.color))
     share = torch.where(light, of_light, share)
     background = torch.where(light, mixed - share * (front_color - behind.color), background).clamp(min=0)
-    rim = light & (mixed.amax(0) >= CLIPPED) & (near.abs() >= BLURRED_PX)
+    rim = light & (mixed.amax(0) >= clipped) & (near.abs() >= BLURRED_PX)
     front_color = torch.where(rim, RIM_GAIN * front_color, front_color)
 
     matted = linear.clone()
@@ -188,11 +191,11 @@ def _place_on_line(mixed: Tensor, front: Tensor, behind: Tensor) -> Tensor:
     return place.clamp(0, 1)
 
 
-def _is_light(front_color: Tensor, behind: _MeanColor) -> Tensor:
+def _is_light(front_color: Tensor, behind: _MeanColor, level: float) -> Tensor:
     """Whether the nearer surface is a light too bright for the picture: its pixels do not mix linearly.
 
     What it covers by a third may be white already, so the pixel's color alone tells its share.
     """
     contrast = (front_color - behind.color).square().sum(0)
-    clipped = (front_color.amax(0) >= CLIPPED) & (contrast >= CLIPPED_CONTRAST)
+    clipped = (front_color.amax(0) >= level) & (contrast >= CLIPPED_CONTRAST)
     return clipped & (behind.count > 0)

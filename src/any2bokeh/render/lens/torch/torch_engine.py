@@ -7,9 +7,10 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from any2bokeh.optics.smoothstep import smoothstep
-from any2bokeh.optics.transfer import from_linear, to_linear
+from any2bokeh.optics.transfer import from_linear, keeps_beyond_white, to_linear
 from any2bokeh.render.lens.engine import Lens
 from any2bokeh.render.lens.model import (
+    CLIPPED,
     HIGHLIGHT_FROM_PX,
     HIGHLIGHT_FULL_PX,
     LEAST_HEADROOM,
@@ -47,13 +48,13 @@ class TorchEngine:
     def matte(self, scene: Scene, coc: Tensor) -> tuple[Tensor, Tensor]:
         """Linear light ``3 H W``, and the same without the share of nearer surfaces in edge pixels."""
         linear = self._linearize(scene, coc)
-        return linear, matte_edges(linear, coc, self._coverage(scene))[0]
+        return linear, matte_edges(linear, coc, self._coverage(scene), self.lens.clipped)[0]
 
     @torch.inference_mode()
     def draw(self, scene: Scene, coc: Tensor) -> Tensor:
         """The refocused picture ``3 H W`` in code values; pixels that no blur touches are the scene's own."""
         linear, coverage = self._linearize(scene, coc), self._coverage(scene)
-        surfaces = find_surfaces(linear, coc, coverage, self.lens.reach)
+        surfaces = find_surfaces(linear, coc, coverage, self.lens.reach, self.lens.clipped)
         extent = self.lens.extent(coc)
         return self._encode(scene, *draw_surfaces(surfaces, self.lens.settings, extent, self._pool))
 
@@ -64,7 +65,7 @@ class TorchEngine:
         coverage = self._coverage(frame.scene)
         if coverage is not None:
             coverage = pad(coverage[None], (margin,) * 4, mode="replicate")[0]
-        nearest, fringe, occluded = find_surfaces(linear, coc, coverage, self.lens.reach)
+        nearest, fringe, occluded = find_surfaces(linear, coc, coverage, self.lens.reach, self.lens.clipped)
         occluded = recall_occluded(occluded, neighbors, frame.scale, margin)
         surfaces, extent = [nearest, fringe, occluded], self.lens.extent(coc, margin)
         blurred, touched = draw_surfaces(surfaces, self.lens.settings, extent, self._pool)
@@ -88,7 +89,8 @@ class TorchEngine:
         return raise_highlights(sharp, linear, coc, settings) if settings.highlights else linear
 
     def _encode(self, scene: Scene, blurred: Tensor, touched: Tensor) -> Tensor:
-        picture = from_linear(blurred.clamp(0, 1), self.lens.transfer)
+        transfer = self.lens.transfer
+        picture = from_linear(blurred if keeps_beyond_white(transfer) else blurred.clamp(0, 1), transfer)
         return torch.where(touched, picture, scene.sharp.to(self.device)).cpu()
 
 
@@ -105,12 +107,15 @@ def raise_highlights(sharp: Tensor, linear: Tensor, coc: Tensor, settings: LensS
     return linear * (1 + settings.highlights * defocus * smoothstep(excess))
 
 
-def find_surfaces(linear: Tensor, coc: Tensor, coverage: Tensor | None, reach: float) -> list[Surface]:
+def find_surfaces(
+    linear: Tensor, coc: Tensor, coverage: Tensor | None, reach: float, clipped: float = CLIPPED
+) -> list[Surface]:
     """Surfaces that give light: the picture without nearer surfaces' fringes, those, and occluded surfaces.
 
     ``linear`` is ``3 H W``, ``coc`` the signed circle of confusion ``H W`` in pixels, ``coverage`` that of a
-    held subject (``H W``), ``reach`` how far the aperture's image reaches, in circles of confusion.
+    held subject (``H W``), ``reach`` how far the aperture's image reaches, in circles of confusion;
+    ``clipped`` is as in ``matte_edges``.
     """
-    matted, fringe = matte_edges(linear, coc, coverage)
+    matted, fringe = matte_edges(linear, coc, coverage, clipped)
     occluded = find_occluded(matted, coc, OCCLUDED_REACH * reach * float(coc.abs().max()))
     return [Surface(matted, torch.ones_like(coc), coc), fringe, occluded]

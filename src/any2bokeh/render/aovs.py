@@ -1,0 +1,51 @@
+"""Layers beside a refocused picture: numbers of its scene, for those who go on working with it."""
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+
+from any2bokeh.errors import SettingsError
+from any2bokeh.optics.coc import coc_px
+from any2bokeh.scene import PictureFormat, Scene
+from any2bokeh.settings.video_settings import Aov
+
+LAYER_NAMES: dict[Aov, str] = {"depth": "depth.Z", "coc": "coc", "disparity": "disparity"}
+
+
+class LayerCollector:
+    """Makes the layers of scenes on their way to the renderer, and hands them to the frames made of them.
+
+    ``depth_of`` gives the distance that disparity stands for, where that is known.
+    """
+
+    def __init__(
+        self,
+        aovs: Sequence[Aov],
+        pictures: PictureFormat,
+        depth_of: Callable[[Tensor], Tensor] | None,
+    ) -> None:
+        if "depth" in aovs and depth_of is None:
+            raise SettingsError(
+                "`aovs=depth` needs depth: estimated disparity has no distances.",
+                hint="`track` with `kind=depth` gives them; `aovs=disparity` is always there.",
+            )
+        self._aovs, self._depth_of = aovs, depth_of
+        self._longer_side_px = max(pictures.width * pictures.pixel_aspect, pictures.height)
+        self._waiting: dict[int, dict[str, Tensor]] = {}
+
+    def note(self, scene: Scene) -> Scene:
+        """Keep the layers of a scene until its frame comes; return the scene."""
+        if self._aovs:
+            self._waiting[scene.pts] = {LAYER_NAMES[aov]: self._layer(aov, scene)[0] for aov in self._aovs}
+        return scene
+
+    def layers_at(self, pts: int) -> dict[str, Tensor]:
+        """Return the layers of the frame at a time, once."""
+        return self._waiting.pop(pts, {})
+
+    def _layer(self, aov: Aov, scene: Scene) -> Tensor:
+        if aov == "coc":
+            return coc_px(scene.disparity, scene.focus_disparity, scene.blur_strength, self._longer_side_px)
+        if aov == "depth" and self._depth_of:
+            return self._depth_of(scene.disparity)
+        return scene.disparity

@@ -1,0 +1,125 @@
+"""EXR through the real command, read back with the OpenEXR library."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import OpenEXR
+import pytest
+from stills import HEIGHT, WIDTH, stripes
+
+from any2bokeh.video.pictures.picture_files import read_picture_file
+
+NUMBERS = [1001, 1002]
+HOW = ("--focus", "0.5", "--k", "120", "--renderer", "lens", "--device", "cpu")
+LAMP = slice(20, 23), slice(4, 7)  # far, so out of focus
+
+
+@pytest.fixture
+def plates(tmp_path: Path) -> Path:
+    """Half floats with a lamp of radiance 16, and depth from 1 m at the right to 10 m at the left."""
+    depth = (1 / np.linspace(0.1, 1, WIDTH)).astype(np.float32)
+    for number in NUMBERS:
+        light = (stripes(number) ** 2.2).astype(np.float16)
+        light[LAMP] = 16
+        light[0, 0] = -0.25
+        channels: dict[str, Any] = {name: light[..., place].copy() for place, name in enumerate("RGB")}
+        channels |= {"A": np.ones((HEIGHT, WIDTH), np.float16)}
+        channels |= {"Z": np.ascontiguousarray(np.broadcast_to(depth, (HEIGHT, WIDTH)))}
+        header = {
+            "compression": OpenEXR.PIZ_COMPRESSION,
+            "type": OpenEXR.scanlineimage,
+            "framesPerSecond": Fraction(25),
+            "owner": "a studio",
+        }
+        with OpenEXR.File(header, channels) as file:
+            file.write(str(tmp_path / f"shot.{number}.exr"))
+    return tmp_path / "shot.####.exr"
+
+
+def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    with OpenEXR.File(str(path), separate_channels=True) as file:
+        return dict(file.header()), {name: one.pixels.copy() for name, one in file.channels().items()}
+
+
+def test_light_goes_through_the_lens_and_layers_stand_beside_it(
+    plates: Path, tmp_path: Path, bokeh: Callable
+) -> None:
+    how = ("--disparity", plates, "--disparity-kind", "depth", "--aovs", "depth,coc,disparity")
+    run = bokeh("refocus", plates, *how, *HOW)
+    assert run.code == 0, run.err
+    before, sharp = read(tmp_path / "shot.1002.exr")
+    header, made = read(tmp_path / "shot.refocus" / "shot.refocus.1002.exr")
+    assert header["compression"] == OpenEXR.PIZ_COMPRESSION
+    assert (header["owner"], header["framesPerSecond"]) == ("a studio", 25)
+    assert sorted(made) == ["A", "B", "G", "R", "coc", "depth.Z", "disparity"]
+    assert {made[name].dtype for name in "RGBA"} == {np.dtype(np.float16)}
+    np.testing.assert_array_equal(made["A"], sharp["A"])
+    in_focus = abs(made["coc"][0]) < 0.3
+    assert 2 <= in_focus.sum() < WIDTH / 2
+    np.testing.assert_array_equal(made["G"][:, in_focus], sharp["G"][:, in_focus])
+    assert made["R"].max() < 16 and made["R"][:, :16].max() > 1  # a disc, still brighter than white
+    light = [channels["R"].astype(float)[8:36, :20].sum() for channels in (sharp, made)]
+    assert light[1] == pytest.approx(light[0], rel=0.15)
+    np.testing.assert_allclose(made["depth.Z"][:, 4:-4], sharp["Z"][:, 4:-4], rtol=0.02)
+    np.testing.assert_allclose(made["coc"], (0.5 - made["disparity"]) * 120 * WIDTH / 1024, atol=0.01)
+    assert before.keys() <= header.keys()
+
+
+def test_k_0_gives_the_input_back(plates: Path, tmp_path: Path, bokeh: Callable) -> None:
+    how = ("--disparity", plates, "--disparity-kind", "depth", "--focus", "0.5", "--k", "0")
+    assert bokeh("refocus", plates, *how, "--frames", "1001", "--exr-compression", "zips").code == 0
+    _, sharp = read(tmp_path / "shot.1001.exr")
+    header, made = read(tmp_path / "shot.refocus" / "shot.refocus.1001.exr")
+    assert header["compression"] == OpenEXR.ZIPS_COMPRESSION
+    for name in "RGBA":
+        np.testing.assert_array_equal(made[name], sharp[name])
+
+
+def test_light_for_screens_ends_at_white_and_says_so(plates: Path, tmp_path: Path, bokeh: Callable) -> None:
+    how = ("--disparity", plates, "--disparity-kind", "depth", "--focus", "0.5", "--k", "0")
+    run = bokeh("refocus", plates, *how, "--frames", "1001", "-o", tmp_path / "out.%04d.png")
+    assert run.code == 0 and "beyond white" in run.err
+    shown = read_picture_file(tmp_path / "out.1001.png").picture()
+    assert shown[:, 21, 5].tolist() == [1, 1, 1]
+    np.testing.assert_allclose(shown.transpose(1, 2, 0)[40:], stripes(1001)[40:], atol=0.03)
+
+
+def test_a_video_becomes_light_in_half(clip: Path, track: Path, tmp_path: Path, bokeh: Callable) -> None:
+    how = ("--disparity", track, "--focus", "0.5", "--k", "0")
+    assert bokeh("refocus", clip, *how, "-o", tmp_path / "v.%04d.exr").code == 0
+    _, made = read(tmp_path / "v.0001.exr")
+    assert made["R"].dtype == np.float16
+    expected = ((stripes() + 0.055) / 1.055) ** 2.4
+    np.testing.assert_allclose(made["G"].mean(), expected[..., 1].mean(), rtol=0.05)
+
+
+def test_layers_need_an_exr_and_depth_needs_distances(plates: Path, tmp_path: Path, bokeh: Callable) -> None:
+    how = (
+        "refocus",
+        plates,
+        "--disparity",
+        plates,
+        "--disparity-kind",
+        "depth",
+        "--focus",
+        "0.5",
+        "--k",
+        "0",
+    )
+    assert bokeh(*how, "--aovs", "coc", "-o", tmp_path / "o.%04d.png").code == 2
+    assert bokeh(*how, "--aovs", "beauty").code == 2
+    assert bokeh("refocus", plates, "--depth", "compact", *HOW, "--aovs", "depth").code == 2
+
+
+def test_a_sun_that_is_no_number_is_named(plates: Path, tmp_path: Path, bokeh: Callable) -> None:
+    _, channels = read(tmp_path / "shot.1002.exr")
+    channels["G"][7, 11] = np.nan
+    with OpenEXR.File({"compression": OpenEXR.ZIP_COMPRESSION}, dict(channels)) as file:
+        file.write(str(tmp_path / "shot.1002.exr"))
+    run = bokeh(
+        "refocus", plates, "--disparity", plates, "--disparity-kind", "depth", "--focus", "0.5", "--k", "0"
+    )
+    assert run.code == 1 and "shot.1002.exr" in run.err and "11,7" in run.err
