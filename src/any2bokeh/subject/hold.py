@@ -31,6 +31,7 @@ FEET = 0.08  # the lowest part of the subject, as a share of its height
 STEP = 0.15  # disparity from feet to ground: more is an edge, so something else stands in front of the feet
 GROUND = 0.012  # how far below the feet the ground is looked at, as a share of the longer side
 BEHIND = 0.5  # of the focal plane's disparity: background is at least twice as far away
+LEAST_BEHIND, FARTHEST_BEHIND = 0.28, 0.8  # so far in disparity, but not by more than such a share of it
 RISE = 0.12  # of the subject's height, over which the ground behind the feet may take to fall so far
 ROOM = 0.1  # of disparity at the focal plane: below, there is no room behind it to move things into
 DROP = 0.1  # disparity by which a good track falls across the outline
@@ -210,7 +211,7 @@ def _limit(size: torch.Size, standing: Standing, focus_disparity: float) -> Tens
     height, width = size
     rows = (torch.arange(height, dtype=torch.float32) + 0.5) / height
     above = standing.line_at(width)[None] - rows[:, None]
-    most = BEHIND * focus_disparity
+    most = max(BEHIND * focus_disparity, min(LEAST_BEHIND, FARTHEST_BEHIND * focus_disparity))
     slope = max(standing.slope, most / (RISE * standing.height))
     limit = focus_disparity - (slope * above).clamp(0, most)
     return torch.where(above > 0, limit, torch.tensor(2.0))
