@@ -11,10 +11,11 @@ from any2bokeh.errors import ShapeError, VideoError
 from any2bokeh.scene import Frame
 from any2bokeh.settings.values import TimePoint
 from any2bokeh.settings.video_settings import EncodeSettings, TimeRange
+from any2bokeh.video.captions import BesidePictures
 from any2bokeh.video.decode import open_video, probe_video
 from any2bokeh.video.encode import open_writer
 from any2bokeh.video.mux import Muxer
-from any2bokeh.video.span import Span
+from any2bokeh.video.span import ALL_FRAMES
 
 MILLISECOND = Fraction(1, 1000)
 IRREGULAR = (0, 512, 1100, 4700, 4720, 9000)
@@ -299,7 +300,7 @@ def test_hevc_of_few_frames_is_decoded_when_it_is_shown(clips, tmp_path, count):
         frames = list(video)
     for attempt in range(8):  # what x265 tells of so few depends on what its memory held before
         target = tmp_path / f"{attempt}.mkv"
-        output = Muxer(target, target, info, EncodeSettings(codec="libx265"), Span(None, None))
+        output = Muxer(target, target, info, EncodeSettings(codec="libx265"), ALL_FRAMES, BesidePictures())
         packets = [packet for frame in [*frames, None] for packet in output.encoded(frame)]
         output.close()
         assert len(packets) == count
