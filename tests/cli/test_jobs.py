@@ -100,14 +100,6 @@ def test_empty_name_is_not_the_folder_one_stands_in() -> None:
         make_jobs([""], None, SETTINGS)
 
 
-@pytest.mark.parametrize(("inputs", "output"), [(["a.mp4"], "-"), (["-"], None)])
-def test_a_pipe_is_told_from_a_file(inputs: list[str], output: str | None) -> None:
-    touch("a.mp4")
-    with pytest.raises(UsageError, match=naming("Pipes", "-")):
-        make_jobs(inputs, output, SETTINGS)
-    assert make_jobs(touch("./-"), "./-.mkv", SETTINGS)
-
-
 def test_two_inputs_for_one_output_are_named_before_anything_starts() -> None:
     with pytest.raises(UsageError, match=naming("one file", "out/a.refocus.mp4")):
         make_jobs(touch("x/a.mp4", "y/a.mp4"), "out/", SETTINGS)

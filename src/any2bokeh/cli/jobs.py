@@ -67,10 +67,6 @@ def make_jobs(inputs: list[str], output: str | None, settings: Settings) -> list
 
     Raises ``UsageError`` where two results, or a result and a file that is read, would be one file.
     """
-    if "-" in (*inputs, output):
-        raise UsageError(
-            "Pipes are not supported yet: - is no file.", hint="Name a file; ./- is a file that is called so."
-        )
     if "" in inputs:
         raise UsageError("The name of an input is empty.")
     paths = [Path(name) for name in inputs]
