@@ -7,7 +7,7 @@ import pytest
 from facts import names, naming
 
 from any2bokeh.cli.exit_codes import UsageError
-from any2bokeh.cli.jobs import make_jobs
+from any2bokeh.cli.jobs import make_jobs, read_streams
 from any2bokeh.errors import VideoError
 from any2bokeh.settings.depth_settings import DepthSettings
 from any2bokeh.settings.focus_settings import FocusSettings
@@ -200,3 +200,9 @@ def test_input_without_a_track_of_its_own_does_not_stop_the_others(tracks: str, 
     assert (fine.problem, fine.settings.depth.track) == (None, Path(tracks, "a.mkv"))
     assert problem.problem
     assert names(problem.problem.message, tracks, "disparity track", "b.*", found)
+
+
+def test_a_file_called_like_stdin_is_read_as_a_file() -> None:
+    touch("./-")
+    with read_streams(["./-"], None, SETTINGS) as inputs:
+        assert inputs == ["./-"]

@@ -100,7 +100,8 @@ def make_jobs(inputs: list[str], output: str | None, settings: Settings) -> list
 @contextmanager
 def read_streams(inputs: list[str], output: str | None, settings: Settings) -> Iterator[list[str]]:
     """Give the inputs with a temporary file in the place of a stream, which is read to its end."""
-    if not any(is_stream(Path(name)) for name in inputs):
+    # ./- is a file, which Path would call - as well.
+    if not any(name == "-" or (Path(name).name != "-" and is_stream(Path(name))) for name in inputs):
         yield inputs
         return
     if len(inputs) > 1:

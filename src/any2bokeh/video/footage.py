@@ -29,7 +29,7 @@ def open_footage(
     Raises ``VideoError`` if it cannot be read, or has no frame in the range.
     """
     settings = settings or InputSettings()
-    if is_stream(path):
+    if is_stream(path) and not path.is_file():
         raise VideoError(
             f"{path} is a pipe, which can be read only once.", hint="`bokeh refocus` keeps what it holds."
         )
