@@ -27,12 +27,15 @@ demo: $(READY)  ## make the example clip, refocus it, make its page, and show wh
 # Threads that spin while they wait take minutes for seconds where others work as well.
 export OMP_WAIT_POLICY := PASSIVE
 
+# Tests run in as many processes as there are cores, four at most: most of a test is one core's work.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+
 quick: $(READY)  ## run what a change most likely breaks: all tests that are not slow
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest -q -m "not slow and not browser and not weights"
+	$(PYTEST) -q -m "not slow and not browser and not weights"
 
 test: lint  ## run everything that checks the project
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 lint: $(READY)  ## check code, types, spelling and prose
 	$(BIN)/ruff check .

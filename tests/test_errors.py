@@ -53,6 +53,7 @@ def test_no_message_takes_the_package_for_one_on_an_index() -> None:
     assert [str(path) for path in paths if "any2bokeh[" in path.read_text("utf-8")] == []
 
 
+@pytest.mark.slow
 def test_pip_understands_the_command() -> None:
     command = [
         sys.executable,

@@ -59,6 +59,7 @@ def as_tensors(frames: Pictures) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("settings", [ON_CPU, BEST, SMALL], ids=["lens", "best", "small"])
 @pytest.mark.parametrize("kind", [list, as_floats], ids=["uint8", "float32"])
+@pytest.mark.slow
 def test_without_blur_frames_come_back_bit_for_bit(
     settings: RenderSettings, kind: Callable[[Pictures], Pictures]
 ) -> None:
@@ -179,6 +180,7 @@ def test_frames_are_read_as_results_are_asked_for(settings: RenderSettings, ahea
     assert next(made, None) is None
 
 
+@pytest.mark.slow
 def test_memory_of_a_frame_may_be_used_again() -> None:
     """As decoders do it: each frame comes in the same array."""
 

@@ -172,6 +172,7 @@ def test_files_that_pages_name_are_there() -> None:
     assert [pair for pair in sorted(named) if not any(path.endswith(f"/{pair[1]}") for path in there)] == []
 
 
+@pytest.mark.slow
 def test_the_map_is_drawn_by_its_command(capsys: pytest.CaptureFixture[str]) -> None:
     runpy.run_path(rooms.__file__, run_name="__main__")
     drawn = capsys.readouterr().out

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 import any2bokeh
@@ -107,6 +108,7 @@ def changed_by_importing(names: list[str], home: Path, **variables: str) -> dict
     return changes
 
 
+@pytest.mark.slow
 def test_every_change_would_be_found(tmp_path: Path) -> None:
     (tmp_path / "changes.py").write_text(
         "import logging, os, random, threading\n"
@@ -122,6 +124,7 @@ def test_every_change_would_be_found(tmp_path: Path) -> None:
     assert set(found) == {"environment", "level names", "levels", "random", "threads", "files"}
 
 
+@pytest.mark.slow
 def test_importing_every_module_changes_nothing(tmp_path: Path) -> None:
     assert len(modules()) > 100
     tmp_path.chmod(0o500)

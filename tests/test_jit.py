@@ -53,18 +53,21 @@ def kept(call: Call, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_second_run_compiles_nothing(call: Call) -> None:
     first, second = call(), call()
     assert first.stdout == f"{ANSWER} compiled\n"
     assert second.stdout == f"{ANSWER} loaded\n"
 
 
+@pytest.mark.slow
 def test_first_run_alone_is_told_that_it_takes_longer(call: Call) -> None:
     assert "INFO any2bokeh.news: Compiling" in call().stderr
     assert call().stderr == ""
 
 
 @pytest.mark.parametrize("share", [0, 0.5, 0.999])
+@pytest.mark.slow
 def test_truncated_code_is_made_anew(share: float, call: Call, kept: Path) -> None:
     whole = kept.read_bytes()
     kept.write_bytes(whole[: int(len(whole) * share)])
@@ -73,6 +76,7 @@ def test_truncated_code_is_made_anew(share: float, call: Call, kept: Path) -> No
 
 
 @pytest.mark.parametrize("share", [0, 0.5, 0.9])
+@pytest.mark.slow
 def test_changed_code_is_made_anew(share: float, call: Call, kept: Path) -> None:
     content = bytearray(kept.read_bytes())
     content[int(len(content) * share)] ^= 0x40
@@ -81,23 +85,27 @@ def test_changed_code_is_made_anew(share: float, call: Call, kept: Path) -> None
     assert call().stdout == f"{ANSWER} loaded\n"
 
 
+@pytest.mark.slow
 def test_code_belongs_to_its_user_alone(kept: Path) -> None:
     for folder in kept.parents[:2]:
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
+@pytest.mark.slow
 def test_folder_that_others_could_write_is_closed(call: Call, kept: Path) -> None:
     kept.parent.chmod(0o777)
     assert call().stdout == f"{ANSWER} loaded\n"
     assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
 
 
+@pytest.mark.slow
 def test_folder_that_cannot_be_written_is_read(call: Call, kept: Path) -> None:
     run = call(READ_ONLY)
     assert run.stdout == f"{ANSWER} loaded\n"
     assert run.stderr == ""
 
 
+@pytest.mark.slow
 def test_folder_that_cannot_be_written_is_worth_one_warning(call: Call, kept: Path) -> None:
     kept.unlink()
     run = call(READ_ONLY + "from any2bokeh.optics.window_max import window_max\n")
@@ -107,6 +115,7 @@ def test_folder_that_cannot_be_written_is_worth_one_warning(call: Call, kept: Pa
     assert not kept.exists()
 
 
+@pytest.mark.slow
 def test_folder_that_cannot_be_made_is_worth_one_warning(call: Call, tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file in its place")
     run = call()
@@ -115,6 +124,7 @@ def test_folder_that_cannot_be_made_is_worth_one_warning(call: Call, tmp_path: P
     assert str(tmp_path / "cache") in run.stderr
 
 
+@pytest.mark.slow
 def test_code_of_a_version_that_nobody_uses_is_removed(call: Call, kept: Path) -> None:
     for name, age_s in (("recent", 3600), ("old", 31 * 24 * 3600)):
         folder = kept.parents[1] / name

@@ -68,6 +68,7 @@ GONE = (
 
 
 @pytest.mark.parametrize("platform", ["win32", "darwin"])
+@pytest.mark.slow
 def test_every_module_imports_without_what_only_posix_has(platform: str) -> None:
     program = PROGRAM.replace("GONE", repr(GONE)).replace("PLATFORM", repr(platform))
     run = subprocess.run(
@@ -77,6 +78,7 @@ def test_every_module_imports_without_what_only_posix_has(platform: str) -> None
     assert int(run.stdout) > 150
 
 
+@pytest.mark.slow
 def test_video_needs_pyav_and_arrays_alone() -> None:
     program = """
 import importlib, pkgutil, sys

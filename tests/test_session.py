@@ -146,6 +146,7 @@ def test_with_a_given_track_both_are_scanned_once_and_read_once(
     assert reads.of(track) == (2, 2 * FRAMES)
 
 
+@pytest.mark.slow
 def test_an_estimate_takes_one_more_pass_and_a_cached_one_none(
     clip: Path, cache: Path, tmp_path: Path, reads: Reads
 ) -> None:
@@ -234,6 +235,7 @@ def test_a_point_of_the_picture_needs_no_frame_to_be_decoded(
     assert reads.of(track)[0] == 3
 
 
+@pytest.mark.slow
 def test_following_takes_one_pass_before(clip: Path, track: Path, tmp_path: Path, reads: Reads) -> None:
     focus = FocusSettings(follow=Point(0.5, 0.5), blur_strength=0)
     run(clip, tmp_path / "out.mkv", depth=DepthSettings(track=track), focus=focus)
@@ -258,6 +260,7 @@ def test_a_still_takes_one_scan(clip: Path, track: Path, reads: Reads) -> None:
     assert reads.of(track)[0] == 2
 
 
+@pytest.mark.slow
 def test_a_track_and_its_colors_are_estimated_once(
     clip: Path, tmp_path: Path, reads: Reads, monkeypatch: pytest.MonkeyPatch
 ) -> None:

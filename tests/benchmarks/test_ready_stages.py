@@ -33,12 +33,14 @@ def test_a_ready_stage_has_a_picture_and_disparity_within_its_scale(tracer):
     assert (geometry.objects >= 0).all()
 
 
+@pytest.mark.slow
 def test_a_stage_moves_if_its_camera_does(tracer):
     later = tracer.sharp(FrameView(time_s=1.5, width=80, height=45), 4)
     moved = (later - tracer.sharp(VIEW, 4)).abs().mean() > 1e-3
     assert moved == (tracer.stage.camera.position.velocity != (0, 0, 0))
 
 
+@pytest.mark.slow
 def test_focusing_elsewhere_blurs(tracer):
     sharp, far, near = (
         tracer.refocused(VIEW, Focus(focus_disparity=focus, blur_strength=strength), samples=16)

@@ -16,7 +16,7 @@ from any2bokeh.settings.values import Range
 
 PACKAGE = Path(any2bokeh.__file__).parent
 COMMANDS = {  # these write command lines, and reports of them, for people who read on.
-    "lab/compact/__main__.py",  # a command line of its own
+    "lab/compact/__main__.py",
     "weights/checkpoint.py",
     "lab/evaluation/methods.py",
     "lab/synthesis/dataset_card.py",
@@ -37,6 +37,7 @@ def texts() -> Iterator[tuple[str, str]]:
                 yield path.relative_to(PACKAGE).as_posix(), node.value
 
 
+@pytest.mark.slow
 def test_library_names_no_option() -> None:
     found = [(file, word) for file, text in texts() for word in text.split()]
     named = {file for file, word in found if re.match(r"[(`'\"]?--[a-z]", word)}

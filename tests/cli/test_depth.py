@@ -28,6 +28,7 @@ def decoded(video: Path) -> list[bytes]:
 
 
 @pytest.mark.parametrize(("kind", "first", "last"), [("disparity", 0.0, 1.0), ("inverted", 1.0, 0.0)])
+@pytest.mark.slow
 def test_given_track_is_converted(
     kind: str, first: float, last: float, bokeh: Bokeh, clip: Path, track: Path
 ) -> None:
@@ -40,6 +41,7 @@ def test_given_track_is_converted(
     assert converted[:, :, -1].mean() == pytest.approx(last, abs=0.01)
 
 
+@pytest.mark.slow
 def test_converted_part_keeps_its_times_and_fits_the_clip(bokeh: Bokeh, clip: Path, track: Path) -> None:
     part = clip.with_name("part.mkv")
     assert bokeh("depth", clip, "--disparity", track, "--start", "f1", "--end", "f3", "-o", part).code == 0
@@ -104,6 +106,7 @@ def test_track_that_would_replace_itself_is_told_of_another_name(
     assert " -o " in run.err
 
 
+@pytest.mark.slow
 def test_estimated_track_is_what_refocus_uses(bokeh: Bokeh, clip: Path, network: Path) -> None:
     run = bokeh("depth", clip, "--depth-size", "56")
     assert (run.code, run.errors) == (0, [])
@@ -118,6 +121,7 @@ def test_estimated_track_is_what_refocus_uses(bokeh: Bokeh, clip: Path, network:
     assert decoded(direct) == decoded(by_track) != decoded(clip)
 
 
+@pytest.mark.slow
 def test_without_a_download_the_compact_network_estimates_and_one_line_says_so(
     bokeh: Bokeh, clip: Path
 ) -> None:

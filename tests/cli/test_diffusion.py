@@ -59,6 +59,7 @@ def frame_times(path: Path) -> list[float]:
         return [float(frame.pts * frame.time_base) for frame in container.decode(video=0)]
 
 
+@pytest.mark.slow
 def test_an_imported_checkpoint_refocuses_a_clip(
     bokeh: Bokeh, checkpoint: Path, encoder: Path, diffusion: list[object], make_clip: Make, tmp_path: Path
 ) -> None:
@@ -70,6 +71,7 @@ def test_an_imported_checkpoint_refocuses_a_clip(
     assert audio_packets(target) == audio_packets(clip) != []
 
 
+@pytest.mark.slow
 def test_an_evaluation_runs_the_network_with_and_without_its_parts(
     bokeh: Bokeh, checkpoint: Path, encoder: Path, tmp_path: Path
 ) -> None:
@@ -105,6 +107,7 @@ def test_a_folder_of_weights_that_is_missing_is_named_without_advising_an_import
     assert names(run.errors[0], clip, "folder")
 
 
+@pytest.mark.slow
 def test_a_network_that_was_hardly_trained_says_so(
     bokeh: Bokeh, checkpoint: Path, encoder: Path, clip: Path, diffusion: list[object]
 ) -> None:
@@ -117,6 +120,7 @@ def test_a_network_that_was_hardly_trained_says_so(
         assert not warnings or names(run.err, checkpoint, "3 steps")
 
 
+@pytest.mark.slow
 def test_without_the_image_encoder_its_download_is_named(
     bokeh: Bokeh, checkpoint: Path, encoder: Path, clip: Path, diffusion: list[object]
 ) -> None:
@@ -126,6 +130,7 @@ def test_without_the_image_encoder_its_download_is_named(
     assert "bokeh download-weights svd-image-encoder" in run.err
 
 
+@pytest.mark.slow
 def test_an_image_encoder_of_another_size_is_refused(
     bokeh: Bokeh, checkpoint: Path, encoder: Path, clip: Path, diffusion: list[object]
 ) -> None:
@@ -136,6 +141,7 @@ def test_an_image_encoder_of_another_size_is_refused(
     assert names(run.err, "visual_projection.weight", "shape")
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_named(
     bokeh: Bokeh, checkpoint: Path, encoder: Path, clip: Path, diffusion: list[object]
 ) -> None:
@@ -146,6 +152,7 @@ def test_a_damaged_checkpoint_is_named(
     assert str(weights) in run.err
 
 
+@pytest.mark.slow
 def test_blur_beyond_the_training_is_warned_of_once(
     bokeh: Bokeh, checkpoint: Path, encoder: Path, clip: Path, diffusion: list[object]
 ) -> None:
@@ -172,6 +179,7 @@ def large_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("any2bokeh.render.diffusion.memory.device_memory", lambda device: 80 * 10**9)
 
 
+@pytest.mark.slow
 def test_auto_takes_the_network_where_it_can_run(large_gpu: None, checkpoint: Path, encoder: Path) -> None:
     assert choose_renderer(RenderSettings(), GPU, PICTURES, 16) == "diffusion"
     assert choose_renderer(RenderSettings(), GPU, PICTURES, None) == "diffusion"
@@ -186,6 +194,7 @@ def test_auto_takes_the_network_where_it_can_run(large_gpu: None, checkpoint: Pa
         (RenderSettings(diffusion=DiffusionSettings(weights="other")), GPU, 16, "'other'"),
     ],
 )
+@pytest.mark.slow
 def test_auto_takes_the_lens_and_says_why(
     large_gpu: None,
     checkpoint: Path,
@@ -209,6 +218,7 @@ def test_weights_that_are_named_and_not_used_are_told(caplog: pytest.LogCaptureF
         choose_renderer(replace(settings, renderer="lens"), CPU, PICTURES, 16)
 
 
+@pytest.mark.slow
 def test_auto_takes_the_lens_on_a_small_gpu(monkeypatch: pytest.MonkeyPatch, checkpoint: Path) -> None:
     monkeypatch.setattr("any2bokeh.render.diffusion.memory.device_memory", lambda device: 8 * 10**9)
     assert choose_renderer(RenderSettings(), GPU, PICTURES, 16) == "lens"

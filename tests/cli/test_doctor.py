@@ -62,12 +62,14 @@ def test_changed_network_is_found_where_it_is_asked_for(bokeh: Bokeh, linked_net
     assert names(fact("--verify"), linked_network, "damaged", "config.json")
 
 
+@pytest.mark.slow
 def test_checkpoints_are_listed_with_mask_mode_and_license(bokeh: Bokeh, checkpoint: Path) -> None:
     facts = json.loads(bokeh("doctor", "--json").out)["checkpoints"]
     assert names(facts["other"], "not here", "a file that somebody has", "none")
     assert names(facts["any-to-bokeh"], checkpoint, "released", "CC-BY-NC-4.0")
 
 
+@pytest.mark.slow
 def test_changed_checkpoint_is_said_to_be_so(bokeh: Bokeh, checkpoint: Path) -> None:
     def fact(*options: str) -> str:
         return str(json.loads(bokeh("doctor", "--json", *options).out)["checkpoints"]["any-to-bokeh"])

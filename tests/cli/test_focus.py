@@ -185,6 +185,7 @@ def test_an_existing_track_is_not_replaced_unasked(bokeh: Bokeh, clip: Path, tra
     assert saved.read_text().startswith("time,focus,k\n")
 
 
+@pytest.mark.slow
 def test_another_focus_never_estimates_disparity_again(bokeh: Bokeh, clip: Path, network: Path) -> None:
     command = ["refocus", clip, "--overwrite", "--depth-size", "56"]
     first = bokeh(*command, "--focus", "0.5", "--k", "8")

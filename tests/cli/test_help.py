@@ -42,10 +42,12 @@ def run_and_list_heavy(arguments: list[str], **environment: str) -> str:
     "arguments",
     [["--help"], ["refocus", "--help"], ["evaluate", "--help"], ["--version"], ["--show-completion", "bash"]],
 )
+@pytest.mark.slow
 def test_nothing_heavy_is_loaded_to_answer(arguments: list[str]) -> None:
     assert run_and_list_heavy(arguments).splitlines()[-1] == "loaded: []"
 
 
+@pytest.mark.slow
 def test_completion_offers_commands_and_choices_and_loads_nothing_heavy() -> None:
     request = {"_BOKEH_COMPLETE": "complete_bash"}
     program = LIST_HEAVY.replace("import sys\n", "import sys; sys.argv[0] = 'bokeh'\n", 1)

@@ -36,6 +36,7 @@ def untrained(published: Path) -> Path:
     return published
 
 
+@pytest.mark.slow
 def test_folder_is_printed_and_mask_mode_explained(bokeh: Bokeh, untrained: Path, tmp_path: Path) -> None:
     run = bokeh("import-weights", untrained, "--svd", tmp_path / "svd.safetensors")
     folder = tmp_path / "home" / "weights" / "any-to-bokeh"
@@ -106,6 +107,7 @@ def test_a_trained_checkpoint_needs_no_import(
     assert list((tmp_path / "home").glob("weights/*")) == []
 
 
+@pytest.mark.slow
 def test_signal_leaves_nothing(bokeh_process: Callable[..., Any], published: Path, tmp_path: Path) -> None:
     process = bokeh_process("import-weights", published)
     home = tmp_path / "home" / "weights"

@@ -40,6 +40,7 @@ def frame(clip: Path, number: int, width: int = SHOWN[0]) -> torch.Tensor:
         return fitted(next(iter(video)).picture, width)
 
 
+@pytest.mark.slow
 def test_four_pictures_of_the_frame_asked_for(bokeh: Bokeh, clip: Path, track: Path) -> None:
     run = bokeh("preview", clip, "--at", "f2", "--disparity", track, *FOCUS)
     target = clip.with_name("clip.preview.png")

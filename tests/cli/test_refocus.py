@@ -158,6 +158,7 @@ def test_hint_that_every_clip_needs_is_given_once(bokeh: Bokeh, batch: Path) -> 
     assert run.err.count("bokeh download-weights depth-small") == 1
 
 
+@pytest.mark.slow
 def test_clips_are_refocused_on_a_machine_without_network_or_download(
     bokeh: Bokeh, batch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,6 +245,7 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(
     assert err.splitlines() == ["clip.mp4: rendering, 1 of 4 frames", "clip.mp4: rendering, 4 of 4 frames"]
 
 
+@pytest.mark.slow
 def test_verbose_says_what_works_with_what(
     bokeh: Bokeh, clip: Path, track: Path, lens: list[object], network: Path
 ) -> None:

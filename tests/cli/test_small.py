@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 LARGE = {"diffusers", "transformers"}  # seconds to import, and the network does not need them
 PROGRAM = f"""
 import sys
@@ -19,6 +21,7 @@ finally:
 """
 
 
+@pytest.mark.slow
 def test_the_small_network_renders_without_the_libraries_of_the_large_ones(
     clip: Path, track: Path, tmp_path: Path
 ) -> None:

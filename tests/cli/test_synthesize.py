@@ -22,6 +22,7 @@ SMALL = (
 )
 
 
+@pytest.mark.slow
 def test_a_data_set_is_made_and_named(bokeh, tmp_path: Path) -> None:
     run = bokeh("synthesize", tmp_path / "set", *SMALL, "--k", "5")
     assert (run.code, run.out) == (0, f"{tmp_path / 'set'}\n")

@@ -42,6 +42,7 @@ def flat_track(tmp_path: Path) -> Path:
     return tmp_path / "flat.npy"
 
 
+@pytest.mark.slow
 def test_bar_counts_frames_and_leaves_warnings_whole(clip: Path, flat_track: Path) -> None:
     written = refocus_on_terminal(clip, flat_track)
     assert "clip.mp4: rendering" in written
@@ -50,12 +51,14 @@ def test_bar_counts_frames_and_leaves_warnings_whole(clip: Path, flat_track: Pat
     assert written.count("Warning: ") == 1
 
 
+@pytest.mark.slow
 def test_no_color_is_honored(clip: Path, flat_track: Path) -> None:
     written = refocus_on_terminal(clip, flat_track, NO_COLOR="1")
     assert "4/4" in written
     assert "\x1b[3" not in written
 
 
+@pytest.mark.slow
 def test_dumb_terminal_gets_plain_lines(clip: Path, flat_track: Path) -> None:
     written = refocus_on_terminal(clip, flat_track, TERM="dumb")
     assert "\x1b" not in written

@@ -106,6 +106,7 @@ def assert_same(disparity, expected):
     torch.testing.assert_close(list(disparity.values()), list(expected.values()), rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_clip_without_a_track_gets_one_disparity_for_each_frame(clip, weights):
     weights()
     progress = []
@@ -130,6 +131,7 @@ def test_the_second_run_needs_no_network_pass(clip, weights, tracks):
     assert_same(second, first)
 
 
+@pytest.mark.slow
 def test_a_broken_entry_of_the_cache_is_made_again(clip, weights, tracks):
     weights()
     first = estimate(clip)
@@ -151,6 +153,7 @@ def garble(entry, number):
 
 
 @pytest.mark.parametrize("number", [0, 3, FRAMES - 1])
+@pytest.mark.slow
 def test_damage_that_is_found_on_the_way_is_mended_on_the_way(clip, weights, tracks, number, caplog):
     weights()
     first = estimate(clip)
@@ -165,6 +168,7 @@ def test_damage_that_is_found_on_the_way_is_mended_on_the_way(clip, weights, tra
     assert not caplog.records
 
 
+@pytest.mark.slow
 def test_damage_in_a_track_of_the_whole_clip_is_mended_for_a_part(clip, weights, tracks):
     weights()
     whole = estimate(clip)
@@ -265,6 +269,7 @@ def test_another_way_of_estimating_is_another_entry(clip, weights, tracks, chang
     assert plan_for(clip, **{"size": 56} | change).cached() is None
 
 
+@pytest.mark.slow
 def test_without_the_cache_nothing_is_kept_or_found(clip, weights, tracks, tmp_path, monkeypatch):
     weights()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -439,6 +444,7 @@ def test_as_many_are_estimated_as_asked_for(film, weights, caplog, every, estima
     assert any(names(said, film, f"{estimated} of 22") for said in caplog.messages)
 
 
+@pytest.mark.slow
 def test_each_shot_is_normalized_alone(film, weights):
     weights()
     frames = torch.stack(list(estimate(film, every=1, steady=False).values()))
@@ -446,6 +452,7 @@ def test_each_shot_is_normalized_alone(film, weights):
         assert shot.min() < 0.02 and shot.max() > 0.9
 
 
+@pytest.mark.slow
 def test_a_single_shot_is_one_whatever_happens(film, weights, caplog):
     weights()
     caplog.set_level(logging.INFO)
@@ -472,6 +479,7 @@ def test_a_given_track_is_used_as_it_is_and_steadied_on_request(clip, given):
     assert steady.min() >= 0 and steady.max() <= 1
 
 
+@pytest.mark.slow
 def test_a_given_track_is_steadied_in_each_shot_alone_and_on_after_a_flash(film, tmp_path):
     random = np.random.default_rng(0)
     ramp = np.tile(np.linspace(0.2, 0.6, WIDTH), (HEIGHT, 1))
@@ -493,6 +501,7 @@ def test_a_steadied_track_still_gives_the_values_of_its_file(clip, given):
     torch.testing.assert_close(torch.stack(values), torch.from_numpy(np.load(given))[:, None])
 
 
+@pytest.mark.slow
 def test_a_steadied_track_is_the_same_when_it_is_read_again(clip, given):
     source = VideoClip(clip)
     with open_given(DepthSettings(track=given, steady=True), source) as track:

@@ -161,6 +161,7 @@ def test_the_error_is_hardly_that_of_the_noise_alone(pan_px):
     assert errors(steadied(frames), exact).mean() < 1.5 * errors(noisy, exact).mean()
 
 
+@pytest.mark.slow
 def test_a_camera_that_comes_nearer_is_followed():
     generator, film = torch.Generator().manual_seed(0), Film()
     picture, disparity = film.frame(0)

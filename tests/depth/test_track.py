@@ -261,6 +261,7 @@ def test_frames_that_are_not_asked_for_are_passed_over(tmp_path: Path, make_vide
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
+@pytest.mark.slow
 def test_a_long_track_does_not_fill_the_memory(tmp_path: Path, make_video: MakeVideo, suffix: str) -> None:
     path = tmp_path / f"track{suffix}"
     disparity = np.zeros((300, 240, 320), np.float32)  # 92 MB

@@ -121,6 +121,7 @@ def test_smoothed_focus_keeps_up_with_the_thing(film: Film) -> None:
     assert abs(np.diff(values)).max() < 0.01
 
 
+@pytest.mark.slow
 def test_a_part_is_followed_within_its_borders(film: Film) -> None:
     part = TimeRange(start=TimePoint(frame=10), end=TimePoint(seconds=Fraction(40, 24)))
     clip = film(crossing, 60, part)

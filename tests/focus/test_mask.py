@@ -109,6 +109,7 @@ def test_a_frame_of_something_else_is_no_cut(film: Film, tmp_path: Path) -> None
     np.testing.assert_allclose(measured.disparity, disparities(flash, 24), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_focus_jumps_at_a_cut_and_nowhere_else(film: Film, tmp_path: Path) -> None:
     def cut(number: int) -> list[tuple[float, float, float, float]]:
         # The second shot shows discs all over the picture, so that nothing of the first is found again.

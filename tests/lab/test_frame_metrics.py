@@ -41,6 +41,7 @@ def test_what_equals_the_truth_has_100_db_and_a_similarity_of_1() -> None:
     assert ssim(truth, truth) == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_similarity_equals_a_libraries() -> None:
     torchmetrics = pytest.importorskip("torchmetrics.functional.image")
     truth = texture()

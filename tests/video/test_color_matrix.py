@@ -89,6 +89,7 @@ def test_known_colors_have_their_known_codes(matrix, color_range, color, codes):
 @pytest.mark.parametrize("depth", SUFFIX)
 @pytest.mark.parametrize("color_range", [1, 2])
 @pytest.mark.parametrize("matrix", WEIGHTS)
+@pytest.mark.slow
 def test_any_codes_are_read_by_the_formula_and_come_back(matrix, color_range, depth):
     tags = ColorTags(matrix, color_range)
     frame = random_frame(f"yuv444p{SUFFIX[depth]}", (150, 131))

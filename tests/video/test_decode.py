@@ -260,6 +260,7 @@ class TestDamage:
         warning = the_warning(caplog)
         assert names(warning, path, "2.4 s") and " 1." in warning
 
+    @pytest.mark.slow
     def test_too_large_a_share_is_an_error(self, clips):
         path = self.make(clips)
         self.spoil(clips, path, range(10, 50, 4))
@@ -278,6 +279,7 @@ class TestDamage:
         with pytest.raises(VideoError, match=naming(path, "damaged")):
             open_video(path)
 
+    @pytest.mark.slow
     def test_flipped_bits_never_stop_the_reading(self, clips):
         path = clips.make("clip.mp4", size=(320, 240), pts=tuple(range(0, 512 * 60, 512)))
         data = bytearray(path.read_bytes())
@@ -343,6 +345,7 @@ class TestNotAVideo:
         assert len(read(clips.make("take:1.mkv"))) == 10
 
 
+@pytest.mark.slow
 def test_a_decoder_that_tells_python_what_it_does_can_be_given_up_at_any_time(clips):
     """Libraries turn PyAV's log on; the decoder's threads then wait for Python's lock."""
     path = clips.make("clip.mp4", size=(320, 240), pts=tuple(range(0, 512 * 12, 512)))

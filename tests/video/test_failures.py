@@ -131,6 +131,7 @@ class TestInterruption:
         assert files(clips.folder) == ["clip.mp4"]
         assert not [thread for thread in threading.enumerate() if thread.name == "encode"]
 
+    @pytest.mark.slow
     def test_stopping_does_not_wait_for_all_that_was_handed_over(self, clips):
         source = clips.make("clip.mp4", size=(1280, 720), pts=(0, 512))
         slow = EncodeSettings(preset="placebo")

@@ -57,6 +57,7 @@ def unpack(tmp_path):
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+@pytest.mark.slow
 def test_what_is_needed_of_an_archive_is_unpacked_and_nothing_else(pack, unpack, method):
     weights = os.urandom(300_000)
     more = [

@@ -211,6 +211,7 @@ def test_a_download_that_is_stopped_says_so_and_keeps_the_files_that_were_whole(
     assert fetched == ["GET /cdn/model.safetensors"]
 
 
+@pytest.mark.slow
 def test_the_license_is_shown_before_anything_is_fetched(hub, command):
     hub.fault = "forbidden"
     _, err = command("download-weights", "depth-small").communicate(timeout=60)

@@ -140,6 +140,7 @@ def test_a_pickle_is_converted(publish, states, old_format):
     assert list(folder.rglob("*.bin")) == []
 
 
+@pytest.mark.slow
 def test_safetensors_come_before_a_pickle_and_the_plain_name_before_a_variant(publish, states):
     source = publish()
     for name in (f"{STEM}.bin", f"{STEM}.fp16.safetensors"):
@@ -147,6 +148,7 @@ def test_safetensors_come_before_a_pickle_and_the_plain_name_before_a_variant(pu
     assert_holds(run(source).checkpoint.folder, states)
 
 
+@pytest.mark.slow
 def test_an_imported_checkpoint_loads_into_the_networks(publish, states):
     checkpoint = run(publish()).checkpoint
     with torch.device("meta"):
@@ -190,6 +192,7 @@ def test_a_config_that_describes_no_network_is_named(publish, text):
         run(source)
 
 
+@pytest.mark.slow
 def test_values_beyond_float16_stay_float32_and_are_told_of(publish, states, caplog):
     states["vae"]["decoder.conv_in.bias"] = torch.tensor([1.0, 2.0, 3.0, 70_000.0] * 8)
     checkpoint = run(publish()).checkpoint
@@ -256,6 +259,7 @@ def test_a_mask_mode_that_is_given_overrides_what_is_found(publish):
     assert imported.checkpoint.facts.mask_mode == "paper"
 
 
+@pytest.mark.slow
 def test_facts_that_weights_bring_along_are_kept(publish):
     source = publish()
     (source / "bokeh.json").write_text(TRAINED_FACTS.to_json())
@@ -265,6 +269,7 @@ def test_facts_that_weights_bring_along_are_kept(publish):
         run(source, name="another")
 
 
+@pytest.mark.slow
 def test_an_existing_checkpoint_is_replaced_only_when_told(publish, states):
     source = publish()
     before = run(source).checkpoint.folder / "bokeh.json"
@@ -277,6 +282,7 @@ def test_an_existing_checkpoint_is_replaced_only_when_told(publish, states):
     assert [path.name for path in checkpoints_folder().iterdir()] == ["any-to-bokeh"]
 
 
+@pytest.mark.slow
 def test_an_import_that_is_stopped_leaves_what_was_there(publish):
     source = publish()
     before = run(source).checkpoint
@@ -292,6 +298,7 @@ def test_an_import_that_is_stopped_leaves_what_was_there(publish):
     assert find_checkpoint_damage(before.folder, thorough=True) == ""
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_appears_while_one_is_imported_stays(publish):
     target = checkpoints_folder() / "any-to-bokeh"
 
@@ -329,6 +336,7 @@ def test_too_little_space_is_found_before_anything_is_written(publish, monkeypat
 
 
 @pytest.mark.parametrize("thorough", [False, True])
+@pytest.mark.slow
 def test_damage_after_the_import_is_found(publish, thorough):
     folder = run(publish()).checkpoint.folder
     assert find_checkpoint_damage(folder, thorough=thorough) == ""

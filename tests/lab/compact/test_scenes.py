@@ -145,6 +145,7 @@ def test_a_scene_depends_on_its_seed_and_moves_with_time() -> None:
     assert np.mean(first[1] != later[1]) > 0
 
 
+@pytest.mark.slow
 def test_every_kind_of_place_is_drawn_and_seen() -> None:
     spreads = []
     for seed in range(3 * len(PLACES)):

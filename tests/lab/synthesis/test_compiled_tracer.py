@@ -74,6 +74,7 @@ def assert_same_light(first: Tensor, second: Tensor) -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.slow
 def test_compiled_rays_bring_the_light_that_plain_ones_bring(stage: str) -> None:
     compiled, plain = CompiledRayTracer(STAGES[stage]), RayTracer(STAGES[stage])
     picture = compiled.refocused(VIEW, FOCUS, samples=32, seed=3)
@@ -96,6 +97,7 @@ def test_motion_blur_spreads_an_edge_over_its_way(bare_stage, card, tracer) -> N
     torch.testing.assert_close(at_once, (column < 0).float(), atol=1e-6, rtol=0)
 
 
+@pytest.mark.slow
 def test_motion_blur_and_defocus_go_together() -> None:
     view = replace(VIEW, exposure_s=0.5)
     stage = STAGES["thin"]

@@ -79,6 +79,7 @@ def test_a_rich_scene_slopes_and_its_camera_moves() -> None:
     assert sum((a - b) ** 2 for a, b in zip(start, end, strict=True)) > 0.01**2
 
 
+@pytest.mark.slow
 def test_some_rich_scenes_have_lamps_brighter_than_white() -> None:
     lit = [scene("rich", seed) for seed in range(6)]
     bright = [drawn for drawn in lit if any((plane.emission or 0) > 1 for plane in drawn.stage.planes)]
@@ -87,12 +88,14 @@ def test_some_rich_scenes_have_lamps_brighter_than_white() -> None:
 
 
 @pytest.mark.parametrize("kind", MAKERS)
+@pytest.mark.slow
 def test_a_scene_depends_on_its_seed_alone(kind: str) -> None:
     assert scene(kind, 4) == scene(kind, 4)
     assert scene(kind, 4) != scene(kind, 5)
 
 
 @pytest.mark.parametrize(("kind", "seed"), [("paper", 0), ("paper", 1), ("rich", 2), ("rich", 4)])
+@pytest.mark.slow
 def test_two_seeds_of_rays_agree_to_50_db(kind: str, seed: int) -> None:
     drawn = scene(kind, seed)
     tracer = CompiledRayTracer(drawn.stage)

@@ -47,6 +47,7 @@ FROM_THE_LENS, FROM_THE_LAMP = (4.0, 0.9), (1.0, 40.0)  # side in pixels and rad
 @pytest.mark.parametrize("tracer", [RayTracer, CompiledRayTracer])
 @pytest.mark.parametrize("spot", [FROM_THE_LENS, FROM_THE_LAMP])
 @pytest.mark.parametrize(("disparity", "focus", "radius_px"), [(0.2, 0.7, 11.0), (0.9, 0.3, 7.5)])
+@pytest.mark.slow
 def test_a_point_of_light_becomes_a_disc_of_the_radius_with_its_energy(
     bare_stage, card, tracer, spot, disparity, focus, radius_px
 ):
@@ -66,6 +67,7 @@ def test_a_point_of_light_becomes_a_disc_of_the_radius_with_its_energy(
 @pytest.mark.parametrize("spot", [FROM_THE_LENS, FROM_THE_LAMP])
 @pytest.mark.parametrize("blades", [3, 5, 6])
 @pytest.mark.parametrize("rotation_deg", [0.0, 40.0])
+@pytest.mark.slow
 def test_a_polygon_aperture_keeps_light_and_shows_its_corners(bare_stage, card, spot, blades, rotation_deg):
     aperture = LensSettings(aperture="polygon", blades=blades, rotation_deg=rotation_deg)
     tracer = light_spot(bare_stage, card, 0.2, side_px=spot[0], emission=spot[1])

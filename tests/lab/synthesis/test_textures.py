@@ -169,6 +169,7 @@ def far_board(**changes) -> Stage:
     return Stage(camera=camera, planes=(board,))
 
 
+@pytest.mark.slow
 def test_detail_finer_than_pixels_is_gray_and_does_not_shimmer():
     tracer = RayTracer(far_board(position=Trajectory(velocity=(0.0137, 0.0071, 0.0))))
     pictures = torch.stack(

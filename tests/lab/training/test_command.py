@@ -53,6 +53,7 @@ def test_a_trained_checkpoint_refocuses_a_clip(data: Path, tmp_path: Path) -> No
     assert refocused.shape == pictures(open_dataset(data).clips[0].folder / "sharp.mkv").shape
 
 
+@pytest.mark.slow
 def test_a_correction_that_learned_nothing_yet_refocuses_as_the_lens(data: Path, tmp_path: Path) -> None:
     run = str(tmp_path / "run")
     train = ["train", run, "--data", str(data), "--stage", "correction", "--size", "tiny", "--device", "cpu"]

@@ -43,6 +43,7 @@ def network_of(stage: StageName, *changes: str) -> TrainedNetwork:
 
 
 @pytest.mark.parametrize("stage", ["geometry", "correction"])
+@pytest.mark.slow
 def test_checkpointing_changes_no_gradient(stage: StageName) -> None:
     gradients = []
     batch = a_batch() if stage == "correction" else replace(a_batch(), through_lens=None)
@@ -66,6 +67,7 @@ def open_gates(unet: BokehUNet) -> None:
                 parameter.fill_(0.5)
 
 
+@pytest.mark.slow
 def test_clips_of_a_batch_are_apart() -> None:
     network, batch = network_of("geometry"), replace(a_batch(), through_lens=None)
     open_gates(network.unet)
@@ -102,6 +104,7 @@ def svd(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_training_starts_from_stable_video_diffusion(svd: Path) -> None:
     unet, vae, facts = load_start(str(svd), corrects=False)
     assert (facts.mask_mode, facts.image_encoder) == ("paper", True)
@@ -111,6 +114,7 @@ def test_training_starts_from_stable_video_diffusion(svd: Path) -> None:
 
 
 @pytest.mark.parametrize("stage", ["geometry", "temporal", "detail"])
+@pytest.mark.slow
 def test_the_published_kind_of_network_trains_too(stage: StageName, svd: Path) -> None:
     unet, vae, _ = load_start(str(svd), corrects=False)
     encoder = ImageEncoder(parity.tiny_image_encoder(), normalize=True)

@@ -138,6 +138,7 @@ def test_a_step_that_was_cut_short_is_not_kept(
     assert steps_kept(folder.state) == 2
 
 
+@pytest.mark.slow
 def test_what_was_learned_before_a_damaged_clip_came_is_kept(
     data: Path, run_of: RunOf, folder: RunFolder, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -68,6 +68,7 @@ def coded(scenes: list[Scene]) -> list[FrameCode]:
     return tiny_network(SETTINGS).encode(inputs, FRAME, keeps_skips=True)
 
 
+@pytest.mark.slow
 def test_whole_chunks_give_the_published_latents() -> None:
     assert (FRAME.height, FRAME.width) == (FRAME.padded_height, FRAME.padded_width) == (64, 128)
     codes, network = coded(published_scenes()), tiny_network(SETTINGS)
@@ -77,6 +78,7 @@ def test_whole_chunks_give_the_published_latents() -> None:
         assert (latents - PUBLISHED["n13.per_item.unet_latents"][number]).abs().mean() < 1e-4
 
 
+@pytest.mark.slow
 def test_a_short_chunk_gives_the_published_latents_without_padding() -> None:
     latents = tiny_network(SETTINGS).denoise(coded(published_scenes())[8:])
     assert_near(latents, PUBLISHED["n13.last_chunk_unpadded_unet_latents"], 2e-3)
@@ -92,21 +94,25 @@ def test_every_frame_comes_back_in_order(count: int) -> None:
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 2), (30, 300), (300, 31), (65, 127), (144, 256)])
+@pytest.mark.slow
 def test_any_size_comes_back_at_its_own(height: int, width: int) -> None:
     (frame,) = render(list(made_scenes(1, height, width)))
     assert frame.picture.shape == (3, height, width)
 
 
+@pytest.mark.slow
 def test_nothing_comes_of_nothing() -> None:
     assert render([]) == []
 
 
+@pytest.mark.slow
 def test_without_blur_every_pixel_is_the_original() -> None:
     scenes = list(made_scenes(9, 50, 70, blur_strength=0))
     for scene, frame in zip(scenes, render(scenes), strict=True):
         assert torch.equal(scene.sharp, frame.picture)
 
 
+@pytest.mark.slow
 def test_what_is_in_focus_and_not_covered_is_the_original() -> None:
     (scene,) = made_scenes(1, 144, 256)
     (frame,) = render([scene])
@@ -119,6 +125,7 @@ def test_what_is_in_focus_and_not_covered_is_the_original() -> None:
     assert (in_focus & away).float().mean() > 0.05
 
 
+@pytest.mark.slow
 def test_a_nearer_blurred_thing_covers_what_is_in_focus() -> None:
     scene = Scene(
         sharp=torch.rand(3, 144, 256),
@@ -155,6 +162,7 @@ def test_a_network_that_draws_no_numbers_is_an_error(monkeypatch: pytest.MonkeyP
         list(renderer.render(iter(scenes)))
 
 
+@pytest.mark.slow
 def test_peak_memory_is_stated_for_any_size_and_given_back() -> None:
     network, pictures = tiny_network(SETTINGS), PictureFormat(height=64, width=128)
     renderer = DiffusionRenderer(network, RefocusedAnswer(SETTINGS.work_size), SETTINGS, pictures)
@@ -166,6 +174,7 @@ def test_peak_memory_is_stated_for_any_size_and_given_back() -> None:
         assert all(weight.is_meta for part in network._parts for weight in part.parameters())
 
 
+@pytest.mark.slow
 def test_focus_and_blur_strength_of_each_frame_reach_the_network() -> None:
     scenes = published_scenes()
     before = tiny_network(SETTINGS).denoise(coded(scenes[:8]))
@@ -186,6 +195,7 @@ def test_settings_for_comparison_change_the_picture() -> None:
         assert (other - plain).abs().max() > 1e-2
 
 
+@pytest.mark.slow
 def test_little_memory_gives_the_same_picture() -> None:
     scenes = list(made_scenes(3, 64, 128))
     frugal = dataclasses.replace(SETTINGS, low_memory=True)

@@ -114,6 +114,7 @@ def assert_rounded(latents: Tensor, wanted: Tensor) -> None:
     ("key", "mode", "in_pairs"),
     [("", "released", True), ("per_item.", "released", False), ("paper.", "paper", True)],
 )
+@pytest.mark.slow
 def test_the_parts_give_the_published_latents(key: str, mode: MaskMode, in_pairs: bool) -> None:
     latents, wanted = unet_latents(13, mode, in_pairs), CASE[f"n13.{key}unet_latents"]
     assert_near(latents[:2], wanted[:2], LATENT_ATOL)
@@ -130,6 +131,7 @@ def test_other_lengths_give_the_published_latents(frame_count: int) -> None:
     assert_rounded(fuse(latents, weights, frame_count), CASE[f"n{frame_count}.fused_latents"])
 
 
+@pytest.mark.slow
 def test_the_inputs_are_the_published_ones() -> None:
     chunks, real = chunks_of(13), torch.ones(3, LENGTH, dtype=torch.bool)
     real[2, 5:] = False  # padding
@@ -139,6 +141,7 @@ def test_the_inputs_are_the_published_ones() -> None:
     assert torch.equal(chunks.labels[:, ::4, 0, ::4, ::4], CASE["n13.mpi_mask_sample"])
 
 
+@pytest.mark.slow
 def test_an_odd_last_chunk_is_decoded_as_published() -> None:
     """Frames 0-7 are a window; the next is 4 blended frames and the last chunk's second half, unweighted."""
     latents, fused, chunks = CASE["n13.unet_latents"], CASE["n13.fused_latents"], chunks_of(13)
@@ -149,6 +152,7 @@ def test_an_odd_last_chunk_is_decoded_as_published() -> None:
     assert_rounded(last[:5, :, ::2, ::2].clamp(-1, 1), wanted[8:])
 
 
+@pytest.mark.slow
 def test_an_even_last_chunk_is_decoded_as_published() -> None:
     """The last four frames come from a window of the whole last chunk, not blended."""
     last = decode(CASE["n20.unet_latents"][3], chunks_of(20).pictures[3])[HALF:, :, ::2, ::2]

@@ -42,10 +42,12 @@ def test_clips_of_a_batch_are_apart_unless_asked(unet: BokehUNet, case: str, mod
 
 
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.slow
 def test_two_layers_a_block_equal_the_published_ones(mode: MaskMode) -> None:
     assert_near(recipe_unet()(inputs_of("recipe"), mask_mode=mode), CASES[f"recipe.out_{mode}"], ATOL)
 
 
+@pytest.mark.slow
 def test_the_k_token_is_not_gated(unet: BokehUNet) -> None:
     gates = {key: weight for key, weight in unet.state_dict().items() if key.endswith(("_attn", "_dense"))}
     assert len(gates) == 2 * 10

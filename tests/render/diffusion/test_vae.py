@@ -51,6 +51,7 @@ def test_each_frame_is_encoded_by_itself() -> None:
     assert_near(vae.encode(pictures[3:5]).mean, vae.encode(pictures).mean[3:5], 1e-6)
 
 
+@pytest.mark.slow
 def test_skips_move_the_picture() -> None:
     vae, pictures = tiny_vae(), pictures_of("v8")
     encoded = vae.encode(pictures)

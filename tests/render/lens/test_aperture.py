@@ -53,6 +53,7 @@ def lens_shape(place: tuple[int, int], radius: float, distance: float) -> Tensor
 @pytest.mark.usefixtures("_each_renderer")
 @pytest.mark.parametrize("radius", [5.0, -9.0])
 @pytest.mark.parametrize("place", [(180, 135), (30, 30), (330, 235), (30, 135), (180, 240)])
+@pytest.mark.slow
 def test_the_rim_cuts_off_what_it_should_and_the_light_stays(radius: float, place: tuple[int, int]) -> None:
     image = refocus(point_of_light(*place), LensSettings(cats_eye=1), radius)[0]
     off_axis = math.hypot(place[0] - WIDTH / 2, place[1] - HEIGHT / 2) / (math.hypot(WIDTH, HEIGHT) / 2)

@@ -70,6 +70,7 @@ def test_both_draw_the_same_at_every_radius(make, radius_px: float) -> None:
 
 
 @pytest.mark.parametrize("radius_px", [90.0, 180.0, 360.0])
+@pytest.mark.slow
 def test_both_draw_the_same_with_cells_larger_than_blocks(radius_px: float) -> None:
     assert difference(clutter(130, 300), radius_px) < CODE / 4
 
@@ -94,6 +95,7 @@ def test_both_draw_the_same_at_every_focus(focus: float) -> None:
         LensSettings(highlights=3, highlight_threshold=0.9),
     ],
 )
+@pytest.mark.slow
 def test_both_draw_the_same_with_every_setting(settings: LensSettings) -> None:
     assert difference(clutter(90, 120), 14.0, settings=settings) < CODE / 4
 

@@ -36,6 +36,7 @@ def psnr_of_lens(stage: Stage, focus: Focus, lens: LensSettings | None = None) -
 
 
 @pytest.mark.parametrize("focus_disparity", [0.8, 0.5, 0.2])
+@pytest.mark.slow
 def test_two_planes_match_the_ray_traced_picture(focus_disparity: float) -> None:
     focus = Focus(focus_disparity=focus_disparity, blur_strength=64)
     ours, unblurred = psnr_of_lens(two_planes(), focus)
@@ -52,6 +53,7 @@ def test_a_triangle_points_the_way_the_ray_traced_one_does(focus_disparity: floa
     assert ours > unblurred + 8
 
 
+@pytest.mark.slow
 def test_a_floor_through_all_depths_matches_the_ray_traced_picture() -> None:
     ours, unblurred = psnr_of_lens(depth_ramp(), Focus(focus_disparity=0.5, blur_strength=64))
     assert ours > 33

@@ -55,6 +55,7 @@ def psnr(picture: Tensor, truth: Tensor) -> float:
     return -10 * math.log10((picture - truth)[inner].square().mean())
 
 
+@pytest.mark.slow
 def test_a_moving_camera_reveals_what_a_blurred_edge_lets_through(
     tracer: RayTracer, clip: list[Scene]
 ) -> None:
@@ -63,6 +64,7 @@ def test_a_moving_camera_reveals_what_a_blurred_edge_lets_through(
     assert psnr(among, truth) > psnr(alone, truth) + 2
 
 
+@pytest.mark.slow
 def test_content_outside_the_frame_comes_from_frames_that_saw_it(
     tracer: RayTracer, clip: list[Scene]
 ) -> None:
@@ -72,6 +74,7 @@ def test_content_outside_the_frame_comes_from_frames_that_saw_it(
     assert errors[1] < errors[0] / 1.5
 
 
+@pytest.mark.slow
 def test_order_and_time_stamps_are_kept(clip: list[Scene]) -> None:
     for count in range(6):
         frames = torch_lens(BEST).render(iter(clip[:count]))

@@ -97,6 +97,7 @@ def test_half_precision_costs_less_than_a_code_value(clip: DatasetClip) -> None:
     assert (whole - half).abs().mean() < 0.1 / 255
 
 
+@pytest.mark.slow
 def test_where_nothing_blurs_the_original_stays_bit_for_bit(clip: DatasetClip) -> None:
     scenes = [replace(scene, blur_strength=0.0) for scene in scenes_of(clip, clip.disparity())]
     assert torch.equal(render(scenes, "small"), clip.sharp())
