@@ -15,7 +15,7 @@ from folders import use_own_folders
 from torch import Tensor
 
 from any2bokeh.depth import source as depth_source
-from any2bokeh.errors import FocusError, VideoError
+from any2bokeh.errors import DisparityError, FocusError, VideoError
 from any2bokeh.plan import make_plan
 from any2bokeh.preview.pictures import moment_sheet
 from any2bokeh.run import estimate_depth, refocus
@@ -224,6 +224,16 @@ def test_a_point_outside_the_picture_is_refused_before_its_disparity_is_estimate
     ):
         with pytest.raises(FocusError, match=naming(f"{WIDTH},5", clip, f"{WIDTH}x{HEIGHT}")):
             ClipSession(clip, ClipSettings(focus=focus))
+
+
+def test_a_mask_that_does_not_fit_is_refused_before_any_estimate(clip: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.mkv"
+    with open_gray_writer(other, WIDTH, HEIGHT, Fraction(1, 1000)) as writer:
+        for pts in (0, 700, 90_000):
+            writer.write(torch.zeros(1, HEIGHT, WIDTH), pts)
+    for mask in (tmp_path / "gone.mkv", other):
+        with pytest.raises(DisparityError, match=naming(mask)):
+            ClipSession(clip, ClipSettings(focus=FocusSettings(focus_mask=(mask,), blur_strength=8)))
 
 
 def test_a_point_of_the_picture_needs_no_frame_to_be_decoded(

@@ -13,7 +13,7 @@ from torch import Tensor
 from any2bokeh.closeable import Closeable
 from any2bokeh.depth.distances import DepthRange
 from any2bokeh.depth.source import Estimate, EstimatedFrames, open_given, plan_estimate
-from any2bokeh.depth.track import DepthClip, DisparityTrack, open_estimated
+from any2bokeh.depth.track import DepthClip, DisparityTrack, open_estimated, open_mask
 from any2bokeh.device import choose_device, choose_render_dtype
 from any2bokeh.errors import VideoError
 from any2bokeh.focus.depth_of_field import focused_scene
@@ -67,6 +67,8 @@ class ClipSession(Closeable):
             self.info, self.times, self.span = self.video.info, self.video.times, self.video.span
             if settings.focus:
                 check_places(settings.focus, self.info)
+                for mask in settings.focus.masks:  # told before minutes go into depth
+                    open_mask(mask, self.video).close()
             self.device = choose_device(settings.device)
             self._opened = stack.pop_all()
 

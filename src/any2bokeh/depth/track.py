@@ -315,7 +315,8 @@ def _match(reader: GrayReader, what: str, video: FilmedFrames) -> list[int]:
         if matched is None or matched[wanted].min() < 0:
             raise DisparityError(
                 f"The {what} {reader.path} has {reader.frame_count} frames, which match the"
-                f" {len(whole.pts)} frames of {info.path} neither in time nor in number."
+                f" {len(whole.pts)} frames of {info.path} neither in time nor in number.",
+                hint=f"Cut the {what} to the part that the clip shows.",
             )
         matched = matched[wanted]
     return [int(number) for number in matched]
