@@ -58,7 +58,7 @@ def test_pip_understands_the_command() -> None:
     command = [
         sys.executable,
         "-m",
-        *re.findall(r'[^\s"]+', install_hint("train")),
+        *re.findall(r'[^\s"]+', install_hint("exr")),
         "--dry-run",
         "--no-index",
     ]

@@ -162,8 +162,6 @@ def test_what_is_no_file_is_told_apart(tmp_path):
         (pipe, "pipe"),
         (loop, "links"),
         (tmp_path / ("n" * 300 + ".mp4"), "too long"),
-        (tmp_path / "shot.%04d.png", "pattern"),
-        (tmp_path / "shot.####.png", "pattern"),
         (Path("/dev/null"), "device"),
         (tmp_path / "nul\0.mp4", "null"),
     ):
@@ -171,6 +169,11 @@ def test_what_is_no_file_is_told_apart(tmp_path):
             probe_video(path)
         with pytest.raises(DisparityError, match=fact):
             open_gray(path)
+    for pattern in (tmp_path / "shot.%04d.png", tmp_path / "shot.####.png"):
+        with pytest.raises(VideoError, match="pattern"):
+            probe_video(pattern)
+        with pytest.raises(DisparityError, match=naming(pattern)):
+            open_gray(pattern)
 
 
 def huge_png(path):

@@ -70,7 +70,7 @@ def check_readable(path: Path, what: str, error_class: type[RefocusError] = Vide
         if _PATTERN.search(path.name):
             raise error_class(
                 f"{path} does not exist: it is a pattern, not {what}.",
-                hint="Give the files one by one; numbered pictures have to be made a video first.",
+                hint="Give the files one by one.",
             ) from error
         raise error_class(f"{path} does not exist.") from error
     except (
