@@ -89,6 +89,18 @@ def test_ctrl_c_reaches_the_processes_that_read_too_and_the_run_goes_on(data: Pa
     assert main(["train", str(run), "--resume", "--device", "cpu", "--set", f"steps={more}"]) == 0
 
 
+@pytest.mark.slow
+def test_a_process_that_reads_says_nothing_of_a_connection_that_ended() -> None:
+    """As multiprocessing's thread that hands over batches does, when the process that trains is gone."""
+    program = (
+        "import sys; from any2bokeh.lab.training.windows import end_in_silence; end_in_silence(0)\n"
+        "for kind in (ConnectionResetError, BrokenPipeError, ValueError):\n"
+        "    sys.excepthook(kind, kind('gone'), None)\n"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stderr
+    assert told == "ValueError: gone\n"
+
+
 @pytest.mark.parametrize(
     ("options", "code", "named"),
     [

@@ -1,9 +1,11 @@
 """Windows of a data set's clips, as a network is trained on them."""
 
 import signal
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -182,7 +184,7 @@ def window_batches(windows: TrainingWindows, numbers: Sequence[list[int]], worke
         num_workers=workers,
         prefetch_factor=4 if workers else None,
         collate_fn=default_collate,
-        worker_init_fn=_leave_interrupts,
+        worker_init_fn=end_in_silence,
     )
     for batch in loader:
         yield Batch(**batch)
@@ -192,6 +194,17 @@ def _values(image: Tensor | Codes) -> Tensor:
     return image if isinstance(image, Tensor) else to_float(image)
 
 
-def _leave_interrupts(worker: int) -> None:
-    """Leave Ctrl-C, which reaches all processes, to the one that trains: it ends the others."""
+def end_in_silence(worker: int) -> None:
+    """Leave Ctrl-C, which reaches all processes, to the one that trains: it ends the others.
+
+    A process that was asked for a batch when that happened loses its connection, which is no news by then.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.excepthook = _tell_all_but_lost_connections
+
+
+def _tell_all_but_lost_connections(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    if not issubclass(kind, ConnectionError):
+        sys.__excepthook__(kind, error, trace)
