@@ -1,8 +1,8 @@
 """The networks that estimate disparity: which of them a run takes, and how one is loaded."""
 
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -15,7 +15,7 @@ from any2bokeh.motion.flow import prepare_picture
 from any2bokeh.motion.shots import ReducedFrame
 from any2bokeh.settings.depth_settings import DepthSettings
 from any2bokeh.video.decode import VideoInfo
-from any2bokeh.weights.catalog import Model, find_model, load_catalog
+from any2bokeh.weights.catalog import FetchedModel, Model, NetworkIdentity, find_model, load_catalog
 from any2bokeh.weights.converted import (
     CONVERTED_FILE,
     Shapes,
@@ -35,23 +35,8 @@ _ON_GPU = (*_VIDEO_NETWORKS[:1], *_IMAGE_NETWORKS[:1], *_VIDEO_NETWORKS[1:], *_I
 _ON_CPU = (*_IMAGE_NETWORKS[:1], *_VIDEO_NETWORKS[:1], *_IMAGE_NETWORKS[1:], *_VIDEO_NETWORKS[1:])
 
 
-class DepthNetwork(Protocol):
-    """A network that is on this machine; ``source`` and ``revision`` tell its weights from all others."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        ...
-
-    @property
-    def source(self) -> str:
-        """Where its weights come from."""
-        ...
-
-    @property
-    def revision(self) -> str:
-        """Which of them they are."""
-        ...
+class DepthNetwork(NetworkIdentity, Protocol):
+    """A network that is on this machine."""
 
     @property
     def is_steady(self) -> bool:
@@ -87,7 +72,7 @@ class DepthNetwork(Protocol):
         ...
 
 
-class ImageNetwork:
+class ImageNetwork(ABC):
     """What networks have in common that see one frame at a time."""
 
     is_steady = False
@@ -112,31 +97,13 @@ class ImageNetwork:
         next(estimates([frame]))
         return frames * (time.perf_counter() - started_s)
 
-    def _estimator(self, device: torch.device, dtype: torch.dtype) -> Estimator:
-        raise NotImplementedError
+    @abstractmethod
+    def _estimator(self, device: torch.device, dtype: torch.dtype) -> Estimator: ...
 
 
 @dataclass(frozen=True)
-class DownloadedNetwork(ImageNetwork):
+class DownloadedNetwork(FetchedModel, ImageNetwork):
     """Depth Anything V2, as fetched from the hub into ``folder``."""
-
-    model: Model
-    folder: Path
-
-    @property
-    def name(self) -> str:
-        """What the catalog calls it."""
-        return self.model.name
-
-    @property
-    def source(self) -> str:
-        """Its repository."""
-        return self.model.repository
-
-    @property
-    def revision(self) -> str:
-        """The commit."""
-        return self.folder.name
 
     def shorter_side(self, device: torch.device) -> int:
         """Return a size that ``device`` has time for."""
@@ -154,23 +121,10 @@ class DownloadedNetwork(ImageNetwork):
 
 
 @dataclass(frozen=True)
-class VideoNetwork:
+class VideoNetwork(FetchedModel):
     """Video Depth Anything, as converted into ``folder``."""
 
-    model: Model
-    folder: Path
-
     is_steady = True
-
-    @property
-    def name(self) -> str:
-        """What the catalog calls it."""
-        return self.model.name
-
-    @property
-    def source(self) -> str:
-        """Its repository."""
-        return self.model.repository
 
     @property
     def revision(self) -> str:

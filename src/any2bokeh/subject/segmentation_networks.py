@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -12,7 +11,7 @@ import torch
 from any2bokeh.settings.focus_settings import SubjectNetwork
 from any2bokeh.subject.grown_region import GrownRegion
 from any2bokeh.subject.segmenter import SubjectSegmenter
-from any2bokeh.weights.catalog import Model, find_model, load_catalog
+from any2bokeh.weights.catalog import FetchedModel, NetworkIdentity, find_model, load_catalog
 from any2bokeh.weights.download import find_folder, model_folder
 
 log = logging.getLogger(__name__)
@@ -22,23 +21,8 @@ SAM2, EDGETAM = "subject-sam2", "subject-edgetam"  # the names of the catalog
 MakeSegmenter = Callable[[], SubjectSegmenter[Any]]
 
 
-class Segmentation(Protocol):
-    """A way from clicks to masks; ``source`` and ``revision`` tell it from all others."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        ...
-
-    @property
-    def source(self) -> str:
-        """Where it comes from."""
-        ...
-
-    @property
-    def revision(self) -> str:
-        """Which of them it is."""
-        ...
+class Segmentation(NetworkIdentity, Protocol):
+    """A way from clicks to masks."""
 
     @property
     def sees_disparity(self) -> bool:
@@ -56,28 +40,11 @@ class Segmentation(Protocol):
 
 
 @dataclass(frozen=True)
-class DownloadedSegmentation:
+class DownloadedSegmentation(FetchedModel):
     """SAM 2.1 or EdgeTAM, as fetched from the hub into ``folder``."""
 
-    model: Model
-    folder: Path
     sees_disparity: bool = False
     holds: bool = True
-
-    @property
-    def name(self) -> str:
-        """What the catalog calls it."""
-        return self.model.name
-
-    @property
-    def source(self) -> str:
-        """Its repository."""
-        return self.model.repository
-
-    @property
-    def revision(self) -> str:
-        """The commit."""
-        return self.folder.name
 
     def load(self, device: torch.device, dtype: torch.dtype) -> MakeSegmenter:
         """Load the weights, once for all subjects."""

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from any2bokeh.documents import parse_toml, read_document
 from any2bokeh.errors import SettingsError, WeightsError, shown
@@ -53,6 +54,48 @@ class Model:
     def page(self) -> str:
         """Where its license and terms stand, or how to get it."""
         return f"https://huggingface.co/{self.repository}" if self.repository else self.obtain
+
+
+class NetworkIdentity(Protocol):
+    """The facts that tell a network's weights from all others; results made with it are cached by these."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """Where its weights come from."""
+        ...
+
+    @property
+    def revision(self) -> str:
+        """Which of them they are."""
+        ...
+
+
+@dataclass(frozen=True)
+class FetchedModel:
+    """A model of the catalog, as fetched from the hub into ``folder``."""
+
+    model: Model
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """Its name in the catalog."""
+        return self.model.name
+
+    @property
+    def source(self) -> str:
+        """Its repository."""
+        return self.model.repository
+
+    @property
+    def revision(self) -> str:
+        """The commit."""
+        return self.folder.name
 
 
 def load_catalog(path: Path | None = None) -> dict[str, Model]:
