@@ -148,13 +148,19 @@ def open_writer(
             tag = TAGS.get(transfer, UNSPECIFIED)
             written = replace(like, color=replace(like.color, transfer=tag), hdr10=None)
         muxer = Muxer(partial, target, written, settings, span, beside or BesidePictures())
-        writer = VideoWriter(muxer, like, transfer=transfer)
-        try:
+        with finishing(VideoWriter(muxer, like, transfer=transfer)) as writer:
             yield writer
-            writer.finish()
-        except BaseException:
-            writer.abort()
-            raise
+
+
+@contextmanager
+def finishing(writer: VideoWriter) -> Iterator[VideoWriter]:
+    """Yield a writer that is finished when the block ends well, and given up otherwise."""
+    try:
+        yield writer
+        writer.finish()
+    except BaseException:
+        writer.abort()
+        raise
 
 
 def shown_transfer(like: VideoInfo, settings: EncodeSettings) -> TransferFunction:

@@ -16,7 +16,7 @@ from any2bokeh.settings.color_settings import DISPLAY_REFERRED, TransferFunction
 from any2bokeh.settings.values import frame_ranges
 from any2bokeh.settings.video_settings import EncodeSettings
 from any2bokeh.video.decode import VideoInfo
-from any2bokeh.video.encode import VideoWriter
+from any2bokeh.video.encode import VideoWriter, finishing
 from any2bokeh.video.frame_names import numbered_name
 from any2bokeh.video.mux import StoppedError
 from any2bokeh.video.pictures.picture_files import EXR, converted, picture_kind, read_picture_file
@@ -115,10 +115,9 @@ def open_sequence_writer(
             mark.touch()
     writer = VideoWriter(sink, like, transfer=written_transfer(like, target, settings.color_out), kept=there)
     try:
-        yield writer
-        writer.finish()
+        with finishing(writer):
+            yield writer
     except BaseException:
-        writer.abort()
         if mark and not any(path.exists() for path in paths.values()):
             with suppress(OSError):
                 mark.unlink(missing_ok=True)

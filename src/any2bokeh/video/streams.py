@@ -19,7 +19,7 @@ from any2bokeh.video.captions import BesidePictures
 from any2bokeh.video.color import FrameMaker, is_hd, pixel_layout, plane_codes, written_tags
 from any2bokeh.video.containers import MATROSKA_OPTIONS, Container
 from any2bokeh.video.decode import VideoInfo
-from any2bokeh.video.encode import VideoWriter, shown_transfer
+from any2bokeh.video.encode import VideoWriter, finishing, shown_transfer
 from any2bokeh.video.metadata import Orientation
 from any2bokeh.video.mux import Muxer, StoppedError
 from any2bokeh.video.pipes import STANDARD
@@ -79,12 +79,8 @@ def open_stream_writer(
         kind = Container(SUFFIXES[name], name, "matroska", MATROSKA_OPTIONS)
         muxer = Muxer("pipe:1", STANDARD, like, settings, span, beside, kind)
         writer = VideoWriter(muxer, like, transfer=transfer)
-    try:
+    with finishing(writer):
         yield writer
-        writer.finish()
-    except BaseException:
-        writer.abort()
-        raise
 
 
 class Y4mSink:
@@ -128,7 +124,7 @@ class Y4mSink:
             self._file.write(data)
             self._file.flush()
         except BrokenPipeError as error:
-            # What is buffered would fail again when the process ends.
+            # Buffered bytes would fail again when the process ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._file.fileno())
             raise VideoError("The program that reads the video from stdout has gone away.") from error
         except OSError as error:
