@@ -131,7 +131,7 @@ class ClipSession(Closeable):
 
     def plan_growth(self, pointed: SubjectSettings) -> GrowthPlan:
         """Return what growing masks from points comes to; raises ``WeightsError`` as ``masks`` do."""
-        # What is to be held is worth waiting for; following alone needs no network.
+        # A subject that will be held is worth waiting for; following alone needs no network.
         focus = self.settings.focus
         patient = focus is None or focus.follow is None
         segmentation = find_segmentation(pointed.subject_network, self.device, patient=patient)

@@ -72,7 +72,7 @@ def run_kills(count: int, seed: int) -> dict[str, Kills]:
             folder = _prepared(Path(root) / command.name.replace(", ", "-"))
             found[command.name] = Kills()
             inputs = _digests(folder)
-            _run(spawner, command, folder)  # which may compile: what is measured and compared comes after it
+            _run(spawner, command, folder)  # which may compile: measuring and comparing come after it
             _clear(folder, inputs)
             seconds = _run(spawner, command, folder)
             whole = _digests(folder)

@@ -1,4 +1,4 @@
-"""Files of one picture: what is read is written again, and other programs read the same."""
+"""Files of one picture: reading and writing give the same again, and other programs read the same."""
 
 import struct
 import zlib
@@ -152,7 +152,7 @@ def test_the_link_to_a_thumbnail_goes() -> None:
 @pytest.mark.parametrize("number", range(1, 9))
 def test_a_turned_tiff_is_worked_on_upright_and_written_as_it_was(tmp_path: Path, number: int) -> None:
     upright = (stripes() * 255).astype(np.uint8)
-    turns = {  # from what is stored to what is seen, by TIFF's own words
+    turns = {  # from stored to seen pixels, by TIFF's own words
         1: lambda a: a,
         2: lambda a: a[:, ::-1],
         3: lambda a: a[::-1, ::-1],

@@ -1,4 +1,4 @@
-"""Sequences of pictures as clips, and what is written as them."""
+"""Sequences of pictures as clips, and results written as them."""
 
 import os
 from fractions import Fraction

@@ -82,7 +82,7 @@ def fetch(model: Model = MODEL) -> Path:
 
 
 def refused(model: Model = MODEL) -> WeightsError:
-    """The error that fetching raises; nothing is kept of what was fetched."""
+    """The error that fetching raises; nothing fetched is kept."""
     with pytest.raises(WeightsError) as caught:
         fetch(model)
     assert find_network_folder(model) is None

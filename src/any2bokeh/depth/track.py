@@ -346,7 +346,7 @@ def _conversion(kind: DisparityKind, reader: GrayReader) -> Callable[[Tensor], T
     if kind == "inverted":
         return lambda values: 1 - values
     nearest, farthest = _depth_range(reader)
-    highest, lowest = 1 / nearest, 1 / farthest  # 0 of what is infinitely far
+    highest, lowest = 1 / nearest, 1 / farthest  # 0 at an infinite distance
     return DepthScale(lowest, highest)
 
 

@@ -23,7 +23,7 @@ class DisplayReferredRenderer:
     def __init__(self, inner: DiffusionRenderer, pictures: PictureFormat) -> None:
         self.name = inner.name
         self._inner, self._transfer = inner, pictures.transfer
-        self._in_work: deque[tuple[Tensor, Tensor]] = deque()  # scenes' pictures, and what was shown of them
+        self._in_work: deque[tuple[Tensor, Tensor]] = deque()  # scenes' pictures, as they are and as shown
 
     @property
     def work_per_frame(self) -> float | None:

@@ -27,8 +27,8 @@ from any2bokeh.subject.occlusion import SubjectView, find_occluders
 from any2bokeh.subject.subject_doubts import tell_doubts
 
 _UNSEEN = 0.5  # the share of a frame that cannot be decoded: neither nothing nor everything
-# Standard deviations. A held subject stays sharp however slowly the focal plane follows; what is around must
-# not pump with the estimate.
+# Standard deviations. A held subject stays sharp however slowly the focal plane follows; its surroundings
+# must not pump with the estimate.
 FOCUS_SMOOTHING_S = 0.5
 SMOOTHING_S = 0.15  # limbs that come and go do not move the ground
 

@@ -1,6 +1,6 @@
 """With the published weights, for those who have them: ``pytest -m weights``.
 
-Made-up weights cannot tell how much depth flickers. The limits are what is expected; nobody has run this yet.
+Made-up weights cannot tell how much depth flickers. The limits are expectations; nobody has run this yet.
 """
 
 from collections.abc import Iterator

@@ -26,7 +26,7 @@ PLACES = np.array(
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    """Five pictures of one bright square each, which is nearer than what is around it."""
+    """Five pictures of one bright square each, which is nearer than its surroundings."""
     folder = tmp_path / "pictures"
     folder.mkdir()
     for number in range(5):

@@ -50,7 +50,7 @@ function metersOf(disparity, distances) {
   return ` (${Number((1 / (1 / far + disparity * (1 / near - 1 / far))).toPrecision(3))} m)`;
 }
 
-/** Paint what is inside a zone with one color (r, g, b) on a canvas, and nothing else. */
+/** Paint the inside of a zone with one color (r, g, b) on a canvas, and nothing else. */
 function paintZone(canvas, { width, height, codes }, [far, near], color) {
   canvas.width = width;
   canvas.height = height;

@@ -1,4 +1,4 @@
-// The surface under a point, as any2bokeh/focus/follower.py grows it: what is followed where no network is here.
+// The surface under a point, as any2bokeh/focus/follower.py grows it, to be followed where no network is here.
 
 const WORK_SIDE = 384; // all lengths and slopes below are those of a disparity of this longer side
 const STEEP = 0.015, STEEPEST = 0.03, SMALL = 400, FIRST_RANGE = 0.1, FIRST_REACH = 96, PATCH = 2, RIM = 2;
@@ -52,7 +52,7 @@ function discAround(column, row, radius, width, height) {
   return found;
 }
 
-/** What is reached from `seeds` over samples of the surface in so many steps; the seeds where there is none. */
+/** The samples reached from `seeds` over samples of the surface in so many steps; the seeds where there is none. */
 function spread({ width, height, codes }, seeds, isSurface, inRange, steps) {
   const region = new Uint8Array(codes.length);
   let edge = seeds.filter(isSurface);
