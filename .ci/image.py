@@ -1,8 +1,8 @@
 """Carries out a Dockerfile's steps without Docker: python image.py DOCKERFILE STAGE CONTEXT ROOM.
 
-Each stage gets the folder ROOM/NAME for its root, where its WORKDIR, COPY, ENV, ARG and RUN lines are done with
-this machine's Python in the place of the base image's. Fails where a step fails, or is of a kind that is unknown
-here. What it cannot show is the base image itself.
+Each stage gets the folder ROOM/NAME for its root, where its WORKDIR, COPY, ENV, ARG and RUN lines are done
+with this machine's Python in place of the base image's. Fails where a step fails, or where its kind is
+unknown here. The base image itself is not tried.
 """
 
 import os
