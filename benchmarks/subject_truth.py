@@ -83,14 +83,14 @@ def held_scenes(
             (frame, session.disparity.at(frame)) for frame in _frames(session)
         ):
             plane = setting.focus[number]
-            held, coverage = subject.hold(frame, values, plane)
+            held = subject.hold(frame, values, plane)
             yield Scene(
                 sharp=frame.picture,
-                disparity=held,
+                disparity=held.disparity,
                 focus_disparity=plane,
                 blur_strength=setting.blur_strength[number],
                 pts=number,
-                coverage=coverage,
+                coverage=held.coverage,
             )
 
 

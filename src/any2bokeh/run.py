@@ -7,7 +7,7 @@ from pathlib import Path
 
 from any2bokeh.atomic import check_target
 from any2bokeh.depth.export import write_colors, write_estimated, write_given
-from any2bokeh.errors import FocusError
+from any2bokeh.errors import FocusError, SettingsError
 from any2bokeh.focus.track_files import write_focus
 from any2bokeh.progress import OnProgress, Progress, ignore
 from any2bokeh.render.aovs import LayerCollector
@@ -72,6 +72,12 @@ def refocus(
         pictures, strongest = clip.info.pictures, settings.focus.strongest
         frames = 0
         aovs = settings.encode.aovs
+        if "subject" in aovs and clip.subject is None:
+            raise SettingsError(
+                "`aovs=subject` needs a subject that is held: `points` with a segmentation network, or"
+                " `focus_mask`, and no `subject_depth`.",
+                hint=f"`bokeh download-weights {SAM2}` fetches a network.",
+            )
         layers = LayerCollector(aovs, pictures, clip.disparity.depth_of if "depth" in aovs else None)
         existing = ExistingFrames(
             overwrite=overwrite, keep=skip_existing, run_key=f"{source.resolve()} {target} {settings}"

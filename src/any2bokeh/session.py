@@ -32,7 +32,7 @@ from any2bokeh.scene import Frame, Scene
 from any2bokeh.settings.clip_settings import ClipSettings
 from any2bokeh.settings.focus_settings import SubjectSettings
 from any2bokeh.subject.grown_masks import GrownMasks, GrowthPlan, pictures_alone
-from any2bokeh.subject.held_subjects import HeldSubjects
+from any2bokeh.subject.held_subjects import HeldDisparity, HeldSubjects
 from any2bokeh.subject.segmentation_networks import SAM2, find_segmentation
 from any2bokeh.subject.subject_track import SubjectTrack, measure_subject
 from any2bokeh.video.clip import FrameReader
@@ -186,8 +186,8 @@ class ClipSession(Closeable):
     def frames(self) -> Generator[tuple[Frame, Tensor]]:
         """Yield each frame with its disparity, ``1 H W`` at its size, in order; a subject is held in it."""
         with closing(self._held_frames()) as frames:
-            for frame, disparity, _ in frames:
-                yield frame, disparity
+            for frame, held in frames:
+                yield frame, held.disparity
 
     def stills(self, wanted: Sequence[int]) -> Iterator[HeldFrame]:
         """Yield the frames at some time stamps, ascending, with disparity and the held subject's coverage.
@@ -202,7 +202,8 @@ class ClipSession(Closeable):
                 frame = next(iter(video), None)
             if frame is not None and frame.pts != last:  # one that cannot be decoded gives way to the next
                 last, shown = frame.pts, self._shown(frame)
-                yield shown, *self._held(shown, disparity.at(shown))
+                held = self._held(shown, disparity.at(shown))
+                yield shown, held.disparity, held.coverage
         if last is None and wanted:
             raise VideoError(f"{self.info.path} cannot be decoded at the requested times.")
 
@@ -219,23 +220,25 @@ class ClipSession(Closeable):
 
     def _scenes(self, focus: FocusTrack) -> Generator[Scene]:
         with closing(self._held_frames()) as frames:
-            for frame, disparity, coverage in frames:
-                yield focused_scene(frame, disparity, focus.at(frame.pts), focus.depth_of_field, coverage)
+            for frame, held in frames:
+                here = focus.at(frame.pts)
+                scene = focused_scene(frame, held.disparity, here, focus.depth_of_field, held.coverage)
+                yield replace(scene, matte=held.matte)
 
-    def _held_frames(self) -> Generator[HeldFrame]:
+    def _held_frames(self) -> Generator[tuple[Frame, HeldDisparity]]:
         disparity = self._disparity_from_start()
         with self.video.frames() as video:
             self._reader = video
             for frame in video:
                 shown = self._shown(frame)
-                yield frame, *self._held(shown, disparity.at(shown))
+                yield frame, self._held(shown, disparity.at(shown))
 
     def _shown(self, frame: Frame) -> Frame:
         return shown_frame(frame, self.info.pictures.transfer)
 
-    def _held(self, frame: Frame, disparity: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _held(self, frame: Frame, disparity: Tensor) -> HeldDisparity:
         if self.subject is None:
-            return disparity, None
+            return HeldDisparity(disparity)
         return self.subject.hold(frame, disparity, self.focus.at(frame.pts).focus_disparity)
 
     def _disparity_from_start(self) -> DisparityTrack:

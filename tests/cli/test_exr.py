@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import OpenEXR
 import pytest
-from stills import HEIGHT, WIDTH, stripes
+from stills import HEIGHT, WIDTH, stripes, write_still
 
 from any2bokeh.video.pictures.picture_files import read_picture_file
 
@@ -94,6 +94,23 @@ def test_a_video_becomes_light_in_half(clip: Path, track: Path, tmp_path: Path, 
     assert made["R"].dtype == np.float16
     expected = ((stripes() + 0.055) / 1.055) ** 2.4
     np.testing.assert_allclose(made["G"].mean(), expected[..., 1].mean(), rtol=0.05)
+
+
+def test_the_subject_s_matte_is_a_layer(plates: Path, tmp_path: Path, bokeh: Callable) -> None:
+    mask = np.zeros((HEIGHT, WIDTH, 1), np.float32)
+    mask[12:36, 20:44] = 1
+    for number in NUMBERS:
+        write_still(tmp_path / "mask" / f"m.{number}.png", mask, 8)
+    how = ("--disparity", plates, "--disparity-kind", "depth", "--k", "40", "--device", "cpu")
+    run = bokeh("refocus", plates, *how, "--focus-mask", tmp_path / "mask", "--aovs", "subject,coc")
+    assert run.code == 0, run.err
+    _, made = read(tmp_path / "shot.refocus" / "shot.refocus.1002.exr")
+    assert sorted(made) == ["A", "B", "G", "R", "coc", "subject.A"]
+    assert made["subject.A"][16:32, 24:40].min() > 0.99
+    assert made["subject.A"][:6].max() == 0
+    assert abs(made["coc"][16:32, 24:40]).max() < 0.5  # it is held sharp
+    none = bokeh("refocus", plates, *how, "--focus", "0.5", "--aovs", "subject")
+    assert none.code == 2 and "--aovs subject" in none.err
 
 
 def test_layers_need_an_exr_and_depth_needs_distances(plates: Path, tmp_path: Path, bokeh: Callable) -> None:

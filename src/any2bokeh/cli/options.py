@@ -314,7 +314,7 @@ OPTIONS: dict[object, dict[str, Any]] = {
         "exr_compression": option("--exr-compression", help="Compression of EXR; by default the source's."),
         "aovs": typer.Option(
             "--aovs",
-            help="Layers to write beside the picture in EXR: depth,coc,disparity or some of them.",
+            help="Layers to write beside the picture in EXR: depth,coc,disparity,subject or some of them.",
             parser=parse_names,
             metavar="NAMES",
         ),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor
 
 from any2bokeh.errors import SettingsError
@@ -9,7 +10,12 @@ from any2bokeh.optics.coc import coc_px
 from any2bokeh.scene import PictureFormat, Scene
 from any2bokeh.settings.video_settings import Aov
 
-LAYER_NAMES: dict[Aov, str] = {"depth": "depth.Z", "coc": "coc", "disparity": "disparity"}
+LAYER_NAMES: dict[Aov, str] = {
+    "depth": "depth.Z",
+    "coc": "coc",
+    "disparity": "disparity",
+    "subject": "subject.A",
+}
 
 
 class LayerCollector:
@@ -48,4 +54,6 @@ class LayerCollector:
             return coc_px(scene.disparity, scene.focus_disparity, scene.blur_strength, self._longer_side_px)
         if aov == "depth" and self._depth_of:
             return self._depth_of(scene.disparity)
+        if aov == "subject":
+            return torch.zeros_like(scene.disparity) if scene.matte is None else scene.matte
         return scene.disparity

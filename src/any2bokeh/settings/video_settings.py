@@ -11,7 +11,7 @@ from any2bokeh.settings.values import Range, TimePoint, check_choice, parse_fram
 MissingFrames = Literal["error", "hold", "skip"]
 ExrCompression = Literal["none", "rle", "zips", "zip", "piz", "pxr24", "b44", "b44a", "dwaa", "dwab"]
 StreamFormat = Literal["y4m", "nut", "matroska"]
-Aov = Literal["depth", "coc", "disparity"]
+Aov = Literal["depth", "coc", "disparity", "subject"]
 
 CRF = Range("crf", "an encoder quality", 0, 63)
 MAX_PIXELS = Range("max_pixels", "a number of pixels", 1, 2**31 - 1)  # FFmpeg counts no further
@@ -86,7 +86,8 @@ class EncodeSettings:
 
     ``start_number`` is that of the first picture where a video becomes a sequence. ``aovs`` are layers of an
     EXR beside the picture: ``depth`` (``depth.Z``, in the unit of the depth that was given), ``coc`` (the
-    signed radius of the circle of confusion in pixels, positive behind the focal plane) and ``disparity``.
+    signed radius of the circle of confusion in pixels, positive behind the focal plane), ``disparity`` and
+    ``subject`` (``subject.A``, the share of each pixel that held subjects cover).
     ``color_out`` is how the result encodes light; ``None`` is as the source, where the target can hold that.
     ``output_format`` is that of a video on stdout.
     """

@@ -1,6 +1,7 @@
 """All subjects of a clip, held: one, several at once, or one after the other as the focus moves."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,6 +14,17 @@ from any2bokeh.subject.subject_track import SubjectTrack
 IN_PLANE = 1e-4  # of disparity: so near to the focal plane nothing blurs
 
 Plane = Callable[[int], float]  # where a subject is held, at each time stamp
+
+
+class HeldDisparity(NamedTuple):
+    """Disparity in which subjects are held, ``1 H W``, with the share of each pixel that they cover.
+
+    ``coverage`` is that of subjects in focus, ``matte`` that of all; ``None`` where there are none.
+    """
+
+    disparity: Tensor
+    coverage: Tensor | None = None
+    matte: Tensor | None = None
 
 
 class HeldSubjects(Closeable):
@@ -32,8 +44,8 @@ class HeldSubjects(Closeable):
     ) -> None:
         self._tracks, self._planes, self._shares = tracks, planes, shares
 
-    def hold(self, frame: Frame, disparity: Tensor, focus_disparity: float) -> tuple[Tensor, Tensor | None]:
-        """Return the disparity in which the subjects are held, and the coverage of those that are in focus.
+    def hold(self, frame: Frame, disparity: Tensor, focus_disparity: float) -> HeldDisparity:
+        """Return the disparity in which the subjects are held, and what they cover.
 
         See ``SubjectTrack.hold``. Coverage tells of sharp edges, so a subject that is out of focus has none.
         """
@@ -48,11 +60,12 @@ class HeldSubjects(Closeable):
             if coverage is not None:
                 found.append((plane, coverage))
         if not found:
-            return disparity, None
+            return HeldDisparity(disparity)
         for plane, coverage in found if len(found) > 1 else []:
             disparity = torch.where(coverage >= INSIDE, disparity.new_tensor(plane), disparity)
         sharp = [coverage for plane, coverage in found if abs(plane - focus_disparity) < IN_PLANE]
-        return disparity, torch.stack(sharp).amax(0) if sharp else None
+        matte = torch.stack([coverage for _, coverage in found]).amax(0)
+        return HeldDisparity(disparity, torch.stack(sharp).amax(0) if sharp else None, matte)
 
     def close(self) -> None:
         """Stop reading the masks."""
