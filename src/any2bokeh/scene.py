@@ -75,7 +75,11 @@ class Scene:
 
     def __post_init__(self) -> None:
         _check("sharp", self.sharp, channels=3)
-        for name, image in (("disparity", self.disparity), ("coverage", self.coverage), ("matte", self.matte)):
+        for name, image in (
+            ("disparity", self.disparity),
+            ("coverage", self.coverage),
+            ("matte", self.matte),
+        ):
             if image is None:
                 continue
             _check(name, image, channels=1)

@@ -18,6 +18,7 @@ from any2bokeh.device import choose_device, choose_render_dtype
 from any2bokeh.errors import VideoError
 from any2bokeh.focus.depth_of_field import focused_scene
 from any2bokeh.focus.focus_track import FocusTrack
+from any2bokeh.focus.lens_track import open_lens_track
 from any2bokeh.focus.points import check_places
 from any2bokeh.focus.pull import (
     depth_ranges,
@@ -69,6 +70,8 @@ class ClipSession(Closeable):
                 check_places(settings.focus, self.info)
                 for mask in settings.focus.masks:  # told before minutes go into depth
                     open_mask(mask, self.video).close()
+                if settings.focus.focus_track and open_lens_track(settings.focus.focus_track, self.video):
+                    settings.check_distances(f"The focus track {settings.focus.focus_track}")
             self.device = choose_device(settings.device)
             self._opened = stack.pop_all()
 

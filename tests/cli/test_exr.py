@@ -140,3 +140,25 @@ def test_a_sun_that_is_no_number_is_named(plates: Path, tmp_path: Path, bokeh: C
         "refocus", plates, "--disparity", plates, "--disparity-kind", "depth", "--focus", "0.5", "--k", "0"
     )
     assert run.code == 1 and "shot.1002.exr" in run.err and "11,7" in run.err
+
+
+def test_focus_and_f_number_are_those_of_the_pictures(plates: Path, tmp_path: Path, bokeh: Callable) -> None:
+    for number, focus in zip(NUMBERS, (2.0, 5.0), strict=True):
+        header, channels = read(tmp_path / f"shot.{number}.exr")
+        kept = {name: header[name] for name in ("compression", "type")}
+        with OpenEXR.File(kept | {"focus": focus, "aperture": 2.8}, dict(channels)) as file:
+            file.write(str(tmp_path / f"shot.{number}.exr"))
+    how = ("--disparity", plates, "--disparity-kind", "depth", "--focus-track", plates, "--device", "cpu")
+    run = bokeh("refocus", plates, *how, "--save-focus-track", tmp_path / "f.csv", "--aovs", "depth,coc")
+    assert run.code == 0, run.err
+    assert "2 to 5 m, f/2.8" in run.err
+    rows = [line.split(",") for line in (tmp_path / "f.csv").read_text().splitlines()]
+    assert [float(row[3]) for row in rows[1:]] == pytest.approx([2, 5])
+    for number, focus_m in zip(NUMBERS, (2.0, 5.0), strict=True):
+        _, made = read(tmp_path / "shot.refocus" / f"shot.refocus.{number}.exr")
+        # A lens of 50 mm on 36 mm: r = f^2 / 2N * z_f / (z_f - f) * (1 / z_f - 1 / z).
+        scale_m = 0.05**2 / 5.6 * focus_m / (focus_m - 0.05)
+        expected = scale_m * (1 / focus_m - 1 / made["depth.Z"]) / 0.036 * WIDTH
+        np.testing.assert_allclose(made["coc"], expected, atol=0.01)
+    refused = bokeh("refocus", plates, "--depth", "compact", "--focus-track", plates)
+    assert refused.code == 2 and "distances in meters" in refused.err

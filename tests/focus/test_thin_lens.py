@@ -11,7 +11,7 @@ from any2bokeh.settings.focus_settings import CameraSettings
 
 def radius_px(camera: CameraSettings, focus_m: float, point_m: float) -> float:
     """Radius of a point's disc where the rays of the lens's edge meet the sensor, 1024 pixels of 36 mm."""
-    focal_m = camera.focal_length_mm / 1000
+    focal_m = camera.focal_length_m
     sensor_m = 1 / (1 / focal_m - 1 / focus_m)  # behind the lens, where the focus is imaged
     image_m = 1 / (1 / focal_m - 1 / point_m)  # where the point is imaged
     edge_m = focal_m / camera.f_stop / 2

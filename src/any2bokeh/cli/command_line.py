@@ -81,7 +81,12 @@ def _check_needs(context: typer.Context, values: dict[str, Any]) -> None:
         ("blades", "--blades", polygon, has_corners),
         ("roundness", "--roundness", polygon, has_corners),
         ("rotation_deg", "--rotation", polygon, has_corners),
-        ("focal_length_mm", "--focal-length", "--f-stop: K needs no lens", values.get("f_stop")),
+        (
+            "focal_length_mm",
+            "--focal-length",
+            "--f-stop: K needs no lens",
+            values.get("f_stop") or values.get("focus_track"),
+        ),
         ("smoothing_s", "--focus-smoothing", "--subject, --follow or --focus-mask", is_moving),
         ("subject_network", "--subject-network", "--subject", values.get("points") or values.get("follow")),
         ("easing", "--easing", "keys in --focus, --focus-m or --k, or a --focus-track", has_keys),

@@ -90,7 +90,9 @@ OPTIONS: dict[object, dict[str, Any]] = {
             accepted=focus_settings.SMOOTHING_S,
         ),
         "focus_track": option(
-            "--focus-track", help="Focus over time from a CSV or JSON file: time or frame, focus, k."
+            "--focus-track",
+            help="Focus over time from a CSV or JSON file: time or frame, focus, k. Or distance and f-number"
+            " as a camera recorded them: OpenTrackIO (JSON), or the EXR pictures that have them.",
         ),
         "blur_strength": keys_option(
             "--k",
@@ -125,7 +127,8 @@ OPTIONS: dict[object, dict[str, Any]] = {
         ),
         "focal_length_mm": option(
             "--focal-length",
-            help="Focal length of that lens in millimeters; try 85.",
+            help="Focal length of that lens in millimeters; try 85. By default 50, or that in the focus"
+            " track.",
             accepted=focus_settings.FOCAL_LENGTH_MM,
         ),
         "near_m": option(

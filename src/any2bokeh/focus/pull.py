@@ -12,6 +12,7 @@ from any2bokeh.depth.track import DepthClip
 from any2bokeh.errors import FocusError, SettingsError
 from any2bokeh.focus.focus_track import Curve, Focus, FocusTrack, smooth_focus
 from any2bokeh.focus.follower import follow_thing
+from any2bokeh.focus.lens_track import LensTrack, open_lens_track
 from any2bokeh.focus.masked import Measured, disparity_in_mask
 from any2bokeh.focus.points import disparity_under
 from any2bokeh.focus.thin_lens import blur_strength
@@ -22,6 +23,7 @@ from any2bokeh.settings.values import TimePoint
 from any2bokeh.video.clip import Clip
 
 log = logging.getLogger(__name__)
+news = logging.getLogger("any2bokeh.news")  # no warning, but shown
 
 Values = Callable[[int], float]  # a value at each time stamp
 
@@ -42,9 +44,14 @@ def pull_focus(
     Raises ``FocusError`` if the focus cannot be found in this clip, ``SettingsError`` for a K that a track or
     a camera cannot have.
     """
-    saved = read_focus(settings.focus_track) if settings.focus_track else None
-    plane = _planes(clip, settings, saved, on_frames, subjects)
-    strength = _strengths(clip, settings, saved)
+    lens = open_lens_track(settings.focus_track, clip.video) if settings.focus_track else None
+    if lens:
+        news.info("%s.", lens)
+        plane, strength = _planes_at(clip, lens.focus_m, settings), _lens_strengths(clip, settings, lens)
+    else:
+        saved = read_focus(settings.focus_track) if settings.focus_track else None
+        plane = _planes(clip, settings, saved, on_frames, subjects)
+        strength = _strengths(clip, settings, saved)
     distances = depth_ranges(clip, settings)
     focus = [
         Focus(
@@ -117,7 +124,8 @@ def _planes(
         held = disparity_under(settings.focus_at, clip)
         return lambda pts: held
     if settings.focus_m is not None:
-        return _planes_at(clip, settings.focus_m, settings)
+        inverse = _values(clip, _inverse(settings.focus_m), settings)  # it is eased in 1 / distance
+        return _planes_at(clip, lambda pts: 1 / inverse(pts), settings)
     is_subjects = settings.focus_disparity is None and bool(settings.masks or settings.pointed)
     if is_subjects or settings.pulls_between_subjects:
         subjects = subjects or subject_planes(clip, settings, settings.masks, on_frames)
@@ -128,19 +136,17 @@ def _planes(
     return _values(clip, value, settings, subjects)
 
 
-def _planes_at(clip: DepthClip, value: float | Keys, settings: FocusSettings) -> Values:
-    """The focal plane at each time stamp, given its distance, which is eased in 1 / distance."""
+def _planes_at(clip: DepthClip, focus_m: Values, settings: FocusSettings) -> Values:
+    """The focal plane at each time stamp, given its distance."""
     distances = depth_ranges(clip, settings)
     if distances is None:
-        raise _unknown_distances("focus_m", clip)
-    inverse = _values(clip, _inverse(value), settings)
-    planes = {pts: distances(pts).disparity(1 / inverse(pts)) for pts in clip.video.times}
-    asked_for = [1 / inverse(pts) for pts in clip.video.times]
+        raise _unknown_distances(settings.ways()[0], clip)
+    planes = {pts: distances(pts).disparity(focus_m(pts)) for pts in clip.video.times}
     if all(plane in (0.0, 1.0) for plane in planes.values()):
         log.warning(
             "The focus at %.3g m is outside all distances of %s, %.3g to %.3g m: the nearest of them, or the"
             " farthest, is in focus.",
-            asked_for[0],
+            focus_m(clip.video.times[0]),
             clip.video.info.path,
             min(distances(pts).near_m for pts in planes),
             max(distances(pts).far_m for pts in planes),
@@ -178,6 +184,21 @@ def smoothed_plane(clip: DepthClip, measured: Measured, settings: FocusSettings)
     smoothed = smooth_focus(measured.disparity, clip.video.times_s, settings.smoothing_s, measured.starts)
     by_pts = dict(zip(clip.video.times, smoothed.clip(0, 1).tolist(), strict=True))
     return lambda pts: by_pts[pts]
+
+
+def _lens_strengths(
+    clip: DepthClip, settings: FocusSettings, lens: LensTrack
+) -> Callable[[int, float], float]:
+    """What K is at each time stamp: K or an f-number in the settings overrides the track."""
+    if settings.blur_strength is not None:
+        return _strengths(clip, settings, None)
+    if settings.camera.f_stop is None and not lens.has_f_stops:
+        raise SettingsError(
+            f"The focus track {lens.path} says no f-number.", hint="Give `f_stop`, or `blur_strength`."
+        )
+    distances = depth_ranges(clip, settings)
+    assert distances is not None  # the focal plane was found by them
+    return lambda pts, plane: blur_strength(lens.camera(pts, settings.camera), distances(pts), plane)
 
 
 def _strengths(

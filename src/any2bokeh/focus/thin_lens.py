@@ -28,11 +28,12 @@ def blur_strength(camera: CameraSettings, distances: DepthRange, focus_disparity
     Raises ``SettingsError`` where it is more than can be drawn, or the lens cannot be focused there.
     """
     assert camera.f_stop is not None
-    focal_length_m = camera.focal_length_mm / 1000
+    focal_length_m = camera.focal_length_m
+    focal_length = f"{focal_length_m * 1000:g} mm"
     per_disparity, focus_m = distances.per_disparity, distances.distance_m(focus_disparity)
     if focus_m <= focal_length_m:
         raise SettingsError(
-            f"A lens of {camera.focal_length_mm:g} mm cannot be focused at {focus_m:.2g} m.",
+            f"A lens of {focal_length} cannot be focused at {focus_m:.2g} m.",
             hint="Give a shorter `focal_length_mm`.",
         )
     extension = focus_m / (focus_m - focal_length_m)
@@ -40,7 +41,7 @@ def blur_strength(camera: CameraSettings, distances: DepthRange, focus_disparity
     strength = radius_m * REFERENCE_SIDE_PX / SENSOR_M
     if strength > BLUR_STRENGTH.high:
         raise SettingsError(
-            f"A lens of {camera.focal_length_mm:g} mm at f/{camera.f_stop:g} focused at {focus_m:.2g} m has"
+            f"A lens of {focal_length} at f/{camera.f_stop:g} focused at {focus_m:.2g} m has"
             f" K = {strength:.0f}, more than {BLUR_STRENGTH.high:g}.",
             hint="Use a higher `f_stop` or a shorter `focal_length_mm`.",
         )

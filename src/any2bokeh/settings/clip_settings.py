@@ -32,12 +32,15 @@ class ClipSettings:
 
     def _check_distances(self) -> None:
         """Raise ``SettingsError`` where distances are needed that nothing can know."""
-        if self.focus is None or not self.focus.needs_distances or self.focus.camera.near_m is not None:
-            return
-        if self.depth.track is None and self.depth.model != "video-metric":
-            needs = "`focus_m`" if self.focus.focus_m is not None else "`f_stop`"
+        if self.focus is not None and self.focus.needs_distances:
+            self.check_distances("`focus_m`" if self.focus.focus_m is not None else "`f_stop`")
+
+    def check_distances(self, what: str) -> None:
+        """Raise ``SettingsError`` where ``what`` needs distances and nothing can know them."""
+        known = self.focus is not None and self.focus.camera.near_m is not None
+        if not known and self.depth.track is None and self.depth.model != "video-metric":
             raise SettingsError(
-                f"{needs} needs distances in meters: those of disparity 1 and 0, `near_m` and `far_m`,"
+                f"{what} needs distances in meters: those of disparity 1 and 0, `near_m` and `far_m`,"
                 " or `model=video-metric`."
             )
 

@@ -20,6 +20,7 @@ NEAR_STRENGTH = Range("near_strength", "a factor", 0, 4)
 FAR_STRENGTH = Range("far_strength", "a factor", 0, 4)
 F_STOP = Range("f_stop", "an f-number", 0.5, 64)
 FOCAL_LENGTH_MM = Range("focal_length_mm", "millimeters on full frame", 4, 2000)
+USUAL_FOCAL_LENGTH_MM = 50.0
 SMOOTHING_S = Range("smoothing_s", "seconds", 0, 5)
 NEAR_M = Range("near_m", "meters", 0.01, 1e6)
 FOCUS_M = Range("focus_m", "meters", 0.01, 1e6)
@@ -113,17 +114,18 @@ class DepthOfFieldSettings:
 class CameraSettings:
     """A real lens, from which K follows (see ``focus/thin_lens.py``): full-frame equivalents.
 
-    ``near_m`` and ``far_m`` are the distances that disparity 1 and 0 stand for; without them, those of a
-    metric network or track are taken.
+    ``focal_length_mm`` of ``None`` is that in a focus track, else 50. ``near_m`` and ``far_m`` are the
+    distances that disparity 1 and 0 stand for; without them, those of a metric network or track are taken.
     """
 
     f_stop: float | None = None
-    focal_length_mm: float = 50.0
+    focal_length_mm: float | None = None
     near_m: float | None = None
     far_m: float | None = None
 
     def __post_init__(self) -> None:
-        FOCAL_LENGTH_MM.check(self.focal_length_mm)
+        if self.focal_length_mm is not None:
+            FOCAL_LENGTH_MM.check(self.focal_length_mm)
         if self.f_stop is not None:
             F_STOP.check(self.f_stop)
         if self.near_m is None and self.far_m is None:
@@ -137,10 +139,16 @@ class CameraSettings:
         FAR_M.check(self.far_m)
         if self.far_m <= self.near_m:
             raise SettingsError(f"`far_m`, {self.far_m:g}, must be more than `near_m`, {self.near_m:g}.")
-        if self.f_stop is not None and self.near_m * 1000 <= self.focal_length_mm:
+        if self.f_stop is not None and self.near_m <= self.focal_length_m:
+            length_mm = self.focal_length_m * 1000
             raise SettingsError(
-                f"A lens of {self.focal_length_mm:g} mm cannot be focused at `near_m`, {self.near_m:g} m."
+                f"A lens of {length_mm:g} mm cannot be focused at `near_m`, {self.near_m:g} m."
             )
+
+    @property
+    def focal_length_m(self) -> float:
+        """The focal length in meters."""
+        return (USUAL_FOCAL_LENGTH_MM if self.focal_length_mm is None else self.focal_length_mm) / 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,16 +158,17 @@ class FocusSettings:
     ``focus_disparity``: a disparity (0..1, near is 1), or keys over time. ``focus_m``: a distance in meters,
     or keys over time, where distances are known. ``focus_at``: the disparity under a point, held.
     ``subject``: the things at its points. ``follow``: the thing at a point, wherever it moves.
-    ``focus_mask``: the subject that a mask, or several, show. ``focus_track``: a file of focus over time.
+    ``focus_mask``: the subject that a mask, or several, show. ``focus_track``: a file of focus over time,
+    which may be the record of a lens: OpenTrackIO, or the EXR files of a sequence.
 
     All of a subject is held sharp, unless ``subject_depth`` keeps its estimated relief; a number as
     ``focus_disparity`` says at which disparity, and keys that name subjects pull from one to the other.
     Things that are pointed at are held where a segmentation network finds their mask; without one the focus
     alone follows them.
 
-    ``blur_strength`` is K, a number or keys over time, unless a track or the camera gives it. ``easing`` is
-    how values move from key to key; ``smoothing_s``, over how much time the focus on a moving subject is
-    smoothed (a standard deviation).
+    ``blur_strength`` is K, a number or keys over time, unless a track or the camera gives it; before the
+    f-number of a recorded lens, both it and the camera's count. ``easing`` is how values move from key to
+    key; ``smoothing_s``, over how much time the focus on a moving subject is smoothed (a standard deviation).
     """
 
     focus_disparity: float | Keys | None = None
@@ -193,7 +202,7 @@ class FocusSettings:
         if self.focus_m is not None:
             check_values(self.focus_m, FOCUS_M)
             _check_numbers(self.focus_m, "focus_m", "a distance cannot be read from the picture")
-        if self.camera.near_m is not None and not self.needs_distances:
+        if self.camera.near_m is not None and not self.needs_distances and self.focus_track is None:
             raise SettingsError("`near_m` and `far_m` need `f_stop` or `focus_m`.")
         if self.subject_depth and not self.masks and self.pointed is None:
             raise SettingsError("`subject_depth` is for a subject: it needs `points` or `focus_mask`.")

@@ -87,6 +87,18 @@ def read_exr_depth(path: Path) -> StoredPicture:
     return StoredPicture(codes=codes, bits=32, transfer="linear")
 
 
+def read_exr_attributes(path: Path) -> dict[str, Any]:
+    """Return the attributes of an EXR's first part by name; raises ``VideoError`` if it cannot be read."""
+    library = _library()
+    if not path.exists() or not library.isOpenExrFile(str(path)):
+        raise VideoError(f"{path} cannot be read as an EXR: it is of another kind.")
+    try:
+        with library.File(str(path), header_only=True) as file:
+            return dict(file.header())
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise VideoError(f"{path} cannot be read as an EXR: it is damaged or incomplete.") from error
+
+
 def write_exr_file(path: Path, picture: StoredPicture) -> None:
     """Write half or float, with the attributes of the source; one that has none gets half and ``zip``."""
     library = _library()
