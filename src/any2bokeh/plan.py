@@ -5,10 +5,17 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from any2bokeh.render.base import Renderer, make_renderer
+from any2bokeh.scene import Scene
 from any2bokeh.session import ClipSession
+from any2bokeh.settings.focus_settings import CLEAR_K
 from any2bokeh.settings.run_settings import Settings
 from any2bokeh.video.footage import describe_result
+
+# The share of a device's matrix products per second that a large network reaches: a guess, as layers differ.
+NETWORK_EFFICIENCY = 0.4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,9 +24,9 @@ class Plan:
 
     ``memory_bytes`` is the renderer's figure. ``depth_seconds`` is measured with the network on noise (where
     the motion chooses keyframes: the least that it takes); ``None`` where nothing has to be estimated.
-    ``render_seconds`` is measured on the first frame; ``None`` where that tells nothing of the others, or
-    where its disparity would have to be estimated before. ``exists`` says that a file of the result's name
-    is there, which a run replaces only if it is told to.
+    ``render_seconds`` is measured on the first frame. It is rough where the disparity is not there yet, so
+    that a ramp takes its place, and where a frame takes too long to try: then operations are counted.
+    ``exists`` says that a file of the result's name is there, which a run replaces only if it is told to.
     """
 
     frames: int
@@ -31,13 +38,14 @@ class Plan:
     encoder: str
     memory_bytes: int | None
     depth_seconds: float | None
-    render_seconds: float | None
+    render_seconds: float
+    is_rough: bool
     exists: bool
 
     def __str__(self) -> str:
         memory = f"about {self.memory_bytes / 1e6:.0f} MB" if self.memory_bytes else "unknown"
-        seconds = "unknown" if self.render_seconds is None else f"about {self.render_seconds:.0f} s"
-        depth = "" if self.depth_seconds is None else f"  estimate:  about {self.depth_seconds:.0f} s\n"
+        depth = "" if self.depth_seconds is None else f"  estimate:  about {_duration(self.depth_seconds)}\n"
+        roughly = "roughly" if self.is_rough else "about"
         return (
             f"  frames:    {self.frames} of {self.width}x{self.height}\n"
             f"  disparity: {self.disparity}\n"
@@ -45,7 +53,7 @@ class Plan:
             f"  encoder:   {self.encoder}\n"
             f"  memory:    {memory}\n"
             f"{depth}"
-            f"  rendering: {seconds}"
+            f"  rendering: {roughly} {_duration(self.render_seconds)}"
             + ("\n  result:    exists already; `overwrite=True` replaces it" if self.exists else "")
         )
 
@@ -62,8 +70,13 @@ def make_plan(source: Path, target: Path, settings: Settings) -> Plan:
             encoder = describe_result(target, clip.video, settings.encode)
             disparity, is_there = _find_disparity(clip)
             # The masks of a subject that is pointed at would be grown first, which takes long.
-            is_quick = is_there and renderer.work_per_frame is not None and settings.focus.pointed is None
-            seconds = _render_seconds(renderer, clip) if is_quick else None
+            is_known = is_there and settings.focus.pointed is None
+            operations = renderer.operations_per_frame
+            if operations is None:
+                scene = _first_scene(clip) if is_known else _stand_in(clip)
+                seconds = _measured_seconds(renderer, clip, scene)
+            else:
+                seconds = len(clip.times) * operations / _operations_per_second(clip.device)
             return Plan(
                 frames=len(clip.times),
                 width=pictures.width,
@@ -75,6 +88,7 @@ def make_plan(source: Path, target: Path, settings: Settings) -> Plan:
                 memory_bytes=renderer.peak_bytes(pictures),
                 depth_seconds=None if is_there else clip.estimate.seconds(),
                 render_seconds=seconds,
+                is_rough=operations is not None or not is_known,
                 exists=target.exists(),
             )
 
@@ -93,13 +107,52 @@ def _find_disparity(clip: ClipSession) -> tuple[str, bool]:
     return f"{network}, to be estimated: {pace} ({count})", False
 
 
-def _render_seconds(renderer: Renderer, clip: ClipSession) -> float:
-    """The seconds that rendering takes, judged by the first frame."""
-    frames = len(clip.times)
+def _first_scene(clip: ClipSession) -> Scene:
     with closing(clip.scenes()) as scenes:
-        scene = next(scenes)
+        return next(scenes)
+
+
+def _stand_in(clip: ClipSession) -> Scene:
+    """The first frame with a ramp for its disparity, far above and near below, as most pictures are."""
+    with clip.video.frames() as frames:
+        frame = next(iter(frames))
+    height, width = frame.picture.shape[1:]
+    focus = clip.settings.focus
+    assert focus is not None
+    return Scene(
+        sharp=frame.picture,
+        disparity=torch.linspace(0, 1, height)[None, :, None].expand(1, height, width).contiguous(),
+        focus_disparity=0.5,
+        blur_strength=CLEAR_K if focus.strongest is None else focus.strongest,
+        pts=frame.pts,
+    )
+
+
+def _measured_seconds(renderer: Renderer, clip: ClipSession, scene: Scene) -> float:
+    """The seconds that rendering takes, judged by one frame."""
+    frames = len(clip.times)
     clip.close()  # no thread reads ahead meanwhile
     started_s = time.perf_counter()
     next(renderer.render(iter([scene])))
     first_s = time.perf_counter() - started_s
-    return first_s * (1 + (frames - 1) * (renderer.work_per_frame or 1))
+    return first_s * (1 + (frames - 1) * renderer.work_per_frame)
+
+
+def _operations_per_second(device: torch.device) -> float:
+    """Roughly what a network reaches on ``device``, from the time of a matrix product."""
+    side = 1024 if device.type == "cpu" else 8192
+    dtype = torch.float32 if device.type == "cpu" else torch.float16
+    matrix = torch.ones(side, side, device=device, dtype=dtype)
+    seconds = []
+    for _ in range(3):  # the first one sets the device up
+        started_s = time.perf_counter()
+        float((matrix @ matrix)[0, 0])  # waits for the device
+        seconds.append(time.perf_counter() - started_s)
+    return NETWORK_EFFICIENCY * 2 * side**3 / min(seconds)
+
+
+def _duration(seconds: float) -> str:
+    """Seconds, minutes or hours, whichever reads well."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.0f} h"

@@ -72,6 +72,15 @@ def test_an_imported_checkpoint_refocuses_a_clip(
 
 
 @pytest.mark.slow
+def test_dry_run_counts_the_operations_of_the_papers_network(
+    bokeh: Bokeh, checkpoint: Path, encoder: Path, clip: Path, diffusion: list[object]
+) -> None:
+    [plan] = json.loads(bokeh("refocus", clip, *diffusion, "--dry-run", "--json").out)["results"]
+    assert plan["is_rough"] is True
+    assert plan["render_seconds"] > 0.1  # four frames of 128 x 72 pixels: at most 2e12 operations a second
+
+
+@pytest.mark.slow
 def test_an_evaluation_runs_the_network_with_and_without_its_parts(
     bokeh: Bokeh, checkpoint: Path, encoder: Path, tmp_path: Path
 ) -> None:

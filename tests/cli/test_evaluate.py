@@ -15,6 +15,8 @@ import pytest
 from facts import names
 from films import write_clip, write_track
 
+from any2bokeh.cli.evaluate import alike
+
 from .conftest import Bokeh
 
 pytestmark = pytest.mark.slow
@@ -102,6 +104,26 @@ def test_a_missing_prediction_leaves_the_rest(bokeh: Bokeh, data: Path, tmp_path
     assert names(error, "000000.far-k24", "peer", peer)
     assert names(run.err, "4 cases", "peer 3")
     assert json.loads((out / "evaluation.json").read_text())["figures"]["peer"]["psnr"] == pytest.approx(100)
+
+
+def test_cases_that_fail_in_the_same_way_are_told_of_once(bokeh: Bokeh, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "peer").mkdir()
+    options = ("--methods", "none", "--shown", 0, "--predictions", f"peer={tmp_path / 'peer'}")
+    run = bokeh("evaluate", data, "-o", tmp_path / "out", *options)
+    assert run.code == 3
+    [error] = run.errors
+    assert names(error, "000000.", "peer", "video")
+    assert "  3 more failed in this way: " in run.err
+
+
+def test_failures_that_differ_in_more_than_the_case_stay_apart() -> None:
+    failures = [
+        ("a.near", "peer", "no result of a.near: looked for a/bokeh-near.*"),
+        ("b.near", "peer", "no result of b.near: looked for b/bokeh-near.*"),
+        ("b.far", "peer", "b.far has 3 frames"),
+        ("a.near", "lens", "no result of a.near: looked for a/bokeh-near.*"),
+    ]
+    assert alike(failures) == [failures[:2], failures[2:3], failures[3:]]
 
 
 def test_a_clip_without_truth_gets_edges_and_motion(bokeh: Bokeh, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The whole command on generated clips: results, batches, plans and what is said of them."""
 
 import json
+import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -203,12 +204,22 @@ def test_dry_run_shows_the_plan_and_writes_nothing(bokeh: Bokeh, clip: Path, len
     assert (plan["status"], plan["output"]) == ("planned", str(target))
     assert (plan["frames"], plan["width"], plan["height"]) == (4, 64, 48)
     assert (plan["renderer"], plan["encoder"]) == ("lens", "libx264 yuv420p")
-    assert plan["render_seconds"] > 0
+    assert plan["render_seconds"] > 0 and plan["is_rough"] is False
     assert plan["memory_bytes"] is None or 1e8 < plan["memory_bytes"] < 1e9
     text = bokeh("refocus", clip, *lens, "--dry-run").out
+    assert "rendering: about " in text
     assert "4 of 64x48" in text
     assert "clip.refocus.mp4" in text
     assert sorted(clip.parent.rglob("*")) == before
+
+
+def test_dry_run_says_roughly_how_long_it_takes_before_disparity_is_estimated(
+    bokeh: Bokeh, clip: Path
+) -> None:
+    command = ["refocus", clip, "--focus", "0.5", "--k", "8", "--depth", "compact", "--dry-run"]
+    assert re.search(r"rendering: roughly \d+ s", bokeh(*command).out)
+    [plan] = json.loads(bokeh(*command, "--json").out)["results"]
+    assert 0 < plan["render_seconds"] < 60 and plan["is_rough"] is True
 
 
 def test_dry_run_of_a_result_that_exists_says_so(bokeh: Bokeh, clip: Path, lens: list[object]) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from any2bokeh.atomic import check_target
 from any2bokeh.cli.exit_codes import UsageError
 from any2bokeh.cli.jobs import check_targets, result_path
 from any2bokeh.cli.options import Json, Overwrite
@@ -54,7 +55,9 @@ def depth_command(
     targets = [target for target in (track, colors) if target]
     settings = replace(settings, depth=with_own_track(settings.depth, source))
     check_targets(targets, [source, settings.depth.track])
-
+    for target in targets:  # told before seconds of imports
+        if target.suffix.lower() not in PICTURE_SUFFIXES or target.exists():
+            check_target(target, overwrite=overwrite)
     from any2bokeh.run import estimate_depth
 
     with show_frames(source.name, "writing disparity") as on_progress:

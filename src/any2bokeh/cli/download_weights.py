@@ -63,6 +63,8 @@ def download_weights_command(
         chosen = list(catalog.values()) if listed else recommended_models(catalog)
     if listed:
         action, key = _state, "models"
+        if not as_json and not is_quiet():
+            say("Sizes are those on this machine; for others, --dry-run asks the hub.")
     elif dry_run:
         action, key = _plan, "plan"
     elif names:
@@ -129,12 +131,13 @@ def _answer(chosen: "list[Model]", action: "Callable[[Model], Answer]", key: str
 
 
 def _aligned(rows: list[Row]) -> list[str]:
-    """Rows as lines whose columns begin at the same place; sizes end there."""
+    """Rows as lines whose columns begin at the same place; sizes end there. Empty columns are left out."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
-            cell.rjust(width) if cell.endswith((" MB", "-")) else cell.ljust(width)
+            cell.rjust(width) if cell.endswith(" MB") else cell.ljust(width)
             for cell, width in zip(row, widths, strict=True)
+            if width
         ).rstrip()
         for row in rows
     ]
@@ -161,7 +164,7 @@ def _state(model: "Model") -> Answer:
     }
     state = "here" if folder else "not here"
     obtain = f"; it is {model.obtain}" if model.obtain and not folder else ""
-    size = "-" if size_bytes is None else _megabytes(size_bytes)
+    size = "" if size_bytes is None else _megabytes(size_bytes)
     return document, (model.name, state, size, _short_license(model), f"{model.purpose}{obtain}")
 
 

@@ -1,5 +1,6 @@
 """``bokeh evaluate``: methods compared on data sets and on real clips."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,9 @@ from any2bokeh.cli.tracks import check_folders_of_tracks, with_own_tracks, with_
 from any2bokeh.settings.evaluation_settings import EvaluationSettings
 
 WIDEST = 1000  # characters of a table
+CASES_NAMED = 3  # of those that failed in the same way
+
+CaseFailure = tuple[str, str, str]  # case, method and reason
 
 if TYPE_CHECKING:
     from any2bokeh.lab.evaluation.evaluation import CaseProgress, Source
@@ -69,8 +73,12 @@ def evaluate_command(
             say(f"Videos are refocused with {quoted(focus)}.")
         for note in found.notes:
             say(with_options(note))
-    for case, method, reason in found.failures:
+    for (case, method, reason), *others in alike(found.failures):
         say(f"Error: {case}, {method}: {with_options(reason)}")
+        if others:
+            names = [name for name, _, _ in others]
+            left_out = ", ..." if len(names) > CASES_NAMED else ""
+            say(f"  {len(names)} more failed in this way: {', '.join(names[:CASES_NAMED])}{left_out}")
     if as_json:
         print_json(found.as_document())
     else:
@@ -78,6 +86,16 @@ def evaluate_command(
         print_result(output / "evaluation.html")
     if found.failures:
         raise typer.Exit(SOME_FAILED if any(result.scores for result in found.results) else FAILED)
+
+
+def alike(failures: list[CaseFailure]) -> list[list[CaseFailure]]:
+    """Failures of one method that differ in nothing but the case they name, together, in their order."""
+    groups: dict[tuple[str, str], list[CaseFailure]] = {}
+    for case, method, reason in failures:
+        parts = "|".join(map(re.escape, re.split(r"[./]", case)))
+        pattern = re.sub(rf"(?<![^\W_])({parts})(?![^\W_])", "*", reason)
+        groups.setdefault((method, pattern), []).append((case, method, reason))
+    return list(groups.values())
 
 
 def _sources(inputs: list[Path], videos: list[Path], settings: EvaluationSettings) -> "list[Source]":

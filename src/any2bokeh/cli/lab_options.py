@@ -70,8 +70,8 @@ EVALUATION_OPTIONS: dict[str, Any] = {
     ),
     "predictions": typer.Option(
         "--predictions",
-        help="Finished clips to compare as well: CLIP/bokeh-SETTING.* or CLIP.SETTING.* of a data set,"
-        " <stem>.* of a video; repeatable.",
+        help="Finished clips to compare as well, videos (.mkv, .mp4, ...; FFV1 in .mkv loses nothing):"
+        " CLIP/bokeh-SETTING.* or CLIP.SETTING.* of a data set, <stem>.* of a video; repeatable.",
         parser=parse_named_folder,
         metavar="NAME=FOLDER",
     ),

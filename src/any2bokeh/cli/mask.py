@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from any2bokeh.atomic import check_target
 from any2bokeh.cli.exit_codes import UsageError
 from any2bokeh.cli.jobs import check_targets, result_path
 from any2bokeh.cli.options import Json, Overwrite, SkipExisting
@@ -51,6 +52,7 @@ def mask_command(
     if skipped:
         log.info("%s is skipped: %s exists.", source, target)
     else:
+        check_target(target, overwrite=overwrite)  # told before seconds of imports
         from any2bokeh.run import grow_subject
 
         with show_frames(source.name, "writing the mask") as on_progress:

@@ -61,6 +61,7 @@ def preview_command(
     _check_suffix(target, "page" if page else "picture")
     settings = with_own_tracks(settings, source)
     check_targets([target], [source, settings.depth.track, *settings.focus.masks])
+    check_target(target, overwrite=overwrite)  # before much is rendered
     moments: list[dict[str, object]] = []
 
     def on_moment(moment: "Moment") -> None:
@@ -102,8 +103,6 @@ def _write_page(
     source: Path, target: Path, settings: PreviewSettings, on_moment: "OnMoment", *, overwrite: bool
 ) -> None:
     from any2bokeh.preview.page import PAGE_BYTES, CommandLine, write_page
-
-    check_target(target, overwrite=overwrite)  # before much is rendered
 
     def say_counts(moments: int, renderings: int) -> None:
         if not is_quiet():

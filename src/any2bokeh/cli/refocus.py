@@ -70,9 +70,11 @@ def _refocus_all(
     jobs = make_jobs(inputs, output, settings)
 
     def render(job: Job) -> "Result":
+        job.check()
+        if job.is_done and not batch.skip_existing:  # told before seconds of imports
+            check_output(job, overwrite=batch.overwrite)
         from any2bokeh.run import refocus
 
-        job.check()
         if job.folder:
             make_folder(job.folder)
         if settings.save_focus_track and not settings.save_focus_track.suffix:
@@ -88,10 +90,10 @@ def _refocus_all(
             )
 
     def plan(job: Job) -> "Plan":
-        from any2bokeh.plan import make_plan
-
         job.check()
         check_output(job, overwrite=True)  # the plan says what exists
+        from any2bokeh.plan import make_plan
+
         return make_plan(job.source, job.target, job.settings)
 
     outcomes: list[Outcome] = []

@@ -21,8 +21,13 @@ class Renderer(Protocol):
         ...
 
     @property
-    def work_per_frame(self) -> float | None:
-        """How many times as long as the first frame alone each one takes; ``None`` if not known."""
+    def work_per_frame(self) -> float:
+        """How many times as long as the first frame alone each one takes."""
+        ...
+
+    @property
+    def operations_per_frame(self) -> float | None:
+        """Multiplications and additions of a frame, if that takes too long to try; else ``None``."""
         ...
 
     @property

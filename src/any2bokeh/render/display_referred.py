@@ -26,9 +26,14 @@ class DisplayReferredRenderer:
         self._in_work: deque[tuple[Tensor, Tensor]] = deque()  # scenes' pictures, as they are and as shown
 
     @property
-    def work_per_frame(self) -> float | None:
+    def work_per_frame(self) -> float:
         """As the network's."""
         return self._inner.work_per_frame
+
+    @property
+    def operations_per_frame(self) -> float | None:
+        """As the network's."""
+        return self._inner.operations_per_frame
 
     def render(self, scenes: Iterator[Scene]) -> Iterator[Frame]:
         """Yield one refocused frame for each scene."""

@@ -285,7 +285,9 @@ def find_finished(prediction: NamedFolder, case: Case) -> FinishedClip:
         if found:
             return _checked(found[0], prediction, case)
     looked_for = " or ".join(f"{name}.*" for name in names)
-    raise PredictionError(f"{prediction.folder} has no result of {case.name}: looked for {looked_for}.")
+    raise PredictionError(
+        f"{prediction.folder} has no result of {case.name}: looked for a video {looked_for}."
+    )
 
 
 def _checked(path: Path, prediction: NamedFolder, case: Case) -> FinishedClip:

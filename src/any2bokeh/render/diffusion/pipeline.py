@@ -17,7 +17,11 @@ from any2bokeh.render.diffusion.memory import WindowPlan, device_memory, plan_wi
 from any2bokeh.render.diffusion.network import BokehNetwork, FrameCode, NetworkInputs
 from any2bokeh.render.diffusion.working_frame import WorkingFrame
 from any2bokeh.scene import Frame, PictureFormat, Scene
-from any2bokeh.settings.render_settings import DiffusionSettings
+from any2bokeh.settings.render_settings import ChunkSettings, DiffusionSettings
+
+# Multiplications and additions of the published network for a pixel of the working frame, as counted by
+# benchmarks/diffusion_counts.py: to encode it, in the U-Net, and to decode it.
+ENCODE_OPERATIONS, DENOISE_OPERATIONS, DECODE_OPERATIONS = 4.43e6, 7.44e6, 11.9e6
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +57,19 @@ class DiffusionRenderer:
         self._windows = self._plan_windows(self._frame)
 
     @property
-    def work_per_frame(self) -> float | None:
-        """A network that corrects the lens sees each frame in several chunks; the paper's is slow to try."""
-        chunks = self._settings.chunks
-        return chunks.length / (chunks.length - chunks.overlap) if self._answer.draws_lens else None
+    def work_per_frame(self) -> float:
+        """Each frame is seen in several chunks, a first one alone in one."""
+        return _repeats(self._settings.chunks)
+
+    @property
+    def operations_per_frame(self) -> float | None:
+        """Counted for the paper's network; one that corrects the lens is quick to try."""
+        if self._answer.draws_lens:
+            return None
+        pixels = self._frame.padded_height * self._frame.padded_width
+        denoise = DENOISE_OPERATIONS * _repeats(self._settings.chunks)
+        decode = DECODE_OPERATIONS * _repeats(self._windows.decode)
+        return pixels * (2 * ENCODE_OPERATIONS + denoise + decode)  # picture and geometry are encoded
 
     def peak_bytes(self, pictures: PictureFormat) -> int:
         """The network's peak device memory for clips of ``pictures``, as counted."""
@@ -137,6 +150,11 @@ def network_inputs(
         blur_strengths=[frame.net_blur_strength(scene.blur_strength) for scene in group],
         through_lens=None if through_lens is None else frame.scale(stack(through_lens)) * 2 - 1,
     )
+
+
+def _repeats(chunks: ChunkSettings) -> float:
+    """How often a frame is processed in chunks that overlap."""
+    return chunks.length / (chunks.length - chunks.overlap)
 
 
 def labels_around(disparity: Tensor, focus_disparity: float, alpha: float) -> Tensor:

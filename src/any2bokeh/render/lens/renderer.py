@@ -46,6 +46,7 @@ class LensRenderer:
 
     name = "lens"
     work_per_frame = 1.0
+    operations_per_frame = None
 
     def __init__(self, engine: LensEngine, code: TransferFunction | None = None) -> None:
         """``code`` is how scenes encode light, where that is not the engine's own curve."""
