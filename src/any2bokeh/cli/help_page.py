@@ -42,6 +42,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "--start-number",
         "--color",
         "--color-out",
+        "--input-range",
         "--exr-compression",
         "--aovs",
         "--input-format",

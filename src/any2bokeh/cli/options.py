@@ -291,6 +291,10 @@ OPTIONS: dict[object, dict[str, Any]] = {
             help=f"Curve of the input's code values: {CURVES}. By default that in the file, else srgb.",
             metavar="CURVE",
         ),
+        "code_range": option(
+            "--input-range",
+            help="Range of a video's codes: limited (legal) or full (data). By default that in the file.",
+        ),
     },
     video_settings.EncodeSettings: {
         "codec": option("--codec", help="Video encoder, such as libx265; by default it follows the source."),

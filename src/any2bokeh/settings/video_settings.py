@@ -10,6 +10,7 @@ from any2bokeh.settings.values import Range, TimePoint, check_choice, parse_fram
 
 MissingFrames = Literal["error", "hold", "skip"]
 ExrCompression = Literal["none", "rle", "zips", "zip", "piz", "pxr24", "b44", "b44a", "dwaa", "dwab"]
+CodeRange = Literal["limited", "full"]
 StreamFormat = Literal["y4m", "nut", "matroska"]
 Aov = Literal["depth", "coc", "disparity", "subject"]
 
@@ -54,6 +55,8 @@ class InputSettings:
     are all. ``missing`` says what becomes of a missing one: an error, the frame before once more, or nothing.
     ``frame_rate`` is in frames per second; ``None`` is the one that the pictures say, else 24. ``color`` is
     how the code values of pictures or a video encode light; ``None`` is what the file says, else sRGB.
+    ``code_range`` is the range of a video's codes, whatever the file says: ``limited`` (legal, black at 64
+    of 1023) or ``full`` (data, black at 0).
     ``input_format`` is that of a stream.
     """
 
@@ -61,6 +64,7 @@ class InputSettings:
     missing: MissingFrames = "error"
     frame_rate: Fraction | None = None
     color: TransferFunction | None = None
+    code_range: CodeRange | None = None
     input_format: StreamFormat | None = None
 
     def __post_init__(self) -> None:
@@ -69,6 +73,8 @@ class InputSettings:
             check_choice("`input_format`", self.input_format, StreamFormat)
         if self.color is not None:
             check_choice("`color`", self.color, TransferFunction)
+        if self.code_range is not None:
+            check_choice("`code_range`", self.code_range, CodeRange)
         if self.frames is not None:
             parse_frames(self.frames)
         if self.frame_rate is not None and not LOWEST_RATE <= self.frame_rate <= HIGHEST_RATE:

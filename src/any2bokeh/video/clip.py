@@ -1,5 +1,6 @@
 """A video that is worked on: opened, probed and scanned once."""
 
+import logging
 import threading
 from abc import abstractmethod
 from bisect import bisect_right
@@ -17,15 +18,18 @@ import numpy as np
 
 from any2bokeh.arrays import Doubles
 from any2bokeh.closeable import Closeable
+from any2bokeh.errors import VideoError
 from any2bokeh.optics.transfer import shown_frame
 from any2bokeh.scene import Frame
-from any2bokeh.settings.color_settings import TransferFunction
 from any2bokeh.settings.values import TimePoint
-from any2bokeh.settings.video_settings import TimeRange
+from any2bokeh.settings.video_settings import InputSettings, TimeRange
 from any2bokeh.video.captions import BesidePictures, Captions
+from any2bokeh.video.color import FULL, LIMITED
 from any2bokeh.video.decode import Beginning, VideoInfo, VideoReader, begin_video
 from any2bokeh.video.demux import INDEXED_FORMATS, Scan, presentation_times, scan_times, stored_packets
 from any2bokeh.video.span import ALL_FRAMES, WHOLE_VIDEO, Ending, Span, find_span, number_on_screen, tick_of
+
+news = logging.getLogger("any2bokeh.news")  # no warning, but shown
 
 # A part of a file of this size is looked for and scanned without the rest, which would take long to read.
 PART_ALONE_BYTES = 1_000_000_000
@@ -112,6 +116,10 @@ class Clip(Closeable):
         return np.array([self.seconds(pts) for pts in self.times])
 
 
+def _range_of(settings: InputSettings) -> int | None:
+    return {"full": FULL, "limited": LIMITED, None: None}[settings.code_range]
+
+
 class VideoClip(Clip):
     """A video file; see ``Clip``.
 
@@ -119,17 +127,27 @@ class VideoClip(Clip):
     """
 
     def __init__(
-        self, path: Path, time_range: TimeRange = WHOLE_VIDEO, color: TransferFunction | None = None
+        self, path: Path, time_range: TimeRange = WHOLE_VIDEO, settings: InputSettings | None = None
     ) -> None:
-        """``color`` is how code values encode light, where the tags do not say it.
+        """``settings`` say how code values encode light, where the file does not.
 
         Raises ``VideoError`` if it cannot be read as a video, or has no frame in the range.
         """
+        settings = settings or InputSettings()
         self.time_range = time_range
         self._captions = Captions()
         self._lock = threading.Lock()
         self._beginning: Beginning | None = begin_video(path)
-        self.info = replace(self._beginning.info, curve=color)
+        info = self._beginning.info
+        if info.curve_words and settings.color is None:
+            news.info(
+                "%s is taken to be in %s, by %s; `color` says otherwise.", path, info.curve, info.curve_words
+            )
+        if settings.code_range and info.layout.kind != "yuv":
+            raise VideoError(
+                f"{path} is in {info.layout.kind}: `code_range` is of video in YUV, whose range is in doubt."
+            )
+        self.info = replace(info, curve=settings.color or info.curve, code_range=_range_of(settings))
         is_long = path.stat().st_size >= PART_ALONE_BYTES
         self._reads_parts_alone = is_long and self.info.container in INDEXED_FORMATS
         try:

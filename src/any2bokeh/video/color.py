@@ -1,7 +1,7 @@
 """Color: the meaning of the numbers in a file, and pictures from its frames and back."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ from any2bokeh.video.metadata import Orientation
 UNSPECIFIED = 2  # as matrix, primaries or transfer; an unspecified range is 0
 LIMITED, FULL = 1, 2  # ranges
 RGB, BT709, SMPTE170M = 0, 1, 6  # matrices
-PQ, HLG = 16, 18  # transfers
+LINEAR, PQ, HLG = 8, 16, 18  # transfers
 
 CONVERSION = int(
     Interpolation.BICUBIC
@@ -38,10 +38,12 @@ class ColorTags:
     transfer: int = UNSPECIFIED
 
     @property
-    def light(self) -> Literal["srgb", "pq", "hlg"]:
+    def light(self) -> Literal["srgb", "pq", "hlg", "linear"]:
         """The curve from code values to light; SDR, tagged or not, is taken as sRGB."""
         if self.transfer == PQ:
             return "pq"
+        if self.transfer == LINEAR:
+            return "linear"
         return "hlg" if self.transfer == HLG else "srgb"
 
     @property
@@ -118,8 +120,10 @@ def written_tags(tags: ColorTags, source: PixelLayout, target: PixelLayout, *, i
 class PictureReader:
     """Makes pictures, in displayed orientation, of the frames of one video."""
 
-    def __init__(self, tags: ColorTags, orientation: Orientation, crop: Crop = NO_CROP) -> None:
-        self._tags = tags
+    def __init__(
+        self, tags: ColorTags, orientation: Orientation, crop: Crop = NO_CROP, *, ends_at_white: bool = True
+    ) -> None:
+        self._tags, self._ends_at_white = tags, ends_at_white
         self._orientation = orientation
         self._crop = crop
         self._reformatter = VideoReformatter()
@@ -127,10 +131,10 @@ class PictureReader:
     def read(self, frame: av.VideoFrame) -> NDArray[np.float32]:
         """Return the frame as R'G'B', ``3 H W`` in 0..1, in memory of its own.
 
-        Colors that YUV holds and R'G'B' in 0..1 does not are clamped.
+        Colors that YUV holds and R'G'B' in 0..1 does not are clamped, unless values do not end at white.
         """
         layout = pixel_layout(frame.format.name)
-        coding = _coding(self._tags, layout, frame)
+        coding = replace(_coding(self._tags, layout, frame), ends_at_white=self._ends_at_white)
         if not layout.is_planar:
             frame = _repack(self._reformatter, frame, layout.planar, coding)
         planes = _color_planes(frame, layout)
@@ -149,11 +153,22 @@ class PictureReader:
 
 
 class FrameMaker:
-    """Makes frames in one pixel format of pictures in displayed orientation."""
+    """Makes frames in one pixel format of pictures in displayed orientation.
 
-    def __init__(self, pixel_format: str, tags: ColorTags, orientation: Orientation) -> None:
+    They are tagged with ``tags``; codes are of ``coded_range`` where that is another range.
+    """
+
+    def __init__(
+        self,
+        pixel_format: str,
+        tags: ColorTags,
+        orientation: Orientation,
+        *,
+        coded_range: int | None = None,
+    ) -> None:
         self._layout = pixel_layout(pixel_format)
         self._tags = tags
+        self._coded = tags if coded_range is None else replace(tags, range=coded_range)
         self._orientation = orientation
         self._reformatter = VideoReformatter()
 
@@ -171,7 +186,7 @@ class FrameMaker:
             else av.VideoFrame(width, height, pixel_format)
         )
         frame.pict_type = 0  # a carrier's would be forced upon the encoder
-        coding = _coding(self._tags, layout, frame)
+        coding = _coding(self._coded, layout, frame)
         planes = _color_planes(frame, layout)
         if layout.is_halved:
             chromas = _full_chromas(planes)

@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +27,7 @@ from any2bokeh.video.demux import (
     seek,
     video_stream,
 )
+from any2bokeh.video.log_metadata import stated_curve
 from any2bokeh.video.matroska_crop import NO_CROP, Crop, read_crop
 from any2bokeh.video.metadata import (
     DisplayMatrix,
@@ -57,7 +58,9 @@ class VideoInfo:
     ``time_base`` seconds. ``crop`` is the border of the stored picture that is not
     shown. ``frame_count`` and ``duration_s`` are hints. ``not_kept`` names what the
     pictures that are handed out do not carry. ``curve`` is how code values encode light, where ``color`` does
-    not say it; ``copies_streams`` tells whether the file may hold sound, subtitles and tags.
+    not say it, and ``curve_words`` how the file states that; ``code_range`` is the range (1 limited, 2 full)
+    in which codes are read and written, whatever ``color`` says. ``copies_streams`` tells whether the file
+    may hold sound, subtitles and tags.
     """
 
     path: Path
@@ -80,6 +83,8 @@ class VideoInfo:
     not_kept: tuple[str, ...]
     crop: Crop = NO_CROP
     curve: TransferFunction | None = None
+    curve_words: str = ""
+    code_range: int | None = None
     copies_streams: bool = True
 
     @property
@@ -91,6 +96,11 @@ class VideoInfo:
             transfer=self.curve or self.color.light,
             pixel_aspect=float(self.pixel_aspect),
         )
+
+    @property
+    def coding_tags(self) -> ColorTags:
+        """The tags that codes are read by, which may not be those that the file has."""
+        return self.color if self.code_range is None else replace(self.color, range=self.code_range)
 
     @property
     def layout(self) -> PixelLayout:
@@ -268,7 +278,8 @@ def _frames(
     damage: Damage,
 ) -> Iterator[Frame]:
     """The frames in a span, of those that are decoded; logs damage to the file at the end."""
-    pictures = PictureReader(info.color, info.orientation, info.crop)
+    ends_at_white = not info.pictures.keeps_beyond_white
+    pictures = PictureReader(info.coding_tags, info.orientation, info.crop, ends_at_white=ends_at_white)
     width, height = info.stored_size
     ends, is_empty = None, True
     for pts, frame in decoded:
@@ -333,6 +344,7 @@ def _info(path: Path, container: Any, stream: Any, start_pts: int, frame: av.Vid
     color = _tags(stream.codec_context, frame)
     if not color.is_known:
         raise VideoError(f"{path} uses the unsupported color matrix {color.matrix}.")
+    stated = stated_curve(path, container.metadata | stream.metadata)
     return VideoInfo(
         path=path,
         width=width,
@@ -353,6 +365,8 @@ def _info(path: Path, container: Any, stream: Any, start_pts: int, frame: av.Vid
         hdr10=read_hdr10(frame),
         not_kept=tuple(_not_kept(stream, frame, layout)),
         crop=crop,
+        curve=stated.curve if stated else None,
+        curve_words=stated.words if stated else "",
     )
 
 

@@ -146,7 +146,7 @@ def open_writer(
         written = like
         if transfer != source:
             tag = TAGS.get(transfer, UNSPECIFIED)
-            written = replace(like, color=replace(like.color, transfer=tag), hdr10=None)
+            written = replace(like, color=replace(like.color, transfer=tag), hdr10=None, code_range=None)
         muxer = Muxer(partial, target, written, settings, span, beside or BesidePictures())
         with finishing(VideoWriter(muxer, like, transfer=transfer)) as writer:
             yield writer
@@ -164,6 +164,7 @@ def finishing(writer: VideoWriter) -> Iterator[VideoWriter]:
 
 
 def shown_transfer(like: VideoInfo, settings: EncodeSettings) -> TransferFunction:
-    """Return the curve that a video like ``like`` is written in: its own, unless it is linear light."""
+    """Return the curve that a video like ``like`` is written in: its own, unless pictures are linear."""
     source = like.pictures.transfer
-    return settings.color_out or (like.pictures.as_shown.transfer if source == "linear" else source)
+    is_light = source == "linear" and not like.copies_streams
+    return settings.color_out or (like.pictures.as_shown.transfer if is_light else source)

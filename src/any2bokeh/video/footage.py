@@ -34,13 +34,15 @@ def open_footage(
             f"{path} is a pipe, which can be read only once.", hint="`bokeh refocus` keeps what it holds."
         )
     if is_pictures(path):
+        if settings.code_range:
+            raise VideoError(f"{path} holds pictures: `code_range` is of videos.")
         return SequenceClip(path, settings, time_range)
     if settings.frames:
         raise VideoError(
             f"{path} is no sequence of pictures, which alone has numbered `frames`.",
             hint="`start` and `end` take frames of a video, f120.",
         )
-    return VideoClip(path, time_range, settings.color)
+    return VideoClip(path, time_range, settings)
 
 
 @contextmanager

@@ -34,6 +34,7 @@ TILE = 128  # columns of a turned picture copied at a time: all at once would to
 # Blurred gradients would band in 8 bits, so they are dithered; what lies this close to a code is not, so that
 # pictures which nobody changed keep their codes.
 DITHERED_DEPTH = 8
+FARTHEST_VALUE = np.float32(1e6)  # beyond any code
 ON_CODE = 0.01
 
 
@@ -42,7 +43,8 @@ class Coding:
     """The meaning of the codes of one planar format.
 
     ``matrix`` is a key of ``LUMA_SHARES``. ``chroma_step`` says which codes of full-size chroma count in
-    the end (across, down): (2, 2) if it is halved afterwards.
+    the end (across, down): (2, 2) if it is halved afterwards. Values outside 0..1 are kept where
+    ``ends_at_white`` is false: codes of logarithmic curves have light there.
     """
 
     kind: Literal["rgb", "yuv", "gray"]
@@ -50,6 +52,12 @@ class Coding:
     matrix: int
     is_full_range: bool
     chroma_step: tuple[int, int] = (1, 1)
+    ends_at_white: bool = True
+
+    @property
+    def ends(self) -> tuple[np.float32, np.float32]:
+        """The smallest and the largest value that codes may stand for."""
+        return (np.float32(0), np.float32(1)) if self.ends_at_white else (-FARTHEST_VALUE, FARTHEST_VALUE)
 
     @property
     def top(self) -> int:
@@ -76,7 +84,7 @@ class Coding:
 
 
 def to_rgb(planes: Planes, coding: Coding, out: Floats) -> None:
-    """Fill ``out`` (R'G'B', ``3 H W``, clamped to 0..1) from planes ``H W``: R G B, Y Cb Cr, or gray."""
+    """Fill ``out`` (R'G'B', ``3 H W``, clamped to its ends) from planes ``H W``: R G B, Y Cb Cr, or gray."""
     padded = [with_padding(plane) for plane in planes]
     buffer = np.empty((3, LINES, out.shape[2]), np.float32)
     zero, white = np.float32(coding.luma[0]), np.float32(coding.luma[1])
@@ -84,10 +92,10 @@ def to_rgb(planes: Planes, coding: Coding, out: Floats) -> None:
         rgb = out[:, lines] if out.flags.c_contiguous else buffer[:, :count]
         block = [plane[lines] for plane in padded]
         if coding.kind == "yuv":
-            _fill_rgb(_yuv_numbers(coding), *block, *rgb)
+            _fill_rgb(_yuv_numbers(coding), coding.ends, *block, *rgb)
         else:
             for codes, channel in zip(block * (3 // len(block)), rgb, strict=True):
-                _fill_values(codes, zero, white, channel)
+                _fill_values(codes, zero, white, coding.ends, channel)
         if not out.flags.c_contiguous:
             out[:, lines] = rgb  # it is turned: copies are faster
 
@@ -147,11 +155,18 @@ def _yuv_numbers(coding: Coding) -> tuple[np.float32, ...]:
 
 
 @compiled
-def _fill_values(codes: NDArray[Any], zero: np.float32, scale: np.float32, out: Floats) -> None:
+def _fill_values(
+    codes: NDArray[Any],
+    zero: np.float32,
+    scale: np.float32,
+    ends: tuple[np.float32, np.float32],
+    out: Floats,
+) -> None:
+    low, high = ends
     for y in range(out.shape[0]):
         for x in range(out.shape[1]):
             value = (np.float32(codes[y, x]) - zero) / scale  # not times 1 / scale: white must be 1
-            out[y, x] = np.minimum(np.maximum(value, np.float32(0)), np.float32(1))
+            out[y, x] = np.minimum(np.maximum(value, low), high)
 
 
 @compiled
@@ -165,6 +180,7 @@ def _fill_codes(values: Floats, scale: np.float32, up: Floats, top: np.float32, 
 @compiled
 def _fill_rgb(
     numbers: tuple[np.float32, ...],
+    ends: tuple[np.float32, np.float32],
     luma: NDArray[Any],
     blues: NDArray[Any],
     reds: NDArray[Any],
@@ -174,16 +190,16 @@ def _fill_rgb(
 ) -> None:
     black, scale, zero, reach_blue, reach_red, red_share, green_share, blue_share = numbers
     green_of_red, green_of_blue = -red_share / green_share, -blue_share / green_share
-    none, one = np.float32(0), np.float32(1)
+    low, high = ends
     for y in range(out_red.shape[0]):
         for x in range(out_red.shape[1]):
             light = (np.float32(luma[y, x]) - black) / scale  # not times 1 / scale: white must be 1
             blue = (np.float32(blues[y, x]) - zero) / reach_blue
             red = (np.float32(reds[y, x]) - zero) / reach_red
             green = light + (red * green_of_red + blue * green_of_blue)
-            out_red[y, x] = np.minimum(np.maximum(light + red, none), one)
-            out_green[y, x] = np.minimum(np.maximum(green, none), one)
-            out_blue[y, x] = np.minimum(np.maximum(light + blue, none), one)
+            out_red[y, x] = np.minimum(np.maximum(light + red, low), high)
+            out_green[y, x] = np.minimum(np.maximum(green, low), high)
+            out_blue[y, x] = np.minimum(np.maximum(light + blue, low), high)
 
 
 @compiled

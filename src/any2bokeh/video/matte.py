@@ -54,7 +54,7 @@ def _masks(path: Path) -> Iterator[Tensor]:
 
 def _pictures(path: Path) -> Iterator[Tensor]:
     info = probe_video(path)
-    reader = PictureReader(info.color, info.orientation, info.crop)
+    reader = PictureReader(info.coding_tags, info.orientation, info.crop)
     with open_source(path) as container:
         stream = video_stream(path, container)
         for _, frame in decoded_frames(container, stream, Damage(path)):

@@ -190,14 +190,12 @@ def _open_encoder(stream: Any, info: VideoInfo, encoder: EncoderSpec) -> FrameMa
     context.thread_count = min(os.cpu_count() or 1, MAX_THREADS)
     if encoder.codec == "hevc" and stream.container.format.name in ("mp4", "mov"):
         context.codec_tag = "hvc1"  # Apple's players know HEVC by this name only
-    tags = written_tags(
-        info.color,
-        info.layout,
-        pixel_layout(encoder.pixel_format),
-        is_hd=is_hd(context.width, context.height),
-    )
+    layout, is_high = pixel_layout(encoder.pixel_format), is_hd(context.width, context.height)
+    tags = written_tags(info.color, info.layout, layout, is_hd=is_high)
+    coded = written_tags(info.coding_tags, info.layout, layout, is_hd=is_high)
     if encoder.codec in LIMITED_RANGE_CODECS:
         tags = replace(tags, range=LIMITED)
+        coded = coded if info.code_range else tags
     context.colorspace, context.color_range = tags.matrix, tags.range
     context.color_primaries, context.color_trc = tags.primaries, tags.transfer
     try:
@@ -209,7 +207,7 @@ def _open_encoder(stream: Any, info: VideoInfo, encoder: EncoderSpec) -> FrameMa
             f"The encoder {encoder.name} cannot write {context.width}x{context.height} pixels as "
             f"{encoder.pixel_format}{f' with {told}' if told else ''}."
         ) from error
-    return FrameMaker(encoder.pixel_format, tags, info.orientation)
+    return FrameMaker(encoder.pixel_format, tags, info.orientation, coded_range=coded.range)
 
 
 def _mov_clock(info: VideoInfo) -> dict[str, str]:

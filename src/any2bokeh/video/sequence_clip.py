@@ -49,7 +49,7 @@ class SequenceClip(Clip):
         settings = settings or InputSettings()
         files = find_frames(path, settings)
         self.info: SequenceInfo = _info(path, files, read_picture_file(files.first), settings)
-        if self.info.says_transfer and self.info.curve != "linear":
+        if self.info.says_transfer and not (self.info.curve == "linear" and self.info.has_floats):
             news.info("%s says that it is in %s; `color` says otherwise.", path, self.info.curve)
         self.time_range = time_range
         self.span = ALL_FRAMES if time_range == WHOLE_VIDEO else self.find(time_range)

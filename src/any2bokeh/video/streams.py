@@ -91,7 +91,7 @@ class Y4mSink:
         self._file = file
         layout = pixel_layout(_y4m_format(info))
         self._depth = layout.depth
-        tags = written_tags(info.color, info.layout, layout, is_hd=is_hd(info.width, info.height))
+        tags = written_tags(info.coding_tags, info.layout, layout, is_hd=is_hd(info.width, info.height))
         self._maker = FrameMaker(layout.name, tags, Orientation())
         rate, aspect = info.frame_rate or USUAL_RATE, info.pixel_aspect
         colors = Y4M_COLORS[_without_depth(layout.name)]

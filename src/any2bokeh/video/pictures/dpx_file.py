@@ -15,6 +15,7 @@ from any2bokeh.video.limits import check_pixels
 from any2bokeh.video.pictures.stored_picture import StoredPicture
 
 # Places of the header, in bytes.
+CREATOR_AT = 160
 OFFSET_AT, FILE_SIZE_AT, ELEMENTS_AT, WIDTH_AT, ELEMENT_AT = 4, 16, 770, 772, 780
 DESCRIPTOR_AT, TRANSFER_AT, BITS_AT = ELEMENT_AT + 20, ELEMENT_AT + 21, ELEMENT_AT + 23
 PACKING_AT, ENCODING_AT, DATA_AT = ELEMENT_AT + 24, ELEMENT_AT + 26, ELEMENT_AT + 28
@@ -128,7 +129,8 @@ def _new_header(picture: StoredPicture) -> bytes:
 
 def _transfer(facts: DpxFacts) -> TransferFunction | None:
     if facts.header[TRANSFER_AT] == LINEAR:
-        return "linear"
+        # FFmpeg writes this word whatever the light is.
+        return None if facts.header[CREATOR_AT:].startswith(b"Lavc") else "linear"
     return "cineon" if facts.header[TRANSFER_AT] in LOGARITHMIC else None
 
 
