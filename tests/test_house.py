@@ -27,6 +27,7 @@ LIBRARIES = {
     "matplotlib": ("lab",),
     "numba": ("jit",),
     "OpenEXR": ("video.pictures",),
+    "PyOpenColorIO": ("optics.ocio_space",),
     "PIL": ("preview", "video.pictures"),
     "platformdirs": ("paths",),
     "rich": ("cli",),

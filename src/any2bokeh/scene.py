@@ -1,5 +1,6 @@
 """One frame with its disparity, focal plane and blur strength: the input of a renderer."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -8,6 +9,21 @@ from torch import Tensor
 
 from any2bokeh.errors import ShapeError
 from any2bokeh.settings.color_settings import DISPLAY_REFERRED, TransferFunction
+
+
+class SceneEncoding(ABC):
+    """How code values, 0 to 1 over the whole range of codes, encode scene light."""
+
+    @abstractmethod
+    def encode(self, linear: Tensor) -> Tensor:
+        """Code values of linear light."""
+
+    @abstractmethod
+    def decode(self, code: Tensor) -> Tensor:
+        """Linear light of code values."""
+
+
+Transfer = TransferFunction | SceneEncoding  # by name, or the encoding itself
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,7 +54,7 @@ class PictureFormat:
 
     height: int
     width: int
-    transfer: TransferFunction = "srgb"
+    transfer: Transfer = "srgb"
     pixel_aspect: float = 1.0
 
     @property

@@ -285,6 +285,16 @@ OPTIONS: dict[object, dict[str, Any]] = {
         "frame_rate": rate_option(
             "--fps", "Frame rate of the sequence; by default that in its pictures, else 24."
         ),
+        "ocio": option(
+            "--ocio",
+            help="OpenColorIO configuration: a file, or ocio://default, ocio://studio-config-latest, ...",
+            metavar="CONFIG",
+        ),
+        "input_space": option(
+            "--input-space",
+            help="Color space of the input, with --ocio. By default that in its file rules.",
+            metavar="SPACE",
+        ),
         "input_format": option("--input-format", help="Format of the video on stdin; by default found out."),
         "color": typer.Option(
             "--color",
@@ -317,6 +327,11 @@ OPTIONS: dict[object, dict[str, Any]] = {
         "output_format": option("--output-format", help="Format of the video on stdout."),
         "color_out": typer.Option(
             "--color-out", help="Curve of the result; by default the input's.", metavar="CURVE"
+        ),
+        "output_space": option(
+            "--output-space",
+            help="Color space of the result, with --ocio; by default the input's.",
+            metavar="SPACE",
         ),
         "exr_compression": option("--exr-compression", help="Compression of EXR; by default the source's."),
         "aovs": typer.Option(

@@ -4,27 +4,16 @@ Each has a straight or quadratic part near black and a logarithm above it; 18 % 
 """
 
 import math
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-
-class LogCurve(ABC):
-    """Code values, 0 to 1 over the whole range of codes, of scene light, and back."""
-
-    @abstractmethod
-    def encode(self, linear: Tensor) -> Tensor:
-        """Code values of linear light (any shape)."""
-
-    @abstractmethod
-    def decode(self, code: Tensor) -> Tensor:
-        """Linear light of code values (any shape)."""
+from any2bokeh.scene import SceneEncoding
 
 
 @dataclass(frozen=True)
-class LineAndLog(LogCurve):
+class LineAndLog(SceneEncoding):
     """``slope x + offset`` below ``cut``, and ``gain log10(a x + b) + base`` from there on."""
 
     cut: float
@@ -36,12 +25,12 @@ class LineAndLog(LogCurve):
     base: float
 
     def encode(self, linear: Tensor) -> Tensor:
-        """See ``LogCurve``."""
+        """See ``SceneEncoding``."""
         above = self.gain * torch.log10((self.a * linear + self.b).clamp(min=1e-12)) + self.base
         return torch.where(linear < self.cut, self.slope * linear + self.offset, above)
 
     def decode(self, code: Tensor) -> Tensor:
-        """See ``LogCurve``."""
+        """See ``SceneEncoding``."""
         above = (10 ** ((code - self.base) / self.gain) - self.b) / self.a
         return torch.where(
             code < self.slope * self.cut + self.offset, (code - self.offset) / self.slope, above
@@ -49,11 +38,11 @@ class LineAndLog(LogCurve):
 
 
 @dataclass(frozen=True)
-class CanonLog3(LogCurve):
+class CanonLog3(SceneEncoding):
     """Canon Log 3: a line around black and a logarithm to both sides; 90 % reflectance is its 1."""
 
     def encode(self, linear: Tensor) -> Tensor:
-        """See ``LogCurve``."""
+        """See ``SceneEncoding``."""
         level = linear / 0.9
         log = 0.36726845 * torch.log10(14.98325 * level.abs() + 1)
         line = 1.9754798 * level + 0.12512219
@@ -61,7 +50,7 @@ class CanonLog3(LogCurve):
         return torch.where(level.abs() <= 0.014, line, outside)
 
     def decode(self, code: Tensor) -> Tensor:
-        """See ``LogCurve``."""
+        """See ``SceneEncoding``."""
         low, high = (1.9754798 * end + 0.12512219 for end in (-0.014, 0.014))
         line = (code - 0.12512219) / 1.9754798
         above = (10 ** ((code - 0.12240537) / 0.36726845) - 1) / 14.98325
@@ -70,17 +59,17 @@ class CanonLog3(LogCurve):
 
 
 @dataclass(frozen=True)
-class AppleLog(LogCurve):
+class AppleLog(SceneEncoding):
     """Apple Log: a parabola near black; nothing is darker than its foot."""
 
     def encode(self, linear: Tensor) -> Tensor:
-        """See ``LogCurve``."""
+        """See ``SceneEncoding``."""
         log = 0.08550479 * torch.log2((linear + 0.00964052).clamp(min=1e-12)) + 0.69336945
         parabola = 47.28711236 * (linear + 0.05641088).clamp(min=0) ** 2
         return torch.where(linear >= 0.01, log, parabola)
 
     def decode(self, code: Tensor) -> Tensor:
-        """See ``LogCurve``."""
+        """See ``SceneEncoding``."""
         log = 2 ** ((code - 0.69336945) / 0.08550479) - 0.00964052
         parabola = (code.clamp(min=0) / 47.28711236).sqrt() - 0.05641088
         return torch.where(code >= 47.28711236 * (0.01 + 0.05641088) ** 2, log, parabola)
@@ -108,7 +97,7 @@ def _cineon() -> LineAndLog:
 
 
 _LOG2 = math.log10(2)
-LOG_CURVES: dict[str, LogCurve] = {
+LOG_CURVES: dict[str, SceneEncoding] = {
     # ARRI, ALEXA Log C Curve (2017), EI 800.
     "logc3": LineAndLog(0.010591, 5.367655, 0.092809, 0.247190, 5.555556, 0.052272, 0.385537),
     "logc4": _log_c4(),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from any2bokeh.errors import SettingsError
 from any2bokeh.settings.clip_settings import ClipSettings
 from any2bokeh.settings.depth_settings import DepthSettings
 from any2bokeh.settings.focus_settings import FocusSettings
@@ -27,6 +28,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         assert self.clip  # its settings check themselves
+        if self.encode.output_space is not None and self.input.ocio is None:
+            raise SettingsError("`output_space` needs `ocio`, which knows the spaces.")
+        if self.encode.color_out is not None and self.input.ocio is not None:
+            raise SettingsError("`ocio` and `color_out` conflict: `output_space` names the result's space.")
 
     @property
     def clip(self) -> ClipSettings:

@@ -57,7 +57,9 @@ class InputSettings:
     how the code values of pictures or a video encode light; ``None`` is what the file says, else sRGB.
     ``code_range`` is the range of a video's codes, whatever the file says: ``limited`` (legal, black at 64
     of 1023) or ``full`` (data, black at 0).
-    ``input_format`` is that of a stream.
+    ``ocio`` is an OpenColorIO configuration (a file, or ``ocio://`` and the name of a built-in one), and
+    ``input_space`` the color space of the input in it, instead of ``color``; ``None`` is the one in its file
+    rules. ``input_format`` is that of a stream.
     """
 
     frames: str | None = None
@@ -65,6 +67,8 @@ class InputSettings:
     frame_rate: Fraction | None = None
     color: TransferFunction | None = None
     code_range: CodeRange | None = None
+    ocio: str | None = None
+    input_space: str | None = None
     input_format: StreamFormat | None = None
 
     def __post_init__(self) -> None:
@@ -73,6 +77,10 @@ class InputSettings:
             check_choice("`input_format`", self.input_format, StreamFormat)
         if self.color is not None:
             check_choice("`color`", self.color, TransferFunction)
+        if self.ocio is not None and self.color is not None:
+            raise SettingsError("`ocio` and `color` conflict. Give one.")
+        if self.input_space is not None and self.ocio is None:
+            raise SettingsError("`input_space` needs `ocio`, which knows the spaces.")
         if self.code_range is not None:
             check_choice("`code_range`", self.code_range, CodeRange)
         if self.frames is not None:
@@ -95,7 +103,8 @@ class EncodeSettings:
     signed radius of the circle of confusion in pixels, positive behind the focal plane), ``disparity`` and
     ``subject`` (``subject.A``, the share of each pixel that held subjects cover).
     ``color_out`` is how the result encodes light; ``None`` is as the source, where the target can hold that.
-    ``output_format`` is that of a video on stdout.
+    ``output_space`` is the color space of the result, of the configuration that the input has; ``None`` is
+    the input's. ``output_format`` is that of a video on stdout.
     """
 
     codec: str | None = None
@@ -107,6 +116,7 @@ class EncodeSettings:
     start_number: int = 1
     exr_compression: ExrCompression | None = None
     color_out: TransferFunction | None = None
+    output_space: str | None = None
     output_format: StreamFormat = "y4m"
     aovs: tuple[Aov, ...] = ()
 

@@ -20,7 +20,7 @@ from any2bokeh.arrays import Doubles
 from any2bokeh.closeable import Closeable
 from any2bokeh.errors import VideoError
 from any2bokeh.optics.transfer import shown_frame
-from any2bokeh.scene import Frame
+from any2bokeh.scene import Frame, Transfer
 from any2bokeh.settings.values import TimePoint
 from any2bokeh.settings.video_settings import InputSettings, TimeRange
 from any2bokeh.video.captions import BesidePictures, Captions
@@ -85,8 +85,9 @@ class Clip(Closeable):
 
     @property
     def cached_facts(self) -> dict[str, str]:
-        """More that tells this clip from others there."""
-        return {}
+        """More that tells this clip from others there: how its codes are read, as it was asked for."""
+        said = [str(one) for one in (self.info.curve, self.info.code_range) if one is not None]
+        return {"light": " ".join(said)} if said else {}
 
     @abstractmethod
     def find(self, time_range: TimeRange) -> Span:
@@ -116,6 +117,21 @@ class Clip(Closeable):
         return np.array([self.seconds(pts) for pts in self.times])
 
 
+def input_curve(path: Path, settings: InputSettings) -> Transfer | None:
+    """Return how code values encode light, where settings say so; raises ``SettingsError`` if they cannot.
+
+    ``path`` is one file of the clip.
+    """
+    if settings.ocio is None:
+        return settings.color
+    from any2bokeh.optics.ocio_space import open_space
+
+    space = open_space(settings.ocio, settings.input_space, path)
+    if settings.input_space is None:
+        news.info("%s is taken to be in %s; `input_space` says otherwise.", path, space)
+    return space
+
+
 def _range_of(settings: InputSettings) -> int | None:
     return {"full": FULL, "limited": LIMITED, None: None}[settings.code_range]
 
@@ -138,8 +154,8 @@ class VideoClip(Clip):
         self._captions = Captions()
         self._lock = threading.Lock()
         self._beginning: Beginning | None = begin_video(path)
-        info = self._beginning.info
-        if info.curve_words and settings.color is None:
+        info, curve = self._beginning.info, input_curve(path, settings)
+        if info.curve_words and curve is None:
             news.info(
                 "%s is taken to be in %s, by %s; `color` says otherwise.", path, info.curve, info.curve_words
             )
@@ -147,7 +163,7 @@ class VideoClip(Clip):
             raise VideoError(
                 f"{path} is in {info.layout.kind}: `code_range` is of video in YUV, whose range is in doubt."
             )
-        self.info = replace(info, curve=settings.color or info.curve, code_range=_range_of(settings))
+        self.info = replace(info, curve=curve or info.curve, code_range=_range_of(settings))
         is_long = path.stat().st_size >= PART_ALONE_BYTES
         self._reads_parts_alone = is_long and self.info.container in INDEXED_FORMATS
         try:

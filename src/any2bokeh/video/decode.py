@@ -13,8 +13,7 @@ import av
 import torch
 
 from any2bokeh.errors import VideoError
-from any2bokeh.scene import Frame, PictureFormat
-from any2bokeh.settings.color_settings import TransferFunction
+from any2bokeh.scene import Frame, PictureFormat, Transfer
 from any2bokeh.settings.video_settings import TimeRange
 from any2bokeh.video.captions import Captions
 from any2bokeh.video.color import UNSPECIFIED, ColorTags, PictureReader, PixelLayout, pixel_layout
@@ -82,7 +81,7 @@ class VideoInfo:
     hdr10: Hdr10 | None
     not_kept: tuple[str, ...]
     crop: Crop = NO_CROP
-    curve: TransferFunction | None = None
+    curve: Transfer | None = None
     curve_words: str = ""
     code_range: int | None = None
     copies_streams: bool = True

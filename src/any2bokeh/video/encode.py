@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Protocol
 
 from any2bokeh.atomic import partial_file
-from any2bokeh.errors import ShapeError, VideoError
+from any2bokeh.errors import SettingsError, ShapeError, VideoError
+from any2bokeh.optics.ocio_space import OcioSpace
 from any2bokeh.optics.transfer import recoded
-from any2bokeh.scene import Frame
+from any2bokeh.scene import Frame, SceneEncoding, Transfer
 from any2bokeh.settings.color_settings import TransferFunction
 from any2bokeh.settings.video_settings import EncodeSettings
 from any2bokeh.video.captions import BesidePictures
-from any2bokeh.video.color import UNSPECIFIED
+from any2bokeh.video.color import UNSPECIFIED, ColorTags
 from any2bokeh.video.containers import container_of
 from any2bokeh.video.decode import VideoInfo
 from any2bokeh.video.mux import Muxer, StoppedError
@@ -23,6 +24,14 @@ from any2bokeh.video.span import ALL_FRAMES, Span
 
 # The tags (H.273) of curves that have one; SDR is tagged as BT.709, which players take for it.
 TAGS: dict[TransferFunction, int] = {"srgb": 1, "pq": 16, "hlg": 18, "linear": 8}
+# The same, and the primaries, of color spaces whose names hold these words.
+SPACE_TAGS = {
+    "2100-pq": (16, 9),
+    "2100-hlg": (18, 9),
+    "rec.709": (1, 1),
+    "srgb - display": (1, 1),
+    "srgb encoded rec.709": (1, 1),
+}
 FRAMES_WAITING = 1  # for the encoder: 25 MB each at 1080p
 
 
@@ -59,7 +68,7 @@ class VideoWriter:
         muxer: FrameSink,
         info: VideoInfo,
         *,
-        transfer: TransferFunction | None = None,
+        transfer: Transfer | None = None,
         kept: frozenset[int] = frozenset(),
     ) -> None:
         self._kept, self._source = kept, info.pictures.transfer
@@ -145,8 +154,7 @@ def open_writer(
         source, transfer = like.pictures.transfer, shown_transfer(like, settings)
         written = like
         if transfer != source:
-            tag = TAGS.get(transfer, UNSPECIFIED)
-            written = replace(like, color=replace(like.color, transfer=tag), hdr10=None, code_range=None)
+            written = replace(like, color=_tagged(like.color, transfer), hdr10=None, code_range=None)
         muxer = Muxer(partial, target, written, settings, span, beside or BesidePictures())
         with finishing(VideoWriter(muxer, like, transfer=transfer)) as writer:
             yield writer
@@ -163,8 +171,36 @@ def finishing(writer: VideoWriter) -> Iterator[VideoWriter]:
         raise
 
 
-def shown_transfer(like: VideoInfo, settings: EncodeSettings) -> TransferFunction:
+def _tagged(color: ColorTags, transfer: Transfer) -> ColorTags:
+    """The tags of a result that has another curve than its source; of a color space, as its name says."""
+    if not isinstance(transfer, SceneEncoding):
+        return replace(color, transfer=TAGS.get(transfer, UNSPECIFIED))
+    name = str(transfer).lower()
+    curve, primaries = next((tags for word, tags in SPACE_TAGS.items() if word in name), (UNSPECIFIED,) * 2)
+    return replace(color, transfer=curve, primaries=primaries)
+
+
+def asked_transfer(like: VideoInfo, settings: EncodeSettings, *, holds_floats: bool) -> Transfer | None:
+    """Return the curve or color space of the result where settings say it; else ``None``.
+
+    In a color configuration it is the source's, unless ``output_space`` is another. Raises ``SettingsError``
+    for linear light in a file of whole numbers, and for a space that is not there.
+    """
+    source = like.pictures.transfer
+    if not isinstance(source, OcioSpace):
+        return settings.color_out
+    space = source.sibling(settings.output_space) if settings.output_space else source
+    if space.is_linear and not holds_floats:
+        raise SettingsError(
+            f"{space.name} is linear light, which needs floats, as of EXR.",
+            hint="`output_space` names a space for the result.",
+        )
+    return space
+
+
+def shown_transfer(like: VideoInfo, settings: EncodeSettings) -> Transfer:
     """Return the curve that a video like ``like`` is written in: its own, unless pictures are linear."""
     source = like.pictures.transfer
     is_light = source == "linear" and not like.copies_streams
-    return settings.color_out or (like.pictures.as_shown.transfer if is_light else source)
+    own = like.pictures.as_shown.transfer if is_light else source
+    return asked_transfer(like, settings, holds_floats=False) or own

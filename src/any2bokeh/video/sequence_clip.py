@@ -15,7 +15,7 @@ from any2bokeh.closeable import Closeable
 from any2bokeh.errors import VideoError
 from any2bokeh.scene import Frame
 from any2bokeh.settings.video_settings import InputSettings, TimeRange
-from any2bokeh.video.clip import Clip
+from any2bokeh.video.clip import Clip, input_curve
 from any2bokeh.video.color import BT709, FULL, RGB, ColorTags
 from any2bokeh.video.decode import FRAMES_AHEAD, VideoInfo
 from any2bokeh.video.frame_names import FrameFiles, find_frames
@@ -76,7 +76,8 @@ class SequenceClip(Clip):
         for number, path in self.info.files.paths.items():
             stat = path.stat()
             digest.update(f"{number} {path.name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
-        return {"pictures": digest.hexdigest(), "rate": str(self.info.frame_rate)}
+        facts = super().cached_facts if self.info.curve != "srgb" else {}
+        return facts | {"pictures": digest.hexdigest(), "rate": str(self.info.frame_rate)}
 
     def find(self, time_range: TimeRange) -> Span:
         """Return another part of the clip; raises ``VideoError`` if there is no frame in it."""
@@ -148,6 +149,7 @@ def _info(path: Path, files: FrameFiles, first: StoredPicture, settings: InputSe
     width, height = first.size
     bits = 16 if first.is_float else first.bits
     numbers = files.numbers
+    curve = input_curve(files.first, settings)
     return SequenceInfo(
         path=path,
         width=width,
@@ -161,7 +163,7 @@ def _info(path: Path, files: FrameFiles, first: StoredPicture, settings: InputSe
         duration_s=float(len(numbers) / rate),
         start_pts=numbers[0],
         color=ColorTags(RGB, FULL, BT709, SRGB_TRANSFER),
-        curve=settings.color or first.transfer or "srgb",
+        curve=curve or first.transfer or "srgb",
         pixel_format="gbrp" if bits <= 8 else f"gbrp{bits}le",
         bit_depth=bits,
         codec=files.first.suffix.lower()[1:],
@@ -170,6 +172,6 @@ def _info(path: Path, files: FrameFiles, first: StoredPicture, settings: InputSe
         not_kept=("transparency",) if first.has_alpha else (),
         copies_streams=False,
         files=files,
-        says_transfer=first.transfer is not None and settings.color is None,
+        says_transfer=first.transfer is not None and curve is None,
         has_floats=first.is_float,
     )

@@ -11,12 +11,12 @@ from pathlib import Path
 from any2bokeh.atomic import DISK_FULL, check_target, partial_file
 from any2bokeh.errors import VideoError
 from any2bokeh.optics.log_curves import LOG_CURVES
-from any2bokeh.scene import Frame
-from any2bokeh.settings.color_settings import DISPLAY_REFERRED, TransferFunction
+from any2bokeh.scene import Frame, Transfer
+from any2bokeh.settings.color_settings import DISPLAY_REFERRED
 from any2bokeh.settings.values import frame_ranges
 from any2bokeh.settings.video_settings import EncodeSettings
 from any2bokeh.video.decode import VideoInfo
-from any2bokeh.video.encode import VideoWriter, finishing
+from any2bokeh.video.encode import VideoWriter, asked_transfer, finishing
 from any2bokeh.video.frame_names import numbered_name
 from any2bokeh.video.mux import StoppedError
 from any2bokeh.video.pictures.picture_files import EXR, converted, picture_kind, read_picture_file
@@ -102,7 +102,9 @@ def open_sequence_writer(
     paths, there = plan_pictures(target, like, times, settings.start_number, existing)
     if there:
         news.info("%s: %d of %d pictures are there already, and kept.", target, len(there), len(paths))
-    _warn(target, like, settings.color_out)
+    kind = picture_kind(target)
+    asked = asked_transfer(like, settings, holds_floats=kind.holds_floats)
+    _warn(target, like, asked)
     sink = PictureSink(
         paths,
         _stored_like(target, like),
@@ -113,7 +115,7 @@ def open_sequence_writer(
     if mark and len(there) < len(paths):
         with _sentence(mark):
             mark.touch()
-    writer = VideoWriter(sink, like, transfer=written_transfer(like, target, settings.color_out), kept=there)
+    writer = VideoWriter(sink, like, transfer=written_transfer(like, target, asked), kept=there)
     try:
         with finishing(writer):
             yield writer
@@ -159,13 +161,11 @@ def plan_pictures(
     return paths, there
 
 
-def written_transfer(
-    like: VideoInfo, target: Path, color_out: TransferFunction | None = None
-) -> TransferFunction:
+def written_transfer(like: VideoInfo, target: Path, asked: Transfer | None = None) -> Transfer:
     """Return the curve of the pictures that are written: the source's, if ``target`` holds its light."""
     kind = picture_kind(target)
-    if color_out:
-        return color_out
+    if asked:
+        return asked
     source = like.pictures.transfer
     if kind == EXR:
         return (
@@ -228,14 +228,14 @@ def _sentence(path: Path) -> Iterator[None]:
         raise VideoError(f"{path} cannot be written: {(error.strerror or str(error)).lower()}.") from error
 
 
-def _warn(target: Path, like: VideoInfo, color_out: TransferFunction | None) -> None:
+def _warn(target: Path, like: VideoInfo, asked: Transfer | None) -> None:
     """Say what pictures do not keep of their source."""
     not_kept = list(like.not_kept)
     if like.copies_streams:
         not_kept.insert(0, "sound, subtitles and tags")
     elif picture_kind(target).holds_alpha:
         not_kept = []
-    written = written_transfer(like, target, color_out)
+    written = written_transfer(like, target, asked)
     if written != like.pictures.transfer and written in DISPLAY_REFERRED:
         not_kept.append("light beyond white")
     if not_kept:

@@ -8,14 +8,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from any2bokeh.optics.log_curves import LOG_CURVES
-from any2bokeh.optics.transfer import from_linear, to_linear
+from any2bokeh.optics.transfer import scene_encoding, to_linear
 from any2bokeh.render.lens.engine import Lens, LensEngine
 from any2bokeh.render.lens.model import IN_FOCUS_PX
 from any2bokeh.render.lens.neighbors import Neighbor, PreparedFrame, with_neighbors
 from any2bokeh.render.lens.surroundings import look_around
-from any2bokeh.scene import Frame, PictureFormat, Scene
-from any2bokeh.settings.color_settings import TransferFunction
+from any2bokeh.scene import Frame, PictureFormat, Scene, SceneEncoding
 from any2bokeh.settings.render_settings import LensSettings
 
 log = logging.getLogger(__name__)
@@ -23,9 +21,9 @@ log = logging.getLogger(__name__)
 
 def make_lens(settings: LensSettings, device: torch.device, pictures: PictureFormat) -> "LensRenderer":
     """Return the lens for ``device``, ready to render: in plain torch on CUDA, else compiled, on the CPU."""
-    # Code values that are logarithms of light are decoded before the lens and encoded behind it.
-    code = pictures.transfer if pictures.transfer in LOG_CURVES else None
-    transfer = "linear" if code else pictures.transfer
+    # Code values of scene light are decoded before the lens and encoded behind it.
+    code = scene_encoding(pictures.transfer)
+    transfer = "linear" if isinstance(pictures.transfer, SceneEncoding) or code else pictures.transfer
     lens = Lens(settings=settings, transfer=transfer, pixel_aspect=pictures.pixel_aspect)
     # Imported here: plain torch does not need the compiler, whose import takes a second.
     if device.type == "cuda":
@@ -48,7 +46,7 @@ class LensRenderer:
     work_per_frame = 1.0
     operations_per_frame = None
 
-    def __init__(self, engine: LensEngine, code: TransferFunction | None = None) -> None:
+    def __init__(self, engine: LensEngine, code: SceneEncoding | None = None) -> None:
         """``code`` is how scenes encode light, where that is not the engine's own curve."""
         self.engine, self._lens, self._code = engine, engine.lens, code
 
@@ -68,15 +66,15 @@ class LensRenderer:
         in_work: deque[tuple[Tensor, Tensor]] = deque()
         for frame in self._drawn(self._decoded(scenes, self._code, in_work)):
             stored, linear = in_work.popleft()
-            coded = from_linear(frame.picture, self._code)
+            coded = self._code.encode(frame.picture)
             yield Frame(picture=torch.where(frame.picture == linear, stored, coded), pts=frame.pts)
 
     def _decoded(
-        self, scenes: Iterator[Scene], code: TransferFunction, in_work: deque[tuple[Tensor, Tensor]]
+        self, scenes: Iterator[Scene], code: SceneEncoding, in_work: deque[tuple[Tensor, Tensor]]
     ) -> Iterator[Scene]:
         """The scenes in linear light; both pictures of each wait in ``in_work``."""
         for scene in scenes:
-            linear = to_linear(scene.sharp, code)
+            linear = code.decode(scene.sharp)
             in_work.append((scene.sharp, linear))
             yield replace(scene, sharp=linear)
 
