@@ -60,6 +60,15 @@ class CompactDims:
         return tuple(number for number, stride in enumerate(following) if stride == 2)
 
 
+@dataclass(frozen=True, eq=False)
+class CompactView:
+    """A look at pictures: features at 1/2, 1/4, 1/8, 1/16 and 1/32 of the sides, and raw disparity at 1/2."""
+
+    encoded: list[Tensor]
+    decoded: list[Tensor]
+    disparity: Tensor
+
+
 class CompactNetwork(nn.Module):
     """An encoder down to 1/32 of the sides, attention over the whole picture there, and a decoder back.
 
@@ -82,23 +91,27 @@ class CompactNetwork(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Return raw disparity ``B 1 H/2 W/2`` of R'G'B' ``B 3 H W`` in 0..1; H and W multiples of 32."""
-        levels = self.encoder(pictures)
-        x = self.coarsest(torch.cat([levels[4], _places(levels[4])], dim=1))
+        return self.look(pictures).disparity
+
+    def look(self, pictures: Tensor) -> "CompactView":
+        """Return the disparity of pictures as ``forward`` does, and all that led to it."""
+        encoded = self.encoder(pictures)
+        x = self.coarsest(torch.cat([encoded[4], places_of(encoded[4])], dim=1))
         for attention in self.around:
             x = attention(x)  # B 144 H/32 W/32
         x = self.refine(x)
+        decoded = [x]
         for level in (3, 2, 1, 0):
-            seen = levels[level]
+            seen = encoded[level]
             x = interpolate(self.reduce[level](x), size=seen.shape[2:], mode="bilinear")
             x = x + self.lateral[level](seen)
-            x = (
-                self.blocks[level - 1](x) if level else x
-            )  # at half the sides a block costs more than it helps
-        result: Tensor = self.head[1](relu(self.head[0](relu(x))))
-        return result
+            if level:  # at half the sides a block costs more than it helps
+                x = self.blocks[level - 1](x)
+            decoded.insert(0, x)
+        return CompactView(encoded, decoded, self.head[1](relu(self.head[0](relu(x)))))
 
 
-def _places(cells: Tensor) -> Tensor:
+def places_of(cells: Tensor) -> Tensor:
     """How far down and how far right each cell of ``B C h w`` is, -1 to 1: ``B 2 h w``."""
     batch, _, height, width = cells.shape
     down, right = (

@@ -14,16 +14,13 @@ from any2bokeh.errors import SettingsError, WeightsError
 from any2bokeh.lab.compact.__main__ import app, parse_share
 from any2bokeh.lab.compact.batches import Batches, BatchSettings
 from any2bokeh.lab.compact.depth_trainer import (
-    CHECKPOINT,
-    JOURNAL,
-    WEIGHTS_FILE,
     CompactTraining,
     CompactTrainingSettings,
     mean_weights,
     train_compact,
-    write_weights,
 )
 from any2bokeh.lab.compact.imagenet import NORM_EPSILON, load_imagenet
+from any2bokeh.lab.compact.learning_run import CHECKPOINT, JOURNAL, WEIGHTS_FILE, write_weights
 from any2bokeh.lab.compact.scale_free import depth_loss
 from any2bokeh.weights.checkpoint import load_weights
 

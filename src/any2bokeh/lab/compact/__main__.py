@@ -10,17 +10,21 @@ import typer
 
 from any2bokeh.depth.compact import SHORTER_SIDE, WEIGHTS, load_compact
 from any2bokeh.lab.compact.batches import BatchSettings
-from any2bokeh.lab.compact.depth_trainer import (
-    CompactTrainingSettings,
-    mean_weights,
-    train_compact,
-    write_weights,
-)
+from any2bokeh.lab.compact.depth_trainer import CompactTrainingSettings, mean_weights, train_compact
 from any2bokeh.lab.compact.imagenet import imagenet_file
-from any2bokeh.lab.compact.made_pictures import list_pictures, make_picture, write_picture
+from any2bokeh.lab.compact.learning_run import write_weights
+from any2bokeh.lab.compact.made_pictures import (
+    UNIT,
+    draw_moments,
+    list_pictures,
+    make_shot,
+    moment_paths,
+    write_picture,
+)
 from any2bokeh.lab.compact.measures import measure_estimator
 from any2bokeh.lab.compact.scenes.additions import AdditionSettings
 from any2bokeh.lab.compact.scenes.creatures import MAKERS
+from any2bokeh.lab.compact.subject_trainer import SubjectTrainingSettings, train_subject
 
 app = typer.Typer(help=__doc__, no_args_is_help=True)
 
@@ -38,6 +42,10 @@ def make(
     without: Annotated[str, typer.Option(help="Kinds of things to leave out, for example bird,seat.")] = "",
     every: Annotated[int, typer.Option(help="With --parts: how many parts the avatars are split into.")] = 1,
     parts: Annotated[str, typer.Option(help="Parts of the avatars that are used, for example 1,2,3.")] = "0",
+    moments: Annotated[
+        int, typer.Option(help="Pictures of each scene, some time apart; more than one for the subject.")
+    ] = 1,
+    unit: Annotated[int, typer.Option(help="Size: pictures are 7 to 14 times this high and wide.")] = UNIT,
 ) -> None:
     """Make pictures with exact disparity, of scenes with people and things on their ground."""
     left_out = set(without.split(",")) if without else set()
@@ -49,9 +57,11 @@ def make(
     cv2.setNumThreads(1)
     folder.mkdir(parents=True, exist_ok=True)
     for seed in range(first, first + count):
-        path = folder / f"{seed:06d}"
-        if not path.with_suffix(".png").exists():
-            write_picture(path, make_picture(seed, None if plain else additions))
+        paths = moment_paths(folder, seed, moments)
+        if not paths[-1].with_suffix(".png").exists():
+            shot = make_shot(seed, draw_moments(seed, moments), None if plain else additions, unit)
+            for path, made in zip(paths, shot, strict=True):
+                write_picture(path, made)
 
 
 @app.command("train")
@@ -93,6 +103,40 @@ def train_from_folder(
         encoder_rate=encoder_rate,
     )
     train_compact(settings, folder)
+
+
+@app.command("train-subject")
+def train_subject_from_folder(
+    folder: Annotated[
+        Path, typer.Argument(help="Where checkpoint, journal and weights are; a run in it goes on.")
+    ],
+    data: Annotated[
+        list[str],
+        typer.Option(help="FOLDER:SHARE of pictures made with --moments 2, and how often they are drawn."),
+    ],
+    steps: Annotated[int, typer.Option(help="Batches in all.")],
+    cooldown: Annotated[int, typer.Option(help="The last of them, over which the learning rate falls.")],
+    start: Annotated[
+        Path | None, typer.Option(help="Weights to begin with; without them random ones.")
+    ] = None,
+    rate: Annotated[float, typer.Option(help="Learning rate.")] = 1e-3,
+    length: Annotated[int, typer.Option(help="Pairs of pictures in a batch.")] = 4,
+    seed: Annotated[int, typer.Option(help="Decides the views, the clicks and the first weights.")] = 0,
+    threads: Annotated[
+        int, typer.Option(help="Of the network; the batches have a process of their own.")
+    ] = 1,
+) -> None:
+    """Train the network that finds a subject, or go on with a run."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(threads)
+    settings = SubjectTrainingSettings(
+        steps=steps,
+        cooldown=cooldown,
+        data=BatchSettings(folders=tuple(parse_share(part) for part in data), seed=seed, length=length),
+        start=start,
+        learning_rate=rate,
+    )
+    train_subject(settings, folder)
 
 
 @app.command()

@@ -7,27 +7,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from safetensors.torch import load_file
+from torch import Tensor
 
-from any2bokeh.atomic import partial_file
-from any2bokeh.depth.compact import CompactDims, CompactNetwork, Residual
+from any2bokeh.depth.compact import CompactDims, CompactNetwork
 from any2bokeh.device import has_bfloat16
 from any2bokeh.errors import SettingsError, WeightsError
 from any2bokeh.lab.compact.batches import BatchSettings, depth_batches
 from any2bokeh.lab.compact.imagenet import load_imagenet
+from any2bokeh.lab.compact.learning_run import (
+    CHECKPOINT,
+    JOURNAL,
+    LearningRun,
+    soften_residuals,
+)
 from any2bokeh.lab.compact.scale_free import depth_loss
-from any2bokeh.lab.run_state import add_to_journal, rate_share, read_run_state, write_run_state
+from any2bokeh.lab.run_state import add_to_journal, rate_share
 from any2bokeh.weights.checkpoint import load_weights
-from any2bokeh.weights.tensors import part_of
 
 log = logging.getLogger(__name__)
-
-CHECKPOINT = "checkpoint.safetensors"
-JOURNAL = "journal.jsonl"
-WEIGHTS_FILE = "weights.safetensors"
-AVERAGE_EVERY = 4  # steps
-RESIDUAL_SHARE = 0.3  # of usual first weights: residuals begin as little more than what they are added to
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,28 +60,24 @@ class CompactTrainingSettings:
             raise SettingsError(f"There are {len(self.dims.stages)} stages to freeze, got {self.frozen}.")
 
 
-class CompactTraining:
+class CompactTraining(LearningRun):
     """The networks of a run, and how far it has come."""
+
+    network: CompactNetwork
 
     def __init__(self, settings: CompactTrainingSettings) -> None:
         torch.manual_seed(settings.data.seed)
         self.settings = settings
-        self.network = first_network(settings)
-        self.averaged = CompactNetwork(settings.dims)
-        self.averaged.load_state_dict(self.network.state_dict())
-        self.averaged.eval()
-        encoder = self.network.encoder
-        for part in (encoder.stem, *encoder.stages[: settings.frozen]):
+        network, averaged = first_network(settings), CompactNetwork(settings.dims)
+        for part in (network.encoder.stem, *network.encoder.stages[: settings.frozen]):
             part.requires_grad_(False)
-        self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        learning = {name: weight for name, weight in self.network.named_parameters() if weight.requires_grad}
-        self.learning = learning
+        super().__init__(network, averaged, settings.average)
         groups = []
         for is_encoder, rate in ((True, settings.encoder_rate), (False, settings.learning_rate)):
             for is_decayed in (True, False):
                 weights = [
                     weight
-                    for name, weight in learning.items()
+                    for name, weight in self.learning.items()
                     if name.startswith("encoder.") == is_encoder and (weight.ndim > 1) == is_decayed
                 ]
                 decay = settings.weight_decay if is_decayed else 0.0
@@ -91,7 +85,6 @@ class CompactTraining:
                     [{"params": weights, "lr": rate, "full": rate, "weight_decay": decay}] if weights else []
                 )
         self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
-        self.step = 0
 
     def rate_share(self) -> float:
         """Return the share of its full learning rate that the next step has."""
@@ -107,45 +100,7 @@ class CompactTraining:
             guess = self.network(pictures.contiguous(memory_format=torch.channels_last))
         points = torch.Generator().manual_seed(self.step)
         loss = depth_loss(guess.float(), truth, known, points)
-        self.optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.learning.values(), 2.0)
-        self.optimizer.step()
-        self.step += 1
-        if self.step % AVERAGE_EVERY == 0:
-            self._average()
-        return float(loss.detach())
-
-    def _average(self) -> None:
-        keep = min(self.settings.average, self.step / (10 * AVERAGE_EVERY + self.step))
-        averages = dict(self.averaged.named_parameters())
-        with torch.no_grad():
-            for name, weight in self.learning.items():
-                averages[name].lerp_(weight, 1 - keep)
-
-    def save(self, folder: Path) -> None:
-        """Write the state needed to go on, and the averaged weights as they ship."""
-        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
-        tensors |= {f"averaged.{name}": value for name, value in self.averaged.state_dict().items()}
-        for name, parameter in self.learning.items():
-            for kind, value in self.optimizer.state[parameter].items():
-                tensors[f"optimizer.{kind}.{name}"] = value
-        write_run_state(folder / CHECKPOINT, self.step, tensors)
-        write_weights(self.averaged.state_dict(), folder / WEIGHTS_FILE)
-
-    def load(self, path: Path) -> None:
-        """Go on from a checkpoint; raises ``WeightsError`` if it is damaged or of another network."""
-        self.step, tensors = read_run_state(path)
-        try:
-            self.network.load_state_dict(part_of(tensors, "network."))
-            self.averaged.load_state_dict(part_of(tensors, "averaged."))
-        except RuntimeError as error:
-            raise WeightsError(f"The checkpoint {path} belongs to another network: {error}") from error
-        for name, parameter in self.learning.items():
-            state = {kind: tensors[f"optimizer.{kind}.{name}"] for kind in ("step", "exp_avg", "exp_avg_sq")}
-            # The fused optimizer takes it that all lie in memory as the weights do.
-            moments = {kind: torch.empty_like(parameter).copy_(state[kind]) for kind in list(state)[1:]}
-            self.optimizer.state[parameter] = {"step": state["step"], **moments}
+        return self.descend(loss)
 
 
 def first_network(settings: CompactTrainingSettings) -> CompactNetwork:
@@ -154,15 +109,7 @@ def first_network(settings: CompactTrainingSettings) -> CompactNetwork:
     if settings.start:
         load_weights(network, settings.start, dtype=torch.float32)
         return network
-    with torch.no_grad():
-        for residual in (network.refine, *network.blocks):
-            assert isinstance(residual, Residual)
-            residual.second.weight.mul_(RESIDUAL_SHARE)
-            assert residual.second.bias is not None
-            residual.second.bias.zero_()
-        for name, weight in network.around.named_parameters():
-            if ".out." in name or ".mlp.2." in name:
-                weight.zero_()
+    soften_residuals((network.refine, *network.blocks), network.around)
     if settings.imagenet:
         load_imagenet(network.encoder, settings.imagenet)
     return network
@@ -204,9 +151,3 @@ def mean_weights(files: Sequence[tuple[Path, float]]) -> dict[str, Tensor]:
     if any(state.keys() != names for state, _ in states):
         raise WeightsError("The weights to be averaged are of different networks.")
     return {name: sum(share * state[name].float() for state, share in states) for name in names}  # type: ignore[misc]
-
-
-def write_weights(state: dict[str, Tensor], path: Path) -> None:
-    """Write weights in half precision, as ``any2bokeh.depth.compact`` loads them."""
-    with partial_file(path, overwrite=True, error_class=WeightsError) as partial:
-        save_file({key: value.to(torch.float16).contiguous() for key, value in state.items()}, partial)

@@ -4,6 +4,7 @@
 ``NUMBER.owners.png``, where something was added to the scene, whose each pixel is.
 """
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -12,16 +13,18 @@ from numpy.typing import NDArray
 
 from any2bokeh.arrays import Floats
 from any2bokeh.errors import SettingsError, VideoError
-from any2bokeh.lab.compact.scenes.additions import AdditionSettings, SeenScene, add_to
+from any2bokeh.lab.compact.scenes.additions import AdditionSettings, Placement, SeenScene, add_to
 from any2bokeh.lab.compact.scenes.cast import render
 from any2bokeh.lab.compact.scenes.film import develop
 from any2bokeh.lab.compact.scenes.maker import build_scene
+from any2bokeh.lab.compact.scenes.movement import add_again
 
 PERCENTILES = (1.0, 98.5)  # of inverse depth: they become 0 and 1
 SAMPLES_PER_PIXEL = 1.25  # along each axis, before the picture is brought to its size
 LARGEST_CODE = 65535  # of disparity; 0 says that it is unknown, so 1 is the farthest
 JPEG_QUALITY = 94
 OWNERS = ".owners.png"
+APART_S = (0.04, 0.7)  # moments of a scene
 
 # Height and width in multiples of UNIT: wide, narrower, square, upright.
 UNIT = 30
@@ -36,23 +39,57 @@ def make_picture(seed: int, additions: AdditionSettings | None = None, unit: int
 
     Owners count the additions to the scene from 1, and are 0 elsewhere.
     """
+    return next(make_shot(seed, (0.0,), additions, unit))
+
+
+def make_shot(
+    seed: int, times_s: Sequence[float], additions: AdditionSettings | None = None, unit: int = UNIT
+) -> Iterator[MadePicture]:
+    """Yield the pictures of a scene at some moments after its first, which comes first; see ``make_picture``.
+
+    A thing has the same owner in all of them.
+    """
     rng = np.random.default_rng((seed, 77))
     rows, columns = SHAPES[rng.choice(len(SHAPES), p=SHAPE_SHARES)]
-    height, width = rows * unit, columns * unit
-    sampled = round(height * SAMPLES_PER_PIXEL), round(width * SAMPLES_PER_PIXEL)
-    cast, view, lights, air = build_scene(seed, float(rng.uniform(0, 2)), *sampled)
-    linear, inverse = render(cast, view, lights, air)
-    scene = SeenScene(linear, inverse, view, lights, air, np.zeros_like(inverse))
-    if additions:
-        add_to(scene, rng, additions)
-    picture = develop(scene.picture, scene.inverse, (height, width), seed=seed)
+    size = rows * unit, columns * unit
+    sampled = round(size[0] * SAMPLES_PER_PIXEL), round(size[1] * SAMPLES_PER_PIXEL)
+    start_s = float(rng.uniform(0, 2))
+    placed: list[Placement] | None = None
+    for frame, elapsed_s in enumerate(times_s):
+        cast, view, lights, air = build_scene(seed, start_s + elapsed_s, *sampled)
+        linear, inverse = render(cast, view, lights, air)
+        scene = SeenScene(linear, inverse, view, lights, air, np.zeros_like(inverse))
+        if placed is not None and additions:
+            add_again(scene, placed, elapsed_s, seed, additions)
+        elif additions:
+            add_to(scene, rng, additions)
+            placed = scene.placed
+        yield _developed(scene, size, seed, frame)
+
+
+def _developed(scene: SeenScene, size: tuple[int, int], seed: int, frame: int) -> MadePicture:
+    picture = develop(scene.picture, scene.inverse, size, seed=seed, frame=frame)
     inverse, owners = (
-        cv2.resize(part, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+        cv2.resize(part, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
         for part in (scene.inverse, scene.owners)
     )
     low, high = np.percentile(inverse, PERCENTILES)
     disparity = np.clip((inverse - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)
     return picture, disparity, owners.astype(np.uint8)
+
+
+def draw_moments(seed: int, count: int) -> list[float]:
+    """Return ``count`` moments of a scene in seconds after its first, 0.04 to 0.7 s from one to the next."""
+    rng = np.random.default_rng((seed, 78))
+    least, most = np.log(APART_S)
+    return [0.0, *np.cumsum(np.exp(rng.uniform(least, most, count - 1)))]
+
+
+def moment_paths(folder: Path, seed: int, count: int) -> list[Path]:
+    """Return the paths, without suffix, of the pictures of a scene at ``count`` moments."""
+    if count == 1:
+        return [folder / f"{seed:06d}"]
+    return [folder / f"{seed:06d}-{moment}" for moment in range(count)]
 
 
 def write_picture(path: Path, made: MadePicture) -> None:

@@ -1,13 +1,14 @@
 """People and things put into a scene that is made: on its ground, in its light, behind nearer things."""
 
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from any2bokeh.arrays import Floats
-from any2bokeh.lab.compact.scenes.avatars import POSE_TURNS, draw_pose, list_avatars, read_avatar
+from any2bokeh.lab.compact.scenes.avatars import POSE_TURNS, Swing, draw_pose, list_avatars, read_avatar
 from any2bokeh.lab.compact.scenes.cast import Air, Array, Lights, Viewpoint
 from any2bokeh.lab.compact.scenes.creatures import MAKERS
 from any2bokeh.lab.compact.scenes.meshes import Mesh, Rng, block, draw_mesh, joined, skin_of, turn_about
@@ -21,11 +22,24 @@ POSES = tuple(POSE_TURNS)
 POSE_CHANCES = np.array([0.2, 0.15, 0.08, 0.08, 0.05, 0.09, 0.05, 0.05, 0.05, 0.05, 0.06, 0.03, 0.0, 0.06])
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Placement:
+    """An addition that was put at ``spot``: its mesh and, of a person, how to draw it again.
+
+    ``person`` is the generator as it was before the drawing, and whether the person is a calm one.
+    """
+
+    mesh: Mesh
+    spot: Array
+    sunshine: float
+    person: tuple[Rng, bool] | None = None
+
+
 @dataclass(eq=False)
 class SeenScene:
     """A scene as it is seen: linear ``picture H W 3``, ``inverse`` depth ``H W``, and whose each sample is.
 
-    ``owners H W`` counts the additions from 1, and is 0 elsewhere.
+    ``owners H W`` counts the additions from 1, and is 0 elsewhere; ``placed`` holds them in this order.
     """
 
     picture: Floats
@@ -34,6 +48,7 @@ class SeenScene:
     lights: Lights
     air: Air
     owners: Floats
+    placed: list[Placement] = field(default_factory=list)
 
     @property
     def camera(self) -> tuple[Array, Array, float]:
@@ -49,20 +64,24 @@ class SeenScene:
         result: Array = rays[0] + distance * (rays[3] + columns * rays[4] + rows * rays[5])
         return result
 
-    def add(self, mesh: Mesh, level_m: float, sunshine: float) -> bool:
-        """Draw a mesh that stands at height ``level_m``, unless little of it would be seen; say which."""
+    def add(self, placed: Placement, *, however_little: bool = False) -> bool:
+        """Draw an addition, unless little of it would be seen; say which."""
+        mesh, level_m = placed.mesh.moved(np.eye(3), placed.spot), placed.spot[1]
+        sunshine = placed.sunshine
         alone = draw_mesh(
             mesh, mesh.colors, self.camera, np.zeros_like(self.inverse), np.empty_like(self.picture)
         )
         picture, inverse = self.picture.copy(), self.inverse.copy()
         light = _lit(mesh, self, sunshine)
         there = draw_mesh(mesh, light, self.camera, inverse, picture)
-        if there.mean() < LEAST_SEEN or there.sum() < LEAST_SHARE * alone.sum():
+        is_little = there.mean() < LEAST_SEEN or there.sum() < LEAST_SHARE * alone.sum()
+        if is_little and not however_little:
             return False
+        self.placed.append(placed)
         shade = self._shade(mesh, level_m, sunshine)
         self.picture = np.where(there[..., None] > 0, picture, picture * shade[..., None])
         self.inverse = inverse
-        self.owners = np.where(there > 0, self.owners.max() + 1, self.owners).astype(np.float32)
+        self.owners = np.where(there > 0, len(self.placed), self.owners).astype(np.float32)
         return True
 
     def _shade(self, mesh: Mesh, level_m: float, sunshine: float) -> Floats:
@@ -130,14 +149,16 @@ def add_to(scene: SeenScene, rng: Rng, settings: AdditionSettings) -> None:
     for number, first in enumerate(wanted):
         spot, sunshine = first, rng.uniform(0, 1.2)
         in_crowd = number > 2 and crowd_of_people
+        person = None
         if settings.people and (in_crowd or rng.random() < 0.5):
+            person = deepcopy(rng), in_crowd
             mesh = draw_person(rng, settings, calm=in_crowd)
         elif rng.random() < 0.4 and not in_crowd:
             mesh, spot = _on_surface(rng, scene, settings)
         else:
             mesh = thing(rng, settings)
         for _ in range(TRIES):
-            if scene.add(mesh.moved(np.eye(3), spot), spot[1], sunshine) or in_crowd:
+            if scene.add(Placement(mesh=mesh, spot=spot, sunshine=sunshine, person=person)) or in_crowd:
                 break
             spot = _spot(rng, scene, 0.9, 7.0)
 
@@ -187,14 +208,16 @@ def thing(rng: Rng, settings: AdditionSettings) -> Mesh:
     return mesh.moved(turn_about(1, rng.uniform(0, 360)) @ lean, np.zeros(3)).standing()
 
 
-def draw_person(rng: Rng, settings: AdditionSettings, *, calm: bool = False) -> Mesh:
+def draw_person(
+    rng: Rng, settings: AdditionSettings, *, calm: bool = False, swing: Swing | None = None
+) -> Mesh:
     """Someone in a pose that people take, with something to sit on or to hold where it belongs."""
     name = (
         "stand"
         if calm and rng.random() < 0.6
         else str(rng.choice(POSES, p=POSE_CHANCES / POSE_CHANCES.sum()))
     )
-    mesh, bones = _posed(rng, settings, name)
+    mesh, bones = _posed(rng, settings, name, swing)
     parts = [mesh]
     if name == "sit":
         half = np.array([rng.uniform(0.22, 0.9), (bones["Hips"][1] - 0.1) / 2, rng.uniform(0.2, 0.35)])
@@ -211,12 +234,15 @@ def draw_person(rng: Rng, settings: AdditionSettings, *, calm: bool = False) -> 
     return joined(parts).moved(turn_about(1, facing), np.zeros(3))
 
 
-def _posed(rng: Rng, settings: AdditionSettings, name: str) -> tuple[Mesh, dict[str, Array]]:
+def _posed(
+    rng: Rng, settings: AdditionSettings, name: str, swing: Swing | None = None
+) -> tuple[Mesh, dict[str, Array]]:
     """One of the avatars in a pose, a little taller or shorter, its clothes tinted in half of them."""
     assert settings.people is not None
     files = list_avatars(settings.people)
     mine = [file for number, file in enumerate(files) if number % settings.every in settings.offsets]
-    mesh, bones = read_avatar(mine[rng.integers(len(mine))]).posed(draw_pose(rng, name))
+    avatar, pose = read_avatar(mine[rng.integers(len(mine))]), draw_pose(rng, name)
+    mesh, bones = avatar.posed(swing.apply(pose) if swing else pose)
     scale = float(rng.uniform(0.88, 1.08)) * (1.0 if rng.random() < 0.85 else rng.uniform(0.55, 0.85))
     tint = np.exp(rng.normal(0, 0.3, 3) * (rng.random() < 0.5) + rng.normal(0, 0.25))
     colors = np.clip(mesh.colors * tint, 0.005, 0.95)

@@ -139,6 +139,26 @@ LIMP = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Swing:
+    """Limbs that swing: each by angles of its own, drawn from ``seed``, times ``amount`` (-1 to 1)."""
+
+    seed: int
+    amount: float
+
+    def apply(self, pose: dict[str, Array]) -> dict[str, Array]:
+        """Return a pose with its limbs swung."""
+        rng = np.random.default_rng(self.seed)
+        swung = dict(pose)
+        for bone, spread in LIMP.items():
+            for side in ("Left", "Right") if _has_sides(bone) else ("",):
+                turn = np.eye(3)
+                for axis, degrees in enumerate(rng.normal(0, 2.2 * spread, 3)):
+                    turn = turn @ turn_about(axis, self.amount * degrees)
+                swung[side + bone] = turn @ pose.get(side + bone, np.eye(3))
+        return swung
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Avatar:
     """One person at rest: corners with their colors, and the bones that move them."""

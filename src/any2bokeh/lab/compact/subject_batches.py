@@ -1,0 +1,297 @@
+"""Batches for the network that finds a subject: pairs of moments, clicks, and last masks that went wrong."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from any2bokeh.arrays import Floats
+from any2bokeh.errors import SettingsError
+from any2bokeh.lab.compact.batches import BatchSettings, age
+from any2bokeh.lab.compact.made_pictures import list_pictures, read_owners, read_picture
+from any2bokeh.lab.compact.wrong_masks import draw_place, wrong_mask
+from any2bokeh.subject.click_network import MARKS
+from any2bokeh.subject.click_views import VIEW_SIZES, Window, draw_blot
+
+WHOLE = 0.3  # of the views show the whole picture, or as much as their shape lets them
+MARGIN = (1.1, 3.2)  # times the subject's box, of the others
+LEAST_VIEW_PX = 72  # of the picture: a smaller view is too blurred
+LEAST_SEEN_PX = 60  # of a view at half its sides: fewer are not clicked on
+LARGEST_SHARE = 0.75  # of a picture that a subject covers
+UNION = 0.15  # of the subjects are two things
+OTHER = 0.3  # of the clicks are on another thing than that which the view was chosen for
+AGAIN = 0.35  # of the clicks come with what a first look found
+OCCLUDED = 0.12  # of the views have something put before them
+Rng = np.random.Generator
+
+
+@dataclass(frozen=True, eq=False)
+class SubjectTask:
+    """Questions about pictures: ``marks B 3 H/2 W/2``, ``follows B``, and the mask ``truth B 1 H/2 W/2``.
+
+    ``counts B`` is 0 for those of which nothing is asked, else 1.
+    """
+
+    marks: Tensor
+    follows: Tensor
+    truth: Tensor
+    counts: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class SubjectBatch:
+    """Pictures ``B 3 H W`` of two moments, the later ones in the second half, and two tasks for each.
+
+    In ``follow`` the other moment is remembered, with the subject's ``shares B 1 H/2 W/2`` in this one.
+    """
+
+    pictures: Tensor
+    click: SubjectTask
+    follow: SubjectTask
+    shares: Tensor
+
+
+@dataclass(eq=False)
+class _View:
+    """One moment as it is looked at: R'G'B' ``H W 3`` and whose each pixel is ``H W``."""
+
+    picture: Floats
+    owners: NDArray[np.uint8]
+
+    def mask(self, chosen: tuple[int, ...]) -> Floats:
+        """Return the mask of some things, of half the size."""
+        return _halved(np.isin(self.owners, chosen))
+
+    def others(self, chosen: tuple[int, ...]) -> Floats:
+        """Return the mask of all other things, of half the size."""
+        return _halved((self.owners > 0) & ~np.isin(self.owners, chosen))
+
+
+def _halved(inside: NDArray[np.bool_]) -> Floats:
+    size = inside.shape[1] // 2, inside.shape[0] // 2
+    return np.asarray(cv2.resize(inside.astype(np.float32), size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+Asked = tuple[Floats, float, Floats, float]  # marks 3 h w, follows, truth h w, counts
+
+
+class SubjectBatches(Dataset[SubjectBatch]):
+    """Batch ``step``, which depends on nothing but the settings and its number."""
+
+    def __init__(self, settings: BatchSettings, steps: int) -> None:
+        self._settings, self._steps = settings, steps
+        self._files = [list_pairs(folder) for folder, _ in settings.folders]
+        shares = np.array([share for _, share in settings.folders])
+        if not self._files or shares.sum() <= 0:
+            raise SettingsError("Training needs a folder of pictures.")
+        self._shares = shares / shares.sum()
+
+    def __len__(self) -> int:
+        return self._steps
+
+    def __getitem__(self, step: int) -> SubjectBatch:
+        """Return one batch."""
+        rng = np.random.default_rng((self._settings.seed, step))
+        size = VIEW_SIZES[rng.integers(len(VIEW_SIZES))]
+        pairs: list[tuple[list[_View], list[Asked], list[Asked]]] = []
+        while len(pairs) < self._settings.length:
+            files = self._files[rng.choice(len(self._files), p=self._shares)]
+            pair = draw_pair(files[rng.integers(len(files))], size, rng)
+            if pair is not None:
+                pairs.append(pair)
+        order = [(pair, moment) for moment in (0, 1) for pair in pairs]
+        pictures = np.stack([pair[0][moment].picture for pair, moment in order])
+        follow = [pair[2][moment] for pair, moment in order]
+        return SubjectBatch(
+            torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous(),
+            _task([pair[1][moment] for pair, moment in order]),
+            _task(follow),
+            torch.from_numpy(np.stack([asked[2] for asked in follow]))[:, None],
+        )
+
+
+def list_pairs(folder: Path) -> list[tuple[Path, Path]]:
+    """Return pictures of a folder that show one scene at two moments, with things in them.
+
+    A scene of a single moment is its own pair.
+    """
+    found = [path for path in list_pictures(folder) if path.with_suffix(".owners.png").exists()]
+    if not found:
+        raise SettingsError(f"{folder} holds no pictures with the masks of things (NUMBER.owners.png).")
+    scenes: dict[str, list[Path]] = {}
+    for path in found:
+        scenes.setdefault(path.stem.partition("-")[0], []).append(path)
+    return [(moments[0], moments[-1]) for moments in scenes.values()]
+
+
+def draw_pair(
+    paths: tuple[Path, Path], size: tuple[int, int], rng: Rng
+) -> tuple[list[_View], list[Asked], list[Asked]] | None:
+    """Return views of both moments, and a click and a following task for each; nothing without a subject."""
+    pictures = [read_picture(path)[0] for path in paths]
+    owners = [_owners_of(path, picture) for path, picture in zip(paths, pictures, strict=True)]
+    if rng.random() < 0.5:
+        pictures.reverse()
+        owners.reverse()
+    counts = np.bincount(owners[0].ravel(), minlength=2) / owners[0].size
+    there = [k for k in range(1, len(counts)) if 0.002 < counts[k] < LARGEST_SHARE]
+    if not there:
+        return None
+    weights = counts[there] ** 0.3
+    number = int(rng.choice(len(there), p=weights / weights.sum()))
+    chosen: tuple[int, ...] = (there[number],)
+    if rng.random() < UNION and len(there) > 1:
+        chosen = (there[number], there[number - 1])
+    looks = int(rng.integers(2**31))
+    same_light = rng.random() < 0.6
+    mirrored = rng.random() < 0.5
+    views = []
+    window = None
+    for moment in (0, 1):
+        inside = np.isin(owners[moment], chosen)
+        window = _draw_window(inside, size, rng, window)
+        part = np.s_[window.top : window.bottom, window.left : window.right]
+        shrinks = window.bottom - window.top >= size[0]
+        picture = cv2.resize(
+            pictures[moment][part], size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        )
+        mine = cv2.resize(owners[moment][part], size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+        if mirrored:
+            picture, mine = picture[:, ::-1], mine[:, ::-1]
+        light = np.random.default_rng(looks if same_light else looks + moment)
+        view = _View(age(picture.astype(np.float32) / 255, light), np.ascontiguousarray(mine))
+        if rng.random() < OCCLUDED:
+            _occlude(view, chosen, rng)
+        views.append(view)
+    clicks = [_click_task(view, chosen, rng) for view in views]
+    seen = [bool(view.mask(chosen).sum() > 4) for view in views]
+    follows = [
+        _follow_task(view, chosen, rng, is_known) for view, is_known in zip(views, seen[::-1], strict=True)
+    ]
+    return views, clicks, follows
+
+
+def _owners_of(path: Path, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    found = read_owners(path)
+    return np.zeros(picture.shape[:2], np.uint8) if found is None else found
+
+
+def _draw_window(inside: NDArray[np.bool_], size: tuple[int, int], rng: Rng, last: Window | None) -> Window:
+    """A part of the picture in which the subject is to be found."""
+    height, width = inside.shape
+    shape = size[1] / size[0] * float(np.exp(rng.uniform(-0.12, 0.12)))
+    if not inside.any() and last is not None:
+        return last
+    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    middle = np.array([columns[0] + columns[-1], rows[0] + rows[-1]]) / 2
+    box = np.array([np.ptp(columns) + 1, np.ptp(rows) + 1])
+    if rng.random() < WHOLE:
+        wide = float(width)
+    else:
+        margin = np.exp(rng.uniform(*np.log(MARGIN)))
+        wide = max(box[0], box[1] * shape, LEAST_VIEW_PX * max(shape, 1)) * margin
+        middle = middle + rng.uniform(-0.25, 0.25, 2) * box
+    return Window.around(float(middle[0]), float(middle[1]), wide, shape, (height, width))
+
+
+def _occlude(view: _View, chosen: tuple[int, ...], rng: Rng) -> None:
+    """Put a piece of something before the view: part of the same picture, turned upside down."""
+    height, width = view.owners.shape
+    rows, columns = np.nonzero(np.isin(view.owners, chosen))
+    if not len(rows):
+        return
+    hit = rng.integers(len(rows))
+    canvas = np.zeros((height, width), np.uint8)
+    axes = tuple(int(rng.uniform(0.08, 0.4) * side) for side in (width, height))
+    place = int(columns[hit] + rng.normal(0, axes[0] / 2)), int(rows[hit] + rng.normal(0, axes[1] / 2))
+    if rng.random() < 0.5:
+        cv2.ellipse(canvas, place, axes, rng.uniform(0, 180), 0, 360, 1, -1)
+    else:  # a post
+        cv2.rectangle(canvas, (place[0] - axes[0] // 3, 0), (place[0] + axes[0] // 3, height), 1, -1)
+    other = np.roll(view.picture[::-1, ::-1], rng.integers(width), axis=1)
+    other = np.clip(other * rng.uniform(0.5, 1.3) + rng.normal(0, 0.15, 3), 0, 1).astype(np.float32)
+    view.picture = np.where(canvas[..., None] > 0, other, view.picture)
+    view.owners = np.where(canvas > 0, 0, view.owners).astype(np.uint8)
+
+
+def _click_task(view: _View, chosen: tuple[int, ...], rng: Rng) -> Asked:
+    """One thing and a click on it, in a third with what a first look found of it."""
+    there = [k for k in np.unique(view.owners) if k and (view.owners == k).sum() > 4 * LEAST_SEEN_PX]
+    there = [k for k in there if (view.owners == k).mean() < 0.9]
+    if not there:
+        nothing = view.mask(())
+        return np.stack([nothing] * MARKS), 0.0, nothing, 0.0
+    mine = [k for k in there if k in chosen]
+    if mine and rng.random() > OTHER:
+        there = mine
+    wanted = (int(there[rng.integers(len(there))]),)
+    truth = view.mask(wanted)
+    marks = np.zeros((MARKS, *truth.shape), np.float32)
+    for _ in range(1 + (rng.random() < 0.12)):
+        draw_blot(marks[0], *draw_place(truth, rng))
+    is_again = rng.random() < AGAIN
+    if is_again:
+        marks[2] = wrong_mask(truth, view.others(wanted), rng)
+    if rng.random() < 0.15:
+        _deny(marks[1], truth, marks[2], rng)
+    return marks, float(is_again), truth, 1.0
+
+
+def _follow_task(view: _View, chosen: tuple[int, ...], rng: Rng, is_known: bool) -> Asked:
+    """The subject and its last mask, in some with a click that corrects it.
+
+    Where it is not known from the other moment, and has no last mask, nothing is asked.
+    """
+    truth = view.mask(chosen)
+    marks = np.zeros((MARKS, *truth.shape), np.float32)
+    marks[2] = wrong_mask(truth, view.others(chosen), rng)
+    if truth.sum() > LEAST_SEEN_PX and rng.random() < 0.08:
+        draw_blot(marks[0], *draw_place(truth, rng))
+    if rng.random() < 0.08:
+        _deny(marks[1], truth, marks[2], rng)
+    return marks, 1.0, truth, float(is_known or marks.any())
+
+
+def _deny(blots: Floats, truth: Floats, taken: Floats, rng: Rng) -> None:
+    """Click on something else: where it was taken for the subject, if it was."""
+    wrong = ((taken > 0.5) & (truth < 0.1)).astype(np.float32)
+    outside = (truth < 0.02).astype(np.float32)
+    if wrong.sum() > LEAST_SEEN_PX:
+        draw_blot(blots, *draw_place(wrong, rng))
+    elif outside.sum() > LEAST_SEEN_PX:
+        draw_blot(blots, *draw_place(outside, rng))
+
+
+def _task(asked: list[Asked]) -> SubjectTask:
+    marks, follows, truth, counts = zip(*asked, strict=True)
+    return SubjectTask(
+        torch.from_numpy(np.stack(marks)),
+        torch.tensor(follows, dtype=torch.float32),
+        torch.from_numpy(np.stack(truth))[:, None],
+        torch.tensor(counts, dtype=torch.float32),
+    )
+
+
+def subject_batches(
+    settings: BatchSettings, first: int, steps: int, *, in_background: bool
+) -> Iterator[SubjectBatch]:
+    """Yield the batches from ``first`` to before ``steps``, read by a second process if so asked."""
+    yield from DataLoader(
+        SubjectBatches(settings, steps),
+        batch_size=None,
+        sampler=range(first, steps),
+        num_workers=1 if in_background else 0,
+        prefetch_factor=3 if in_background else None,
+        collate_fn=_as_it_is,
+    )
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
