@@ -193,3 +193,20 @@ def test_a_picture_of_another_size_than_the_clip_s_is_refused(tmp_path: Path) ->
             with open_result(tmp_path / "b.png", clip, settings, existing=existing) as writer:
                 writer.write(Frame(picture=frame.picture[:, 1:].contiguous(), pts=0))
     assert not (tmp_path / "b.png").exists()
+
+
+def test_transparency_that_varies_and_profiles_come_from_the_source(tmp_path: Path) -> None:
+    """The colors of a source are not kept in memory until its result is written."""
+    for number, opaque in ((1, 1.0), (2, 0.5)):
+        alpha = np.full((HEIGHT, WIDTH, 1), opaque)
+        alpha[0, 0] = 1
+        write_still(tmp_path / f"s.000{number}.png", np.concatenate([stripes(number), alpha], axis=2), 16)
+    with open_footage(tmp_path / "s.%04d.png") as clip:
+        with clip.frames() as frames:
+            for frame in frames:
+                stored = clip.stored(frame.pts)  # type: ignore[attr-defined]
+                assert stored.codes.strides[:2] == (0, 0) if frame.pts == 1 else stored.codes.strides[0] > 0
+        copy(clip, tmp_path / "r.%04d.png")
+    for number in (1, 2):
+        before, after = (read_picture_file(tmp_path / f"{name}.000{number}.png") for name in "sr")
+        np.testing.assert_array_equal(after.codes, before.codes)

@@ -65,7 +65,7 @@ def open_result(
             yield writer
         return
     if target.suffix.lower() in PICTURE_SUFFIXES:
-        with open_sequence_writer(target, clip.info, clip.times, settings, existing) as writer:
+        with open_sequence_writer(target, clip, settings, existing) as writer:
             yield writer
         return
     with open_writer(

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import threading
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -27,6 +28,7 @@ from any2bokeh.video.span import ALL_FRAMES, WHOLE_VIDEO, Span, find_span, numbe
 news = logging.getLogger("any2bokeh.news")  # no warning, but shown
 
 USUAL_RATE = Fraction(24)
+SHELLS_KEPT = 64  # more than frames are on their way to a file
 SRGB_TRANSFER = 13  # in H.273
 
 
@@ -37,6 +39,28 @@ class SequenceInfo(VideoInfo):
     files: FrameFiles
     has_floats: bool
     says_transfer: bool
+
+
+class Shells:
+    """Pictures without their colors, by number, of the frames that were read last; for several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._shells: dict[int, StoredPicture] = {}
+
+    def keep(self, number: int, picture: StoredPicture) -> None:
+        """Keep the shell of a frame's picture, if it is small, and forget the oldest."""
+        shell = picture.shell()
+        with self._lock:
+            if shell is not None:
+                self._shells[number] = shell
+            if len(self._shells) > SHELLS_KEPT:
+                del self._shells[next(iter(self._shells))]
+
+    def take(self, number: int) -> StoredPicture | None:
+        """Return the shell of a frame, once."""
+        with self._lock:
+            return self._shells.pop(number, None)
 
 
 class SequenceClip(Clip):
@@ -51,6 +75,7 @@ class SequenceClip(Clip):
         self.info: SequenceInfo = _info(path, files, read_picture_file(files.first), settings)
         if self.info.says_transfer and not (self.info.curve == "linear" and self.info.has_floats):
             news.info("%s says that it is in %s; `color` says otherwise.", path, self.info.curve)
+        self._shells = Shells()
         self.time_range = time_range
         self.span = ALL_FRAMES if time_range == WHOLE_VIDEO else self.find(time_range)
 
@@ -94,7 +119,11 @@ class SequenceClip(Clip):
 
     def frames(self, span: Span | None = None) -> "SequenceReader":
         """Start to read the frames of the part, or of another one."""
-        return SequenceReader(self.info, self.span if span is None else span)
+        return SequenceReader(self.info, self.span if span is None else span, self._shells)
+
+    def stored(self, number: int) -> StoredPicture:
+        """Return the picture of a frame, for all but its colors; raises ``VideoError`` if it is damaged."""
+        return self._shells.take(number) or read_picture_file(self.info.files.paths[number])
 
     def close(self) -> None:
         """Nothing stays open between frames."""
@@ -105,8 +134,9 @@ class SequenceReader(Closeable):
 
     corrupt_packets = 0  # a picture that cannot be read is an error
 
-    def __init__(self, info: SequenceInfo, span: Span) -> None:
-        self._frames: Prefetch[Frame] = prefetch(_frames(info, span), FRAMES_AHEAD)
+    def __init__(self, info: SequenceInfo, span: Span, shells: Shells) -> None:
+        """Read the frames in ``span``; ``shells`` keeps what else their files hold."""
+        self._frames: Prefetch[Frame] = prefetch(_frames(info, span, shells), FRAMES_AHEAD)
 
     def __iter__(self) -> Iterator[Frame]:
         return self._frames
@@ -116,11 +146,12 @@ class SequenceReader(Closeable):
         self._frames.close()
 
 
-def _frames(info: SequenceInfo, span: Span) -> Generator[Frame]:
+def _frames(info: SequenceInfo, span: Span, shells: Shells) -> Generator[Frame]:
     for number, path in info.files.paths.items():
         if number in span:
             picture = read_picture_file(path)
             _check_size(info, path, picture)
+            shells.keep(number, picture)
             yield Frame(picture=torch.from_numpy(_finite(path, picture)), pts=number)
 
 

@@ -15,13 +15,14 @@ from any2bokeh.scene import Frame, Transfer
 from any2bokeh.settings.color_settings import DISPLAY_REFERRED
 from any2bokeh.settings.values import frame_ranges
 from any2bokeh.settings.video_settings import EncodeSettings
+from any2bokeh.video.clip import Clip
 from any2bokeh.video.decode import VideoInfo
 from any2bokeh.video.encode import VideoWriter, asked_transfer, finishing
 from any2bokeh.video.frame_names import numbered_name
 from any2bokeh.video.mux import StoppedError
-from any2bokeh.video.pictures.picture_files import EXR, converted, picture_kind, read_picture_file
+from any2bokeh.video.pictures.picture_files import EXR, converted, picture_kind
 from any2bokeh.video.pictures.stored_picture import StoredPicture, blank_picture
-from any2bokeh.video.sequence_clip import SequenceInfo
+from any2bokeh.video.sequence_clip import SequenceClip, SequenceInfo
 
 log = logging.getLogger(__name__)
 news = logging.getLogger("any2bokeh.news")  # no warning, but shown
@@ -87,14 +88,15 @@ class PictureSink:
 
 @contextmanager
 def open_sequence_writer(
-    target: Path, like: VideoInfo, times: list[int], settings: EncodeSettings, existing: ExistingFrames
+    target: Path, clip: Clip, settings: EncodeSettings, existing: ExistingFrames
 ) -> Iterator[VideoWriter]:
-    """Write the frames at ``times`` to the pictures that ``target`` names; their folder is made if need be.
+    """Write the frames of a clip to the pictures that ``target`` names; their folder is made if need be.
 
     Pictures keep the numbers, the values, the transparency and the metadata of those that they come from.
     A run that was stopped leaves its finished pictures, and a hidden file beside them by which the same run
     goes on with the others. Raises ``VideoError`` before the block starts if pictures are there already.
     """
+    like, times = clip.info, clip.times
     name = None if target.exists() else numbered_name(target)
     mark = name.folder / f".{name.title}.{_digest(existing, times)}.unfinished" if name else None
     if mark and mark.exists() and not existing.overwrite:
@@ -107,7 +109,7 @@ def open_sequence_writer(
     _warn(target, like, asked)
     sink = PictureSink(
         paths,
-        _stored_like(target, like),
+        _stored_like(target, clip),
         overwrite=existing.overwrite,
         mark=mark,
         compression=settings.exr_compression,
@@ -180,10 +182,10 @@ def written_transfer(like: VideoInfo, target: Path, asked: Transfer | None = Non
     return like.pictures.transfer if is_same or is_float else like.pictures.as_shown.transfer
 
 
-def _stored_like(target: Path, info: VideoInfo) -> Callable[[int], StoredPicture]:
+def _stored_like(target: Path, clip: Clip) -> Callable[[int], StoredPicture]:
     """The picture, by time, whose values, transparency and metadata those of the result follow."""
-    kind = picture_kind(target)
-    if not isinstance(info, SequenceInfo):
+    kind, info = picture_kind(target), clip.info
+    if not isinstance(clip, SequenceClip):
         bits, is_float = kind.bits_for(info.bit_depth, is_float=False)
         blank = replace(
             blank_picture(info.width, info.height, bits, is_float=is_float), pixel_aspect=info.pixel_aspect
@@ -191,9 +193,8 @@ def _stored_like(target: Path, info: VideoInfo) -> Callable[[int], StoredPicture
         return lambda pts: blank
 
     def stored(pts: int) -> StoredPicture:
-        source = info.files.paths[pts]
-        picture = read_picture_file(source)
-        return picture if picture_kind(source) == kind else converted(picture, kind)
+        picture = clip.stored(pts)
+        return picture if picture_kind(clip.info.files.paths[pts]) == kind else converted(picture, kind)
 
     return stored
 

@@ -1,5 +1,6 @@
 """OpenEXR: scene light in half or float, with its attributes, and depth by the name of its layer."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -22,6 +23,7 @@ OWN_ATTRIBUTES = (
 )
 NAMES = {"none": "no"}  # of compressions, as the library calls them
 USUAL_COMPRESSION = "zip"
+MAX_THREADS = 8  # of the library, beside those of the lens
 
 Window = tuple[int, int, int, int]  # left, top, and the first column and row outside
 
@@ -134,6 +136,8 @@ def _library() -> Any:
         raise VideoError(
             "EXR needs the package OpenEXR, which is not installed.", install_hint("exr")
         ) from error
+    if not OpenEXR.global_thread_count():  # it compresses and decompresses in the thread of its caller else
+        OpenEXR.set_global_thread_count(min(os.cpu_count() or 1, MAX_THREADS))
     return OpenEXR
 
 

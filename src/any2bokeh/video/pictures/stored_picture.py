@@ -68,10 +68,17 @@ class StoredPicture:
             to_rgb(planes, self._coding, coded)
         return out
 
+    def shell(self) -> "StoredPicture | None":
+        """Return the same without its colors, in next to no memory; ``None`` if transparency varies."""
+        pixel = self.codes[:1, :1]
+        if self.has_alpha and (self.codes[..., -1] != pixel[..., -1]).any():
+            return None
+        return replace(self, codes=np.broadcast_to(pixel.copy(), self.codes.shape), layers={})
+
     def with_picture(self, picture: Floats) -> "StoredPicture":
         """Return the same with another picture, ``3 H W`` in displayed orientation; alpha stays as it is."""
         coded = self.orientation.coded(picture)
-        codes = np.empty_like(self.codes)
+        codes = np.empty(self.codes.shape, self.codes.dtype)
         codes[..., self.colors :] = self.codes[..., self.colors :]
         if self.is_float:
             codes[..., : self.colors] = in_range(coded[: self.colors], codes.dtype).transpose(1, 2, 0)
