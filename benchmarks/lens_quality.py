@@ -1,16 +1,19 @@
 """How near the lens comes to a real one, measured on synthetic scenes whose ground truth is known.
 
     python benchmarks/lens_quality.py --cache FOLDER [--crops FOLDER] [--frames 5 --samples 128]
+    python benchmarks/lens_quality.py --clips FOLDER [--only methods|disparity]
 
 Each scene is ray traced twice, all in focus and through a thin lens, which takes some minutes and is kept
-in the cache folder; an empty folder measures the scenes as they are now. Prints, as tables in Markdown:
+in the cache folder; an empty folder measures the scenes as they are now. ``--clips`` measures clips of others
+instead, laid out as ``lens_scenes.py`` says. Prints, as tables in Markdown:
 
   PSNR   in dB, of code values, the mean over frames
   edges  the same, of pixels within 12 px of a step of disparity above 0.1 only
   RM     mean |(out[t+1] - out[t]) - (truth[t+1] - truth[t])|: what flickers or swims; lower is better
 
 of no blur, of naive gathers (each pixel averages a disc of its own radius, whatever is seen there), of the
-lens, and of the lens given disparity that is not quite right. ``--crops`` writes pictures of hard places.
+classical rules of other methods (``lab/evaluation/baselines``), of the lens, and of the lens given disparity
+that is not quite right. ``--crops`` writes pictures of hard places.
 """
 
 import argparse
@@ -25,13 +28,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does: wait
 
 import torch
 from lens_disturbances import DISTURBANCES, Disturb
-from lens_scenes import CASES, Take, load_take
+from lens_scenes import CASES, Take, load_take, read_takes
 from torch import Tensor
 from torch.nn.functional import pad
 
-from any2bokeh.lab.evaluation.gather import gather_discs
+from any2bokeh.lab.evaluation.baselines.baseline import BASELINES
 from any2bokeh.lab.frame_metrics import motion_error, near_steps, psnr
-from any2bokeh.optics.coc import coc_px
+from any2bokeh.optics.coc import CocScale
 from any2bokeh.optics.transfer import from_linear, to_linear
 from any2bokeh.render.base import make_renderer
 from any2bokeh.scene import PictureFormat, Scene
@@ -83,14 +86,13 @@ def no_blur(take: Take) -> Tensor:
     return take.sharp
 
 
-def gather(take: Take, *, in_linear_light: bool) -> Tensor:
-    """Each pixel the mean of a disc of its own radius around it, whatever lies there."""
-    case = take.case
+def baseline(take: Take, name: str, *, in_linear_light: bool = True) -> Tensor:
+    """A classical blur."""
     frames = []
     for sharp, disparity in zip(take.sharp, take.disparity, strict=True):
-        radius = coc_px(disparity, case.focus_disparity, case.blur_strength, max(sharp.shape[1:])).abs()
+        scale = CocScale.of(take.case.focus_disparity, take.case.blur_strength, max(sharp.shape[1:]))
         light = to_linear(sharp, "srgb") if in_linear_light else sharp
-        blurred = gather_discs(light, radius)
+        blurred = BASELINES[name].blur(light, disparity, scale)
         frames.append(from_linear(blurred, "srgb") if in_linear_light else blurred)
     return torch.stack(frames).clamp(0, 1)
 
@@ -115,8 +117,11 @@ def lens(take: Take, settings: LensSettings) -> Tensor:
 
 METHODS: dict[str, Render] = {
     "no blur": no_blur,
-    "gather, code values": partial(gather, in_linear_light=False),
-    "gather, linear light": partial(gather, in_linear_light=True),
+    "gather, code values": partial(baseline, name="gather", in_linear_light=False),
+    "gather, linear light": partial(baseline, name="gather"),
+    "`scatter`": partial(baseline, name="scatter"),
+    "`planes`": partial(baseline, name="planes"),
+    "`occlusion-gather`": partial(baseline, name="occlusion-gather"),
     "lens": partial(lens, settings=LensSettings()),
     "lens, `--quality best`": partial(lens, settings=LensSettings(quality="best")),
     "lens, `--highlights 1`": partial(lens, settings=LensSettings(highlights=1)),
@@ -229,16 +234,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--cache", type=Path, required=True, help="folder for what is ray traced")
+    scenes = parser.add_mutually_exclusive_group(required=True)
+    scenes.add_argument("--cache", type=Path, help="folder for what is ray traced")
+    scenes.add_argument("--clips", type=Path, help="folder of clips to measure instead")
     parser.add_argument("--crops", type=Path, help="folder for pictures of hard places, instead of tables")
+    parser.add_argument("--only", choices=("methods", "disparity"), help="one of the tables")
     parser.add_argument("--frames", type=int, default=5, help="of each scene, 2 or more (default 5)")
     parser.add_argument("--samples", type=int, default=128, help="rays per pixel of the truth (default 128)")
     options = parser.parse_args()
-    takes = [load_take(case, options.cache, options.frames, options.samples) for case in CASES]
+    if options.clips:
+        takes = read_takes(options.clips)
+    else:
+        takes = [load_take(case, options.cache, options.frames, options.samples) for case in CASES]
     if options.crops:
         write_crops(takes, options.crops)
-    else:
+        return
+    if options.only != "disparity":
         print_methods(takes)
+    if options.only != "methods":
         print_disturbances(takes)
 
 

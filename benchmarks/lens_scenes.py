@@ -1,14 +1,18 @@
-"""Synthetic scenes for ``lens_quality.py``: sharp frames, their disparity, and a lens's ground truth.
+"""Scenes for ``lens_quality.py``: sharp frames, their disparity, and a lens's ground truth.
 
-Ray tracing the ground truth takes minutes, so it is kept in a folder.
+Our own are ray traced, which takes minutes, so they are kept in a folder. Others are read from folders of
+clips, SCENE/ for each: ``meta.json`` with ``name`` and ``settings`` (``name``, ``focus``, ``k``), and of
+each frame ``aif_00.png`` (all in focus), ``disp_00.png`` (16 bits) and ``gt_SETTING_00.png``.
 """
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from ready_stages import TRUCK, depth_ramp, evening, night_lamps, thin_structures, two_planes
@@ -26,12 +30,18 @@ SHARP_SAMPLES = 16  # rays per pixel of the picture in focus
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A stage and what a lens is focused on in it."""
+    """What a lens is focused on in a scene."""
 
     name: str
-    make_stage: Callable[[], Stage]
     focus_disparity: float
     blur_strength: float = 48
+
+
+@dataclass(frozen=True, kw_only=True)
+class StagedCase(Case):
+    """A case of a stage of ours, from ``start_s`` on."""
+
+    make_stage: Callable[[], Stage]
     start_s: float = 0.0
 
 
@@ -63,12 +73,14 @@ def railing_before_board() -> Stage:
 
 
 CASES = (
-    Case(name="sharp sign, blurred wall", make_stage=sign_before_wall, focus_disparity=0.8),
-    Case(name="blurred railing, sharp board", make_stage=railing_before_board, focus_disparity=0.2),
-    Case(name="floor through all depths", make_stage=partial(depth_ramp, camera=TRUCK), focus_disparity=0.5),
-    Case(name="fence, wires, leaves", make_stage=thin_structures, focus_disparity=0.3),
-    Case(name="lamps at night", make_stage=night_lamps, focus_disparity=0.605),
-    Case(
+    StagedCase(name="sharp sign, blurred wall", make_stage=sign_before_wall, focus_disparity=0.8),
+    StagedCase(name="blurred railing, sharp board", make_stage=railing_before_board, focus_disparity=0.2),
+    StagedCase(
+        name="floor through all depths", make_stage=partial(depth_ramp, camera=TRUCK), focus_disparity=0.5
+    ),
+    StagedCase(name="fence, wires, leaves", make_stage=thin_structures, focus_disparity=0.3),
+    StagedCase(name="lamps at night", make_stage=night_lamps, focus_disparity=0.605),
+    StagedCase(
         name="terrace at dusk",
         make_stage=lambda: evening().with_detail(0.5),
         focus_disparity=0.41,
@@ -77,7 +89,7 @@ CASES = (
 )
 
 
-def load_take(case: Case, cache: Path, frames: int, samples: int) -> Take:
+def load_take(case: StagedCase, cache: Path, frames: int, samples: int) -> Take:
     """A case's frames, out of the cache or traced and put there."""
     path = cache / f"{case.name.replace(', ', '-').replace(' ', '-')}.{frames}x{samples}.npz"
     if not path.exists():
@@ -90,7 +102,7 @@ def load_take(case: Case, cache: Path, frames: int, samples: int) -> Take:
     return Take(case=case, sharp=sharp, disparity=disparity, ground_truth=ground_truth)
 
 
-def trace(case: Case, frames: int, samples: int) -> tuple[Tensor, ...]:
+def trace(case: StagedCase, frames: int, samples: int) -> tuple[Tensor, ...]:
     """Picture (of 8 bits, as videos are), disparity and ground truth of a case's frames."""
     tracer = RayTracer(case.make_stage())
     focus = Focus(focus_disparity=case.focus_disparity, blur_strength=case.blur_strength)
@@ -105,3 +117,31 @@ def trace(case: Case, frames: int, samples: int) -> tuple[Tensor, ...]:
     workers = torch.get_num_threads()
     with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         return tuple(torch.stack(part) for part in zip(*pool.map(one, range(frames)), strict=True))
+
+
+def read_takes(folder: Path) -> list[Take]:
+    """The cases of a folder of clips, in the order of their names."""
+    takes = []
+    for path in sorted(folder.glob("*/meta.json")):
+        meta, scene = json.loads(path.read_text(encoding="utf-8")), path.parent
+        sharp, disparity = _read_pictures(scene, "aif"), _read_pictures(scene, "disp")[:, :1]
+        for setting in meta["settings"]:
+            case = Case(
+                name=f"{meta['name']}, {setting['name']}",
+                focus_disparity=setting["focus"],
+                blur_strength=setting["k"],
+            )
+            truth = _read_pictures(scene, f"gt_{setting['name']}")
+            takes.append(Take(case=case, sharp=sharp, disparity=disparity, ground_truth=truth))
+    return takes
+
+
+def _read_pictures(scene: Path, name: str) -> Tensor:
+    """``T C H W`` of the pictures ``NAME_00.png`` and on, in 0..1."""
+    frames = []
+    for path in sorted(scene.glob(f"{name}_[0-9][0-9].png")):
+        codes = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        assert codes is not None, path
+        colors = codes[..., None] if codes.ndim == 2 else codes[..., ::-1]  # B'G'R' as it is read
+        frames.append((colors / np.iinfo(codes.dtype).max).astype(np.float32).transpose(2, 0, 1))
+    return torch.from_numpy(np.stack(frames))

@@ -8,7 +8,7 @@ import typer
 
 from any2bokeh.cli.option_types import option
 from any2bokeh.errors import SettingsError, shown
-from any2bokeh.settings.evaluation_settings import LIMIT, METHODS, SHOWN, NamedFolder
+from any2bokeh.settings.evaluation_settings import LIMIT, METHODS, ON_REQUEST, SHOWN, NamedFolder
 from any2bokeh.settings.focus_settings import BLUR_STRENGTH
 from any2bokeh.settings.synthesis_settings import (
     CLIPS,
@@ -63,7 +63,8 @@ def parse_blur_strengths(text: str) -> tuple[float, ...]:
 EVALUATION_OPTIONS: dict[str, Any] = {
     "methods": typer.Option(
         "--methods",
-        help=f"Methods to compare, of {', '.join(METHODS)}; auto takes all that can run here.",
+        help=f"Methods to compare, of {', '.join(METHODS)}; auto takes all that can run here,"
+        f" but for {', '.join(ON_REQUEST)}.",
         parser=parse_methods,
         metavar="A,B",
         show_default="auto",

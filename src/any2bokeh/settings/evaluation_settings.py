@@ -15,8 +15,10 @@ from any2bokeh.settings.render_settings import DiffusionSettings, LensSettings
 from any2bokeh.settings.values import Range, check_choice
 from any2bokeh.settings.video_settings import TimeRange
 
-MethodName = Literal["none", "gather", "lens", "small", "diffusion"]
+BaselineName = Literal["gather", "scatter", "planes", "occlusion-gather"]
+MethodName = Literal["none", BaselineName, "lens", "small", "diffusion"]
 METHODS: tuple[MethodName, ...] = get_args(MethodName)
+ON_REQUEST = ("scatter", "planes", "occlusion-gather")  # seconds per small frame, and no use but to compare
 PERTURBED = "-perturbed"  # how the name of a method ends that is given perturbed disparity
 TRUTH = "truth"
 
@@ -43,7 +45,8 @@ class NamedFolder:
 class EvaluationSettings:
     """Which methods are compared, and what real clips are focused on.
 
-    ``methods`` of ``None`` are all that this machine can run; ``checkpoints`` are run as networks besides.
+    ``methods`` of ``None`` are all that this machine can run, but for those that run ``ON_REQUEST``;
+    ``checkpoints`` are run as networks besides.
     ``perturb`` runs each method that sees disparity once more, with an estimator's mistakes in it,
     ``ablations`` without some of its parts. No more than ``limit`` cases are evaluated, spread over clips and
     settings; ``shown`` of them are shown in pictures.

@@ -11,12 +11,13 @@ from torch import Tensor
 
 from any2bokeh.depth.cache import cache_key
 from any2bokeh.errors import RefocusError
+from any2bokeh.lab.evaluation.baselines.baseline import BASELINES, BaselineRenderer
 from any2bokeh.lab.evaluation.cases import Case, CaseFrame
-from any2bokeh.lab.evaluation.gather import GatherRenderer
 from any2bokeh.render.base import Renderer, make_renderer
 from any2bokeh.scene import Frame, PictureFormat, Scene
 from any2bokeh.settings.evaluation_settings import (
     METHODS,
+    ON_REQUEST,
     PERTURBED,
     TRUTH,
     EvaluationSettings,
@@ -90,7 +91,8 @@ def choose_methods(settings: EvaluationSettings, device: torch.device) -> Choice
     """Return the methods compared on ``device``, in the order of the report."""
     methods: list[Method] = []
     left_out: dict[str, str] = {}
-    for name in METHODS if settings.methods is None else settings.methods:
+    by_itself = (name for name in METHODS if name not in ON_REQUEST)
+    for name in by_itself if settings.methods is None else settings.methods:
         try:
             methods += _methods(name, settings, device)
         except RefocusError as error:
@@ -113,13 +115,13 @@ def _methods(name: MethodName, settings: EvaluationSettings, device: torch.devic
     """A method and the ablations asked for; raises ``RefocusError`` if it cannot run here."""
     if name == "none":
         return [unchanged()]
-    if name == "gather":
-        gather = GatherRenderer()
+    if name in BASELINES:
+        baseline = BaselineRenderer(name)
         return [
             Method(
                 name=name,
-                what="each pixel the mean of a disc of its own radius, in code values",
-                make=lambda case: drawn_by(gather.render),
+                what=BASELINES[name].what,
+                make=lambda case: drawn_by(baseline.render),
                 facts=lambda case: name,
             )
         ]

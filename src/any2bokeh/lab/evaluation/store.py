@@ -15,7 +15,7 @@ from any2bokeh.atomic import partial_file
 from any2bokeh.documents import parse_json, read_document
 from any2bokeh.errors import VideoError
 from any2bokeh.lab import frame_metrics, perturbation
-from any2bokeh.lab.evaluation import frechet, gather, metric_networks, scores
+from any2bokeh.lab.evaluation import baselines, frechet, metric_networks, scores
 from any2bokeh.lab.evaluation.scores import ClipScores
 from any2bokeh.motion import flow
 
@@ -24,7 +24,7 @@ FORMAT = 1  # to be raised whenever the same pictures would get other figures, o
 # so that none can be moved and forgotten here.
 DECIDING: tuple[ModuleType, ...] = (
     *(render, optics, flow, perturbation),
-    *(gather, frame_metrics, frechet, metric_networks, scores),
+    *(baselines, frame_metrics, frechet, metric_networks, scores),
 )
 
 

@@ -6,7 +6,6 @@ blurred objects stay hard, and bright points stay dim.
 """
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -15,24 +14,12 @@ from torch import Tensor
 
 from any2bokeh.arrays import Floats
 from any2bokeh.jit import compiled
-from any2bokeh.optics.coc import coc_px
-from any2bokeh.scene import Frame, Scene
+from any2bokeh.optics.coc import CocScale
 
 
-class GatherRenderer:
-    """The naive blur as a renderer."""
-
-    name = "gather"
-
-    def __init__(self) -> None:
-        gather_discs(torch.zeros(3, 2, 2), torch.ones(1, 2, 2))  # compiled now, not in the first frame's time
-
-    def render(self, scenes: Iterator[Scene]) -> Iterator[Frame]:
-        """Yield one blurred frame for each scene."""
-        for scene in scenes:
-            longer_side_px = max(scene.sharp.shape[1:])
-            coc = coc_px(scene.disparity, scene.focus_disparity, scene.blur_strength, longer_side_px)
-            yield Frame(picture=gather_discs(scene.sharp.cpu(), coc.abs().cpu()), pts=scene.pts)
+def gather_own_discs(picture: Tensor, disparity: Tensor, scale: CocScale) -> Tensor:
+    """``3 H W``, each pixel the mean of ``picture`` over the disc of its circle of confusion."""
+    return gather_discs(picture, scale.coc(disparity).abs())
 
 
 def gather_discs(picture: Tensor, radius_px: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from any2bokeh.lab.evaluation.gather import GatherRenderer, gather_discs
+from any2bokeh.lab.evaluation.baselines.baseline import BaselineRenderer
+from any2bokeh.lab.evaluation.baselines.gather import gather_discs
 from any2bokeh.scene import Scene
 
 
@@ -48,7 +49,7 @@ def test_each_pixel_has_its_own_radius_and_none_is_the_pixel_itself() -> None:
     picture = torch.rand(3, 16, 40)
     disparity = torch.full((1, 16, 40), 0.5)
     disparity[..., 20:] = 0.9
-    [frame] = GatherRenderer().render(iter([scene(picture, disparity, 0.5, 200)]))
+    [frame] = BaselineRenderer("gather").render(iter([scene(picture, disparity, 0.5, 200)]))
     assert frame.pts == 7
     assert torch.equal(frame.picture[..., :20], picture[..., :20])
     radius = 0.4 * 200 * 40 / 1024

@@ -1,0 +1,1 @@
+"""Classical blurs to compare with: each a function of one picture and its disparity, behind one interface."""
