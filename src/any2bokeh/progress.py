@@ -9,7 +9,7 @@ from typing import Literal
 class Progress:
     """How far a stage of a run has come, in frames."""
 
-    stage: Literal["depth", "subject", "focus", "render"]
+    stage: Literal["depth", "subject", "focus", "render", "join"]
     done: int
     total: int
 

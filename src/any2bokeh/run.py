@@ -1,6 +1,7 @@
 """The whole run, top to bottom: a clip in, the refocused clip out; or its disparity."""
 
 import logging
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from any2bokeh.settings.depth_settings import TrackSettings
 from any2bokeh.settings.focus_settings import FocusSettings
 from any2bokeh.settings.mask_settings import MaskSettings
 from any2bokeh.settings.run_settings import Settings
+from any2bokeh.settings.video_settings import Aov
 from any2bokeh.subject.grown_masks import write_masks
 from any2bokeh.subject.segmentation_networks import SAM2
 from any2bokeh.subject.subject_doubts import tell_doubts
@@ -71,14 +73,7 @@ def refocus(
             check_target(settings.save_focus_track, overwrite=overwrite)
         pictures, strongest = clip.info.pictures, settings.focus.strongest
         frames = 0
-        aovs = settings.encode.aovs
-        if "subject" in aovs and clip.subject is None:
-            raise SettingsError(
-                "`aovs=subject` needs a subject that is held: `points` with a segmentation network, or"
-                " `focus_mask`, and no `subject_depth`.",
-                hint=f"`bokeh download-weights {SAM2}` fetches a network.",
-            )
-        layers = LayerCollector(aovs, pictures, clip.disparity.depth_of if "depth" in aovs else None)
+        layers = collect_layers(clip, settings.encode.aovs)
         existing = ExistingFrames(
             overwrite=overwrite, keep=skip_existing, run_key=f"{source.resolve()} {target} {settings}"
         )
@@ -108,6 +103,18 @@ def refocus(
             k=clip.focus.strength_range,
             focus_m=clip.focus.meters_range,
         )
+
+
+def collect_layers(clip: ClipSession, aovs: Sequence[Aov]) -> LayerCollector:
+    """Return what makes the layers called ``aovs``; raises ``SettingsError`` where the clip has none such."""
+    if "subject" in aovs and clip.subject is None:
+        raise SettingsError(
+            "`aovs=subject` needs a subject that is held: `points` with a segmentation network, or"
+            " `focus_mask`, and no `subject_depth`.",
+            hint=f"`bokeh download-weights {SAM2}` fetches a network.",
+        )
+    depth_of = clip.disparity.depth_of if "depth" in aovs else None
+    return LayerCollector(aovs, clip.info.pictures, depth_of)
 
 
 def estimate_depth(

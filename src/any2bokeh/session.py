@@ -39,6 +39,7 @@ from any2bokeh.subject.subject_track import SubjectTrack, measure_subject
 from any2bokeh.video.clip import FrameReader
 from any2bokeh.video.decode import NothingShownError
 from any2bokeh.video.footage import open_footage
+from any2bokeh.video.gray import GrayReader
 from any2bokeh.video.span import Span
 
 log = logging.getLogger(__name__)
@@ -94,7 +95,7 @@ class ClipSession(Closeable):
     def disparity(self) -> DisparityTrack:
         """The disparity of each frame: the track that the settings name, or an estimate."""
         if self.settings.depth.track is None:
-            track = open_estimated(self.estimated, self.video)
+            track = open_estimated(self._estimated_frames(), self.video)
         else:
             track = open_given(self.settings.depth, self.video)
         return self._opened.enter_context(track)
@@ -102,6 +103,9 @@ class ClipSession(Closeable):
     @cached_property
     def focus(self) -> FocusTrack:
         """The focal plane and the blur strength of each frame."""
+        return self._pull_focus()
+
+    def _pull_focus(self) -> FocusTrack:
         assert self.settings.focus is not None
         return pull_focus(
             self._depth_clip, self.settings.focus, self._tell("focus"), subjects=self._subject_planes
@@ -121,8 +125,7 @@ class ClipSession(Closeable):
         alone = [replace(pointed, points=(point,)) for point in pointed.points]
         growths = [self.plan_growth(one) for one in (alone if focus.pulls_between_subjects else [pointed])]
         if growths[0].segmentation.holds:
-            tell = self._tell("subject")
-            return tuple(self._opened.enter_context(GrownMasks(one, tell)).path for one in growths)
+            return tuple(self._grow(one, number) for number, one in enumerate(growths, start=1))
         if focus.subject.points:
             log.warning(
                 "Without a segmentation network the focus follows %s, but parts of the subject may blur:"
@@ -164,7 +167,7 @@ class ClipSession(Closeable):
         """Each subject as it was measured, unless its relief is to be kept."""
         if self.settings.focus is None or self.settings.focus.subject_depth:
             return []
-        return [measure_subject(mask, self._depth_clip, self._tell("focus")) for mask in self.masks]
+        return [self._measure(mask, number) for number, mask in enumerate(self.masks, start=1)]
 
     @cached_property
     def _subject_planes(self) -> list[Callable[[int], float]]:
@@ -182,9 +185,12 @@ class ClipSession(Closeable):
         ranges = depth_ranges(self._depth_clip, self.settings.focus)
         return ranges(pts) if ranges else None
 
-    def scenes(self) -> Generator[Scene]:
-        """Give each frame with its disparity and the focus at its time, in order; both are found at once."""
-        return self._scenes(self.focus)
+    def scenes(self, span: Span | None = None) -> Generator[Scene]:
+        """Give each frame with its disparity and the focus at its time, in order; both are found at once.
+
+        They are those of the part that is worked on, or of a ``span`` inside of it: the same scenes.
+        """
+        return self._scenes(self.focus, span)
 
     def frames(self) -> Generator[tuple[Frame, Tensor]]:
         """Yield each frame with its disparity, ``1 H W`` at its size, in order; a subject is held in it."""
@@ -214,6 +220,17 @@ class ClipSession(Closeable):
         """Let go of all that was opened."""
         self._opened.close()
 
+    # What is found once for the whole clip: a clip that many processes share finds it elsewhere.
+
+    def _estimated_frames(self) -> GrayReader:
+        return self.estimated
+
+    def _grow(self, plan: GrowthPlan, number: int) -> Path:
+        return self._opened.enter_context(GrownMasks(plan, self._tell("subject"))).path
+
+    def _measure(self, mask: Path, number: int) -> SubjectTrack:
+        return measure_subject(mask, self._depth_clip, self._tell("focus"))
+
     @property
     def _depth_clip(self) -> DepthClip:
         return DepthClip(self.video, self.disparity)
@@ -221,20 +238,27 @@ class ClipSession(Closeable):
     def _read_disparity(self, span: Span) -> AbstractContextManager[Iterator[tuple[Frame, Tensor]]]:
         return self._depth_clip.frames(span)
 
-    def _scenes(self, focus: FocusTrack) -> Generator[Scene]:
-        with closing(self._held_frames()) as frames:
+    def _scenes(self, focus: FocusTrack, span: Span | None) -> Generator[Scene]:
+        with closing(self._held_frames(span)) as frames:
             for frame, held in frames:
                 here = focus.at(frame.pts)
                 scene = focused_scene(frame, held.disparity, here, focus.depth_of_field, held.coverage)
                 yield replace(scene, matte=held.matte)
 
-    def _held_frames(self) -> Generator[tuple[Frame, HeldDisparity]]:
+    def _held_frames(self, span: Span | None = None) -> Generator[tuple[Frame, HeldDisparity]]:
         disparity = self._disparity_from_start()
-        with self.video.frames() as video:
+        # Stabilization goes on from the frames before: those are read as well.
+        read = self.span if disparity.looks_back else span
+        with self.video.frames(read) as video:
             self._reader = video
             for frame in video:
                 shown = self._shown(frame)
-                yield frame, self._held(shown, disparity.at(shown))
+                if span is None or frame.pts in span:
+                    yield frame, self._held(shown, disparity.at(shown))
+                elif span.end is not None and frame.pts >= span.end:
+                    return
+                else:
+                    disparity.at_own_size(shown)
 
     def _shown(self, frame: Frame) -> Frame:
         return shown_frame(frame, self.info.pictures.transfer)

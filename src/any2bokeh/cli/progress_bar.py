@@ -23,6 +23,7 @@ def show_frames(label: str, work: str = "rendering") -> Iterator[OnProgress]:
         "subject": "following the subject",
         "focus": "finding the focus",
         "render": work,
+        "join": "encoding",
     }
     with show_progress(label, "frames") as report:
         yield lambda progress: report(stages[progress.stage], progress.done, progress.total)

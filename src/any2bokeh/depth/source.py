@@ -37,7 +37,7 @@ from any2bokeh.settings.device_settings import DtypeName
 from any2bokeh.settings.video_settings import TimeRange
 from any2bokeh.video.clip import Clip
 from any2bokeh.video.gray import GrayReader, open_gray_writer
-from any2bokeh.video.span import ALL_FRAMES
+from any2bokeh.video.span import ALL_FRAMES, Span
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +161,8 @@ class EstimatedFrames(GrayReader, Closeable):
         estimate = self._estimate
 
         def write(path: Path) -> None:
-            _write_estimate(estimate, time_range, path, on_progress)
+            span = ALL_FRAMES if time_range == _WHOLE else estimate.video.span
+            write_estimate(estimate, span, path, on_progress)
 
         kept = keep_track(estimate.key(time_range), write) if estimate.use_cache else None
         if kept:
@@ -217,8 +218,8 @@ def _choose_pace(settings: DepthSettings, network: DepthNetwork, device: torch.d
     )
 
 
-def _write_estimate(estimate: Estimate, time_range: TimeRange, target: Path, on_progress: OnCount) -> None:
-    """Estimate, stabilize, normalize and write, frame by frame; raw disparity waits on disk.
+def write_estimate(estimate: Estimate, span: Span, target: Path, on_progress: OnCount = ignore) -> None:
+    """Estimate, stabilize, normalize and write a part of the clip, frame by frame; raw values wait on disk.
 
     A network that sees windows tells of each frame that it saw: its answers come many at once.
     """
@@ -226,7 +227,7 @@ def _write_estimate(estimate: Estimate, time_range: TimeRange, target: Path, on_
     seen = on_progress if sees_windows else ignore
     info, (height, width) = estimate.video.info, estimate.size
     done = estimated = 0
-    with RawTrack(target.parent) as raw, closing(_raw_disparity(estimate, time_range, seen)) as frames:
+    with RawTrack(target.parent) as raw, closing(_raw_disparity(estimate, span, seen)) as frames:
         for done, frame in enumerate(frames, start=1):
             raw.add(frame.pts, frame.disparity, new_shot=frame.starts_shot)
             estimated += frame.is_estimated
@@ -248,7 +249,7 @@ def _distances_in(raw: RawTrack) -> MetricScale:
     return MetricScale([start for start, _, _ in limits], ranges)
 
 
-def _raw_disparity(estimate: Estimate, time_range: TimeRange, on_seen: OnCount) -> Generator[RawFrame]:
+def _raw_disparity(estimate: Estimate, span: Span, on_seen: OnCount) -> Generator[RawFrame]:
     """The raw disparity of each frame; ``on_seen`` is told how many frames the network saw."""
     estimates = estimate.network.load(estimate.seen_size, estimate.device, estimate.dtype)
 
@@ -257,7 +258,6 @@ def _raw_disparity(estimate: Estimate, time_range: TimeRange, on_seen: OnCount) 
             yield frame
             on_seen(number)
 
-    span = ALL_FRAMES if time_range == _WHOLE else estimate.video.span
     with estimate.video.shown(span) as frames:
         for frame in raw_disparity(
             frames, lambda frames: estimates(counted(frames)), estimate.seen_size, estimate.pace

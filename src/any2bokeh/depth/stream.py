@@ -79,6 +79,13 @@ def raw_disparity(
             before = estimated
 
 
+def found_starts(frames: Iterable[Frame], size: tuple[int, int]) -> Iterator[int]:
+    """Yield the times at which ``raw_disparity`` of the same frames and ``size`` finds shots to start."""
+    for frame in mark_shots(_reduce(frame, size) for frame in frames):
+        if frame.starts_shot:
+            yield frame.pts
+
+
 def _intervals(frames: Iterable[Frame], size: tuple[int, int], pace: Pace) -> Iterator[KeyframeInterval]:
     shots = mark_shots((_reduce(frame, size) for frame in frames), single_shot=pace.single_shot)
     yield from choose_keyframes(link_by_flow(shots, with_flow=pace.steady or pace.every != 1), pace.every)

@@ -162,6 +162,11 @@ class DisparityTrack(MatchedFrames):
         """Whether the distances are known that its values stand for."""
         return self._scale is not None
 
+    @property
+    def looks_back(self) -> bool:
+        """Whether a frame's disparity depends on the frames that were asked for before."""
+        return self._stabilizer is not None
+
     def scale_of(self, times: Sequence[int]) -> MetricScale | None:
         """Return the scale of a track of the video's frames at ``times``, if distances are known."""
         return MetricScale.of_frames([self.depth_range_at(pts) for pts in times]) if self._scale else None

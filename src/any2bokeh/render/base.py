@@ -35,6 +35,13 @@ class Renderer(Protocol):
         """Whether a frame is drawn by other frames as well as its own scene."""
         ...
 
+    def context(self, part: range, frames: int) -> range:
+        """Return the numbers of the scenes that it must be given to draw ``part`` of a clip of ``frames``.
+
+        The frames of the part then are those of a run on the whole clip; the others around them are not.
+        """
+        ...
+
     def render(self, scenes: Iterator[Scene]) -> Iterator[Frame]:
         """Yield one refocused frame for each scene."""
         ...

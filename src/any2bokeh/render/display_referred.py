@@ -35,6 +35,10 @@ class DisplayReferredRenderer:
         """As the network's."""
         return self._inner.operations_per_frame
 
+    def context(self, part: range, frames: int) -> range:
+        """As the network's."""
+        return self._inner.context(part, frames)
+
     def render(self, scenes: Iterator[Scene]) -> Iterator[Frame]:
         """Yield one refocused frame for each scene."""
         log.warning(

@@ -21,7 +21,7 @@ from any2bokeh.motion.flow import to_gray
 from any2bokeh.motion.shots import find_shots
 from any2bokeh.progress import OnCount
 from any2bokeh.scene import Frame
-from any2bokeh.subject.hold import INSIDE, Standing, hold, small_maps, standing_in
+from any2bokeh.subject.hold import COLUMNS, INSIDE, Standing, hold, small_maps, standing_in
 from any2bokeh.subject.matting import refine_edges
 from any2bokeh.subject.occlusion import SubjectView, find_occluders
 from any2bokeh.subject.subject_doubts import tell_doubts
@@ -52,23 +52,26 @@ class _Occluders:
         return torch.from_numpy(bits.reshape(self.size).view(np.bool_))
 
 
+@dataclass(frozen=True, eq=False)
+class _Measurements:
+    """What reading a mask once from end to end tells: of each frame, and where shots start but the first."""
+
+    standings: Sequence[Standing | None]
+    occluders: Sequence[_Occluders | None]
+    starts: Sequence[int]
+
+
 class SubjectTrack(Closeable):
     """The subject that a mask shows.
 
     ``measured`` is where the focal plane has to be in each frame.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        clip: DepthClip,
-        standings: Sequence[Standing | None],
-        occluders: Sequence[_Occluders | None],
-        starts: Sequence[int],
-    ) -> None:
-        self._path, self._clip = path, clip
+    def __init__(self, path: Path, clip: DepthClip, measurements: _Measurements) -> None:
+        self._path, self._clip, self._measurements = path, clip, measurements
+        standings, starts = measurements.standings, measurements.starts
         self._times = clip.video.times
-        self._occluders = occluders
+        self._occluders = measurements.occluders
         found = np.array([one.disparity if one else np.nan for one in standings])
         self.measured = Measured(smooth_focus(found, clip.video.times_s, FOCUS_SMOOTHING_S, starts), starts)
         self._standings = _smoothed(standings, clip.video.times_s, starts)
@@ -102,6 +105,22 @@ class SubjectTrack(Closeable):
             occluders.unpack().to(disparity.device) if occluders else None,
         )
         return held, coverage
+
+    def save(self, target: Path) -> None:
+        """Write the measurements to an ``.npz``, which ``open_measured`` opens without measuring again."""
+        measured = self._measurements
+        rows = np.array([_as_row(one) for one in measured.standings])
+        bits = [one.bits if one else b"" for one in measured.occluders]
+        sizes = [one.size if one else (0, 0) for one in measured.occluders]
+        with target.open("wb") as file:
+            np.savez(
+                file,
+                standings=rows,
+                occluders=np.frombuffer(b"".join(bits), np.uint8),
+                occluder_bytes=np.array([len(one) for one in bits]),
+                occluder_sizes=np.array(sizes),
+                starts=np.array(measured.starts, int),
+            )
 
     def close(self) -> None:
         """Stop reading the mask."""
@@ -140,7 +159,20 @@ def measure_subject(path: Path, clip: DepthClip, on_frames: OnCount) -> SubjectT
     tell_doubts(clip.video.info.path, shares, clip.video.times_s)
     if any(occluders):
         log.info("Something occludes the subject in %d frames.", sum(map(bool, occluders)))
-    return SubjectTrack(path, clip, standings, occluders, starts[1:])
+    return SubjectTrack(path, clip, _Measurements(standings, occluders, starts[1:]))
+
+
+def open_measured(path: Path, clip: DepthClip, saved: Path) -> SubjectTrack:
+    """Return the subject that the mask at ``path`` shows, as it was measured and saved before."""
+    with np.load(saved, allow_pickle=False) as file:
+        ends = np.cumsum(file["occluder_bytes"])
+        bits, sizes = file["occluders"].tobytes(), file["occluder_sizes"].tolist()
+        occluders = [
+            _Occluders(bits[end - count : end], (height, width)) if height else None
+            for end, count, (height, width) in zip(ends, file["occluder_bytes"], sizes, strict=True)
+        ]
+        standings = [_from_row(row) for row in file["standings"]]
+        return SubjectTrack(path, clip, _Measurements(standings, occluders, file["starts"].tolist()))
 
 
 def _view(one: MaskedFrame) -> SubjectView:
@@ -152,6 +184,24 @@ def _view(one: MaskedFrame) -> SubjectView:
         inside=(coverage >= INSIDE).numpy(),
         disparity=small.numpy(),
         standing=standing_in(small, coverage),
+    )
+
+
+def _as_row(one: Standing | None) -> Doubles:
+    """How the subject stands as numbers, all of them NaN where it is not seen."""
+    if one is None:
+        return np.full(5 + COLUMNS, np.nan)
+    numbers = [one.disparity, one.trust, one.slope, one.height, one.presence]
+    return np.concatenate([numbers, one.line.numpy().astype(np.float64)])
+
+
+def _from_row(row: Doubles) -> Standing | None:
+    if np.isnan(row).all():
+        return None
+    disparity, trust, slope, height, presence = row[:5].tolist()
+    line = torch.from_numpy(row[5:].astype(np.float32))
+    return Standing(
+        disparity=disparity, trust=trust, slope=slope, height=height, line=line, presence=presence
     )
 
 

@@ -136,7 +136,7 @@ class PictureReader:
         layout = pixel_layout(frame.format.name)
         coding = replace(_coding(self._tags, layout, frame), ends_at_white=self._ends_at_white)
         if not layout.is_planar:
-            frame = _repack(self._reformatter, frame, layout.planar, coding)
+            frame = moved_codes(self._reformatter, frame, layout.planar, is_full_range=coding.is_full_range)
         planes = _color_planes(frame, layout)
         if layout.is_halved:
             chromas = _full_chromas(planes)
@@ -196,18 +196,66 @@ class FrameMaker:
         else:
             from_rgb(coded, coding, planes)
         if not layout.is_planar:
-            frame = _repack(self._reformatter, frame, layout.name, coding)
+            frame = moved_codes(self._reformatter, frame, layout.name, is_full_range=coding.is_full_range)
         elif layout.has_alpha:
             plane_codes(frame.planes[-1], layout.depth)[:] = coding.top
+        return self._tagged(frame)
+
+    def adopt(self, made: av.VideoFrame, carrier: av.VideoFrame | None = None) -> av.VideoFrame:
+        """Return the frame that ``make`` made, given its codes, which ``moved_codes`` may have moved since.
+
+        It has the side data of ``carrier``.
+        """
+        layout = self._layout
+        is_full_range = layout.is_full_range(self._coded)
+        made = moved_codes(self._reformatter, made, layout.name, is_full_range=is_full_range)
+        width, height = made.width, made.height
+        frame = (
+            carrier.reformat(width=width, height=height, format=layout.name)
+            if carrier
+            else av.VideoFrame(width, height, layout.name)
+        )
+        for own, other in zip(frame.planes, made.planes, strict=True):
+            shared = min(abs(own.line_size), abs(other.line_size))
+            _plane_bytes(own)[:, :shared] = _plane_bytes(other)[:, :shared]
+        frame.pict_type = 0
+        return self._tagged(frame)
+
+    def _tagged(self, frame: av.VideoFrame) -> av.VideoFrame:
         # Some encoders (ProRes) tell the frame's tags, others the stream's.
         frame.colorspace, frame.color_range = self._tags.matrix, self._tags.range
         frame.color_primaries, frame.color_trc = self._tags.primaries, self._tags.transfer
         return frame
 
 
+def moved_codes(
+    reformatter: VideoReformatter, frame: av.VideoFrame, pixel_format: str, *, is_full_range: bool
+) -> av.VideoFrame:
+    """Return the same codes in another format: with equal matrices and ranges FFmpeg only moves them."""
+    if frame.format.name == pixel_format:
+        return frame
+    color_range = FULL if is_full_range else LIMITED
+    return reformatter.reformat(
+        frame,
+        format=pixel_format,
+        src_colorspace=BT709,
+        dst_colorspace=BT709,
+        src_color_range=color_range,
+        dst_color_range=color_range,
+        interpolation=CONVERSION,
+        threads=1,
+    )
+
+
 def is_hd(width: int, height: int) -> bool:
     """Whether untagged video of this size is BT.709, not BT.601."""
     return height >= 720 or width >= 1280
+
+
+def _plane_bytes(plane: Any) -> NDArray[np.uint8]:
+    """A plane's memory as rows of bytes, from the top down, with the padding."""
+    rows = np.frombuffer(plane, np.uint8).reshape(plane.height, -1)
+    return rows if plane.line_size > 0 else rows[::-1]
 
 
 def plane_codes(plane: Any, depth: int) -> NDArray[Any]:
@@ -254,23 +302,6 @@ def _color_planes(frame: av.VideoFrame, layout: PixelLayout) -> list[NDArray[Any
 def _full_chromas(planes: list[NDArray[Any]]) -> list[NDArray[Any]]:
     """Room for chroma as large as the luma of these planes."""
     return [np.empty(planes[0].shape, planes[0].dtype) for _ in planes[1:]]
-
-
-def _repack(
-    reformatter: VideoReformatter, frame: av.VideoFrame, pixel_format: str, coding: Coding
-) -> av.VideoFrame:
-    """The same codes in another format: with equal matrices and ranges FFmpeg only moves them."""
-    color_range = FULL if coding.is_full_range else LIMITED
-    return reformatter.reformat(
-        frame,
-        format=pixel_format,
-        src_colorspace=BT709,
-        dst_colorspace=BT709,
-        src_color_range=color_range,
-        dst_color_range=color_range,
-        interpolation=CONVERSION,
-        threads=1,
-    )
 
 
 def _sized(name: str, depth: int) -> str:

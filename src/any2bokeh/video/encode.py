@@ -151,12 +151,9 @@ def open_writer(
     if target.exists() and target.samefile(like.path):
         raise VideoError(f"{target} is the source: choose another name.")
     with partial_file(target, overwrite=overwrite) as partial:
-        source, transfer = like.pictures.transfer, shown_transfer(like, settings)
-        written = like
-        if transfer != source:
-            written = replace(like, color=_tagged(like.color, transfer), hdr10=None, code_range=None)
+        written = as_written(like, settings)
         muxer = Muxer(partial, target, written, settings, span, beside or BesidePictures())
-        with finishing(VideoWriter(muxer, like, transfer=transfer)) as writer:
+        with finishing(VideoWriter(muxer, like, transfer=shown_transfer(like, settings))) as writer:
             yield writer
 
 
@@ -169,6 +166,14 @@ def finishing(writer: VideoWriter) -> Iterator[VideoWriter]:
     except BaseException:
         writer.abort()
         raise
+
+
+def as_written(like: VideoInfo, settings: EncodeSettings) -> VideoInfo:
+    """Return the properties of a video that is written like ``like``, in the curve that ``settings`` name."""
+    transfer = shown_transfer(like, settings)
+    if transfer == like.pictures.transfer:
+        return like
+    return replace(like, color=_tagged(like.color, transfer), hdr10=None, code_range=None)
 
 
 def _tagged(color: ColorTags, transfer: Transfer) -> ColorTags:

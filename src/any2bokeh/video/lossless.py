@@ -89,6 +89,10 @@ class LosslessWriter:
             frame = self._reformatter.reformat(
                 av.VideoFrame.from_ndarray(packed, format="rgb24"), format=self._format, threads=1
             )
+        self.write_codes(frame, pts)
+
+    def write_codes(self, frame: av.VideoFrame, pts: int) -> None:
+        """Append a frame of the file's size and pixel format, whatever its codes mean."""
         frame.pts, frame.time_base = pts, self._stream.codec_context.time_base
         frame.color_range = FULL
         self._mux(frame)
@@ -100,8 +104,14 @@ class LosslessWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is None:
-            self._mux(None)
-        self._close()
+            self.finish()
+        else:
+            self.close()
+
+    def finish(self) -> None:
+        """Write what the encoder still holds, and complete the file; raises ``VideoError``."""
+        self._mux(None)
+        self.close()
 
     def _mux(self, frame: av.VideoFrame | None) -> None:
         try:
@@ -109,7 +119,8 @@ class LosslessWriter:
         except (av.FFmpegError, OSError) as error:
             raise VideoError(f"{self._path} cannot be written: {error.strerror}.") from error
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Let go of the file, complete or not; raises ``VideoError``."""
         try:
             self._container.close()
         except (av.FFmpegError, OSError) as error:
@@ -122,6 +133,13 @@ def read_lossless(path: Path, rate: Fraction, first: int = 0) -> Iterator[NDArra
     ``rate`` frames are shown per second. Raises ``VideoError`` if the file cannot be read, and at a frame
     that is damaged or missing.
     """
+    for frame in read_codes(path, rate, first):
+        planes, _ = frame_planes(frame)
+        yield np.stack([planes[i] for i in ((2, 0, 1) if len(planes) == 3 else (0,))])
+
+
+def read_codes(path: Path, rate: Fraction, first: int = 0) -> Iterator[av.VideoFrame]:
+    """Yield the frames as ``read_lossless`` does, in the file's pixel format."""
     expected = first
     for pts, packet in _packets(path, round(first / rate * 1000) if first else None):
         number = round(pts * packet.time_base * rate)
@@ -134,12 +152,9 @@ def read_lossless(path: Path, rate: Fraction, first: int = 0) -> Iterator[NDArra
         if expected == first and not packet.stream.codec_context.is_open:
             packet.stream.codec_context.thread_type = "SLICE"  # no frame waits for later ones
         try:
-            frames = packet.decode()
+            yield from packet.decode()
         except av.FFmpegError as error:
             raise VideoError(f"Frame {number} of {path} is damaged.") from error
-        for frame in frames:
-            planes, _ = frame_planes(frame)
-            yield np.stack([planes[i] for i in ((2, 0, 1) if len(planes) == 3 else (0,))])
         expected += 1
 
 

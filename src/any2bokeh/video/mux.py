@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from any2bokeh.errors import VideoError
 from any2bokeh.scene import Frame
 from any2bokeh.settings.video_settings import EncodeSettings
 from any2bokeh.video.captions import CAPTION_ENCODERS, BesidePictures
-from any2bokeh.video.color import LIMITED, FrameMaker, is_hd, pixel_layout, written_tags
+from any2bokeh.video.color import LIMITED, ColorTags, FrameMaker, is_hd, pixel_layout, written_tags
 from any2bokeh.video.containers import Container, container_of, where_to_write
 from any2bokeh.video.decode import VideoInfo
 from any2bokeh.video.encoders import EncoderSpec, choose_encoder
@@ -39,6 +39,14 @@ CODECS_WITH_PIXEL_ASPECT = ("h264", "hevc")
 # x265 knows only from its third frame on by how much decoding comes before showing. If it is ended before,
 # the times of decoding that it tells are made of memory that was never set.
 X265_DELAY_FRAMES = 2
+
+
+@dataclass(frozen=True, eq=False)
+class MadeFrame:
+    """A frame as an encoder takes it, made before: its codes, and its time in the source's time base."""
+
+    codes: av.VideoFrame
+    pts: int
 
 
 class StoppedError(Exception):
@@ -90,17 +98,21 @@ class Muxer:
         not_copied = self._copy.not_kept if self._copy else []
         self._warn([*info.not_kept, *_not_written(info, encoder, kind), *not_copied])
 
-    def encode(self, frame: Frame) -> None:
+    def encode(self, frame: Frame | MadeFrame) -> None:
         """Encode a frame (its time in the source's), and copy the packets due before it."""
         self._write(frame)
 
-    def encoded(self, frame: Frame | None) -> Iterator[Any]:
+    def encoded(self, frame: Frame | MadeFrame | None) -> Iterator[Any]:
         """Yield the packets that the encoder gives for a frame, or at the end for what it still holds."""
         coded = None
         if frame:
             captions = self._captions.take(frame.pts)
             self._lost_captions |= captions is not None and not self._keeps_captions
-            coded = self._maker.make(frame.picture.numpy(), captions if self._keeps_captions else None)
+            carrier = captions if self._keeps_captions else None
+            if isinstance(frame, MadeFrame):
+                coded = self._maker.adopt(frame.codes, carrier)
+            else:
+                coded = self._maker.make(frame.picture.numpy(), carrier)
             coded.pts, coded.time_base = frame.pts - self._start, self._time_base
             self._given += 1
         last = None
@@ -134,7 +146,7 @@ class Muxer:
         with suppress(av.FFmpegError):  # an incomplete file may also fail to end
             self._file.close()
 
-    def _write(self, frame: Frame | None) -> None:
+    def _write(self, frame: Frame | MadeFrame | None) -> None:
         with self._sentences():
             for packet in self.encoded(frame):
                 if self.stopped.is_set():
@@ -190,12 +202,7 @@ def _open_encoder(stream: Any, info: VideoInfo, encoder: EncoderSpec) -> FrameMa
     context.thread_count = min(os.cpu_count() or 1, MAX_THREADS)
     if encoder.codec == "hevc" and stream.container.format.name in ("mp4", "mov"):
         context.codec_tag = "hvc1"  # Apple's players know HEVC by this name only
-    layout, is_high = pixel_layout(encoder.pixel_format), is_hd(context.width, context.height)
-    tags = written_tags(info.color, info.layout, layout, is_hd=is_high)
-    coded = written_tags(info.coding_tags, info.layout, layout, is_hd=is_high)
-    if encoder.codec in LIMITED_RANGE_CODECS:
-        tags = replace(tags, range=LIMITED)
-        coded = coded if info.code_range else tags
+    tags, _ = _encoded_tags(info, encoder)
     context.colorspace, context.color_range = tags.matrix, tags.range
     context.color_primaries, context.color_trc = tags.primaries, tags.transfer
     try:
@@ -207,7 +214,25 @@ def _open_encoder(stream: Any, info: VideoInfo, encoder: EncoderSpec) -> FrameMa
             f"The encoder {encoder.name} cannot write {context.width}x{context.height} pixels as "
             f"{encoder.pixel_format}{f' with {told}' if told else ''}."
         ) from error
+    return frame_maker(info, encoder)
+
+
+def frame_maker(info: VideoInfo, encoder: EncoderSpec) -> FrameMaker:
+    """Return the maker of the frames that ``encoder`` is given of a video."""
+    tags, coded = _encoded_tags(info, encoder)
     return FrameMaker(encoder.pixel_format, tags, info.orientation, coded_range=coded.range)
+
+
+def _encoded_tags(info: VideoInfo, encoder: EncoderSpec) -> tuple[ColorTags, ColorTags]:
+    """The color tags of what ``encoder`` writes of a video, and those that its codes are of."""
+    layout = pixel_layout(encoder.pixel_format)
+    is_high = is_hd(*info.orientation.size(info.width, info.height))
+    tags = written_tags(info.color, info.layout, layout, is_hd=is_high)
+    coded = written_tags(info.coding_tags, info.layout, layout, is_hd=is_high)
+    if encoder.codec in LIMITED_RANGE_CODECS:
+        tags = replace(tags, range=LIMITED)
+        coded = coded if info.code_range else tags
+    return tags, coded
 
 
 def _mov_clock(info: VideoInfo) -> dict[str, str]:

@@ -128,6 +128,16 @@ def open_sequence_writer(
         raise
 
 
+def picture_sink(
+    paths: dict[int, Path], target: Path, clip: Clip, settings: EncodeSettings
+) -> tuple[PictureSink, Transfer]:
+    """Return what writes the frames of ``paths`` as ``target`` would have them, and in which curve."""
+    compression = settings.exr_compression
+    sink = PictureSink(paths, _stored_like(target, clip), overwrite=True, compression=compression)
+    asked = asked_transfer(clip.info, settings, holds_floats=picture_kind(target).holds_floats)
+    return sink, written_transfer(clip.info, target, asked)
+
+
 def plan_pictures(
     target: Path, like: VideoInfo, times: list[int], start_number: int, existing: ExistingFrames
 ) -> tuple[dict[int, Path], frozenset[int]]:

@@ -61,6 +61,20 @@ def plan_chunks(frame_count: int, settings: ChunkSettings) -> Iterator[Chunk]:
         yield chunk
 
 
+def needed_items(part: range, frame_count: int, settings: ChunkSettings) -> range:
+    """The items of a clip of ``frame_count`` whose chunks say all that is said of the items in ``part``.
+
+    One item more than the last chunk holds tells that another one follows, into which it fades.
+    """
+    touched = [
+        chunk
+        for chunk in plan_chunks(frame_count, settings)
+        if chunk.start < part.stop and chunk.stop > part.start
+    ]
+    first, last = min(chunk.begin for chunk in touched), max(chunk.stop for chunk in touched)
+    return range(first, min(frame_count, last + 1))
+
+
 def blend_weights(chunk: Chunk) -> Tensor:
     """How much the chunk counts for each of its frames, 0..1, float32; those of all chunks sum to 1.
 

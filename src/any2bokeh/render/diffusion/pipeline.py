@@ -1,6 +1,7 @@
 """The diffusion renderer: one step of the paper's network, on clips of any length and size."""
 
 import logging
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, repeat
@@ -12,7 +13,7 @@ from any2bokeh.errors import SettingsError, WeightsError
 from any2bokeh.optics.mpi import plane_labels, plane_thresholds
 from any2bokeh.render.choose import LARGEST_NET_BLUR_STRENGTH
 from any2bokeh.render.diffusion.answer import NetworkAnswer
-from any2bokeh.render.diffusion.chunks import fuse_chunks
+from any2bokeh.render.diffusion.chunks import fuse_chunks, needed_items
 from any2bokeh.render.diffusion.memory import WindowPlan, device_memory, plan_windows
 from any2bokeh.render.diffusion.network import BokehNetwork, FrameCode, NetworkInputs
 from any2bokeh.render.diffusion.working_frame import WorkingFrame
@@ -70,6 +71,20 @@ class DiffusionRenderer:
         denoise = DENOISE_OPERATIONS * _repeats(self._settings.chunks)
         decode = DECODE_OPERATIONS * _repeats(self._windows.decode)
         return pixels * (2 * ENCODE_OPERATIONS + denoise + decode)  # picture and geometry are encoded
+
+    def context(self, part: range, frames: int) -> range:
+        """Return the scenes whose chunks and windows say all that is said of the part.
+
+        They begin where chunks, windows and the groups that are encoded together all begin in a whole clip.
+        """
+        needed = part
+        decoded, denoised = self._windows.decode, self._settings.chunks
+        for settings in (decoded, denoised):
+            needed = needed_items(needed, frames, settings)
+        encoded = self._windows.encode
+        grid = math.lcm(*(one.length - one.overlap for one in (decoded, denoised)), encoded)
+        stop = -(-needed.stop // encoded) * encoded
+        return range(needed.start // grid * grid, min(frames, stop))
 
     def peak_bytes(self, pictures: PictureFormat) -> int:
         """The network's peak device memory for clips of ``pictures``, as counted."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from any2bokeh.optics.transfer import scene_encoding, to_linear
 from any2bokeh.render.lens.engine import Lens, LensEngine
 from any2bokeh.render.lens.model import IN_FOCUS_PX
-from any2bokeh.render.lens.neighbors import Neighbor, PreparedFrame, with_neighbors
+from any2bokeh.render.lens.neighbors import REACH, Neighbor, PreparedFrame, with_neighbors
 from any2bokeh.render.lens.surroundings import look_around
 from any2bokeh.scene import Frame, PictureFormat, Scene, SceneEncoding
 from any2bokeh.settings.render_settings import LensSettings
@@ -54,6 +54,11 @@ class LensRenderer:
     def looks_around(self) -> bool:
         """Whether a frame is drawn by other frames as well: in the best quality."""
         return self._lens.settings.quality != "standard"
+
+    def context(self, part: range, frames: int) -> range:
+        """Return the part itself, with the neighbors on either side in the best quality."""
+        reach = REACH if self.looks_around else 0
+        return range(max(0, part.start - reach), min(frames, part.stop + reach))
 
     def render(self, scenes: Iterator[Scene]) -> Iterator[Frame]:
         """Yield each scene's refocused frame, on the CPU.

@@ -1,0 +1,238 @@
+"""A clip that many processes work on: the tracks of a shot, or of all of it, are made once, as files.
+
+Disparity is made shot by shot; masks, measured subjects and the focus once for the clip. Whoever needs one
+first makes it, under a lock, and everybody else reads the file: numbers come back as they were.
+"""
+
+import json
+import logging
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+
+from torch import Tensor
+
+from any2bokeh.depth.cache import copy_track
+from any2bokeh.depth.distances import DepthRange, MetricScale
+from any2bokeh.depth.source import write_estimate
+from any2bokeh.depth.stream import found_starts
+from any2bokeh.depth.track import DisparityTrack, FrameTimes, nearest_in_time, open_estimated
+from any2bokeh.errors import DisparityError
+from any2bokeh.farm.turns import made_once, turn
+from any2bokeh.focus.focus_track import Focus, FocusTrack
+from any2bokeh.progress import OnProgress, ignore
+from any2bokeh.scene import Scene
+from any2bokeh.session import ClipSession
+from any2bokeh.settings.clip_settings import ClipSettings
+from any2bokeh.settings.focus_settings import FocusSettings, Point
+from any2bokeh.subject.grown_masks import GrowthPlan
+from any2bokeh.subject.subject_track import SubjectTrack, open_measured
+from any2bokeh.video.gray import GrayReader, GrayVideo
+from any2bokeh.video.span import Span
+
+log = logging.getLogger(__name__)
+
+CACHED = "cached.mkv"
+
+
+@dataclass(frozen=True)
+class DepthUnit:
+    """Frames whose disparity is one file: those of a shot, or all."""
+
+    path: Path
+    frames: range
+
+
+class PreparedClip(ClipSession):
+    """A ``ClipSession`` whose disparity, masks and focus are files in ``folder``, made once for all."""
+
+    def __init__(
+        self, source: Path, settings: ClipSettings, folder: Path, on_progress: OnProgress = ignore
+    ) -> None:
+        """Raises what ``ClipSession`` raises."""
+        self._folder = folder
+        super().__init__(source, settings, on_progress)
+        self._bounds = range(len(self.times))
+
+    @cached_property
+    def starts(self) -> list[int]:
+        """The numbers of the frames at which shots start, ascending, where disparity is estimated by shots.
+
+        Found in one pass over the clip, by the first process that asks. Empty where disparity is there.
+        """
+        if self.settings.depth.track is not None:
+            return []
+        path = made_once(self._folder / "shots.json", self._write_starts, "the list of shots")
+        starts: list[int] = json.loads(path.read_text(encoding="ascii"))
+        return starts
+
+    @cached_property
+    def units(self) -> list[DepthUnit]:
+        """The files of estimated disparity, in order; they need not be there yet."""
+        count = len(self.times)
+        if not self.starts:
+            return [DepthUnit(self._folder / CACHED, range(count))]
+        return [
+            DepthUnit(self._folder / f"disparity-{first:07d}.mkv", range(first, stop))
+            for first, stop in zip(self.starts, [*self.starts[1:], count], strict=True)
+        ]
+
+    def prepare(self, part: range) -> None:
+        """Make what the scenes of ``part`` need, or wait for it: their disparity, then masks and focus."""
+        if self.settings.depth.track is None:
+            self._make_disparity(part)
+            if _looks_at_clip(self.settings.focus) or self.estimate.network.is_metric:
+                self._make_disparity(range(len(self.times)))
+        _ = self.focus, self.subject
+
+    def scenes_of(self, part: range) -> Iterator[Scene]:
+        """Give the scenes of the frames in ``part``, as ``scenes`` does of all; ``prepare`` it before."""
+        self._bounds = part
+        return self.scenes(self.span_of(part))
+
+    def span_of(self, part: range) -> Span:
+        """Return the part of the video that holds frames ``part`` of those that are worked on."""
+        first = self.span.start if part.start == 0 else self.times[part.start]
+        return Span(first, self.span.end if part.stop == len(self.times) else self.times[part.stop])
+
+    def _write_starts(self, target: Path) -> None:
+        cached = self.estimate.cached()
+        if cached is not None and copy_track(cached, self._folder / CACHED):
+            log.info("The disparity of %s is in the cache.", self.info.path)
+            target.write_text("[]", encoding="ascii")
+            return
+        starts = [0]
+        if not self.estimate.pace.single_shot:
+            place = {pts: number for number, pts in enumerate(self.times)}
+            with self.video.shown() as frames:
+                starts = [place[pts] for pts in found_starts(frames, self.estimate.seen_size)]
+            starts[:1] = [0]  # frames before the first that can be decoded belong to its shot
+        target.write_text(json.dumps(starts), encoding="ascii")
+
+    def _make_disparity(self, part: range) -> None:
+        for unit in self.units:
+            if unit.frames.start < part.stop and unit.frames.stop > part.start:
+                made_once(unit.path, partial(self._estimate_unit, unit), f"the disparity of {_named(unit)}")
+
+    def _estimate_unit(self, unit: DepthUnit, target: Path) -> None:
+        estimate = self.estimate
+        alone = replace(estimate, pace=replace(estimate.pace, single_shot=True))
+        write_estimate(alone, self.span_of(unit.frames), target, self._tell("depth"))
+
+    def _estimated_frames(self) -> GrayReader:
+        return UnitReader(self, self.units, range(len(self.times)))
+
+    def _disparity_from_start(self) -> DisparityTrack:
+        if self.settings.depth.track is not None:
+            return super()._disparity_from_start()
+        # Reading ahead must not ask for the disparity of the next shot, which nobody may have made.
+        reader = UnitReader(self, self.units, self._bounds)
+        return self._opened.enter_context(open_estimated(reader, self.video))
+
+    def reader_of(self, unit: DepthUnit) -> GrayVideo:
+        """Return the reader of a unit's file, which is made anew if it was damaged."""
+        try:
+            return GrayVideo(unit.path)
+        except DisparityError as error:
+            if unit.path.name == CACHED:
+                error.hint = "Remove the work folder, and start again."
+                raise
+            log.warning("%s It is made anew.", error.message)
+            with turn(unit.path.with_suffix(".lock"), _named(unit)):
+                unit.path.unlink(missing_ok=True)
+            self._make_disparity(unit.frames)
+            return GrayVideo(unit.path)
+
+    def _grow(self, plan: GrowthPlan, number: int) -> Path:
+        def write(target: Path) -> None:
+            plan.write(target, self._tell("subject"))
+
+        return made_once(self._folder / f"mask-{number}.mkv", write, f"the mask of subject {number}")
+
+    def _measure(self, mask: Path, number: int) -> SubjectTrack:
+        def write(target: Path) -> None:
+            super(PreparedClip, self)._measure(mask, number).save(target)
+
+        saved = made_once(
+            self._folder / f"subject-{number}.npz", write, f"the measurements of subject {number}"
+        )
+        return open_measured(mask, self._depth_clip, saved)
+
+    def _pull_focus(self) -> FocusTrack:
+        def write(target: Path) -> None:
+            found = super(PreparedClip, self)._pull_focus().focus
+            rows = [[one.focus_disparity, one.blur_strength, one.focus_m] for one in found]
+            target.write_text(json.dumps(rows), encoding="ascii")
+
+        path = made_once(self._folder / "focus.json", write, "the focus")
+        assert self.settings.focus is not None
+        focus = [Focus(*row) for row in json.loads(path.read_text(encoding="ascii"))]
+        return FocusTrack(self.times, focus, self.settings.focus.depth_of_field)
+
+
+class UnitReader(GrayReader):
+    """The estimated disparity of a clip out of the files of its shots, between ``bounds`` alone.
+
+    Its frames are numbered as those of the clip that are worked on.
+    """
+
+    def __init__(self, clip: PreparedClip, units: Sequence[DepthUnit], bounds: range) -> None:
+        self._clip, self._units, self._bounds = clip, units, bounds
+        self.path = units[0].path
+        self.times, self.time_base = list(clip.times), clip.info.time_base
+        self.frame_count = len(self.times)
+        self.height, self.width = clip.estimate.size
+        self.note = self._joined_notes() if clip.estimate.network.is_metric else ""
+
+    def frames(self, first: int = 0) -> Iterator[tuple[int, Tensor]]:
+        """Yield number and picture of each frame; see ``GrayReader``."""
+        place = bisect_right([unit.frames.start for unit in self._units], first) - 1
+        for unit in self._units[place:]:
+            if unit.frames.start >= self._bounds.stop:
+                return
+            reader = self._clip.reader_of(unit)
+            numbers = self._numbers(reader, unit)
+            begin = min((own for own, number in numbers.items() if number >= first), default=None)
+            for own, picture in reader.frames(begin) if begin is not None else ():
+                number = numbers.get(own)
+                if number is not None:
+                    if number >= self._bounds.stop:
+                        return
+                    yield number, picture
+
+    def _numbers(self, reader: GrayVideo, unit: DepthUnit) -> dict[int, int]:
+        """The number in the clip for that of each of the file's frames that belongs to one."""
+        assert reader.times is not None and reader.time_base is not None
+        wanted = self._clip.times[unit.frames.start : unit.frames.stop]
+        own = nearest_in_time(
+            FrameTimes(reader.times, reader.time_base), FrameTimes(wanted, self._clip.info.time_base)
+        )
+        return {int(one): number for number, one in zip(unit.frames, own, strict=True) if one >= 0}
+
+    def _joined_notes(self) -> str:
+        """The distances of all shots."""
+        starts: list[int] = []
+        ranges: list[DepthRange] = []
+        for unit in self._units:
+            reader = self._clip.reader_of(unit)
+            scale, numbers = MetricScale.from_text(reader.note, reader.path), self._numbers(reader, unit)
+            starts += [numbers.get(start, unit.frames.start) for start in scale.starts]
+            ranges += scale.ranges
+        return MetricScale(starts, ranges).to_text()
+
+
+def _looks_at_clip(focus: FocusSettings | None) -> bool:
+    """Whether finding the focus, or the subject, needs the disparity of other frames."""
+    if focus is None:
+        return False
+    keys = focus.focus_disparity if isinstance(focus.focus_disparity, tuple) else ()
+    is_said = focus.focus_track is not None or focus.focus_m is not None
+    is_number = isinstance(focus.focus_disparity, float | int)
+    looks = any(isinstance(key.value, Point) for key in keys) or not (is_said or is_number or keys)
+    return looks or bool(focus.masks) or focus.pointed is not None
+
+
+def _named(unit: DepthUnit) -> str:
+    return f"frames {unit.frames.start} to {unit.frames.stop - 1}"
