@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from any2bokeh import jit
@@ -132,6 +133,33 @@ def test_code_of_a_version_that_nobody_uses_is_removed(call: Call, kept: Path) -
         os.utime(folder, (folder.stat().st_atime, folder.stat().st_mtime - age_s))
     call()
     assert {folder.name for folder in kept.parents[1].iterdir()} == {"recent", kept.parent.name}
+
+
+@jit.compiled
+def _norm(values: np.ndarray, power: np.float32) -> np.float32:
+    total = np.float32(0)
+    for value in values:
+        total += np.abs(value) ** power
+    for value in values[::2]:
+        total -= np.exp(-value * power)
+    return total
+
+
+@jit.compiled
+def _norms(values: np.ndarray) -> np.float32:
+    total = _norm(values, np.float32(1.5))
+    for start in range(3):
+        total += _norm(values[start:], np.float32(2 + start)) * _norm(values[: start + 4], np.float32(3))
+    return total
+
+
+@pytest.mark.slow
+def test_compiled_code_calls_no_other_so_that_what_was_loaded_first_changes_no_bits() -> None:
+    _norms(np.arange(9, dtype=np.float32))
+    (overload,) = _norms.overloads.values()
+    defined = [function.name for function in overload.library.get_defined_functions()]
+    assert any("_norms" in name for name in defined)
+    assert not [name for name in defined if "_normB" in name or "5_norm" in name]
 
 
 def test_every_module_that_is_compiled_or_gives_it_constants_tells_code_apart(

@@ -50,6 +50,9 @@ def compiled(function: Function) -> Function:
         "fastmath": RELAXED,
         # Dividing by 0 gives infinity or NaN, as in numpy; checks for it would keep loops from vector units.
         "error_model": "numpy",
+        # A function called out of line exists once for itself and, optimized again, in every caller; the
+        # one loaded first answers for all. Last bits would depend on what the cache has and on timing.
+        "forceinline": True,
     }
     dispatcher = numba.njit(**settings)(function)
     # numba's own cache creates its folder at once, looks at the file of a function but not at those that it
