@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OUT ?= out
-DEMO_FOCUS := 0.41
-DEMO_K := 30
+# A click on the woman in red; depth by the bundled network, whatever has been downloaded.
+DEMO_LOOK := --depth compact --subject 235,330 --k 24 --highlights 2
 
 .PHONY: demo quick test lint map wheel pictures clean
 
@@ -16,13 +16,11 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
 	touch $@
 
-demo: $(READY)  ## make the example clip, refocus it, make its page, and show where the results are
-	$(BIN)/python examples/make_example.py $(OUT)
-	$(BIN)/bokeh refocus $(OUT)/example.mp4 --disparity $(OUT)/example.disparity.mkv \
-	    --focus $(DEMO_FOCUS) --k $(DEMO_K) --highlights 2 -o $(OUT)/example.refocus.mp4 --overwrite
-	$(BIN)/bokeh preview $(OUT)/example.mp4 --disparity $(OUT)/example.disparity.mkv \
-	    --k $(DEMO_K) --highlights 2 --html $(OUT)/example.html --overwrite
-	$(BIN)/python examples/before_after.py $(OUT)/example.mp4 $(OUT)/example.refocus.mp4 $(OUT)/before_after.png
+demo: $(READY)  ## make a clip with people, refocus it from one click, make its page, and show where the results are
+	$(BIN)/python examples/make_example.py $(OUT) --scene people --seconds 2
+	$(BIN)/bokeh refocus $(OUT)/people.mp4 $(DEMO_LOOK) -o $(OUT)/people.refocus.mp4 --overwrite
+	$(BIN)/bokeh preview $(OUT)/people.mp4 $(DEMO_LOOK) --html $(OUT)/people.html --overwrite
+	$(BIN)/python examples/before_after.py $(OUT)/people.mp4 $(OUT)/people.refocus.mp4 $(OUT)/before_after.png --at 1
 
 # Threads that spin while they wait take minutes for seconds where others work as well.
 export OMP_WAIT_POLICY := PASSIVE
@@ -51,8 +49,14 @@ map: $(READY)  ## draw the rooms, what each imports, and the figures of their si
 wheel:  ## build the sdist and the wheel into dist/, and use the wheel in an empty environment
 	PYTHON=$(PYTHON) .ci/wheel.sh dist
 
-pictures: demo  ## take the pictures of the README anew; needs Chromium
+pictures: demo  ## take the pictures of README and docs anew; needs Chromium
 	cp $(OUT)/before_after.png docs/before_after.png
+	$(BIN)/bokeh depth $(OUT)/people.mp4 --depth compact --colors $(OUT)/people.colors.mp4 --overwrite
+	$(BIN)/python examples/before_after.py $(OUT)/people.mp4 $(OUT)/people.colors.mp4 docs/bundled_depth.png \
+	    --at 1 --width 480 --beside
+	$(BIN)/python examples/make_example.py $(OUT)
+	$(BIN)/bokeh preview $(OUT)/example.mp4 --disparity $(OUT)/example.disparity.mkv \
+	    --k 30 --highlights 2 --html $(OUT)/example.html --overwrite
 	$(BIN)/python examples/page_picture.py $(OUT)/example.html docs/look.png --size 1120x700 --dark
 
 clean:

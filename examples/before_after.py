@@ -1,9 +1,9 @@
 """Lay a frame before and after refocusing side by side.
 
-    python examples/before_after.py BEFORE.mp4 AFTER.mp4 STILL.png [--at 1.5]
+    python examples/before_after.py BEFORE.mp4 AFTER.mp4 STILL.png [--at 1.5] [--width 480] [--beside]
 
 Writes a PNG with the frame at that time of both videos: the first above the second for wide ones, beside it
-for tall ones.
+for tall ones, and where ``--beside`` says so.
 """
 
 import argparse
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from any2bokeh.settings.values import parse_time
 from any2bokeh.settings.video_settings import TimeRange
@@ -27,9 +28,14 @@ def main() -> None:
     parser.add_argument("after", type=Path)
     parser.add_argument("still", type=Path)
     parser.add_argument("--at", default="1.5", help="time of the frame: 1.5, 1.5s, 00:00:01.5 or f36")
+    parser.add_argument("--width", type=int, help="of each frame, in pixels (default: its own)")
+    parser.add_argument("--beside", action="store_true", help="put wide frames beside each other too")
     options = parser.parse_args()
-    pictures = [frame_at(path, options.at) for path in (options.before, options.after)]
-    write_png(options.still, beside(*pictures), overwrite=True)
+    first, second = (
+        resized(frame_at(path, options.at), options.width) for path in (options.before, options.after)
+    )
+    upright = first.shape[1] > first.shape[2]
+    write_png(options.still, joined(first, second, dim=2 if upright or options.beside else 1), overwrite=True)
     print(options.still)
 
 
@@ -39,11 +45,19 @@ def frame_at(video: Path, time: str) -> Tensor:
         return next(iter(frames)).picture
 
 
-def beside(first: Tensor, second: Tensor) -> Tensor:
-    """Two pictures ``3 H W`` with a white gap between them."""
-    upright = first.shape[1] > first.shape[2]
-    gap = torch.ones(3, first.shape[1], GAP_PX) if upright else torch.ones(3, GAP_PX, first.shape[2])
-    return torch.cat([first, gap, second], dim=2 if upright else 1)
+def resized(frame: Tensor, width: int | None) -> Tensor:
+    """A picture ``3 H W`` at a width, or as it is."""
+    if width is None:
+        return frame
+    size = (round(width * frame.shape[1] / frame.shape[2]), width)
+    return interpolate(frame[None], size, mode="bilinear", antialias=True)[0]
+
+
+def joined(first: Tensor, second: Tensor, dim: int) -> Tensor:
+    """Two pictures ``3 H W`` with a white gap between them, along rows (1) or columns (2)."""
+    size = list(first.shape)
+    size[dim] = GAP_PX
+    return torch.cat([first, torch.ones(size), second], dim=dim)
 
 
 if __name__ == "__main__":

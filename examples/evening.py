@@ -56,7 +56,7 @@ def evening() -> Stage:
         *_table(),
         *_promenade(),
         *(plane for planes, _ in lamps for plane in planes),
-        *_town(),
+        *town(),
     )
     return Stage(
         camera=Camera(
@@ -140,8 +140,8 @@ def _table() -> tuple[Plane, ...]:
     )
 
 
-def _promenade() -> tuple[Plane, ...]:
-    """The ground behind the table, a railing, lights on wires and people."""
+def promenade_ground() -> Plane:
+    """The paving behind the table."""
     paving = Product(
         Bricks(
             tints=(rgb("#6d6761"), rgb("#7b746b"), rgb("#645f5b"), rgb("#857a6c")),
@@ -152,7 +152,7 @@ def _promenade() -> tuple[Plane, ...]:
         ),
         Noise(low=(0.6, 0.6, 0.6), high=(1.1, 1.1, 1.1), scale_m=0.9, seed=7),
     )
-    ground = Plane(
+    return Plane(
         name="ground",
         size_m=(60.0, 76.0),
         texture=paving,
@@ -162,6 +162,10 @@ def _promenade() -> tuple[Plane, ...]:
         patch_m=(6.0, 8.0),
         texels=1024,
     )
+
+
+def _promenade() -> tuple[Plane, ...]:
+    """The ground behind the table, a railing, lights on wires and people."""
     iron = Uniform((0.035, 0.038, 0.045))
     rail = Union(
         parts=(
@@ -184,7 +188,7 @@ def _promenade() -> tuple[Plane, ...]:
         *garland("garland near", (-2.4, 1.86, 6.0), (2.3, 1.8, 6.0), 11, 0.26),
         *garland("garland far", (-3.6, 2.62, 11.0), (3.9, 2.5, 11.0), 15, 0.5),
         *_walkers(),
-        ground,
+        promenade_ground(),
     )
 
 
@@ -215,7 +219,7 @@ def _walkers() -> tuple[Plane, ...]:
     )
 
 
-def _town() -> tuple[Plane, ...]:
+def town() -> tuple[Plane, ...]:
     """Trees, lights, houses and the sky behind them."""
     shops = tuple(
         lamp(f"shop light {i}", place, 0.14, 2.2, rgb(tint)) for i, (place, tint) in enumerate(SHOP_LIGHTS)

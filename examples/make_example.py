@@ -1,24 +1,28 @@
-"""Make the example: a clip of a lantern on a terrace at dusk, and its exact disparity track.
+"""Make an example: a clip of a lantern on a terrace, or of people on a promenade, and its exact disparity.
 
-    python examples/make_example.py OUT_DIR [--seconds 3] [--size 960x540]
+    python examples/make_example.py OUT_DIR [--scene lantern] [--seconds 3] [--size 960x540]
 
-Writes OUT_DIR/example.mp4 (24 frames per second, with sound) and OUT_DIR/example.disparity.mkv, and
-prints their names. This project's own ray tracer draws everything: nothing is downloaded.
+Writes OUT_DIR/example.mp4 (OUT_DIR/people.mp4; 24 frames per second, with sound) and the disparity track
+beside it, and prints their names. This project's own ray tracer draws everything but the people, who are
+triangles (examples/people): nothing is downloaded.
 """
 
 import argparse
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import torch
 from evening import evening
+from figures import Figure, draw_figures
+from promenade import LIGHT, figures_at, promenade
 from torch import Tensor
 
 from any2bokeh.lab.synthesis.ray_tracer import RayTracer
-from any2bokeh.lab.synthesis.stage import FrameView
+from any2bokeh.lab.synthesis.stage import FrameView, Stage
 from any2bokeh.optics.transfer import from_linear
 from any2bokeh.video.create import Sound, create_video
 from any2bokeh.video.gray import open_gray_writer
@@ -31,17 +35,31 @@ PITCHES_HZ = (146.8, 220.0, 293.7, 370.0, 440.0)  # D major
 THREADS = 2
 
 
+@dataclass(frozen=True)
+class Scene:
+    """A stage, and whoever is on it at a time; ``stem`` is the name of its files."""
+
+    stem: str
+    make_stage: Callable[[], Stage]
+    figures_at: Callable[[float], list[Figure]] | None = None
+
+
+SCENES = {"lantern": Scene("example", evening), "people": Scene("people", promenade, figures_at)}
+
+
 def main() -> None:
     """Make the clip and its track."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="where the files go; made if it does not exist")
+    parser.add_argument("--scene", choices=list(SCENES), default="lantern", help="(default lantern)")
     parser.add_argument("--seconds", type=float, default=3.0, help="length of the clip (default 3)")
     parser.add_argument("--size", default="960x540", help="width x height in pixels (default 960x540)")
     options = parser.parse_args()
     torch.set_num_threads(1)  # frames are rendered in parallel instead: see rendered
     width, height = (int(side) for side in options.size.split("x"))
     options.folder.mkdir(parents=True, exist_ok=True)
-    clip, track = options.folder / "example.mp4", options.folder / "example.disparity.mkv"
+    scene = SCENES[options.scene]
+    clip, track = options.folder / f"{scene.stem}.mp4", options.folder / f"{scene.stem}.disparity.mkv"
     frame_count = max(1, round(options.seconds * FRAME_RATE))
     views = [FrameView(time_s=float(i / FRAME_RATE), width=width, height=height) for i in range(frame_count)]
     with (
@@ -50,19 +68,24 @@ def main() -> None:
         ) as video,
         open_gray_writer(track, width, height, 1 / FRAME_RATE, FRAME_RATE, overwrite=True) as disparities,
     ):
-        for pts, (picture, disparity) in enumerate(rendered(views)):
+        for pts, (picture, disparity) in enumerate(rendered(scene, views)):
             video.write(picture)
             disparities.write(disparity, pts)
     print(clip)
     print(track)
 
 
-def rendered(views: list[FrameView]) -> Iterator[tuple[Tensor, Tensor]]:
+def rendered(scene: Scene, views: list[FrameView]) -> Iterator[tuple[Tensor, Tensor]]:
     """Picture (sRGB ``3 H W``) and disparity (``1 H W``) of each view, a few of them worked on at once."""
-    tracer = RayTracer(evening().with_detail(views[0].longer_side_px / DRAWN_FOR_PX))
+    stage = scene.make_stage()
+    tracer = RayTracer(stage.with_detail(views[0].longer_side_px / DRAWN_FOR_PX))
 
     def render(view: FrameView) -> tuple[Tensor, Tensor]:
-        return from_linear(tracer.sharp(view, SAMPLES).clamp(0, 1), "srgb"), tracer.geometry(view).disparity
+        linear, disparity = tracer.sharp(view, SAMPLES), tracer.geometry(view).disparity
+        if scene.figures_at:
+            people = scene.figures_at(view.time_s)
+            linear, disparity = draw_figures(people, LIGHT, stage, view, linear, disparity)
+        return from_linear(linear.clamp(0, 1), "srgb"), disparity
 
     # A thread per frame costs less than several threads for each of the many small steps of one.
     with ThreadPoolExecutor(THREADS, initializer=torch.set_num_threads, initargs=(1,)) as pool:

@@ -9,8 +9,8 @@ import argparse
 from pathlib import Path
 
 import torch
-from before_after import frame_at
-from torch.nn.functional import interpolate, pad
+from before_after import frame_at, resized
+from torch.nn.functional import pad
 
 from any2bokeh.video.png import write_png
 
@@ -25,11 +25,7 @@ def main() -> None:
     parser.add_argument("times", nargs="+", help="times of the frames: 1.5, 1.5s, 00:00:01.5 or f36")
     parser.add_argument("--width", type=int, default=420, help="of each frame, in pixels (default 420)")
     options = parser.parse_args()
-    frames = []
-    for time in options.times:
-        frame = frame_at(options.video, time)
-        size = (round(options.width * frame.shape[1] / frame.shape[2]), options.width)
-        frames.append(interpolate(frame[None], size, mode="bilinear", antialias=True)[0])
+    frames = [resized(frame_at(options.video, time), options.width) for time in options.times]
     spaced = [pad(frame, (0, GAP_PX), value=1.0) for frame in frames[:-1]]
     write_png(options.still, torch.cat([*spaced, frames[-1]], dim=2), overwrite=True)
     print(options.still)

@@ -5,9 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 from evening import evening
+from figures import Figure, FigureLight, draw_figures
+from promenade import LIGHT, figures_at, promenade
 
+from any2bokeh.lab.compact.scenes.meshes import turn_about
 from any2bokeh.lab.synthesis.ray_tracer import RayTracer
-from any2bokeh.lab.synthesis.stage import FrameView
+from any2bokeh.lab.synthesis.stage import FrameView, Light, still
 from any2bokeh.video.decode import frame_times, open_video, probe_video
 from any2bokeh.video.gray import open_gray
 from any2bokeh.video.png import read_png
@@ -56,9 +59,49 @@ def test_the_track_is_the_disparity_of_the_clips_frames(example):
     assert (pictures[0] - pictures[-1]).abs().mean() > 0.01
 
 
+def test_the_clip_with_people_has_the_disparity_of_whoever_stands_there(tmp_path):
+    clip, path = run(
+        "make_example.py", tmp_path, "--scene", "people", "--seconds", 1 / 24, "--size", "160x90"
+    )
+    assert Path(clip).name == "people.mp4" and len(frame_times(Path(clip))) == 1
+    [(_, disparity)] = open_gray(Path(path)).frames()
+    stage = promenade()
+    assert stage.disparity(2.6) < float(disparity[0, 60, 40]) < stage.disparity(2.2)  # the woman in red
+    assert float(disparity[0, 88, 70]) < stage.disparity(3)  # the ground before her
+
+
+def test_a_nearer_thing_of_the_stage_covers_the_people_behind_it():
+    view, stage = FrameView(width=96, height=54), promenade()
+    picture = torch.full((3, 54, 96), 0.25)
+    near, far = torch.full((1, 54, 96), 0.9), torch.zeros(1, 54, 96)
+    drawn, disparity = draw_figures(figures_at(0.0), LIGHT, stage, view, picture, near)
+    assert torch.equal(drawn, picture) and torch.equal(disparity, near)
+    drawn, disparity = draw_figures(figures_at(0.0), LIGHT, stage, view, picture, far)
+    assert (drawn != picture).any(0).float().mean() > 0.1
+    assert disparity.max() == pytest.approx(stage.disparity(2.35), abs=0.05)
+
+
+def test_a_figure_shadows_the_one_behind_it():
+    view, stage = FrameView(width=96, height=54), promenade()
+    picture, far = torch.zeros(3, 54, 96), torch.zeros(1, 54, 96)
+    woman = figures_at(0.0)[0]
+    # A sun in the upper left behind the camera, and somebody who floats between it and her face.
+    sun = Light(color=(4e3, 4e3, 4e3), position=still(-30.3, 31.6, -27.5))
+    arms_down = {"LeftArm": turn_about(2, -80), "RightArm": turn_about(2, 80)}
+    between = Figure.of("MENA_M_1_Casual", arms_down, 45, (-0.94, 0.55, 1.9))
+    light = FigureLight(above=(0.0, 0.0, 0.0), below=(0.0, 0.0, 0.0), key=sun)
+    alone, _ = draw_figures([woman], light, stage, view, picture, far)
+    both, _ = draw_figures([woman, between], light, stage, view, picture, far)
+    face = (slice(None), slice(15, 22), slice(20, 27))
+    assert both[face].mean() < 0.5 * alone[face].mean()
+
+
 def test_before_and_after_stand_together(example, tmp_path):
     clip, _ = example
     still = tmp_path / "still.png"
+    small = tmp_path / "small.png"
+    run("before_after.py", clip, clip, small, "--at", "f3", "--width", 64, "--beside")
+    assert read_png(small).shape == (3, 36, 64 + 8 + 64)
     assert run("before_after.py", clip, clip, still, "--at", "f3") == [str(still)]
     picture = read_png(still)
     assert picture.shape == (3, 72 + 8 + 72, 128)
