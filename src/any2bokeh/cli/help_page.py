@@ -58,8 +58,8 @@ EXPERT = "Expert"  # the group of all others, in the order of the command
 # Two for each command: the commonest use, then the next one that people ask for.
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "refocus": (
+        "bokeh refocus in.mp4 --subject 960,540 --k 16",
         "bokeh refocus in.mp4 --focus 0.4 --k 12",
-        "bokeh refocus in.mp4 --focus-mask subject.mkv --k 16",
     ),
     "preview": (
         "bokeh preview in.mp4 --html look.html",
