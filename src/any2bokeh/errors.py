@@ -1,5 +1,6 @@
 """Errors that a user can act on."""
 
+import errno
 import re
 
 ARGUMENT = re.compile(
@@ -15,8 +16,10 @@ class RefocusError(Exception):
     """A failure whose message is one sentence for the user; ``hint`` says what to do about it.
 
     Arguments stand in both between backticks, alone or with a value: `device=auto`. The command line says the
-    options in their place.
+    options in their place. ``may_pass`` is set where the same work may succeed later; see ``may_pass``.
     """
+
+    may_pass = False
 
     def __init__(self, message: str, hint: str = "") -> None:
         if len(message) > LONGEST_MESSAGE:  # of a text from a file
@@ -29,6 +32,30 @@ class RefocusError(Exception):
     def arguments(self) -> tuple[str, ...]:
         """The names of the arguments that the message is about, in its order."""
         return tuple(found[1] for found in ARGUMENT.finditer(self.message))
+
+
+# Of storage: full, failing, or gone for a while, as a network's may be; and of memory that others have.
+_PASSING_NAMES = (
+    *("ENOSPC", "EDQUOT", "EIO", "ENOMEM", "EAGAIN", "EBUSY", "ENOLCK", "ESTALE", "ETIMEDOUT", "ENOTCONN"),
+    *("ECONNRESET", "EHOSTDOWN", "EREMOTEIO"),
+)
+_PASSING = {getattr(errno, name) for name in _PASSING_NAMES if hasattr(errno, name)}  # no system has all
+_PASSING_TYPES = ("OutOfMemoryError", "AcceleratorError")  # of torch, which need not be loaded to ask
+_LOST_DEVICE = re.compile("CUDA error|CUDA driver|cuDNN error|device-side", re.IGNORECASE)
+
+
+def may_pass(error: BaseException | None) -> bool:
+    """Say whether the same work may succeed later: storage, memory or a device failed, not the work."""
+    while error is not None:
+        is_told = isinstance(error, RefocusError) and error.may_pass
+        is_storage = isinstance(error, OSError) and error.errno in _PASSING
+        is_device = type(error).__name__ in _PASSING_TYPES or (
+            isinstance(error, RuntimeError) and bool(_LOST_DEVICE.search(str(error)))
+        )
+        if is_told or is_storage or is_device or isinstance(error, MemoryError):
+            return True
+        error = error.__cause__
+    return False
 
 
 class SettingsError(RefocusError):

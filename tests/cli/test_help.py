@@ -19,7 +19,9 @@ from any2bokeh.lab.training.training_settings import TrainingSettings
 from any2bokeh.settings.focus_settings import BLUR_STRENGTH, FOCUS_DISPARITY
 
 COMMANDS: dict[str, Any] = dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
-GROUPS_OF_REFOCUS = ("What stays sharp", "How much blur", "The look", "Depth", "Files", "Pictures", "Speed")
+GROUPS_OF_REFOCUS = (
+    *("What stays sharp", "How much blur", "The look", "Depth", "Files", "Pictures", "Long jobs", "Speed"),
+)
 HEAVY = {"torch", "av", "numpy", "transformers", "diffusers", "huggingface_hub"}
 LIST_HEAVY = f"""
 import sys

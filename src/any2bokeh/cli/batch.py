@@ -12,6 +12,7 @@ from any2bokeh.cli.jobs import Job
 from any2bokeh.cli.talk import is_quiet, say
 
 if TYPE_CHECKING:
+    from any2bokeh.cli.long_jobs import ShardResult
     from any2bokeh.plan import Plan
     from any2bokeh.run import Result
 
@@ -39,17 +40,17 @@ class Outcome:
 
     job: Job
     status: Literal["done", "planned", "skipped", "failed"]
-    result: "Result | Plan | None" = None
+    result: "Result | Plan | ShardResult | None" = None
     failure: Failure | None = None
     seconds: float | None = None
 
     def as_document(self) -> dict[str, object]:
         """Return what ``--json`` says of it: the facts of the result only where there is one."""
         facts = asdict(self.result) if self.result else {}
-        facts.pop("target", None)
+        output = facts.pop("target", self.job.target)
         return {
             "input": self.job.source,
-            "output": self.job.target,
+            "output": output,
             "status": self.status,
             **facts,
             "seconds": self.seconds,
@@ -59,14 +60,14 @@ class Outcome:
     def as_text(self) -> str:
         """Return the text to print: the path of the result, a skipped one too, or the plan."""
         if self.status != "planned":
-            return str(self.job.target)
+            return str(getattr(self.result, "target", self.job.target))
         from any2bokeh.cli.command_line import with_options  # here, because it knows all commands' options
 
         return f"{self.job.source} -> {self.job.target}\n{with_options(str(self.result))}"
 
 
 def run_jobs(
-    jobs: list[Job], options: BatchOptions, work: "Callable[[Job], Result | Plan]"
+    jobs: list[Job], options: BatchOptions, work: "Callable[[Job], Result | Plan | ShardResult]"
 ) -> Iterator[Outcome]:
     """Do ``work`` on each clip and yield what became of it; a failure is reported as it happens."""
     told: set[str] = set()

@@ -1,24 +1,26 @@
 """From failure to exit code: the one place where every exception ends (signals: see ``signals.py``).
 
-0 done, 1 failed, 2 usage, 3 some of a batch failed, 130 Ctrl-C, 143 SIGTERM.
+0 done, 1 failed, 2 usage, 3 some of a batch failed, 75 failed for a reason that may pass, 130 Ctrl-C,
+143 SIGTERM.
 """
 
 import logging
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from typer.exceptions import TyperException
 
 from any2bokeh.cli.talk import say
-from any2bokeh.errors import LONGEST_SHOWN, RefocusError, SettingsError, shown
+from any2bokeh.errors import LONGEST_SHOWN, RefocusError, SettingsError, may_pass, shown
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _LONG = re.compile(f"'([^']{{{LONGEST_SHOWN - 1},}})'")  # a value that an error of the parser quotes
 
 FAILED, USAGE, SOME_FAILED = 1, 2, 3
+MAY_PASS = 75  # EX_TEMPFAIL of sysexits.h: whoever started the program may start it again
 
 
 class UsageError(SettingsError):
@@ -46,7 +48,8 @@ def attempt(action: Callable[[], T]) -> T | Failure:
         return action()
     except Exception as error:  # noqa: BLE001 - a user never sees a traceback unasked
         _log.debug("Where it failed", exc_info=error)
-        return _failure(error)
+        failure = _failure(error)
+        return replace(failure, exit_code=MAY_PASS) if may_pass(error) else failure
 
 
 def _failure(error: Exception) -> Failure:
@@ -72,6 +75,6 @@ def exit_code_of(failures: list[Failure], tried: int, wanted: int) -> int:
     """Return the exit code of a run that was to do ``wanted`` things, and came to try ``tried`` of them."""
     if not failures:
         return 0
-    if wanted == 1:
+    if wanted == 1 or all(failure.exit_code == MAY_PASS for failure in failures):
         return failures[0].exit_code
     return FAILED if len(failures) == tried else SOME_FAILED

@@ -51,8 +51,13 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "--input-format",
         "--output-format",
     ),
+    "Long jobs": (
+        *("--shards", "--shard", "--work", "--workers", "--keep-work", "--report", "--progress"),
+        "--commands",
+    ),
     "Speed": ("--device", "--jobs", "--depth-every", "--depth-size", "--cache", "--low-memory", "--compile"),
 }
+TYPED = "any2bokeh.typed"  # in a command's context: the words of its command line
 EXPERT = "Expert"  # the group of all others, in the order of the command
 
 # Two for each command: the commonest use, then the next one that people ask for.
@@ -64,6 +69,14 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "preview": (
         "bokeh preview in.mp4 --html look.html",
         "bokeh preview in.mp4 --at 2.5s --focus 0.4 --k 12",
+    ),
+    "plan": (
+        "bokeh plan in.mp4 --focus 0.4 --k 12 --shards 8",
+        "bokeh plan in.mp4 --focus 0.4 --k 12 --shards 8 --work parts --commands",
+    ),
+    "join": (
+        "bokeh join parts",
+        "bokeh join parts -o out.mp4",
     ),
     "depth": (
         "bokeh depth in.mp4",
@@ -103,6 +116,11 @@ RESEARCH = ("synthesize", "train", "evaluate")
 
 class HelpPage(TyperCommand):
     """A command whose help is written for reading: no types of a programming language, no endless list."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Keep the words as they were typed, for a command that tells others."""
+        ctx.meta[TYPED] = list(args)
+        return list(super().parse_args(ctx, args))
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The arguments as they are called, then the options."""
@@ -162,6 +180,8 @@ def _group(option: Any) -> str:
     name = long_name(option)
     if name == "--start" and option.metavar != "TIME":  # train starts from weights, all others at a moment
         return "The experiment"
+    if panel := getattr(option, "rich_help_panel", None):  # a name that another command has in another group
+        return str(panel)
     if name == "--frames" and option.metavar == "NUMBERS":  # of pictures, elsewhere a count
         return "Pictures"
     return next((title for title, names in GROUPS.items() if name in names), EXPERT)

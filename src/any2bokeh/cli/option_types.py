@@ -10,6 +10,7 @@ import typer
 from any2bokeh.errors import SettingsError, shown
 from any2bokeh.settings.focus_settings import Key, Keys, Point, SubjectName, check_values
 from any2bokeh.settings.values import Range, TimePoint
+from any2bokeh.settings.work_settings import WORKERS, ShardNumber
 
 Number = TypeVar("Number", int, float)
 Value = TypeVar("Value")
@@ -79,6 +80,22 @@ def auto_option(name: str, help: str, accepted: Range) -> Any:
         metavar="auto|N",
         show_default="auto",
     )
+
+
+_SHARD = re.compile(r"(\d{1,6})/(\d{1,6})", re.ASCII)
+
+
+def parse_shard(text: str) -> ShardNumber:
+    """Read ``I/N``."""
+    found = _SHARD.fullmatch(text.strip())
+    if not found:
+        raise SettingsError(f"{shown(text)} is not a shard.", hint="Write I/N: 1/8 is the first of eight.")
+    return ShardNumber(int(found[1]), int(found[2]))
+
+
+def parse_workers(text: str) -> int | None:
+    """Read a number of processes, or ``auto``, which is ``None``."""
+    return None if text == "auto" else number("--workers", WORKERS, int)(text)
 
 
 def parse_time_option(text: str) -> TimePoint:

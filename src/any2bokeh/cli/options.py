@@ -12,8 +12,11 @@ from any2bokeh.cli.lab_options import EVALUATION_OPTIONS, SYNTHESIS_OPTIONS
 from any2bokeh.cli.option_types import (
     auto_option,
     keys_option,
+    named,
     option,
     parse_names,
+    parse_shard,
+    parse_workers,
     point_option,
     rate_option,
     time_option,
@@ -28,6 +31,7 @@ from any2bokeh.settings import (
     run_settings,
     video_settings,
     weights_settings,
+    work_settings,
 )
 from any2bokeh.settings.color_settings import TransferFunction
 from any2bokeh.settings.evaluation_settings import EvaluationSettings
@@ -37,6 +41,8 @@ OVERWRITE = option("-y", "--overwrite", help="Replace a result that exists.")
 SKIP_EXISTING = option("-n", "--skip-existing", help="Skip inputs whose result exists.")
 DEVICE = option("--device", help="Where to compute; auto takes the fastest device.")
 DTYPE = option("--dtype", help="Precision of the networks; auto follows the device.")
+
+LONG_JOBS = "Long jobs"  # a group of the help
 
 CURVES = ", ".join(get_args(TransferFunction))
 
@@ -389,6 +395,33 @@ OPTIONS: dict[object, dict[str, Any]] = {
         "skip_existing": SKIP_EXISTING,
         "fail_fast": option("--fail-fast", help="Stop at the first input that fails."),
         "dry_run": option("--dry-run", help="Show frames, memory and time; write nothing."),
+    },
+    work_settings.WorkSettings: {
+        "shard": typer.Option(
+            "--shard",
+            help="Make only this share of each clip, into --work: 1/8 is the first of eight.",
+            parser=named("--shard", parse_shard),
+            metavar="I/N",
+        ),
+        "work": option(
+            "--work", help="Folder in which finished parts wait; shards share it.", metavar="FOLDER"
+        ),
+        "resume": typer.Option(
+            "--resume",
+            help="Keep finished parts, and go on with them where the last run was stopped.",
+            rich_help_panel=LONG_JOBS,
+        ),
+        "workers": typer.Option(
+            "--workers",
+            help="Processes that make parts at once; auto is one for each GPU.",
+            parser=parse_workers,
+            metavar="auto|N",
+        ),
+        "keep_work": option("--keep-work", help="Leave the parts where the result is complete."),
+        "report": option("--report", help="Write a JSON file on all parts: times, devices, attempts."),
+        "progress": option(
+            "--progress", help="How progress is shown on stderr; plain and json tell of each part."
+        ),
     },
     video_settings.ReadingLimits: {
         "max_pixels": option(

@@ -14,7 +14,9 @@ from any2bokeh.cli import (
     download_weights,
     evaluate,
     import_weights,
+    join_command,
     mask,
+    plan_shards,
     preview,
     refocus,
     synthesize,
@@ -36,6 +38,8 @@ app.command("depth", cls=HelpPage)(with_settings(depth.depth_command))
 app.command("mask", cls=HelpPage)(with_settings(mask.mask_command))
 app.command("preview", cls=HelpPage)(with_settings(preview.preview_command))
 app.command("evaluate", cls=HelpPage)(with_settings(evaluate.evaluate_command))
+app.command("plan", cls=HelpPage)(with_settings(plan_shards.plan_command))
+app.command("join", cls=HelpPage)(with_settings(join_command.join_command))
 app.command("download-weights", cls=HelpPage)(with_settings(download_weights.download_weights_command))
 app.command("import-weights", cls=HelpPage)(with_settings(import_weights.import_weights_command))
 app.command("synthesize", cls=HelpPage)(with_settings(synthesize.synthesize_command))

@@ -7,10 +7,11 @@ import typer
 from any2bokeh.cli.batch import BatchOptions, Outcome, run_jobs, sum_up
 from any2bokeh.cli.exit_codes import UsageError
 from any2bokeh.cli.jobs import Job, check_output, make_folder, make_jobs, read_streams
+from any2bokeh.cli.long_jobs import JobReports, ShardResult, make_job_shard, refocus_job_in_parts, show_parts
 from any2bokeh.cli.options import Json
-from any2bokeh.cli.progress_bar import show_frames
 from any2bokeh.cli.talk import print_json, print_result
 from any2bokeh.settings.run_settings import Settings
+from any2bokeh.settings.work_settings import WorkSettings
 
 if TYPE_CHECKING:
     from any2bokeh.plan import Plan
@@ -40,6 +41,7 @@ def refocus_command(
     ] = None,
     settings: Settings,
     batch: BatchOptions,
+    work: WorkSettings,
     as_json: Json = False,
 ) -> None:
     """Refocus videos.
@@ -47,13 +49,19 @@ def refocus_command(
     The focal plane stays sharp, everything else blurs: say where it is in one of the ways below, and how
     strong the blur is with --k. Prints the path of each finished result.
 
-    Exit codes: 0 done, 1 failed, 2 usage, 3 some of several inputs failed, 130 Ctrl-C, 143 SIGTERM.
+    Exit codes: 0 done, 1 failed, 2 usage, 3 some of several inputs failed, 75 failed for a reason that may
+    pass (disk, memory, device), 130 Ctrl-C, 143 SIGTERM.
     """
     to_stdout = output == "-"
     if to_stdout and as_json:
         raise UsageError("Conflicting options: --json and -o -. Both write to stdout.")
+    is_whole = work.shard is None and not work.in_parts
+    if not is_whole and (to_stdout or "-" in inputs):
+        raise UsageError("A stream cannot be made in parts: give files.")
     with read_streams(inputs, output, settings) as paths:
-        outcomes, jobs = _refocus_all(paths, output, settings, batch, as_json=as_json, to_stdout=to_stdout)
+        outcomes, jobs = _refocus_all(
+            paths, output, settings, batch, work, as_json=as_json, to_stdout=to_stdout
+        )
     raise typer.Exit(sum_up(outcomes, jobs))
 
 
@@ -62,15 +70,19 @@ def _refocus_all(
     output: str | None,
     settings: Settings,
     batch: BatchOptions,
+    work: WorkSettings,
     *,
     as_json: bool,
     to_stdout: bool,
 ) -> tuple[list[Outcome], list[Job]]:
     """Do all jobs, or plan them, and print what became of each."""
     jobs = make_jobs(inputs, output, settings)
+    reports = JobReports(work.report)
 
-    def render(job: Job) -> "Result":
+    def render(job: Job) -> "Result | ShardResult":
         job.check()
+        if work.shard is not None:
+            return make_job_shard(job, work, reports)
         if job.is_done and not batch.skip_existing:  # told before seconds of imports
             check_output(job, overwrite=batch.overwrite)
         from any2bokeh.run import refocus
@@ -79,7 +91,9 @@ def _refocus_all(
             make_folder(job.folder)
         if settings.save_focus_track and not settings.save_focus_track.suffix:
             make_folder(settings.save_focus_track)
-        with show_frames(job.source.name) as on_progress:
+        if work.in_parts:
+            return refocus_job_in_parts(job, work, reports, overwrite=batch.overwrite)
+        with show_parts(job.source.name, work.progress) as (on_progress, _):
             return refocus(
                 job.source,
                 job.target,
@@ -103,6 +117,7 @@ def _refocus_all(
             if not as_json and not outcome.failure and (batch.dry_run or not to_stdout):
                 print_result(outcome.as_text())
     finally:  # also when a signal ends the run
+        reports.write()
         if as_json:
             print_json({"results": [outcome.as_document() for outcome in outcomes]})
     return outcomes, jobs

@@ -3,7 +3,7 @@
 import json
 import platform
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from functools import cached_property
@@ -34,7 +34,7 @@ from any2bokeh.video.prefetch import prefetch
 # Settings that change no frame.
 HARMLESS = ("depth.use_cache", "save_focus_track")
 
-OnPart = Callable[[PartRecord], None]
+THREADS = "number of threads"  # is among the facts of a work in which networks compute
 
 
 def plan_work(
@@ -69,6 +69,14 @@ def plan_work(
 
         made_once(work.folder / "plan.json", write, "the plan")
     return work
+
+
+def shards_of(
+    source: Path, settings: Settings, tracks: Path, shards: int, on_progress: OnProgress = ignore
+) -> list[Part]:
+    """Return the parts that ``plan_work`` would plan; the list of shots is left in the folder ``tracks``."""
+    with PreparedClip(source, settings.clip, tracks, on_progress) as clip:
+        return plan_parts(len(clip.times), clip.starts, shards)
 
 
 class PutBack(Iterator[Frame]):
@@ -215,7 +223,7 @@ def _belongs_to(work: Work, clip: PreparedClip) -> dict[str, Any]:
     if name != "lens" or settings.depth.track is None:  # networks, whose sums depend on who adds them up
         facts |= {
             "processor": torch.backends.cpu.get_cpu_capability(),
-            "number of threads": torch.get_num_threads(),
+            THREADS: torch.get_num_threads(),
             "version of torch": str(torch.__version__),
         }
     said = flat(to_document(settings, _named_file))

@@ -93,14 +93,7 @@ class PartStore:
 
     def recorded(self, part: Part) -> PartRecord | None:
         """Return the record of a part, if it is there; its files are not looked at."""
-        try:
-            document: dict[str, Any] = parse_json(self._record_path(part).read_text(encoding="utf-8"))
-            return PartRecord(**document)
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, TypeError) as error:
-            log.debug("the record of part %s cannot be read: %s", part.name, error)
-            return None
+        return _read_record(self._record_path(part))
 
     def verified(self, part: Part) -> PartRecord | None:
         """Return the record of a part that is there and whole; one that was damaged is removed."""
@@ -137,3 +130,20 @@ class PartStore:
 
     def _record_path(self, part: Part) -> Path:
         return self._work.parts_folder / f"{part.name}.json"
+
+
+def read_records(work: Work) -> list[PartRecord]:
+    """Return the records of all parts of a work that are there, in order."""
+    found = [_read_record(work.parts_folder / f"{part.name}.json") for part in work.parts]
+    return [record for record in found if record is not None]
+
+
+def _read_record(path: Path) -> PartRecord | None:
+    try:
+        document: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
+        return PartRecord(**document)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        log.debug("the record %s cannot be read: %s", path, error)
+        return None
