@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 
 from any2bokeh.errors import RefocusError, VideoError
-from any2bokeh.paths import is_folder
+from any2bokeh.paths import holds_no_file, is_folder
 
 KEPT_MARK = ".refocus"  # stands before the number in the name of a result whose own name was taken
 _KEPT = re.compile(rf".*{re.escape(KEPT_MARK)}-[0-9]+")
@@ -125,6 +125,11 @@ def check_target(target: Path, *, overwrite: bool, error_class: type[RefocusErro
     """Raise ``error_class`` if a file called ``target`` may not be written."""
     if is_folder(target):
         raise error_class(f"{target} is a folder, not a file to write.")
+    if holds_no_file(target):
+        raise error_class(
+            f"{target} is a pipe or a device, which a finished file cannot take the place of.",
+            hint="`target=-` writes a video to stdout.",
+        )
     if len(os.fsencode(target.name)) > LONGEST_NAME_OF_SYSTEMS:
         raise error_class(f"{target} cannot be written: the name is longer than 255 bytes.")
     if os.path.lexists(target) and not overwrite:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 from pathlib import Path
 
 from any2bokeh.errors import SettingsError, shown
@@ -12,6 +13,7 @@ HOME_VARIABLE = "ANY2BOKEH_HOME"
 LONGEST_NAME_BYTES = 200  # file systems take 255; the rest is for suffixes and the marks of temporary files
 # Windows opens a device under these names, whatever ending follows them.
 _DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])", re.IGNORECASE)
+_DEVICE_FOLDERS = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
 _REFUSED = re.compile(r"[/\\:\x00-\x1f\x7f-\x9f]")
 
 
@@ -69,6 +71,15 @@ def exists(path: Path) -> bool:
         return path.exists()
     except (OSError, ValueError):
         return False
+
+
+def holds_no_file(path: Path) -> bool:
+    """Whether a path is a pipe, a socket or a device, whose place a file cannot take."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) or path.parent in _DEVICE_FOLDERS
 
 
 def checked_name(name: object, what: str) -> str:

@@ -260,7 +260,9 @@ def test_closed_captions_that_are_lost_are_named(clips, caplog):
 @pytest.mark.parametrize(
     ("pixel_format", "settings", "written", "fact"),
     [
-        ("bgr0", {"preset": "ultrafast"}, "yuv444p", ""),
+        ("bgr0", {"preset": "ultrafast"}, "yuv420p", "pixel_format=yuv444p"),
+        ("bgr0", {"preset": "ultrafast", "pixel_format": "yuv444p"}, "yuv444p", ""),
+        ("bgr0", {"codec": "prores"}, "yuv444p12le", ""),
         ("yuv444p", {"codec": "av1", "preset": "12"}, "yuv420p", "resolution"),
         ("bgr0", {"codec": "av1", "preset": "12"}, "yuv420p", "resolution"),
         ("yuv422p12le", {"preset": "ultrafast"}, "yuv422p10le", "12"),

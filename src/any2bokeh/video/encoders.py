@@ -57,6 +57,7 @@ HDR10_WRITERS = ("libx265", "libsvtav1")
 # Formats that frames are made in; others, with alpha or the same in another order, only when asked for.
 _PLAIN = re.compile(r"yuv4\d\dp(\d+le)?|p010le|gray(\d+le)?|gbrp(\d+le)?|bgr0|rgb48le")
 
+VIEWED_CODECS = ("h264", "hevc", "av1", "vp9")
 LOSSY_DEPTH = 10  # deeper sources are written with 10 bits, which players can show
 
 
@@ -90,6 +91,11 @@ def choose_encoder(info: VideoInfo, settings: EncodeSettings, container: Contain
     encoder = EncoderSpec(name, pixel_format, _options(codec, settings))
     hdr10 = info.hdr10 if encoder.writes_hdr10 else None
     return _with_params(encoder, hdr10, is_tiny=min(info.width, info.height) < 64)
+
+
+def pixel_formats(encoder: str) -> list[str]:
+    """Return the names of the pixel formats that an encoder takes."""
+    return [pixel_format.name for pixel_format in av.Codec(encoder, "w").video_formats or ()]
 
 
 def usable_encoders() -> dict[str, bool]:
@@ -143,7 +149,7 @@ def _find(name: str) -> Any:
 
 def _pixel_format(codec: Any, info: VideoInfo, settings: EncodeSettings) -> str:
     """The pixel format asked for, or the one of the encoder's that loses least of the source."""
-    names = [pixel_format.name for pixel_format in codec.video_formats or ()]
+    names = pixel_formats(codec.name)
     size = info.orientation.size(info.width, info.height)
     if settings.pixel_format:
         name = settings.pixel_format
@@ -169,13 +175,16 @@ def _pixel_format(codec: Any, info: VideoInfo, settings: EncodeSettings) -> str:
             f"The encoder {codec.name} has no pixel format for {info.path}.", hint="Use another `codec`."
         )
     depth = info.bit_depth if settings.lossless else min(info.bit_depth, LOSSY_DEPTH)
-    return min(layouts, key=lambda layout: _loss(layout, info.layout, depth)).name
+    sampling = info.layout.across, info.layout.down
+    # Of 4:4:4 in codecs for viewing, many players show nothing. Gray loses nothing in 4:2:0, and RGB little.
+    if info.layout.kind == "gray" or (info.layout.kind == "rgb" and codec.canonical_name in VIEWED_CODECS):
+        sampling = 2, 2
+    return min(layouts, key=lambda layout: _loss(layout, sampling, depth)).name
 
 
-def _loss(layout: PixelLayout, source: PixelLayout, depth: int) -> tuple[int, ...]:
+def _loss(layout: PixelLayout, sampling: tuple[int, int], depth: int) -> tuple[int, ...]:
     """How badly a layout suits a source; losses count before additions."""
-    # Gray becomes 4:2:0, which every player shows, and loses nothing by that.
-    across, down = (source.across, source.down) if source.kind != "gray" else (2, 2)
+    across, down = sampling
     return (
         max(0, depth - layout.depth),
         layout.kind == "rgb",

@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +21,7 @@ from any2bokeh.video.captions import CAPTION_ENCODERS, BesidePictures
 from any2bokeh.video.color import LIMITED, ColorTags, FrameMaker, is_hd, pixel_layout, written_tags
 from any2bokeh.video.containers import Container, container_of, where_to_write
 from any2bokeh.video.decode import VideoInfo
-from any2bokeh.video.encoders import EncoderSpec, choose_encoder
+from any2bokeh.video.encoders import EncoderSpec, choose_encoder, pixel_formats
 from any2bokeh.video.priority import usual_priority
 from any2bokeh.video.remux import CopiedRange, StreamCopy
 from any2bokeh.video.span import Span
@@ -39,6 +40,9 @@ CODECS_WITH_PIXEL_ASPECT = ("h264", "hevc")
 # x265 knows only from its third frame on by how much decoding comes before showing. If it is ended before,
 # the times of decoding that it tells are made of memory that was never set.
 X265_DELAY_FRAMES = 2
+
+
+READER_GONE = "The program that reads the video from stdout has gone away."
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +171,8 @@ class Muxer:
         try:
             yield
         except (av.FFmpegError, OSError) as error:
+            if isinstance(error, BrokenPipeError):
+                raise VideoError(READER_GONE) from error
             if error.errno in DISK_FULL:
                 raise VideoError(f"{self._target} cannot be written: the disk is full.") from error
             raise VideoError(
@@ -258,6 +264,8 @@ def _not_written(info: VideoInfo, encoder: EncoderSpec, kind: Container) -> Iter
         yield f"{info.bit_depth} bits per color ({written.depth} are written)"
     is_coarser = written.across > info.layout.across or written.down > info.layout.down
     if is_coarser and info.layout.kind != "gray":
-        yield f"the full resolution of color ({encoder.pixel_format} is written)"
+        full = re.sub("42[02]", "444", written.planar)
+        keeps = f"; `pixel_format={full}` keeps it" if full in pixel_formats(encoder.name) else ""
+        yield f"the full resolution of color ({encoder.pixel_format} is written{keeps})"
     if info.pixel_aspect != 1 and kind.family == "matroska" and encoder.codec not in CODECS_WITH_PIXEL_ASPECT:
         yield "the pixel aspect ratio"

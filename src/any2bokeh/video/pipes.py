@@ -1,7 +1,8 @@
 """Names that stand for streams, of which nothing can be read twice."""
 
-import stat
 from pathlib import Path
+
+from any2bokeh.paths import holds_no_file
 
 STANDARD = Path("-")  # stdin, or stdout
 
@@ -10,8 +11,4 @@ def is_stream(path: Path) -> bool:
     """Whether a path is stdin (``-``), a pipe, a socket or a terminal."""
     if path == STANDARD:
         return True
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return False
-    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode)
+    return holds_no_file(path)

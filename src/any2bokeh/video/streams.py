@@ -21,7 +21,7 @@ from any2bokeh.video.containers import MATROSKA_OPTIONS, Container
 from any2bokeh.video.decode import VideoInfo
 from any2bokeh.video.encode import VideoWriter, finishing, shown_transfer
 from any2bokeh.video.metadata import Orientation
-from any2bokeh.video.mux import Muxer, StoppedError
+from any2bokeh.video.mux import READER_GONE, Muxer, StoppedError
 from any2bokeh.video.pipes import STANDARD
 from any2bokeh.video.span import Span
 
@@ -126,7 +126,7 @@ class Y4mSink:
         except BrokenPipeError as error:
             # Buffered bytes would fail again when the process ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._file.fileno())
-            raise VideoError("The program that reads the video from stdout has gone away.") from error
+            raise VideoError(READER_GONE) from error
         except OSError as error:
             why = (error.strerror or str(error)).lower()
             raise VideoError(f"The video cannot be written to stdout: {why}.") from error
