@@ -184,6 +184,32 @@ def test_depth_becomes_its_inverse_normalized_over_all_frames(tmp_path: Path, ma
     assert part == pytest.approx(expected[2:4], abs=1e-3)
 
 
+def test_inverse_depth_is_the_same_in_any_unit(tmp_path: Path, make_video: MakeVideo) -> None:
+    """As renderers write it that want near to be bright, 0 where nothing was hit."""
+    depths = np.broadcast_to(np.linspace(0.5, 8, 64), (8, 48, 64)).astype(np.float32).copy()
+    depths[:, :, 60:] = np.inf
+    inverse = 1 / depths
+    inverse[:, :, 63] = np.nan
+    np.save(tmp_path / "depth.npy", depths)
+    np.save(tmp_path / "inverse.npy", inverse)
+    np.save(tmp_path / "codes.npy", (np.nan_to_num(inverse) * 30000).round().astype(np.uint16))
+    video = make_video(TIMES_MS)
+    picture = Frame(picture=torch.rand(3, 48, 64), pts=frame_times(video)[0])
+    found = []
+    for name, kind in (("depth", "depth"), ("inverse", "inverse-depth"), ("codes", "inverse-depth")):
+        with open_for(tmp_path / f"{name}.npy", video, kind) as track:  # type: ignore[arg-type]
+            found.append(track.at(picture))
+            assert track.is_metric == (name != "codes")
+            if name == "inverse":
+                range_m = track.depth_range_at(picture.pts)
+                assert (range_m.near_m, range_m.far_m) == (pytest.approx(0.5, rel=0.01), 1e6)
+    torch.testing.assert_close(found[1], found[0], atol=2e-3, rtol=0)
+    assert found[2].min() == 0
+    with pytest.raises(DisparityError) as error, open_for(tmp_path / "inverse.npy", video) as track:
+        track.at(picture)
+    assert "kind=inverse-depth" in error.value.hint
+
+
 def test_depth_0_is_nearest_and_does_not_stretch_the_rest(tmp_path: Path, make_video: MakeVideo) -> None:
     depths = np.broadcast_to(np.linspace(0.2, 0.8, 64), (8, 48, 64)).astype(np.float32).copy()
     depths[:, :10] = 0

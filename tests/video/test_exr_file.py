@@ -112,7 +112,7 @@ def test_nothing_and_no_number_are_far(tmp_path: Path) -> None:
     depth = np.full((HEIGHT, WIDTH), 3, np.float32)
     depth[0, 0], depth[0, 1] = np.inf, np.nan
     reader = open_gray(write_exr(tmp_path / "z.0001.exr", {"Z": depth}))
-    reader.is_depth = True
+    reader.no_number = np.inf
     ((_, picture),) = reader.frames()
     assert picture[0, 0, :3].tolist() == [np.inf, np.inf, 3]
 

@@ -151,7 +151,9 @@ OPTIONS: dict[object, dict[str, Any]] = {
             " .npz, or a folder with the track of each input as <stem>.*",
         ),
         "kind": option(
-            "--disparity-kind", help="Meaning of the values in --disparity; inverted is 1 - disparity."
+            "--disparity-kind",
+            help="Meaning of the values in --disparity: inverted is 1 - disparity, inverse-depth 1 / depth in"
+            " any unit.",
         ),
         "model": option(
             "--depth",

@@ -246,7 +246,7 @@ def open_track(
     the track cannot be read, is of another shape, or its frames do not match the video's.
     """
     reader, numbers = _open_matched(path, "disparity track", video)
-    reader.is_depth = kind == "depth"
+    reader.no_number = {"depth": inf, "inverse-depth": 0.0}.get(kind)
     convert = _conversion(kind, reader)
     scale = _scale_of(reader) if kind == "disparity" else None
     if isinstance(convert, DepthScale) and reader.has_floats:  # depth in floats is in meters, if in any unit
@@ -350,43 +350,52 @@ def _conversion(kind: DisparityKind, reader: GrayReader) -> Callable[[Tensor], T
         return lambda values: values
     if kind == "inverted":
         return lambda values: 1 - values
-    nearest, farthest = _depth_range(reader)
+    is_inverse = kind == "inverse-depth"
+    nearest, farthest = _depth_range(reader, is_inverse=is_inverse)
     highest, lowest = 1 / nearest, 1 / farthest  # 0 at an infinite distance
-    return DepthScale(lowest, highest)
+    return DepthScale(lowest, highest, is_inverse)
 
 
 @dataclass(frozen=True)
 class DepthScale:
-    """Between depth and disparity: the inverse depths that become disparity 0 and 1."""
+    """Between depth and disparity: the inverse depths that become disparity 0 and 1.
+
+    Where ``is_inverse``, the track holds inverse depth itself.
+    """
 
     lowest: float
     highest: float
+    is_inverse: bool = False
 
     def __call__(self, depth: Tensor) -> Tensor:
         """Disparity in 0..1; depth 0 is nearer than all, and becomes 1. One depth everywhere becomes 0."""
         spread = self.highest - self.lowest if self.highest > self.lowest else 1.0
-        return ((1 / depth - self.lowest) * (1 / spread)).clamp(0, 1)
+        inverse = depth if self.is_inverse else 1 / depth
+        return ((inverse - self.lowest) * (1 / spread)).clamp(0, 1)
 
     def depth_of(self, disparity: Tensor) -> Tensor:
-        """Depth in the unit of the track, from its nearest to its farthest."""
-        return 1 / (disparity * max(self.highest - self.lowest, 0.0) + self.lowest)
+        """The values of the track, from its nearest to its farthest."""
+        inverse = disparity * max(self.highest - self.lowest, 0.0) + self.lowest
+        return inverse if self.is_inverse else 1 / inverse
 
 
-def _depth_range(reader: GrayReader) -> tuple[float, float]:
+def _depth_range(reader: GrayReader, *, is_inverse: bool = False) -> tuple[float, float]:
     """The depths that become disparity 1 and 0, from a histogram of all that are above 0."""
-    level_of, depth_at = (_float_level, _float_depth) if reader.has_floats else (_code_level, _code_depth)
+    in_any_unit = reader.has_floats or is_inverse
+    level_of, depth_at = (_float_level, _float_depth) if in_any_unit else (_code_level, _code_depth)
     counts = torch.zeros(DEPTH_LEVELS, dtype=torch.int64)
-    for _, depth in reader.frames():
+    for _, values in reader.frames():
+        depth = 1 / values if is_inverse else values
         counts += torch.bincount(level_of(depth.flatten()), minlength=DEPTH_LEVELS)
     counts[0] = 0
     if not counts.any():
         raise DisparityError(f"The depth track {reader.path} is 0 everywhere.")
     below = counts.cumsum(0).double() / counts.sum()
     nearest, farthest = (int((below >= share).nonzero()[0]) for share in (NEAREST, FARTHEST))
-    if nearest == DEPTH_LEVELS - 1 and reader.has_floats:
+    if nearest == DEPTH_LEVELS - 1 and in_any_unit:
         raise DisparityError(f"The depth track {reader.path} is infinitely far almost everywhere.")
     # Ends of a level inside the range, so that its own ends become 1 and 0.
-    return depth_at(nearest + 1 if reader.has_floats else nearest), depth_at(farthest)
+    return depth_at(nearest + 1 if in_any_unit else nearest), depth_at(farthest)
 
 
 def _code_level(depth: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from any2bokeh.settings.focus_settings import SubjectSettings
 from any2bokeh.settings.values import Range, check_choice
 from any2bokeh.settings.video_settings import InputSettings, TimeRange
 
-DisparityKind = Literal["disparity", "inverted", "depth"]
+DisparityKind = Literal["disparity", "inverted", "depth", "inverse-depth"]
 DepthModel = Literal[
     "auto", "compact", "small", "base", "large", "video", "video-base", "video-large", "video-metric"
 ]

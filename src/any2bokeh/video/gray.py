@@ -51,8 +51,8 @@ class GrayReader(ABC):
 
     ``times`` are their time stamps in units of ``time_base`` seconds, ascending; ``None`` where the file
     has none. ``note`` is a text that the writer of one of our own tracks put into its head. ``numbers`` are
-    those in the names of pictures. Values of floats that are depth (``is_depth``, to be set before reading)
-    may be of any scale, and infinite.
+    those in the names of pictures. Floats may be of any scale, and infinite, where ``no_number`` is set
+    before reading: to the value that stands for NaN, where nothing was hit.
     """
 
     path: Path
@@ -64,7 +64,7 @@ class GrayReader(ABC):
     note: str = ""
     numbers: list[int] | None = None
     has_floats = False
-    is_depth = False
+    no_number: float | None = None
 
     @abstractmethod
     def frames(self, first: int = 0) -> Iterator[tuple[int, Tensor]]:
@@ -317,14 +317,14 @@ def gray_picture(values: NDArray[np.float32], reader: GrayReader, number: int) -
     if values.shape != (reader.height, reader.width):
         size, own = f"{values.shape[1]}x{values.shape[0]}", f"{reader.width}x{reader.height}"
         raise DisparityError(f"Frame {number} of {reader.path} is {size} while the others are {own}.")
-    if reader.is_depth and reader.has_floats:
-        values = np.where(np.isnan(values), np.float32(np.inf), values)  # nothing was hit: far
+    if reader.no_number is not None and reader.has_floats:
+        values = np.where(np.isnan(values), np.float32(reader.no_number), values)
         return torch.from_numpy(np.ascontiguousarray(values.clip(0)))[None]
     # NaN fails both comparisons.
     if not (values.min() >= 0 and values.max() <= 1):
         raise DisparityError(
             f"Frame {number} of {reader.path} contains values outside 0 to 1.",
-            hint="`kind=depth` takes distances; else scale the whole track by one factor and offset, not each"
-            " frame by its own.",
+            hint="`kind=depth` takes distances, `kind=inverse-depth` 1 / distance; else scale the whole track"
+            " by one factor and offset, not each frame by its own.",
         )
     return torch.from_numpy(np.ascontiguousarray(values))[None]
