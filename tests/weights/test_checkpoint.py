@@ -212,6 +212,14 @@ def test_values_that_are_not_numbers_are_an_error(saved, value):
         load_weights(network(), path)
 
 
+@pytest.mark.parametrize("dtype", [torch.bool, torch.int8, torch.float8_e4m3fn, torch.float8_e5m2])
+@pytest.mark.parametrize("cast_to", [None, torch.float32])
+def test_weights_of_a_type_that_is_none_for_weights_are_an_error(saved, dtype, cast_to):
+    path, _ = saved(_0_weight=torch.ones(2, 3).to(dtype))
+    with pytest.raises(WeightsError, match=naming("0.weight", path, str(dtype))):
+        load_weights(network(), path, dtype=cast_to)
+
+
 def test_a_file_cut_short_is_an_error(saved):
     path, _ = saved()
     path.write_bytes(path.read_bytes()[:-4])

@@ -241,12 +241,19 @@ def load_weights(
     ``WeightsError`` that names the first key that is wrong, with the shape found and wanted, or says that
     the file is damaged.
     """
-    wanted = {key: list(tensor.shape) for key, tensor in module.state_dict().items()}
+    own = module.state_dict()
+    wanted = {key: list(tensor.shape) for key, tensor in own.items()}
+    counts = {key for key, tensor in own.items() if not tensor.is_floating_point()}
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
             found = {key: shape for key, shape in shapes_in(file).items() if key not in unused}
             lacking = check_keys(found, wanted, str(path), may_lack)
-            state = {key: _cast(file.get_tensor(key), dtype, f"{key} in {path}") for key in found}
+            state = {
+                key: file.get_tensor(key)
+                if key in counts
+                else _cast(file.get_tensor(key), dtype, f"{key} in {path}")
+                for key in found
+            }
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"The weights {path} cannot be read: {error}") from error
     module.load_state_dict(state, strict=False, assign=True)
@@ -279,8 +286,6 @@ def check_keys(
 
 
 def _cast(tensor: torch.Tensor, dtype: torch.dtype | None, name: str) -> torch.Tensor:
-    if not tensor.is_floating_point():
-        return tensor
     largest_magnitude(tensor, name)
     if dtype is None:
         return tensor

@@ -21,6 +21,8 @@ from any2bokeh.errors import WeightsError
 from any2bokeh.progress import OnCount, ignore
 
 _LARGEST_HALF = torch.finfo(torch.float16).max
+# Numbers of eight bits belong to a scale, and files do not agree where that is written.
+_WEIGHT_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _FORMATS = {torch.float16: "F16", torch.float32: "F32"}
 
 
@@ -149,7 +151,7 @@ def _header(shapes: Mapping[str, list[int]], dtypes: Mapping[str, torch.dtype]) 
 
 def largest_magnitude(tensor: Tensor, name: str) -> float:
     """Return the largest magnitude in the tensor ``name``; raises ``WeightsError`` if it is no weight."""
-    if not tensor.is_floating_point():
+    if tensor.dtype not in _WEIGHT_TYPES:
         raise WeightsError(f"{name} has the type {tensor.dtype}, which weights cannot have.")
     largest = float(tensor.abs().max()) if tensor.numel() else 0.0
     if not math.isfinite(largest):
