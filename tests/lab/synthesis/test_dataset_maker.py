@@ -143,6 +143,33 @@ def wait_for(what: Callable[[], object], seconds: float = 120) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children are listed in /proc")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_while_workers_start_ends_all_without_a_traceback(
+    number: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    program = "import sys; from any2bokeh.cli import main; sys.exit(main())"
+    options = ["--clips", "6", "--size", "64x36", "--frames", "8", "--samples", "64", "--jobs", "2"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, "synthesize", str(tmp_path / "set"), *options],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    try:
+        wait_for(lambda: len(children.read_text().split()) >= 2)  # one looks after what they share
+        os.killpg(process.pid, number)
+        _, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == code, err
+    assert "Traceback" not in err and "Error" not in err, err
+    wait_for(lambda: not is_group_running(process.pid))
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 def test_after_a_kill_nothing_half_written_is_seen_and_the_same_command_goes_on(tmp_path: Path) -> None:
     folder = tmp_path / "set"

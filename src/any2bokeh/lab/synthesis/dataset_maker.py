@@ -4,6 +4,7 @@ import logging
 import multiprocessing
 import queue
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
@@ -152,8 +153,9 @@ def _made_by_workers(
             yield answer
     finally:
         for worker in workers:
-            worker.terminate()
-            worker.join()
+            if worker.pid is not None:  # it was started
+                worker.terminate()
+                worker.join()
 
 
 @contextmanager
@@ -165,11 +167,19 @@ def _interrupts_held() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
+    before, came = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS), list[int]()
+    handlers = {}
+    # Another thread of this process may get them all the same, and Python then handles them in this one.
+    if threading.current_thread() is threading.main_thread():
+        handlers = {one: signal.signal(one, lambda number, _: came.append(number)) for one in HELD_SIGNALS}
     try:
         yield
     finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number in came[:1]:
+            signal.raise_signal(number)
 
 
 def _next_answer(answers: Any, workers: Sequence[BaseProcess]) -> int | str:
