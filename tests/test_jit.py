@@ -61,10 +61,24 @@ def test_second_run_compiles_nothing(call: Call) -> None:
     assert second.stdout == f"{ANSWER} loaded\n"
 
 
+AT_ONCE = "from any2bokeh import jit; jit.SILENT_S = 0\n"
+
+
 @pytest.mark.slow
-def test_first_run_alone_is_told_that_it_takes_longer(call: Call) -> None:
-    assert "INFO any2bokeh.news: Compiling" in call().stderr
-    assert call().stderr == ""
+def test_compiling_for_long_is_told_once_and_loading_is_not(call: Call) -> None:
+    assert call(AT_ONCE).stderr.count("INFO any2bokeh.news: Compiling") == 1
+    assert call(AT_ONCE).stderr == ""
+
+
+@pytest.mark.slow
+def test_compiling_that_takes_a_moment_is_not_told(call: Call) -> None:
+    assert call("from any2bokeh import jit; jit.SILENT_S = 600\n").stderr == ""
+
+
+@pytest.mark.slow
+def test_functions_compiled_later_are_told_too(call: Call, kept: Path) -> None:
+    kept.unlink()
+    assert "Compiling" in call(AT_ONCE).stderr
 
 
 @pytest.mark.parametrize("share", [0, 0.5, 0.999])

@@ -12,6 +12,7 @@ import os
 import pickle
 import re
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from functools import cache
@@ -35,6 +36,7 @@ IMPORT = re.compile(r"^from any2bokeh\.?([\w.]*) import (\([^)]*\)|.*)", re.MULT
 UNUSED_S = 30 * 24 * 3600
 DIGEST_BYTES = hashlib.sha256().digest_size
 PRIVATE = 0o700
+SILENT_S = 2.0  # of compiling in a run before that is told
 # Sums may be reordered, as vector instructions need; NaN and infinity keep their meaning.
 RELAXED = {"contract", "nsz", "reassoc"}
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -74,6 +76,14 @@ class _KeptCode:
 
     def load_overload(self, signature: Any, target: Any) -> Any:
         """Return the code compiled for a signature on a kind of processor, or ``None``."""
+        payload = self._read(signature, target)
+        if payload is None:
+            _compiling.begin()
+            return None
+        target.refresh()
+        return CompileResult._rebuild(target, *pickle.loads(payload))
+
+    def _read(self, signature: Any, target: Any) -> bytes | None:
         folder = compiled_folder()
         if folder is None:
             return None
@@ -83,14 +93,14 @@ class _KeptCode:
         except OSError:
             return None
         digest, payload = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
-        if hashlib.sha256(payload).digest() != digest:
-            log.debug("%s is damaged, and made anew.", path)
-            return None
-        target.refresh()
-        return CompileResult._rebuild(target, *pickle.loads(payload))
+        if hashlib.sha256(payload).digest() == digest:
+            return payload
+        log.debug("%s is damaged, and made anew.", path)
+        return None
 
     def save_overload(self, signature: Any, result: Any) -> None:
         """Keep the code compiled for a signature."""
+        _compiling.end()
         folder = compiled_folder()
         if folder is None or result.lifted or result.library.has_dynamic_globals:
             return
@@ -119,6 +129,41 @@ class _KeptCode:
         return f"{function.__name__}.{hashlib.sha256(repr(facts).encode()).hexdigest()[:32]}"
 
 
+class _Compiling:
+    """Says, once in a run, that functions are being compiled, when that has taken a while.
+
+    numba compiles under one lock, a function inside the one that calls it.
+    """
+
+    def __init__(self) -> None:
+        self._depth, self._since_s, self._spent_s = 0, 0.0, 0.0
+        self._news = threading.Timer(0, self._tell)
+
+    def begin(self) -> None:
+        """A function is missing in the cache, and is compiled now."""
+        if self._depth == 0:
+            self._since_s = time.monotonic()
+            self._news = threading.Timer(max(SILENT_S - self._spent_s, 0), self._tell)
+            self._news.daemon = True
+            self._news.start()
+        self._depth += 1
+
+    def end(self) -> None:
+        """It is compiled."""
+        self._depth -= 1
+        if self._depth == 0:
+            self._news.cancel()
+            self._spent_s += time.monotonic() - self._since_s
+
+    @staticmethod
+    @cache
+    def _tell() -> None:
+        news.info("Compiling for this processor, once: up to 40 s.")
+
+
+_compiling = _Compiling()
+
+
 def compiled_folder() -> Path | None:
     """The folder for compiled code, created; ``None`` if it cannot be used.
 
@@ -130,7 +175,6 @@ def compiled_folder() -> Path | None:
 @cache
 def _make_folder(root: Path) -> Path | None:
     folder = root / _sources_digest()
-    is_first = not folder.exists()
     try:
         private_folder(folder)
         _make_private(root)
@@ -141,8 +185,6 @@ def _make_folder(root: Path) -> Path | None:
     except OSError as error:
         _say_not_kept(folder, error.strerror)
         return None
-    if is_first:
-        news.info("Compiling once for this processor, about 40 s.")
     return folder
 
 

@@ -9,6 +9,8 @@ from lenses import compiled_lens, torch_lens
 
 from any2bokeh.device import choose_device
 from any2bokeh.render.base import make_renderer
+from any2bokeh.render.lens.cpu.compiled_disocclusion import list_rows
+from any2bokeh.render.lens.cpu.compiled_edges import matte_rows
 from any2bokeh.render.lens.cpu.compiled_engine import CompiledEngine
 from any2bokeh.render.lens.renderer import LensRenderer, make_lens
 from any2bokeh.render.lens.torch.torch_engine import TorchEngine
@@ -60,6 +62,24 @@ def test_on_mps_the_lens_is_compiled_for_the_cpu_and_says_so_once(
     assert isinstance(lens.engine, CompiledEngine)
     on_cpu = compiled_lens(LensSettings())
     assert all(torch.equal(picture, on_cpu.refocus(blurred_scene(i))) for i, picture in enumerate(pictures))
+
+
+@pytest.mark.slow
+def test_loops_compiled_for_a_small_frame_serve_large_ones_and_bands_without_edges() -> None:
+    lens = make_lens(LensSettings(), torch.device("cpu"), PICTURES)
+    for height, rows in [(24, 24), (300, 24), (300, 200)]:  # edges in the only band, in one of many, in most
+        disparity = torch.zeros(1, height, 80)
+        disparity[:, :rows, 40:] = 1
+        picture = torch.rand(3, height, 80)
+        lens.refocus(Scene(sharp=picture, disparity=disparity, focus_disparity=0.5, blur_strength=99, pts=0))
+    assert [len(loop.signatures) for loop in (matte_rows, list_rows)] == [1, 1]
+    lens.close()
+
+
+def test_a_lens_closed_before_it_is_warm_leaves_no_threads() -> None:
+    others = pool_threads()
+    make_lens(LensSettings(), torch.device("cpu"), PICTURES).close()
+    assert not any(thread.is_alive() for thread in pool_threads() - others)
 
 
 def test_making_the_lens_leaves_the_random_state_alone() -> None:

@@ -3,6 +3,7 @@
 import logging
 from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 import torch
@@ -20,7 +21,10 @@ log = logging.getLogger(__name__)
 
 
 def make_lens(settings: LensSettings, device: torch.device, pictures: PictureFormat) -> "LensRenderer":
-    """Return the lens for ``device``, ready to render: in plain torch on CUDA, else compiled, on the CPU."""
+    """Return the lens for ``device``: in plain torch on CUDA, else compiled, on the CPU.
+
+    Loops that nobody compiled before are compiled in the background while depth is estimated.
+    """
     # Code values of scene light are decoded before the lens and encoded behind it.
     code = scene_encoding(pictures.transfer)
     transfer = "linear" if isinstance(pictures.transfer, SceneEncoding) or code else pictures.transfer
@@ -48,7 +52,16 @@ class LensRenderer:
 
     def __init__(self, engine: LensEngine, code: SceneEncoding | None = None) -> None:
         """``code`` is how scenes encode light, where that is not the engine's own curve."""
-        self.engine, self._lens, self._code = engine, engine.lens, code
+        self._engine, self._lens, self._code = engine, engine.lens, code
+        self._warm: Future[None] | None = None
+
+    @property
+    def engine(self) -> LensEngine:
+        """What draws, once it is warm: it is not for several threads at once."""
+        if self._warm is not None:
+            warm, self._warm = self._warm, None
+            warm.result()
+        return self._engine
 
     @property
     def looks_around(self) -> bool:
@@ -119,7 +132,13 @@ class LensRenderer:
         return self.engine.draw_among(frame, around, neighbors)
 
     def warm_up(self) -> None:
-        """Render a frame with edges, one of them a subject's: a clip does not wait for compilation."""
+        """Render a frame in the background: what has to be compiled is, before the first scene comes."""
+        thread = ThreadPoolExecutor(1)
+        self._warm = thread.submit(self._draw_edges)
+        thread.shutdown(wait=False)
+
+    def _draw_edges(self) -> None:
+        """Draw edges, one of them a subject's."""
         columns = torch.arange(32) / 32
         disparity = (columns >= 0.5).float().expand(1, 16, 32).contiguous()
         picture = columns.expand(3, 16, 32).contiguous()
@@ -132,15 +151,17 @@ class LensRenderer:
             pts=0,
             coverage=coverage,
         )
-        self.refocus(scene)
+        self._engine.draw(scene, self._engine.coc(scene))
 
     def peak_bytes(self, pictures: PictureFormat) -> int | None:
         """Return the peak memory of a whole run on such pictures; ``None`` where nobody has measured it."""
-        return self.engine.peak_bytes(pictures)
+        return self._engine.peak_bytes(pictures)
 
     def close(self) -> None:
         """End the threads; nothing is rendered after that. Closing twice is harmless."""
-        self.engine.close()
+        self._engine.close()
+        if self._warm is not None:  # it ends at its next step, which finds no threads
+            self._warm.exception()
 
 
 def _is_in_focus(coc: Tensor) -> bool:

@@ -166,10 +166,15 @@ def _mean_around(surface: Floats, y: int, x: int, grown: Floats) -> None:
 
 
 @compiled
-def list_rows(surface: Floats, top: int, bottom: int, column: Integers, light: Floats, coc: Floats) -> None:
-    """Fill lists with the pixels of rows of ``surface 5 H W`` that have one; ``light`` is ``3 P``."""
-    found = 0
-    for y in range(top, bottom):
+def list_rows(
+    surface: Floats, rows: tuple[int, int], first: int, column: Integers, light: Floats, coc: Floats
+) -> None:
+    """Fill lists, from number ``first`` on, with the pixels of rows of ``surface 5 H W`` that have one.
+
+    ``light`` is ``3 P``.
+    """
+    found = first
+    for y in range(rows[0], rows[1]):
         for x in range(surface.shape[2]):
             if surface[4, y, x] > 0:
                 column[found], coc[found] = x, surface[3, y, x]

@@ -30,7 +30,11 @@ TOUCHES_NEARER, TOUCHES_FARTHER, PARTLY_COVERED = 1, 2, 4
 
 
 class EdgePixels(NamedTuple):
-    """Lists of P pixels that touch a nearer surface: where they are, and both surfaces they show."""
+    """Lists of P pixels that touch a nearer surface: where they are, and both surfaces they show.
+
+    Bands of the frame fill the lists together, each from ``first`` to ``end``. Parts of the arrays would not
+    be contiguous, or be so by chance, and loops would be compiled for both.
+    """
 
     rows: Integers
     columns: Integers
@@ -38,6 +42,8 @@ class EdgePixels(NamedTuple):
     front: Floats  # 3 P; linear light
     share: Floats  # P; of the front, 0..1
     near: Floats  # P; the front's CoC [px]
+    first: int
+    end: int
 
 
 @compiled
@@ -162,14 +168,14 @@ def matte_rows(
     clipped: np.float32,
     found: EdgePixels,
 ) -> None:
-    """Fill ``found`` with the pixels of ``rows`` (first, end) that touch a nearer surface, taken apart.
+    """Fill a part of ``found`` with the pixels of ``rows`` (first, end) that touch a nearer surface, split.
 
     Of those that a held subject covers partly only the places are filled in: its coverage tells the rest.
     ``linear 3 H W`` is light, without a border, and is not changed; ``coc`` is ``H W`` [px]. Light of
     ``clipped`` and more does not tell how bright it is.
     """
     # Light is written back only when all bands are done: pixels look at their neighbors' mixed colors.
-    pixel = 0
+    pixel = found.first
     for y in range(rows[0], rows[1]):
         mark = marks[y]
         for x in range(coc.shape[1]):

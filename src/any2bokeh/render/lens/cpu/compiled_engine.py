@@ -41,6 +41,9 @@ class CompiledEngine:
         # Torch gives threads that start later the number set last: one, as these keep the cores busy.
         workers = torch.get_num_threads()
         self._pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
+        # That number also is the limit of matrix products everywhere. It changes here, and not at some
+        # moment while depth is estimated, or last bits would depend on timing.
+        self._pool.submit(int).result()
         self._arrays: dict[str, Floats] = {}
 
     def coc(self, scene: Scene) -> Tensor:

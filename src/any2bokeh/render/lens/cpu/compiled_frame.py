@@ -120,9 +120,7 @@ class CompiledFrame:
 
         def step(top: int, bottom: int) -> None:
             own = parts[top // BAND_ROWS]  # where this band's pixels go in the lists
-            found = EdgePixels(
-                rows[own], columns[own], background[:, own], front[:, own], share[own], near[own]
-            )
+            found = EdgePixels(rows, columns, background, front, share, near, own.start, own.stop)
             matte_rows(self.linear, coc, marks, (top, bottom), np.float32(clipped), found)
             if coverage is not None:
                 separate_covered(self.linear, coc, coverage, marks, samples_apart, found)
@@ -160,7 +158,7 @@ class CompiledFrame:
 
         def step(top: int, bottom: int) -> None:
             own = parts[top // BAND_ROWS]
-            list_rows(found, top, bottom, columns[own], colors[:, own], depths[own])
+            list_rows(found, (top, bottom), own.start, columns, colors, depths)
 
         in_bands(self.run, step, len(coc))
         first = np.concatenate([[0], np.cumsum(np.count_nonzero(found[4], axis=1))])

@@ -81,7 +81,7 @@ def separate_covered(
     ``linear 3 H W`` is light, without a border, and is not changed; ``coc`` is ``H W`` [px].
     """
     sums = np.empty((2, 4), np.float32)  # of the subject and the background: red, green, blue, weights
-    for pixel in range(len(found.rows)):
+    for pixel in range(found.first, found.end):
         y, x = found.rows[pixel], found.columns[pixel]
         if marks[y, x] & PARTLY_COVERED:
             found.share[pixel] = coverage[y, x]
