@@ -31,8 +31,9 @@ from any2bokeh.settings.render_settings import RenderSettings
 from any2bokeh.settings.values import TimePoint
 from any2bokeh.settings.video_settings import EncodeSettings, TimeRange
 from any2bokeh.video.clip import VideoClip
-from any2bokeh.video.decode import VideoInfo, frame_times, open_video, probe_video
+from any2bokeh.video.decode import frame_times, open_video, probe_video
 from any2bokeh.video.encode import open_writer
+from any2bokeh.video.opening import VideoInfo
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from clips import write_lens_dataset
 from facts import names, naming
-from folders import downloaded
+from folders import catalog_entry, downloaded
 
 from any2bokeh.errors import SettingsError
 from any2bokeh.render.choose import choose_renderer
@@ -21,14 +21,9 @@ from any2bokeh.settings.render_settings import DiffusionSettings, LensSettings, 
 
 Bokeh = Callable[..., Any]
 Make = Callable[..., Path]
-ENCODER = """
-[[model]]
-name = "svd-image-encoder"
-repository = "any2bokeh-tests/encoder"
-license = "none"
-purpose = "sees pictures"
-files = ["image_encoder/config.json", "image_encoder/model.fp16.safetensors"]
-"""
+ENCODER = catalog_entry(
+    "svd-image-encoder", "image_encoder/config.json", "image_encoder/model.fp16.safetensors"
+)
 
 
 @pytest.fixture
@@ -36,7 +31,7 @@ def encoder(tmp_path: Path) -> Path:
     """The tiny image encoder where a download leaves it."""
     with (tmp_path / "models.toml").open("a") as models:
         models.write(ENCODER)
-    folder = downloaded(tmp_path, "any2bokeh-tests/encoder") / "image_encoder"
+    folder = downloaded(tmp_path, "any2bokeh-tests/svd-image-encoder") / "image_encoder"
     parity.save_image_encoder(folder)
     return folder
 

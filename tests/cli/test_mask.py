@@ -10,28 +10,21 @@ import av
 import numpy as np
 import pytest
 import torch
-from folders import downloaded
+from folders import catalog_entry, downloaded
 
 from any2bokeh.video.decode import open_video
 from any2bokeh.video.gray import open_gray
 from any2bokeh.video.png import write_png
 
 Bokeh = Callable[..., Any]
-ENTRY = """
-[[model]]
-name = "{name}"
-repository = "any2bokeh-tests/{name}"
-license = "Apache-2.0"
-purpose = "follows a subject"
-files = ["config.json", "model.safetensors"]
-"""
 THERE = ("--subject", "20,20@f2")
 
 
 @pytest.fixture(autouse=True)
 def catalog(tmp_path: Path, own_folders: None) -> None:
     with (tmp_path / "models.toml").open("a") as models:
-        models.write("".join(ENTRY.format(name=name) for name in ("subject-sam2", "subject-edgetam")))
+        for name in ("subject-sam2", "subject-edgetam"):
+            models.write(catalog_entry(name, "config.json", "model.safetensors"))
 
 
 @pytest.fixture

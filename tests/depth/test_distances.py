@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from films import write_clip
-from folders import use_own_folders
+from folders import catalog_entry, use_own_folders
 from video_depth import keep_tiny_video_network, write_metric_track
 
 from any2bokeh.depth.distances import DepthRange, MetricScale
@@ -20,14 +20,7 @@ from any2bokeh.settings.depth_settings import DepthSettings, TrackSettings
 from any2bokeh.video.clip import VideoClip
 from any2bokeh.video.gray import open_gray
 
-CATALOG = """
-[[model]]
-name = "depth-video-metric"
-repository = "any2bokeh-tests/metric"
-license = "none"
-purpose = "tests"
-files = ["metric.pth"]
-"""
+CATALOG = catalog_entry("depth-video-metric", "metric.pth")
 CUT = 2  # frame of the clip of four with which a shot begins
 
 

@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import pytest
 
-from any2bokeh.depth.track import FrameTimes, match_frames, nearest_in_time
+from any2bokeh.depth.matching import FrameTimes, match_frames, nearest_in_time
 
 MILLISECOND = Fraction(1, 1000)
 

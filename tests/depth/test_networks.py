@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from films import write_clip
-from folders import downloaded, use_own_folders
+from folders import catalog_entry, downloaded, use_own_folders
 from video_depth import keep_tiny_video_network
 
 from any2bokeh.depth.networks import find_network, video_network_shapes
@@ -19,14 +19,13 @@ from any2bokeh.weights.catalog import load_catalog
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 CATALOG = "".join(
-    f'[[model]]\nname = "depth-{name}"\nrepository = "tests/{name}"\nlicense = "none"\npurpose = "tests"\n'
-    f"files = {files}\n"
-    for name, files in (
-        ("small", '["config.json"]'),
-        ("base", '["config.json"]'),
-        ("video", '["video.pth"]'),
-        ("video-large", '["large.pth"]'),
-        ("video-metric", '["metric.pth"]'),
+    catalog_entry(f"depth-{name}", file, repository=f"tests/{name}")
+    for name, file in (
+        ("small", "config.json"),
+        ("base", "config.json"),
+        ("video", "video.pth"),
+        ("video-large", "large.pth"),
+        ("video-metric", "metric.pth"),
     )
 )
 

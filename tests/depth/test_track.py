@@ -16,8 +16,9 @@ from any2bokeh.errors import DisparityError
 from any2bokeh.scene import Frame
 from any2bokeh.settings.depth_settings import DisparityKind
 from any2bokeh.video.clip import VideoClip
-from any2bokeh.video.decode import VideoInfo, frame_times, probe_video
+from any2bokeh.video.decode import frame_times, probe_video
 from any2bokeh.video.gray import GrayReader, open_gray_writer
+from any2bokeh.video.opening import VideoInfo
 from any2bokeh.video.png import write_png
 
 MakeVideo = Callable[..., Path]

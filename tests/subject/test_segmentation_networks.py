@@ -4,26 +4,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from folders import downloaded, use_own_folders
+from folders import catalog_entry, downloaded, use_own_folders
 
 from any2bokeh.errors import WeightsError
 from any2bokeh.subject import segmentation_networks
 from any2bokeh.subject.segmentation_networks import EDGETAM, SAM2, find_segmentation
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
-ENTRY = """
-[[model]]
-name = "{name}"
-repository = "any2bokeh-tests/{name}"
-license = "Apache-2.0"
-purpose = "follows a subject"
-files = ["model.safetensors"]
-"""
+CATALOG = "".join(catalog_entry(name, "model.safetensors") for name in (SAM2, EDGETAM))
 
 
 @pytest.fixture(autouse=True)
 def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    use_own_folders(tmp_path, "".join(ENTRY.format(name=name) for name in (SAM2, EDGETAM)), monkeypatch)
+    use_own_folders(tmp_path, CATALOG, monkeypatch)
     monkeypatch.setattr(segmentation_networks, "find_spec", lambda name: name)  # as if timm were installed
 
 

@@ -27,6 +27,17 @@ def use_own_folders(root: Path, catalog: str, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(root / "hub"))
 
 
+def catalog_entry(
+    name: str, *files: str, repository: str = "", license: str = "none", purpose: str = "tests"
+) -> str:
+    """Return the entry of a network in a list of models; by default the tests' own repository of its name."""
+    listed = ", ".join(f'"{file}"' for file in files)
+    return (
+        f'[[model]]\nname = "{name}"\nrepository = "{repository or f"any2bokeh-tests/{name}"}"\n'
+        f'license = "{license}"\npurpose = "{purpose}"\nfiles = [{listed}]\n'
+    )
+
+
 def downloaded(root: Path, repository: str) -> Path:
     """Make the folder where a download leaves the files of a repository, still empty."""
     model = root / "hub" / f"models--{repository.replace('/', '--')}"

@@ -19,11 +19,11 @@ from any2bokeh.settings.video_settings import EncodeSettings
 from any2bokeh.video.captions import BesidePictures
 from any2bokeh.video.clip import Clip
 from any2bokeh.video.color import ColorTags
-from any2bokeh.video.decode import VideoInfo
 from any2bokeh.video.encode import open_writer
 from any2bokeh.video.frame_names import PICTURE_SUFFIXES
 from any2bokeh.video.gray import open_gray_writer
 from any2bokeh.video.gray_pictures import open_gray_pictures
+from any2bokeh.video.opening import VideoInfo
 from any2bokeh.video.png import write_png
 from any2bokeh.video.span import Span
 

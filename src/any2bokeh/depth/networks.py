@@ -14,7 +14,7 @@ from any2bokeh.errors import WeightsError
 from any2bokeh.motion.flow import prepare_picture
 from any2bokeh.motion.shots import ReducedFrame
 from any2bokeh.settings.depth_settings import DepthSettings
-from any2bokeh.video.decode import VideoInfo
+from any2bokeh.video.opening import VideoInfo
 from any2bokeh.weights.catalog import FetchedModel, Model, NetworkIdentity, find_model, load_catalog
 from any2bokeh.weights.converted import (
     CONVERTED_FILE,

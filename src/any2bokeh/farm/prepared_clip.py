@@ -16,9 +16,10 @@ from torch import Tensor
 
 from any2bokeh.depth.cache import copy_track
 from any2bokeh.depth.distances import DepthRange, MetricScale
+from any2bokeh.depth.matching import FrameTimes, nearest_in_time
 from any2bokeh.depth.source import write_estimate
 from any2bokeh.depth.stream import found_starts
-from any2bokeh.depth.track import DisparityTrack, FrameTimes, nearest_in_time, open_estimated
+from any2bokeh.depth.track import DisparityTrack, open_estimated
 from any2bokeh.errors import DisparityError
 from any2bokeh.farm.turns import made_once, turn
 from any2bokeh.focus.focus_track import Focus, FocusTrack

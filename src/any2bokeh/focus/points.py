@@ -7,7 +7,7 @@ from any2bokeh.errors import FocusError
 from any2bokeh.settings.focus_settings import FocusSettings, Point
 from any2bokeh.settings.video_settings import TimeRange
 from any2bokeh.video.clip import Clip
-from any2bokeh.video.decode import VideoInfo
+from any2bokeh.video.opening import VideoInfo
 
 PATCH_SHARE = 1 / 200  # of the picture's longer side, to each side of the point: 10 pixels in 1080p
 

@@ -32,7 +32,7 @@ from any2bokeh.render.base import make_renderer
 from any2bokeh.session import ClipSession
 from any2bokeh.settings.preview_settings import PreviewSettings
 from any2bokeh.subject.segmentation_networks import find_segmentation
-from any2bokeh.video.decode import VideoInfo
+from any2bokeh.video.opening import VideoInfo
 
 STILL_PX, RENDERED_PX, DISPARITY_PX = 960, 720, (480, 320, 200, 120)  # longer sides, at most
 PAGE_BYTES = 8_000_000  # of all pictures of a page, at most

@@ -25,8 +25,9 @@ from any2bokeh.settings.values import TimePoint
 from any2bokeh.settings.video_settings import InputSettings, TimeRange
 from any2bokeh.video.captions import BesidePictures, Captions
 from any2bokeh.video.color import FULL, LIMITED
-from any2bokeh.video.decode import Beginning, VideoInfo, VideoReader, begin_video
+from any2bokeh.video.decode import VideoReader
 from any2bokeh.video.demux import INDEXED_FORMATS, Scan, presentation_times, scan_times, stored_packets
+from any2bokeh.video.opening import Beginning, VideoInfo, begin_video
 from any2bokeh.video.span import ALL_FRAMES, WHOLE_VIDEO, Ending, Span, find_span, number_on_screen, tick_of
 
 news = logging.getLogger("any2bokeh.news")  # no warning, but shown

@@ -17,8 +17,8 @@ from any2bokeh.settings.video_settings import EncodeSettings
 from any2bokeh.video.captions import BesidePictures
 from any2bokeh.video.color import UNSPECIFIED, ColorTags
 from any2bokeh.video.containers import container_of
-from any2bokeh.video.decode import VideoInfo
 from any2bokeh.video.mux import Muxer, StoppedError
+from any2bokeh.video.opening import VideoInfo
 from any2bokeh.video.prefetch import Channel
 from any2bokeh.video.span import ALL_FRAMES, Span
 

@@ -12,8 +12,8 @@ from any2bokeh.errors import VideoError, shown
 from any2bokeh.settings.video_settings import EncodeSettings
 from any2bokeh.video.color import PixelLayout, pixel_layout
 from any2bokeh.video.containers import Container
-from any2bokeh.video.decode import VideoInfo
 from any2bokeh.video.metadata import Hdr10
+from any2bokeh.video.opening import VideoInfo
 from any2bokeh.video.priority import usual_priority
 
 # What people say -> what FFmpeg calls the encoder; its own names are taken as well.

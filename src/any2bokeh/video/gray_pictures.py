@@ -10,7 +10,7 @@ from torch import Tensor
 from any2bokeh.errors import VideoError
 from any2bokeh.scene import Frame
 from any2bokeh.settings.video_settings import EncodeSettings
-from any2bokeh.video.decode import VideoInfo
+from any2bokeh.video.opening import VideoInfo
 from any2bokeh.video.pictures.picture_files import picture_kind
 from any2bokeh.video.pictures.stored_picture import blank_picture
 from any2bokeh.video.sequence_writer import ExistingFrames, PictureSink, plan_pictures

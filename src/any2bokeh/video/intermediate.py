@@ -19,11 +19,11 @@ from any2bokeh.scene import Frame
 from any2bokeh.settings.video_settings import EncodeSettings
 from any2bokeh.video.color import moved_codes, pixel_layout
 from any2bokeh.video.containers import container_of
-from any2bokeh.video.decode import VideoInfo
 from any2bokeh.video.encode import as_written
 from any2bokeh.video.encoders import EncoderSpec, choose_encoder
 from any2bokeh.video.lossless import LosslessWriter, read_codes
 from any2bokeh.video.mux import MadeFrame, StoppedError, frame_maker
+from any2bokeh.video.opening import VideoInfo
 
 # Of the frames of a file only the order counts; Matroska keeps milliseconds.
 _RATE = Fraction(1000)

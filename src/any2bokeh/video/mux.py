@@ -20,8 +20,8 @@ from any2bokeh.settings.video_settings import EncodeSettings
 from any2bokeh.video.captions import CAPTION_ENCODERS, BesidePictures
 from any2bokeh.video.color import LIMITED, ColorTags, FrameMaker, is_hd, pixel_layout, written_tags
 from any2bokeh.video.containers import Container, container_of, where_to_write
-from any2bokeh.video.decode import VideoInfo
 from any2bokeh.video.encoders import EncoderSpec, choose_encoder, pixel_formats
+from any2bokeh.video.opening import VideoInfo
 from any2bokeh.video.priority import usual_priority
 from any2bokeh.video.remux import CopiedRange, StreamCopy
 from any2bokeh.video.span import Span

@@ -18,8 +18,9 @@ from any2bokeh.scene import Frame
 from any2bokeh.settings.video_settings import InputSettings, TimeRange
 from any2bokeh.video.clip import Clip, input_curve
 from any2bokeh.video.color import BT709, FULL, RGB, ColorTags
-from any2bokeh.video.decode import FRAMES_AHEAD, VideoInfo
+from any2bokeh.video.decode import FRAMES_AHEAD
 from any2bokeh.video.frame_names import FrameFiles, find_frames
+from any2bokeh.video.opening import VideoInfo
 from any2bokeh.video.pictures.picture_files import read_picture_file
 from any2bokeh.video.pictures.stored_picture import StoredPicture
 from any2bokeh.video.prefetch import Prefetch, prefetch

@@ -16,10 +16,10 @@ from any2bokeh.settings.color_settings import DISPLAY_REFERRED
 from any2bokeh.settings.values import frame_ranges
 from any2bokeh.settings.video_settings import EncodeSettings
 from any2bokeh.video.clip import Clip
-from any2bokeh.video.decode import VideoInfo
 from any2bokeh.video.encode import VideoWriter, asked_transfer, finishing
 from any2bokeh.video.frame_names import numbered_name
 from any2bokeh.video.mux import StoppedError
+from any2bokeh.video.opening import VideoInfo
 from any2bokeh.video.pictures.picture_files import EXR, converted, picture_kind
 from any2bokeh.video.pictures.stored_picture import StoredPicture, blank_picture
 from any2bokeh.video.sequence_clip import SequenceClip, SequenceInfo

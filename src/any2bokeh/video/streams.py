@@ -18,10 +18,10 @@ from any2bokeh.settings.video_settings import EncodeSettings, StreamFormat
 from any2bokeh.video.captions import BesidePictures
 from any2bokeh.video.color import FrameMaker, is_hd, pixel_layout, plane_codes, written_tags
 from any2bokeh.video.containers import MATROSKA_OPTIONS, Container
-from any2bokeh.video.decode import VideoInfo
 from any2bokeh.video.encode import VideoWriter, finishing, shown_transfer
 from any2bokeh.video.metadata import Orientation
 from any2bokeh.video.mux import READER_GONE, Muxer, StoppedError
+from any2bokeh.video.opening import VideoInfo
 from any2bokeh.video.pipes import STANDARD
 from any2bokeh.video.span import Span
 

@@ -5,16 +5,9 @@ from pathlib import Path
 import clips
 import pytest
 import torch
-from folders import downloaded, use_own_folders
+from folders import catalog_entry, downloaded, use_own_folders
 
-CATALOG = """
-[[model]]
-name = "videomae-base"
-repository = "any2bokeh-tests/videomae"
-license = "none"
-purpose = "is a tiny VideoMAE"
-files = ["config.json", "model.safetensors"]
-"""
+CATALOG = catalog_entry("videomae-base", "config.json", "model.safetensors")
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +31,7 @@ def videomae(tmp_path: Path) -> Path:
         intermediate_size=32,
         num_labels=3,
     )
-    folder = downloaded(tmp_path, "any2bokeh-tests/videomae")
+    folder = downloaded(tmp_path, "any2bokeh-tests/videomae-base")
     VideoMAEForVideoClassification(config).save_pretrained(folder)
     return folder
 
