@@ -37,7 +37,7 @@ class RefocusError(Exception):
 # Of storage: full, failing, or gone for a while, as a network's may be; and of memory that others have.
 _PASSING_NAMES = (
     *("ENOSPC", "EDQUOT", "EIO", "ENOMEM", "EAGAIN", "EBUSY", "ENOLCK", "ESTALE", "ETIMEDOUT", "ENOTCONN"),
-    *("ECONNRESET", "EHOSTDOWN", "EREMOTEIO"),
+    *("ECONNRESET", "EHOSTDOWN", "EREMOTEIO", "EFBIG"),
 )
 _PASSING = {getattr(errno, name) for name in _PASSING_NAMES if hasattr(errno, name)}  # no system has all
 _PASSING_TYPES = ("OutOfMemoryError", "AcceleratorError")  # of torch, which need not be loaded to ask

@@ -116,7 +116,7 @@ def test_file_that_appears_while_a_clip_is_rendered_stays_unless_it_may_be_repla
 def test_full_disk_is_named_and_leaves_nothing(source: Path, start_refocus: Start) -> None:
     process = start_refocus("-q", limit_bytes=2000)
     out, err = process.communicate(timeout=120)
-    assert (process.returncode, out) == (1, "")
+    assert (process.returncode, out) == (75, "")
     target = source.with_name("clip.refocus.mp4")
     assert err == f"Error: {target} cannot be written: the disk is full.\n"
     assert list(source.parent.iterdir()) == [source]
