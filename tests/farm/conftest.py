@@ -14,6 +14,14 @@ from folders import use_own_folders
 from any2bokeh.farm import part_maker
 from any2bokeh.farm.parts import plan_parts
 
+CATALOG = """
+[[model]]
+name = "none"
+repository = "any2bokeh-tests/nowhere"
+license = "Apache-2.0"
+purpose = "is not on this machine"
+files = ["config.json"]
+"""
 WIDTH, HEIGHT, FRAMES = 64, 48, 26
 STARTS = (0, 9, 20)
 
@@ -23,7 +31,7 @@ Hashes = Callable[[Path], list[tuple[int, str]]]
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep caches of whoever runs the tests out of them; parts are short."""
-    use_own_folders(tmp_path, "", monkeypatch)
+    use_own_folders(tmp_path, CATALOG, monkeypatch)
 
     def short_parts(frames: int, starts: list[int], shards: int) -> object:
         return plan_parts(frames, starts, shards, most_frames=5)
