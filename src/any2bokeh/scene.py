@@ -77,8 +77,9 @@ class Scene:
     ``blur_strength`` is the radius of the circle of confusion in pixels, per unit of disparity
     difference, in a frame whose longer displayed side is 1024 pixels. ``coverage``, ``1 H W`` float32 in
     0..1, is the share of each pixel that held subjects cover, ``None`` where none is held; from a half on
-    ``disparity`` is theirs. A renderer that cannot use it ignores it. ``matte`` is the share of all that are
-    held, in focus or not, for those who go on working with the picture; no renderer looks at it.
+    ``disparity`` is theirs. A renderer that cannot use it ignores it. For those who go on working with the
+    picture, and not for renderers: ``matte`` is the share of all that are held, in focus or not, and
+    ``unshaped`` is the disparity before a depth of field changed it, ``None`` where none did.
     """
 
     sharp: Tensor
@@ -88,14 +89,12 @@ class Scene:
     pts: int
     coverage: Tensor | None = None
     matte: Tensor | None = None
+    unshaped: Tensor | None = None
 
     def __post_init__(self) -> None:
         _check("sharp", self.sharp, channels=3)
-        for name, image in (
-            ("disparity", self.disparity),
-            ("coverage", self.coverage),
-            ("matte", self.matte),
-        ):
+        for name in ("disparity", "coverage", "matte", "unshaped"):
+            image = getattr(self, name)
             if image is None:
                 continue
             _check(name, image, channels=1)

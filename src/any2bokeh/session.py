@@ -243,7 +243,8 @@ class ClipSession(Closeable):
             for frame, held in frames:
                 here = focus.at(frame.pts)
                 scene = focused_scene(frame, held.disparity, here, focus.depth_of_field, held.coverage)
-                yield replace(scene, matte=held.matte)
+                unshaped = None if scene.disparity is held.disparity else held.disparity
+                yield replace(scene, matte=held.matte, unshaped=unshaped)
 
     def _held_frames(self, span: Span | None = None) -> Generator[tuple[Frame, HeldDisparity]]:
         disparity = self._disparity_from_start()

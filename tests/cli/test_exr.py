@@ -68,6 +68,18 @@ def test_light_goes_through_the_lens_and_layers_stand_beside_it(
     assert before.keys() <= header.keys()
 
 
+def test_a_depth_of_field_leaves_the_layer_of_depth_alone(
+    plates: Path, tmp_path: Path, bokeh: Callable
+) -> None:
+    how = ("--disparity", plates, "--disparity-kind", "depth", "--aovs", "depth,coc", "--frames", "1001")
+    run = bokeh("refocus", plates, *how, *HOW, "--dof-range", "0.4", "--far-strength", "0.5")
+    assert run.code == 0, run.err
+    _, sharp = read(tmp_path / "shot.1001.exr")
+    _, made = read(tmp_path / "shot.refocus" / "shot.refocus.1001.exr")
+    np.testing.assert_allclose(made["depth.Z"][:, 4:-4], sharp["Z"][:, 4:-4], rtol=0.02)
+    assert (abs(made["coc"][0]) < 0.01).mean() > 0.3  # as wide as it was asked for
+
+
 def test_k_0_gives_the_input_back(plates: Path, tmp_path: Path, bokeh: Callable) -> None:
     how = ("--disparity", plates, "--disparity-kind", "depth", "--focus", "0.5", "--k", "0")
     assert bokeh("refocus", plates, *how, "--frames", "1001", "--exr-compression", "zips").code == 0

@@ -52,8 +52,9 @@ class LayerCollector:
     def _layer(self, aov: Aov, scene: Scene) -> Tensor:
         if aov == "coc":
             return coc_px(scene.disparity, scene.focus_disparity, scene.blur_strength, self._longer_side_px)
+        disparity = scene.disparity if scene.unshaped is None else scene.unshaped
         if aov == "depth" and self._depth_of:
-            return self._depth_of(scene.disparity)
+            return self._depth_of(disparity)
         if aov == "subject":
             return torch.zeros_like(scene.disparity) if scene.matte is None else scene.matte
-        return scene.disparity
+        return disparity
