@@ -60,6 +60,15 @@ def compiled(function: Function) -> Function:
     # numba's own cache creates its folder at once, looks at the file of a function but not at those that it
     # calls, and executes a file that was damaged.
     dispatcher._cache = _KeptCode(function)
+    template_of = dispatcher.get_call_template
+
+    # A constant in a call counts as any number of its type. numba would compile for each constant, even for
+    # the 0 that a counter begins with; as calls are inlined, that gains nothing.
+    def get_call_template(arguments: Any, named: Any) -> Any:
+        types = [numba.types.unliteral(one) for one in arguments]
+        return template_of(types, {name: numba.types.unliteral(one) for name, one in named.items()})
+
+    dispatcher.get_call_template = get_call_template
     result: Function = dispatcher
     return result
 
