@@ -30,6 +30,7 @@ from safetensors.torch import save_file
 from any2bokeh.depth.distances import MetricScale
 from any2bokeh.documents import parse_json, read_document
 from any2bokeh.errors import RefocusError
+from any2bokeh.focus.lens_samples import read_lens_samples
 from any2bokeh.focus.track_files import read_focus
 from any2bokeh.lab.synthesis.dataset_clip import read_json
 from any2bokeh.lab.training.training_settings import StageName, training_settings
@@ -38,7 +39,10 @@ from any2bokeh.render.diffusion.vae import VAEDims
 from any2bokeh.settings.video_settings import EncodeSettings
 from any2bokeh.video.clip import VideoClip
 from any2bokeh.video.encode import open_writer
+from any2bokeh.video.footage import open_footage
 from any2bokeh.video.gray import open_gray
+from any2bokeh.video.pictures.picture_files import picture_kind
+from any2bokeh.video.pictures.stored_picture import StoredPicture
 from any2bokeh.video.png import read_png, write_png
 from any2bokeh.weights.catalog import load_catalog, shipped_catalog
 from any2bokeh.weights.checkpoint import PUBLISHED_FACTS, CheckpointFacts
@@ -161,6 +165,15 @@ def make_seeds(folder: Path) -> dict[str, list[tuple[Path, Reader]]]:
     ]
     seeds["track"] = [(path, read_track) for path in tracks]
     seeds["picture"] = [(folder / "track.png", read_png)]
+    for name, bits, is_float in PICTURES:
+        path = folder / name
+        codes = np.random.default_rng(1).random((6, 8, 3)) * (1 if is_float else 2**bits - 1)
+        layers = {"Z": codes[..., 0].astype(np.float32)} if path.suffix == ".exr" else {}
+        stored = StoredPicture(codes=codes.astype(CODES[bits, is_float]), bits=bits, layers=layers)
+        picture_kind(path).write(path, stored)
+        seeds["picture"].append((path, read_footage))
+        if layers:
+            seeds["picture"].append((path, read_track))
     save_file({"a": torch.ones(3, 4), "b": torch.zeros(5).half()}, folder / "weights.safetensors")
     torch.save({"a": torch.ones(3, 4), "b": torch.zeros(5)}, folder / "weights.bin")
     seeds["weights"] = [(folder / f"weights.{kind}", read_weights) for kind in ("safetensors", "bin")]
@@ -170,6 +183,8 @@ def make_seeds(folder: Path) -> dict[str, list[tuple[Path, Reader]]]:
             '[{"time": 0, "focus": 0.5, "k": 8}, {"frame": 20, "focus": 0.4, "k": 9}]',
             read_focus,
         ),
+        "lens.json": (OPENTRACKIO, read_lens_samples),
+        "lens.jsonl": (f"{OPENTRACKIO}\n{OPENTRACKIO}\n", read_lens_samples),
         "bokeh.json": (PUBLISHED_FACTS.to_json(), lambda path: CheckpointFacts.from_json(read_any(path))),
         "models.toml": (shipped_catalog().read_text("utf-8"), load_catalog),
         "clip.json": ('{"name": "000000", "rate": "24", "objects": [{"index": 1}]}', read_json),
@@ -249,6 +264,12 @@ def read_video(path: Path) -> None:
         assert clip.times == sorted(set(clip.times))
 
 
+def read_footage(path: Path) -> None:
+    with open_footage(path) as clip, clip.frames() as frames:
+        for frame in frames:
+            assert bool(torch.isfinite(frame.picture).all())
+
+
 def copy_video(path: Path) -> None:
     target = path.with_name("copy.mkv")
     try:
@@ -304,6 +325,29 @@ def read_table(path: Path) -> dict[str, object]:
     return table
 
 
+PICTURES = (
+    ("half.exr", 16, True),
+    ("single.exr", 32, True),
+    ("ten.dpx", 10, False),
+    ("eight.tif", 8, False),
+    ("deep.tif", 16, False),
+    ("float.tif", 32, True),
+    ("photo.jpg", 8, False),
+    ("deep.png", 16, False),
+)
+CODES = {
+    (8, False): np.uint8,
+    (10, False): np.uint16,
+    (16, False): np.uint16,
+    (16, True): np.float16,
+    (32, True): np.float32,
+}
+OPENTRACKIO = (
+    '{"timing": {"sampleTimestamp": {"seconds": 4, "nanoseconds": 0}, "timecode": {"hours": 1, "minutes": 0,'
+    ' "seconds": 0, "frames": 7, "frameRate": {"num": 24, "denom": 1}}}, "lens": {"focusDistance": 2.5,'
+    ' "fStop": 2.8, "pinholeFocalLength": 50}, "static": {"camera": {"activeSensorPhysicalDimensions":'
+    ' {"width": 36, "height": 24}}}}'
+)
 UNET = (
     '{"in_channels": 12, "out_channels": 4, "block_out_channels": [32, 64, 64, 64], "layers_per_block": 1,'
     ' "num_attention_heads": [2, 2, 2, 2], "cross_attention_dim": 16, "addition_time_embed_dim": 8,'
@@ -311,7 +355,7 @@ UNET = (
     ' "CrossAttnDownBlockSpatioTemporal", "CrossAttnDownBlockSpatioTemporal", "DownBlockSpatioTemporal"]}'
 )
 VAE = '{"block_out_channels": [32, 64], "layers_per_block": 1, "latent_channels": 4, "scaling_factor": 0.18}'
-SHARES = {"video": 5, "whole run": 1, "track": 6, "picture": 2, "weights": 3, "document": 13}
+SHARES = {"video": 5, "whole run": 1, "track": 6, "picture": 5, "weights": 3, "document": 13}
 
 
 def table_of(tallies: dict[str, Tally]) -> str:

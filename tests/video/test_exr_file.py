@@ -143,3 +143,10 @@ def test_ids_are_refused_as_color(tmp_path: Path) -> None:
     ids = {name: np.zeros((HEIGHT, WIDTH), np.uint32) for name in "RGB"}
     with pytest.raises(VideoError, match="half or float"):
         read_picture_file(write_exr(tmp_path / "a.exr", ids))
+
+
+def test_a_window_of_display_too_large_is_refused_before_memory_is_taken(tmp_path: Path) -> None:
+    window = np.array([0, 0], np.int32), np.array([2**27, 2], np.int32)
+    path = write_exr(tmp_path / "a.exr", {name: values() for name in "RGB"}, displayWindow=window)
+    with pytest.raises(VideoError, match=str(2**27 + 1)):
+        read_picture_file(path)

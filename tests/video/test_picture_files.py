@@ -170,6 +170,20 @@ def test_a_turned_tiff_is_worked_on_upright_and_written_as_it_was(tmp_path: Path
     np.testing.assert_array_equal(read.with_picture(read.picture()).codes, upright)
 
 
+@pytest.mark.parametrize("tag", [258, 259, 262, 277])  # bits, compression, colors, samples
+def test_a_tiff_with_a_tag_of_another_type_is_damaged(tmp_path: Path, tag: int) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, some_codes(8, 3), photometric="rgb", metadata=None)
+    with tifffile.TiffFile(path) as file:
+        place = file.pages[0].tags[tag].offset
+    data = bytearray(path.read_bytes())
+    data[place + 2 : place + 12] = struct.pack("<HII", 2, 4, 0x7F7F7F7F)  # four letters
+    path.write_bytes(data)
+    with pytest.raises(VideoError) as refusal:
+        read_picture_file(path)
+    assert str(path) in refusal.value.message
+
+
 def test_a_tiff_keeps_profile_resolution_and_texts(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(

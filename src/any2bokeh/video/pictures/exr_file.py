@@ -153,7 +153,10 @@ def _read(
     try:
         with library.File(str(path), header_only=True) as file:
             for number in range(len(file.parts)):
-                left, top, right, bottom = _window(file.header(number)["dataWindow"])
+                header = file.header(number)
+                left, top, right, bottom = _union(
+                    _window(header["dataWindow"]), _window(header["displayWindow"])
+                )
                 check_pixels(path, right - left, bottom - top)
         with library.File(str(path), separate_channels=True) as file:
             parts = [

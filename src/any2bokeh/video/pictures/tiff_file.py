@@ -1,6 +1,5 @@
 """TIFF with 8 or 16 bits, half or float, with its color profile and the tags that describe it."""
 
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,7 +44,9 @@ def read_tiff_file(path: Path) -> StoredPicture:
             assert isinstance(page, tifffile.TiffPage)
             codes, facts = _codes(path, page), _facts(page)
             orientation = orientation_by_number(_tag(page, ORIENTATION_TAG))
-    except (tifffile.TiffFileError, OSError, ValueError, IndexError, KeyError, zlib.error) as error:
+    except (VideoError, MemoryError):
+        raise
+    except Exception as error:  # where a tag has another type than tifffile expects, it fails in any way
         raise VideoError(f"{path} cannot be read as a TIFF: it is of another kind, or damaged.") from error
     is_float = codes.dtype.kind == "f"
     return StoredPicture(
