@@ -195,6 +195,10 @@ OPTIONS: dict[object, dict[str, Any]] = {
         ),
         "device": DEVICE,
         "dtype": DTYPE,
+        "align_edges": option(
+            "--align-edges/--no-align-edges",
+            help="Move edges of disparity to where the picture has them, where all of a frame err alike.",
+        ),
     },
     render_settings.LensSettings: {
         "aperture": option("--aperture", help="Shape of lights out of focus."),

@@ -6,7 +6,9 @@ from typing import Protocol
 
 import torch
 
+from any2bokeh.optics.coc import CocScale
 from any2bokeh.render.choose import choose_renderer
+from any2bokeh.render.lens.model import EDGE_STEP_PX
 from any2bokeh.render.lens.renderer import make_lens
 from any2bokeh.scene import Frame, PictureFormat, Scene
 from any2bokeh.settings.render_settings import RenderSettings
@@ -66,6 +68,13 @@ def make_renderer(
     ``blur_strength`` is the largest K asked for, where that is known. Raises ``SettingsError`` and
     ``WeightsError`` with the obstacle.
     """
+    renderer = _make(settings, device, pictures, blur_strength)
+    return AligningRenderer(renderer, pictures) if settings.align_edges else renderer
+
+
+def _make(
+    settings: RenderSettings, device: torch.device, pictures: PictureFormat, blur_strength: float | None
+) -> Renderer:
     name = choose_renderer(settings, device, pictures, blur_strength)
     if name == "lens":
         return make_lens(settings.lens, device, pictures)
@@ -77,3 +86,64 @@ def make_renderer(
     from any2bokeh.render.display_referred import DisplayReferredRenderer
 
     return DisplayReferredRenderer(network, pictures)
+
+
+class AligningRenderer:
+    """A renderer that sees disparity whose edges are where the picture has them."""
+
+    def __init__(self, inner: Renderer, pictures: PictureFormat) -> None:
+        self.name, self._inner, self._pictures = inner.name, inner, pictures
+        # A frame with an edge: a clip does not wait for compilation.
+        columns = (torch.arange(32) >= 16).float()
+        picture, disparity = columns.expand(3, 32, 32), columns.expand(1, 32, 32)
+        self.aligned(
+            Scene(sharp=picture, disparity=disparity, focus_disparity=0.5, blur_strength=1000.0, pts=0)
+        )
+
+    @property
+    def work_per_frame(self) -> float:
+        """As the renderer's."""
+        return self._inner.work_per_frame
+
+    @property
+    def operations_per_frame(self) -> float | None:
+        """As the renderer's."""
+        return self._inner.operations_per_frame
+
+    @property
+    def looks_around(self) -> bool:
+        """As the renderer's: edges are aligned frame by frame."""
+        return self._inner.looks_around
+
+    def context(self, part: range, frames: int) -> range:
+        """As the renderer's."""
+        return self._inner.context(part, frames)
+
+    def render(self, scenes: Iterator[Scene]) -> Iterator[Frame]:
+        """Yield one refocused frame for each scene."""
+        return self._inner.render(self.aligned(scene) for scene in scenes)
+
+    def aligned(self, scene: Scene) -> Scene:
+        """The scene with edges aligned that are steps to a lens.
+
+        Where a subject is held, its mask has told the edges already.
+        """
+        from any2bokeh.depth.edge_alignment import align_edges  # imports the compiler
+
+        height, width = scene.sharp.shape[1:]
+        longer_side_px = max(width * self._pictures.pixel_aspect, height)
+        scale = CocScale.of(scene.focus_disparity, scene.blur_strength, longer_side_px)
+        if scene.coverage is not None or scale.px <= EDGE_STEP_PX:  # disparity spans 1 at most
+            return scene
+        sharp = scene.sharp
+        if self._pictures.transfer == "linear":  # colors are compared as they are seen
+            sharp = sharp.clamp(0, 1).sqrt()
+        return replace(scene, disparity=align_edges(scene.disparity, sharp, EDGE_STEP_PX / scale.px))
+
+    def peak_bytes(self, pictures: PictureFormat) -> int | None:
+        """As the renderer's."""
+        return self._inner.peak_bytes(pictures)
+
+    def close(self) -> None:
+        """Close the renderer."""
+        self._inner.close()

@@ -116,11 +116,15 @@ class DiffusionSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class RenderSettings:
-    """Which renderer, where it runs and in which precision."""
+    """Which renderer, where it runs and in which precision.
+
+    ``align_edges`` moves edges of disparity to where the picture has them.
+    """
 
     renderer: RendererName = "auto"
     device: DeviceName = "auto"
     dtype: DtypeName = "auto"
+    align_edges: bool = True
     lens: LensSettings = field(default_factory=LensSettings)
     diffusion: DiffusionSettings = field(default_factory=DiffusionSettings)
 
