@@ -13,7 +13,12 @@ if TYPE_CHECKING:
         ShapeError,
         VideoError,
         WeightsError,
+        WorkError,
     )
+    from any2bokeh.farm.join import join_parts
+    from any2bokeh.farm.part_maker import PartMaker, plan_work
+    from any2bokeh.farm.whole_run import make_shard, refocus_in_parts
+    from any2bokeh.farm.work_folder import read_work
     from any2bokeh.frames import RefocusedFrames, refocus_frames
     from any2bokeh.progress import Progress
     from any2bokeh.run import Result, estimate_depth, grow_subject, refocus
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
     from any2bokeh.settings.run_settings import Settings
     from any2bokeh.settings.values import TimePoint
     from any2bokeh.settings.video_settings import EncodeSettings, InputSettings, TimeRange
+    from any2bokeh.settings.work_settings import ShardNumber
 
     __version__: str
 
@@ -50,6 +56,7 @@ _MODULES = {
     "Key": "settings.focus_settings",
     "LensSettings": "settings.render_settings",
     "MaskSettings": "settings.mask_settings",
+    "PartMaker": "farm.part_maker",
     "Point": "settings.focus_settings",
     "Progress": "progress",
     "RefocusError": "errors",
@@ -59,6 +66,7 @@ _MODULES = {
     "Settings": "settings.run_settings",
     "SettingsError": "errors",
     "ShapeError": "errors",
+    "ShardNumber": "settings.work_settings",
     "SubjectName": "settings.focus_settings",
     "SubjectSettings": "settings.focus_settings",
     "TimePoint": "settings.values",
@@ -66,10 +74,16 @@ _MODULES = {
     "TrackSettings": "settings.depth_settings",
     "VideoError": "errors",
     "WeightsError": "errors",
+    "WorkError": "errors",
     "estimate_depth": "run",
     "grow_subject": "run",
+    "join_parts": "farm.join",
+    "make_shard": "farm.whole_run",
+    "plan_work": "farm.part_maker",
+    "read_work": "farm.work_folder",
     "refocus": "run",
     "refocus_frames": "frames",
+    "refocus_in_parts": "farm.whole_run",
 }
 
 __all__ = [
@@ -86,6 +100,7 @@ __all__ = [
     "Key",
     "LensSettings",
     "MaskSettings",
+    "PartMaker",
     "Point",
     "Progress",
     "RefocusError",
@@ -95,6 +110,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "ShapeError",
+    "ShardNumber",
     "SubjectName",
     "SubjectSettings",
     "TimePoint",
@@ -102,10 +118,16 @@ __all__ = [
     "TrackSettings",
     "VideoError",
     "WeightsError",
+    "WorkError",
     "estimate_depth",
     "grow_subject",
+    "join_parts",
+    "make_shard",
+    "plan_work",
+    "read_work",
     "refocus",
     "refocus_frames",
+    "refocus_in_parts",
 ]
 
 

@@ -82,6 +82,10 @@ class FocusError(RefocusError):
     """The focus asked for cannot be found in this video, or a file of focus over time cannot be used."""
 
 
+class WorkError(RefocusError):
+    """A work folder belongs to something else, or is not complete."""
+
+
 class DatasetError(RefocusError):
     """A data set lacks a file, holds something else than it says, or cannot be written."""
 

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from facts import naming
 
+from any2bokeh.errors import WorkError
 from any2bokeh.farm.join import join_parts
 from any2bokeh.farm.part_maker import PartMaker, plan_work
 from any2bokeh.farm.prepared_clip import PreparedClip
 from any2bokeh.farm.whole_run import make_shard, refocus_in_parts, resume_folder
-from any2bokeh.farm.work_folder import Work, WorkError, read_work
+from any2bokeh.farm.work_folder import Work, read_work
 from any2bokeh.run import refocus
 from any2bokeh.settings.depth_settings import DepthSettings
 from any2bokeh.settings.focus_settings import FocusSettings, Key, Point

@@ -7,11 +7,11 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from any2bokeh.atomic import check_target, partial_file
-from any2bokeh.errors import VideoError
+from any2bokeh.errors import VideoError, WorkError
 from any2bokeh.farm.part_maker import version_here
 from any2bokeh.farm.part_store import PartRecord, PartStore
 from any2bokeh.farm.prepared_clip import PreparedClip
-from any2bokeh.farm.work_folder import Work, WorkError, fingerprint
+from any2bokeh.farm.work_folder import Work, fingerprint
 from any2bokeh.focus.track_files import write_focus
 from any2bokeh.progress import OnProgress, Progress, ignore
 from any2bokeh.run import Result

@@ -14,11 +14,12 @@ from typing import Any
 import torch
 
 from any2bokeh.closeable import Closeable
+from any2bokeh.errors import WorkError
 from any2bokeh.farm.part_store import PartRecord, PartStore
 from any2bokeh.farm.parts import Part, plan_parts, runs_of
 from any2bokeh.farm.prepared_clip import PreparedClip
 from any2bokeh.farm.turns import made_once
-from any2bokeh.farm.work_folder import FORMAT, Work, WorkError, claim, fingerprint, flat, folder_name
+from any2bokeh.farm.work_folder import FORMAT, Work, claim, fingerprint, flat, folder_name
 from any2bokeh.progress import OnProgress, Progress, ignore
 from any2bokeh.render.base import Renderer, make_renderer
 from any2bokeh.render.choose import choose_renderer

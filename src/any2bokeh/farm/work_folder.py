@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from any2bokeh.documents import parse_json
-from any2bokeh.errors import RefocusError, shown
+from any2bokeh.errors import RefocusError, WorkError, shown
 from any2bokeh.farm.parts import Part
 from any2bokeh.farm.turns import made_once
 from any2bokeh.paths import is_folder
@@ -29,10 +29,6 @@ FORMAT = 1  # of a work folder, to be raised when another version could not go o
 SAMPLES, SAMPLE_BYTES = 16, 1 << 20
 
 log = logging.getLogger(__name__)
-
-
-class WorkError(RefocusError):
-    """A work folder belongs to something else, or is not complete."""
 
 
 @dataclass(frozen=True, kw_only=True)

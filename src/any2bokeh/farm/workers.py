@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from any2bokeh.errors import RefocusError, may_pass
+from any2bokeh.errors import RefocusError, WorkError, may_pass
 from any2bokeh.farm.part_maker import THREADS, PartMaker
 from any2bokeh.farm.part_store import PartRecord
 from any2bokeh.farm.parts import Part, runs_of
-from any2bokeh.farm.work_folder import Work, WorkError
+from any2bokeh.farm.work_folder import Work
 
 SHARES = 4  # runs of parts for each worker: the last to finish is waited for by all others
 ATTEMPTS = 3  # to make a run of parts whose workers die

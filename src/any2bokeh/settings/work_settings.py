@@ -58,6 +58,12 @@ class WorkSettings:
         if self.shard is not None and self.workers != 1:
             raise SettingsError("`shard` and `workers` conflict: each shard is made by one process.")
 
+        needless = [name for name in ("keep_work", "report") if getattr(self, name)]
+        if needless and self.shard is None and not self.in_parts:
+            raise SettingsError(
+                f"`{needless[0]}` is for clips in parts: it needs `resume`, `work`, `workers` or `shard`."
+            )
+
     @property
     def in_parts(self) -> bool:
         """Whether the whole clip is made in parts here."""
