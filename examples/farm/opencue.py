@@ -1,11 +1,11 @@
 """Submits a plan to OpenCue: a layer with a frame for each shard, and one that joins them.
 
     pip install opencue-pyoutline
-    bokeh plan in.mp4 --subject 960,540 --k 16 -o out.mp4 --shards 16 --work /shared/work --commands > plan.txt
+    bokeh plan in.mp4 --subject 960,540 --k 16 -o out.mp4 --shards 16 --work work --commands > plan.txt
     python opencue.py plan.txt SHOW SHOT
 
-Clip, work folder and result lie under the same paths on every host. CUEBOT_HOSTS names the server, as in every
-tool of OpenCue. A shard that fails may be retried: doing it twice is harmless.
+Clip, work folder and result have the same paths on every host. CUEBOT_HOSTS names the server, as in every tool
+of OpenCue. A shard that fails may be retried: doing it twice is harmless.
 """
 
 import getpass
@@ -17,7 +17,7 @@ from outline.modules.shell import ShellSequence
 
 
 def make_job(plan: str, show: str, shot: str) -> outline.Outline:
-    """Return the job of a plan's lines: those with --shard side by side, the rest when all of them are done."""
+    """Return the job of a plan's lines: those with --shard side by side, then the rest."""
     lines = plan.splitlines()
     shards = [line for line in lines if " --shard " in line]
     joins = [line for line in lines if " --shard " not in line]

@@ -1,0 +1,313 @@
+"""Clips on a Ray cluster: tasks are the parts of all clips together; files move through a shared folder.
+
+The driver, which is this process, hands out work and moves no frame. Each worker is an actor: one for each
+GPU of the cluster, else one for each set of cores. A worker that is lost gives its task back, and another one
+is started where the cluster has room. Our own errors are not tried again: they fail their clip alone.
+"""
+
+import os
+import secrets
+import signal
+import socket
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from any2bokeh.atomic import partial_file
+from any2bokeh.errors import RefocusError, install_hint, shown
+from any2bokeh.farm.cluster_worker import ClusterWorker, software
+from any2bokeh.farm.part_store import PartRecord
+from any2bokeh.farm.parts import Part
+from any2bokeh.farm.work_folder import Work
+from any2bokeh.run import Result
+from any2bokeh.settings.run_settings import Settings
+
+ATTEMPTS = 3  # of a task whose worker was lost
+PATIENCE_S = 30.0  # without any worker, before a cluster is given up
+POLL_S = 0.5
+CONNECT_S = 10.0
+
+
+class ClusterError(RefocusError):
+    """The cluster cannot be used, or was lost; another time it may work."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterClip:
+    """A clip to work on, and where its result goes."""
+
+    source: Path
+    target: Path
+    settings: Settings
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class ClusterEvent:
+    """News of a clip: it was planned, a part of it is there, its result is written, or it failed."""
+
+    clip: ClusterClip
+    work: Work | None = None
+    record: PartRecord | None = None
+    result: Result | None = None
+    error: Exception | None = None
+
+
+@dataclass
+class _Task:
+    """Something that a worker does; of a clip, ``part`` alone is left out in its plan and its join."""
+
+    clip: ClusterClip
+    what: Literal["plan", "part", "join"]
+    part: Part | None = None
+    attempts: int = 0
+
+
+@dataclass
+class _Worker:
+    actor: Any
+    clip: ClusterClip | None = None  # the one that it has open
+
+
+@dataclass
+class ClusterQueue:
+    """The tasks that wait, clip by clip: a worker stays with its clip while that has parts left."""
+
+    waiting: dict[int, deque[_Task]] = field(default_factory=dict)
+
+    def put(self, task: _Task, *, first: bool = False) -> None:
+        """Let a task wait, at the end or at the front of its clip's."""
+        tasks = self.waiting.setdefault(id(task.clip), deque())
+        tasks.appendleft(task) if first else tasks.append(task)
+
+    def take(self, open_clip: ClusterClip | None) -> _Task | None:
+        """Return a task of the clip that is open, else of the one with the most tasks; ``None``: no task."""
+        tasks = self.waiting.get(id(open_clip)) or max(self.waiting.values(), key=len, default=None)
+        return tasks.popleft() if tasks else None
+
+    def drop(self, clip: ClusterClip) -> None:
+        """Forget the tasks of a clip."""
+        self.waiting.pop(id(clip), None)
+
+    def __bool__(self) -> bool:
+        return any(self.waiting.values())
+
+
+class Cluster:
+    """A connection to a Ray cluster, with its workers."""
+
+    def __init__(self, ray: Any, cpus_per_worker: int, folder: Path) -> None:
+        self._ray, self._cpus, self._folder = ray, cpus_per_worker, folder
+        self._uses_gpus = ray.cluster_resources().get("GPU", 0) >= 1
+        self._idle: list[_Worker] = []
+        self._running: dict[Any, tuple[_Worker, _Task]] = {}
+        self._starting: dict[Any, Any] = {}
+        self._last_seen_s = time.monotonic()
+        self._works: dict[int, Work] = {}
+        self._left: dict[int, int] = {}
+        self._queue = ClusterQueue()
+        self._shards = 1
+        self._ours = software()
+
+    def refocus(self, clips: list[ClusterClip], *, keep_work: bool = False) -> Iterator[ClusterEvent]:
+        """Refocus clips, and yield what happens, until each has its result or an error.
+
+        Raises ``ClusterError`` where no worker is left, nodes differ, or do not see the work folder.
+        """
+        # Few and short clips are cut finer than parts would be, so that every worker has something to do.
+        self._shards = max(1, self._most_workers() // len(clips)) if clips else 1
+        for clip in clips:
+            self._queue.put(_Task(clip, "plan"))
+        while self._queue or self._running:
+            self._start_workers()
+            while self._idle and (task := self._queue.take(self._idle[-1].clip)):
+                self._hand_out(self._idle.pop(), task, keep_work)
+            yield from self._collect()
+
+    def close(self) -> None:
+        """End all workers; parts that are not complete leave nothing behind."""
+        for actor in [worker.actor for worker, _ in self._running.values()] + [w.actor for w in self._idle]:
+            self._ray.kill(actor)
+        for actor in self._starting.values():
+            self._ray.kill(actor)
+
+    def _most_workers(self) -> int:
+        """How many workers the nodes have room for."""
+        needed, amount = ("GPU", 1) if self._uses_gpus else ("CPU", self._cpus)
+        return sum(
+            int(node["Resources"].get(needed, 0) // amount) for node in self._ray.nodes() if node["Alive"]
+        )
+
+    def _start_workers(self) -> None:
+        """Start a worker wherever the cluster has room for one."""
+        working = len(self._running) + len(self._idle) + len(self._starting)
+        for _ in range(self._most_workers() - working):
+            self._start_worker()
+
+    def _start_worker(self) -> None:
+        options: dict[str, Any] = {"num_cpus": self._cpus, "scheduling_strategy": "SPREAD", "max_restarts": 0}
+        if self._uses_gpus:
+            options |= {"num_gpus": 1, "num_cpus": 0}
+        actor = self._ray.remote(ClusterWorker).options(**options).remote(self._cpus)
+        self._starting[actor.software.remote()] = actor
+
+    def _hand_out(self, worker: _Worker, task: _Task, keep_work: bool) -> None:
+        clip, actor = task.clip, worker.actor
+        work = self._works.get(id(clip))
+        if task.what == "plan":
+            reference = actor.plan.remote(clip.source, clip.target, clip.settings, self._folder, self._shards)
+        elif task.what == "part":
+            reference = actor.make.remote(work, task.part)
+        else:
+            reference = actor.join.remote(work, overwrite=clip.overwrite, keep_work=keep_work)
+        task.attempts += 1
+        worker.clip = clip
+        self._running[reference] = worker, task
+
+    def _collect(self) -> Iterator[ClusterEvent]:
+        """Wait for what comes back, for a moment at most."""
+        waited = [*self._running, *self._starting]
+        if not waited:
+            self._check_patience()
+            time.sleep(POLL_S)
+            return
+        done, _ = self._ray.wait(waited, num_returns=1, timeout=POLL_S)
+        if not done and not self._running:
+            self._check_patience()
+        for reference in done:
+            if reference in self._starting:
+                self._welcome(reference)
+            else:
+                yield from self._finish(reference)
+
+    def _check_patience(self) -> None:
+        if time.monotonic() - self._last_seen_s > PATIENCE_S:
+            what = "GPU" if self._uses_gpus else f"set of {self._cpus} cores"
+            raise ClusterError(
+                f"The cluster has had no free {what} for {PATIENCE_S:.0f} s.",
+                hint="`ray status` shows its nodes; the same command goes on where this run stopped.",
+            )
+
+    def _welcome(self, reference: Any) -> None:
+        """Let a worker that has started join, if it is of our version and sees our files."""
+        actor = self._starting.pop(reference)
+        mark, text = self._folder / f".seen-{secrets.token_hex(4)}", secrets.token_hex(8)
+        try:
+            theirs, host = self._ray.get([reference, actor.host.remote()])
+            if differing := [name for name in self._ours if theirs.get(name) != self._ours[name]]:
+                name = differing[0]
+                raise ClusterError(
+                    f"The node {host} has {name} {theirs.get(name)}, and this machine {self._ours[name]}.",
+                    hint="Install the same versions on all nodes.",
+                )
+            with partial_file(mark, overwrite=True) as partial:
+                partial.write_text(text, encoding="ascii")
+            if not self._ray.get(actor.sees.remote(mark, text)):
+                raise ClusterError(
+                    f"The node {host} does not see the work folder {self._folder}.",
+                    hint="`work=DIR` names one on storage that all nodes see under the same path.",
+                )
+        except self._ray.exceptions.RayActorError:
+            return
+        finally:
+            mark.unlink(missing_ok=True)
+        self._last_seen_s = time.monotonic()
+        self._idle.append(_Worker(actor))
+
+    def _finish(self, reference: Any) -> Iterator[ClusterEvent]:
+        """Take the outcome of a task."""
+        worker, task = self._running.pop(reference)
+        self._last_seen_s = time.monotonic()
+        try:
+            outcome = self._ray.get(reference)
+        except self._ray.exceptions.RayTaskError as error:
+            self._idle.append(worker)
+            self._queue.drop(task.clip)
+            cause = error.cause
+            yield ClusterEvent(task.clip, error=cause if isinstance(cause, Exception) else error)
+        except self._ray.exceptions.RayError as error:  # the worker, or its node
+            with suppress(self._ray.exceptions.RayError):
+                self._ray.kill(worker.actor)
+            if task.attempts < ATTEMPTS:
+                self._queue.put(task, first=True)
+                return
+            self._queue.drop(task.clip)
+            lost = ClusterError(f"{ATTEMPTS} workers were lost while they worked on {task.clip.source}.")
+            lost.__cause__ = error
+            yield ClusterEvent(task.clip, error=lost)
+        else:
+            self._idle.append(worker)
+            yield from self._go_on(task, outcome)
+
+    def _go_on(self, task: _Task, outcome: Any) -> Iterator[ClusterEvent]:
+        """Let what follows a task wait, and tell what it brought."""
+        clip = task.clip
+        if task.what == "join":
+            yield ClusterEvent(clip, self._works[id(clip)], result=outcome)
+            return
+        if task.what == "plan":
+            self._works[id(clip)] = outcome
+            self._left[id(clip)] = len(outcome.parts)
+            for part in outcome.parts:
+                self._queue.put(_Task(clip, "part", part))
+            yield ClusterEvent(clip, outcome)
+        else:
+            self._left[id(clip)] -= 1
+            for record in outcome:
+                yield ClusterEvent(clip, self._works[id(clip)], record=record)
+        if self._left[id(clip)] == 0:
+            self._queue.put(_Task(clip, "join"))
+
+
+@contextmanager
+def open_cluster(address: str, folder: Path, cpus_per_worker: int = 1) -> Iterator[Cluster]:
+    """Connect to a Ray cluster for the block; ``auto`` is the one that runs here, else one of this machine.
+
+    ``folder`` is the work folder, on storage that all nodes see. Raises ``ClusterError`` where Ray is not
+    installed or no cluster answers.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise ClusterError("Ray is not installed.", hint=install_hint("cluster")) from error
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        _connect(ray, address)
+        for number, handler in handlers.items():  # Ray puts one of its own in the place of ours
+            signal.signal(number, handler)
+        cluster = Cluster(ray, cpus_per_worker, folder)
+        try:
+            yield cluster
+        finally:
+            cluster.close()
+    finally:
+        ray.shutdown()
+
+
+def _connect(ray: Any, address: str) -> None:
+    said: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address != "auto":
+        _check_address(address)
+        ray.init(address=address, **said)
+        return
+    try:
+        ray.init(address="auto", **said)
+    except ConnectionError:  # no cluster runs here
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # or it would call home
+        ray.init(include_dashboard=False, **said)
+
+
+def _check_address(address: str) -> None:
+    """Raise ``ClusterError`` where nothing answers, which Ray itself tries for minutes."""
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), CONNECT_S).close()
+    except (OSError, ValueError) as error:
+        raise ClusterError(
+            f"No Ray cluster answers at {shown(address)}.",
+            hint="`ray start --head` prints the address of the cluster that it starts, HOST:6379.",
+        ) from error

@@ -1,0 +1,89 @@
+"""One process of a cluster that works on clips; it keeps the last clip open, with its networks loaded."""
+
+import hashlib
+import os
+import platform
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+
+import any2bokeh
+from any2bokeh.farm.join import join_parts
+from any2bokeh.farm.part_maker import PartMaker, plan_work, version_here
+from any2bokeh.farm.part_store import PartRecord
+from any2bokeh.farm.parts import Part
+from any2bokeh.farm.work_folder import Work, folder_name, read_work
+from any2bokeh.run import Result
+from any2bokeh.settings.run_settings import Settings
+
+
+class ClusterWorker:
+    """What is asked of one process. Errors are raised as they are: the caller tells lost nodes from them."""
+
+    def __init__(self, threads: int) -> None:
+        torch.set_num_threads(threads)
+        self._work: Work | None = None
+        self._maker: PartMaker | None = None
+
+    def software(self) -> dict[str, str]:
+        """Return what must be the same on all nodes, so that they draw the same pictures."""
+        return software()
+
+    def host(self) -> str:
+        """Return the name of the machine."""
+        return platform.node()
+
+    def sees(self, mark: Path, text: str) -> bool:
+        """Say whether the file ``mark`` that another machine wrote is here, with that text in it."""
+        with suppress(OSError):
+            return mark.read_text(encoding="ascii") == text
+        return False
+
+    def plan(self, source: Path, target: Path, settings: Settings, folder: Path, shards: int) -> Work:
+        """Open a clip and plan its parts; see ``plan_work``. A plan that was begun keeps its own shards."""
+        known = folder / folder_name(source)
+        if (known / "work.json").exists():
+            shards = read_work(known).shards
+        return plan_work(source, target, settings, folder, shards)
+
+    def make(self, work: Work, part: Part) -> list[PartRecord]:
+        """Make a part, if it is not there; see ``PartMaker``."""
+        if self._work is None or self._work.folder != work.folder or self._maker is None:
+            self.let_go()
+            # Planned again, which finds the plan: so that parts of this machine belong to the work.
+            plan_work(work.source, work.target, work.settings, work.folder.parent, work.shards)
+            self._work, self._maker = work, PartMaker(work)
+        return list(self._maker.make([part]))
+
+    def join(self, work: Work, *, overwrite: bool, keep_work: bool) -> Result:
+        """Write the result of finished parts; see ``join_parts``."""
+        self.let_go()
+        return join_parts(work, overwrite=overwrite, keep_work=keep_work)
+
+    def let_go(self) -> None:
+        """Close the clip that is open."""
+        if self._maker is not None:
+            self._maker.close()
+        self._work = self._maker = None
+
+
+def software() -> dict[str, str]:
+    """Return the versions of what draws, and a digest of this package's source."""
+    import av
+    import numba
+    import numpy as np
+
+    digest = hashlib.sha256()
+    root = Path(any2bokeh.__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        digest.update(f"{path.relative_to(root)} ".encode() + path.read_bytes())
+    return {
+        "any2bokeh": f"{version_here()} (source {digest.hexdigest()[:12]})",
+        "Python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "numba": numba.__version__,
+        "PyAV": av.__version__,
+        "processor": os.environ.get("NUMBA_CPU_NAME", torch.backends.cpu.get_cpu_capability()),
+    }
