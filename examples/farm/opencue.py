@@ -4,8 +4,8 @@
     bokeh plan in.mp4 --subject 960,540 --k 16 -o out.mp4 --shards 16 --work work --commands > plan.txt
     python opencue.py plan.txt SHOW SHOT
 
-Clip, work folder and result have the same paths on every host. CUEBOT_HOSTS names the server, as in every tool
-of OpenCue. A shard that fails may be retried: doing it twice is harmless.
+Clip, work folder and result have the same paths on every host. CUEBOT_HOSTS names the server, as in all of
+OpenCue's tools. A shard that fails may be retried: doing it twice is harmless.
 """
 
 import getpass

@@ -42,7 +42,9 @@ def make_clip(folder: Path, name: str, track_frames: int = FRAMES) -> ClusterCli
     settings = Settings(
         focus=FocusSettings(focus_disparity=0.3, blur_strength=60), depth=DepthSettings(track=track)
     )
-    return ClusterClip(source=source, target=folder / f"{name}.refocus.mp4", settings=settings)
+    return ClusterClip(
+        source=source, target=folder / f"{name}.refocus.mp4", settings=settings, folder=folder / "work"
+    )
 
 
 def pictures(path: Path) -> list[bytes]:

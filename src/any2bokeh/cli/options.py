@@ -423,6 +423,17 @@ OPTIONS: dict[object, dict[str, Any]] = {
             parser=parse_workers,
             metavar="auto|N",
         ),
+        "cluster": option(
+            "--cluster",
+            help="Ray cluster that makes the parts: HOST:PORT, or auto for the one that runs here.",
+            metavar="auto|ADDRESS",
+        ),
+        "cpus_per_worker": option(
+            "--cpus-per-worker",
+            help="Cores for each process of a cluster without GPUs (4, or as many as a node has).",
+            accepted=work_settings.CPUS_PER_WORKER,
+            kind=int,
+        ),
         "keep_work": option("--keep-work", help="Leave the parts where the result is complete."),
         "report": option("--report", help="Write a JSON file on all parts: times, devices, attempts."),
         "progress": option(

@@ -111,8 +111,13 @@ def _refocus_all(
         return make_plan(job.source, job.target, job.settings)
 
     outcomes: list[Outcome] = []
+    found = run_jobs(jobs, batch, plan if batch.dry_run else render)
+    if work.cluster and not batch.dry_run:
+        from any2bokeh.cli.cluster_jobs import run_on_cluster  # here: it loads torch
+
+        found = run_on_cluster(jobs, batch, work, reports)
     try:
-        for outcome in run_jobs(jobs, batch, plan if batch.dry_run else render):
+        for outcome in found:
             outcomes.append(outcome)
             if not as_json and not outcome.failure and (batch.dry_run or not to_stdout):
                 print_result(outcome.as_text())

@@ -30,29 +30,34 @@ ATTEMPTS = 3  # of a task whose worker was lost
 PATIENCE_S = 30.0  # without any worker, before a cluster is given up
 POLL_S = 0.5
 CONNECT_S = 10.0
+CPUS_PER_WORKER = 4  # unless the smallest node has fewer: the lens gains little from more
 
 
 class ClusterError(RefocusError):
     """The cluster cannot be used, or was lost; another time it may work."""
 
+    may_pass = True
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterClip:
-    """A clip to work on, and where its result goes."""
+    """A clip to work on, where its result goes, and the folder in which its parts wait."""
 
     source: Path
     target: Path
     settings: Settings
+    folder: Path
     overwrite: bool = False
 
 
 @dataclass(frozen=True)
 class ClusterEvent:
-    """News of a clip: it was planned, a part of it is there, its result is written, or it failed."""
+    """News of a clip: a part of it is there, or all are and will be joined; it is done, or it failed."""
 
     clip: ClusterClip
     work: Work | None = None
     record: PartRecord | None = None
+    joins: bool = False
     result: Result | None = None
     error: Exception | None = None
 
@@ -100,9 +105,12 @@ class ClusterQueue:
 class Cluster:
     """A connection to a Ray cluster, with its workers."""
 
-    def __init__(self, ray: Any, cpus_per_worker: int, folder: Path) -> None:
-        self._ray, self._cpus, self._folder = ray, cpus_per_worker, folder
+    def __init__(self, ray: Any, folder: Path, cpus_per_worker: int | None = None) -> None:
+        self._ray, self._folder = ray, folder
         self._uses_gpus = ray.cluster_resources().get("GPU", 0) >= 1
+        nodes = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+        smallest = min((cpus for cpus in nodes if cpus), default=1)
+        self._cpus = cpus_per_worker or min(CPUS_PER_WORKER, smallest)
         self._idle: list[_Worker] = []
         self._running: dict[Any, tuple[_Worker, _Task]] = {}
         self._starting: dict[Any, Any] = {}
@@ -208,7 +216,7 @@ class Cluster:
                 partial.write_text(text, encoding="ascii")
             if not self._ray.get(actor.sees.remote(mark, text)):
                 raise ClusterError(
-                    f"The node {host} does not see the work folder {self._folder}.",
+                    f"The node {host} does not see the folder {self._folder}.",
                     hint="`work=DIR` names one on storage that all nodes see under the same path.",
                 )
         except self._ray.exceptions.RayActorError:
@@ -254,20 +262,20 @@ class Cluster:
             self._left[id(clip)] = len(outcome.parts)
             for part in outcome.parts:
                 self._queue.put(_Task(clip, "part", part))
-            yield ClusterEvent(clip, outcome)
         else:
             self._left[id(clip)] -= 1
             for record in outcome:
                 yield ClusterEvent(clip, self._works[id(clip)], record=record)
         if self._left[id(clip)] == 0:
+            yield ClusterEvent(clip, self._works[id(clip)], joins=True)
             self._queue.put(_Task(clip, "join"))
 
 
 @contextmanager
-def open_cluster(address: str, folder: Path, cpus_per_worker: int = 1) -> Iterator[Cluster]:
+def open_cluster(address: str, folder: Path, cpus_per_worker: int | None = None) -> Iterator[Cluster]:
     """Connect to a Ray cluster for the block; ``auto`` is the one that runs here, else one of this machine.
 
-    ``folder`` is the work folder, on storage that all nodes see. Raises ``ClusterError`` where Ray is not
+    ``folder`` is there, on storage that all nodes see. Raises ``ClusterError`` where Ray is not
     installed or no cluster answers.
     """
     try:
@@ -279,7 +287,7 @@ def open_cluster(address: str, folder: Path, cpus_per_worker: int = 1) -> Iterat
         _connect(ray, address)
         for number, handler in handlers.items():  # Ray puts one of its own in the place of ours
             signal.signal(number, handler)
-        cluster = Cluster(ray, cpus_per_worker, folder)
+        cluster = Cluster(ray, folder, cpus_per_worker)
         try:
             yield cluster
         finally:

@@ -11,6 +11,7 @@ ProgressKind = Literal["auto", "plain", "json", "openjd"]
 
 SHARDS = Range("shards", "a number of shards", 1, 100_000)
 WORKERS = Range("workers", "a number of processes", 1, 256)
+CPUS_PER_WORKER = Range("cpus_per_worker", "a number of cores", 1, 256)
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class WorkSettings:
     ``shard`` is the only one to make; it needs ``work``, the folder that all shards share. ``resume`` keeps
     finished parts in a folder, and goes on with those that are there. ``workers`` are processes on this
     machine, ``None`` one for each GPU. ``keep_work`` leaves the parts where the result is complete.
-    ``report`` is a JSON file on all parts; ``progress`` is how progress is shown.
+    ``report`` is a JSON file on all parts; ``progress`` is how progress is shown. ``cluster`` is the address
+    of a Ray cluster that makes the parts, by processes of ``cpus_per_worker`` cores where it has no GPUs.
     """
 
     shard: ShardNumber | None = None
@@ -46,6 +48,8 @@ class WorkSettings:
     keep_work: bool = False
     report: Path | None = None
     progress: ProgressKind = "auto"
+    cluster: str | None = None
+    cpus_per_worker: int | None = None
 
     def __post_init__(self) -> None:
         check_choice("`progress`", self.progress, ProgressKind)
@@ -57,6 +61,12 @@ class WorkSettings:
             raise SettingsError("`shard` and `resume` conflict: a shard always goes on with its parts.")
         if self.shard is not None and self.workers != 1:
             raise SettingsError("`shard` and `workers` conflict: each shard is made by one process.")
+        if self.cluster is not None and (self.shard is not None or self.workers != 1):
+            raise SettingsError("`cluster` hands out the work itself: leave out `shard` and `workers`.")
+        if self.cpus_per_worker is not None:
+            CPUS_PER_WORKER.check(self.cpus_per_worker)
+            if self.cluster is None:
+                raise SettingsError("`cpus_per_worker` needs `cluster`.")
 
         needless = [name for name in ("keep_work", "report") if getattr(self, name)]
         if needless and self.shard is None and not self.in_parts:
@@ -66,5 +76,6 @@ class WorkSettings:
 
     @property
     def in_parts(self) -> bool:
-        """Whether the whole clip is made in parts here."""
-        return self.shard is None and (self.resume or self.work is not None or self.workers != 1)
+        """Whether the whole clip is made in parts, here or by a cluster."""
+        asked = self.resume or self.work is not None or self.workers != 1 or self.cluster is not None
+        return self.shard is None and asked
