@@ -9,8 +9,8 @@ from typing import Any
 
 import av
 import pytest
-from tests.support.facts import naming
-from tests.support.films import write_clip, write_track
+from facts import naming
+from films import write_clip, write_track
 
 import any2bokeh
 from any2bokeh import DepthSettings, FocusSettings, Settings, refocus
@@ -89,7 +89,7 @@ def test_a_node_with_another_version_is_refused(tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
     with (
-        two_nodes(env_vars={"PYTHONPATH": f"{other}:{Path(__file__).parents[2]}"}) as (local, _),
+        two_nodes(env_vars={"PYTHONPATH": f"{other}:{Path(__file__).parents[1] / 'support'}"}) as (local, _),
         open_cluster(local.address, work) as cluster,
         pytest.raises(ClusterError, match=naming("any2bokeh")),
     ):
