@@ -19,7 +19,7 @@ from any2bokeh.settings.run_settings import Settings
 
 
 class ClusterWorker:
-    """What is asked of one process. Its errors are ours; Ray's own tell of a lost process or node."""
+    """The requests to one process. Its errors are ours; errors of Ray tell of a lost process or node."""
 
     def __init__(self, threads: int) -> None:
         torch.set_num_threads(threads)
