@@ -4,6 +4,7 @@ import hashlib
 import os
 import platform
 from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 
 import torch
@@ -70,10 +71,6 @@ class ClusterWorker:
 
 def software() -> dict[str, str]:
     """Return the versions of what draws, and a digest of this package's source."""
-    import av
-    import numba
-    import numpy as np
-
     digest = hashlib.sha256()
     root = Path(any2bokeh.__file__).parent
     for path in sorted(root.rglob("*.py")):
@@ -82,8 +79,8 @@ def software() -> dict[str, str]:
         "any2bokeh": f"{version_here()} (source {digest.hexdigest()[:12]})",
         "Python": platform.python_version(),
         "torch": str(torch.__version__),
-        "numpy": np.__version__,
-        "numba": numba.__version__,
-        "PyAV": av.__version__,
+        "numpy": metadata.version("numpy"),
+        "numba": metadata.version("numba"),
+        "PyAV": metadata.version("av"),
         "processor": os.environ.get("NUMBA_CPU_NAME", torch.backends.cpu.get_cpu_capability()),
     }
