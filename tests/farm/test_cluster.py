@@ -107,13 +107,13 @@ def test_a_worker_tells_whether_it_sees_a_file(tmp_path: Path) -> None:
 
 
 def test_a_worker_stays_with_its_clip_and_then_helps_where_most_is_left(tmp_path: Path) -> None:
-    from any2bokeh.farm.cluster import _Task
+    from any2bokeh.farm.cluster import ClusterTask
 
     clips = [make_clip(tmp_path, name, 1) for name in "abc"]
     queue = ClusterQueue()
     for clip, parts in zip(clips, (1, 2, 3), strict=True):
         for _ in range(parts):
-            queue.put(_Task(clip, "part"))
+            queue.put(ClusterTask(clip, "part"))
     taken = [queue.take(clips[0]) for _ in range(2)]
     assert [task.clip for task in taken if task] == [clips[0], clips[2]]
     queue.drop(clips[2])

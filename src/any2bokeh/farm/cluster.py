@@ -63,7 +63,7 @@ class ClusterEvent:
 
 
 @dataclass
-class _Task:
+class ClusterTask:
     """Something that a worker does; of a clip, ``part`` alone is left out in its plan and its join."""
 
     clip: ClusterClip
@@ -73,7 +73,7 @@ class _Task:
 
 
 @dataclass
-class _Worker:
+class _Hand:
     actor: Any
     clip: ClusterClip | None = None  # the one that it has open
 
@@ -82,14 +82,14 @@ class _Worker:
 class ClusterQueue:
     """The tasks that wait, clip by clip: a worker stays with its clip while that has parts left."""
 
-    waiting: dict[int, deque[_Task]] = field(default_factory=dict)
+    waiting: dict[int, deque[ClusterTask]] = field(default_factory=dict)
 
-    def put(self, task: _Task, *, first: bool = False) -> None:
+    def put(self, task: ClusterTask, *, first: bool = False) -> None:
         """Let a task wait, at the end or at the front of its clip's."""
         tasks = self.waiting.setdefault(id(task.clip), deque())
         tasks.appendleft(task) if first else tasks.append(task)
 
-    def take(self, open_clip: ClusterClip | None) -> _Task | None:
+    def take(self, open_clip: ClusterClip | None) -> ClusterTask | None:
         """Return a task of the clip that is open, else of the one with the most tasks; ``None``: no task."""
         tasks = self.waiting.get(id(open_clip)) or max(self.waiting.values(), key=len, default=None)
         return tasks.popleft() if tasks else None
@@ -111,8 +111,8 @@ class Cluster:
         nodes = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
         smallest = min((cpus for cpus in nodes if cpus), default=1)
         self._cpus = cpus_per_worker or min(CPUS_PER_WORKER, smallest)
-        self._idle: list[_Worker] = []
-        self._running: dict[Any, tuple[_Worker, _Task]] = {}
+        self._idle: list[_Hand] = []
+        self._running: dict[Any, tuple[_Hand, ClusterTask]] = {}
         self._starting: dict[Any, Any] = {}
         self._last_seen_s = time.monotonic()
         self._works: dict[int, Work] = {}
@@ -129,7 +129,7 @@ class Cluster:
         # Few and short clips are cut finer than parts would be, so that every worker has something to do.
         self._shards = max(1, self._most_workers() // len(clips)) if clips else 1
         for clip in clips:
-            self._queue.put(_Task(clip, "plan"))
+            self._queue.put(ClusterTask(clip, "plan"))
         while self._queue or self._running:
             self._start_workers()
             while self._idle and (task := self._queue.take(self._idle[-1].clip)):
@@ -163,7 +163,7 @@ class Cluster:
         actor = self._ray.remote(ClusterWorker).options(**options).remote(self._cpus)
         self._starting[actor.software.remote()] = actor
 
-    def _hand_out(self, worker: _Worker, task: _Task, keep_work: bool) -> None:
+    def _hand_out(self, worker: _Hand, task: ClusterTask, keep_work: bool) -> None:
         clip, actor = task.clip, worker.actor
         work = self._works.get(id(clip))
         if task.what == "plan":
@@ -224,7 +224,7 @@ class Cluster:
         finally:
             mark.unlink(missing_ok=True)
         self._last_seen_s = time.monotonic()
-        self._idle.append(_Worker(actor))
+        self._idle.append(_Hand(actor))
 
     def _finish(self, reference: Any) -> Iterator[ClusterEvent]:
         """Take the outcome of a task."""
@@ -251,7 +251,7 @@ class Cluster:
             self._idle.append(worker)
             yield from self._go_on(task, outcome)
 
-    def _go_on(self, task: _Task, outcome: Any) -> Iterator[ClusterEvent]:
+    def _go_on(self, task: ClusterTask, outcome: Any) -> Iterator[ClusterEvent]:
         """Let what follows a task wait, and tell what it brought."""
         clip = task.clip
         if task.what == "join":
@@ -261,14 +261,14 @@ class Cluster:
             self._works[id(clip)] = outcome
             self._left[id(clip)] = len(outcome.parts)
             for part in outcome.parts:
-                self._queue.put(_Task(clip, "part", part))
+                self._queue.put(ClusterTask(clip, "part", part))
         else:
             self._left[id(clip)] -= 1
             for record in outcome:
                 yield ClusterEvent(clip, self._works[id(clip)], record=record)
         if self._left[id(clip)] == 0:
             yield ClusterEvent(clip, self._works[id(clip)], joins=True)
-            self._queue.put(_Task(clip, "join"))
+            self._queue.put(ClusterTask(clip, "join"))
 
 
 @contextmanager
