@@ -16,7 +16,6 @@ from any2bokeh.render.base import make_renderer
 from any2bokeh.session import ClipSession
 from any2bokeh.settings.clip_settings import ClipSettings
 from any2bokeh.settings.depth_settings import TrackSettings
-from any2bokeh.settings.focus_settings import FocusSettings
 from any2bokeh.settings.mask_settings import MaskSettings
 from any2bokeh.settings.run_settings import Settings
 from any2bokeh.settings.video_settings import Aov
@@ -136,9 +135,8 @@ def estimate_depth(
 
     Raises ``RefocusError`` with a sentence for the user.
     """
-    points = settings.subject.points
     wanted = ClipSettings(
-        focus=FocusSettings(subject=settings.subject, blur_strength=0) if points else None,
+        focus=settings.focus,
         depth=settings.depth,
         time_range=settings.time_range,
         input=settings.input,
@@ -150,12 +148,12 @@ def estimate_depth(
         def rendered(done: int) -> None:
             on_progress(Progress("render", done, len(clip.times)))
 
-        if points and not clip.masks:
+        if settings.focus and not clip.masks:
             raise FocusError(
                 "A subject that is pointed at is held in a disparity track only with a segmentation network.",
                 hint=f"`bokeh download-weights {SAM2}` fetches one.",
             )
-        if target and settings.depth.track is None and not points:
+        if target and settings.depth.track is None and not settings.focus:
             if numbered_name(target) is None:
                 check_target(target, overwrite=overwrite)
             write_estimated(target, clip.estimated, clip.video, overwrite=overwrite)

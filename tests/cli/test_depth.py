@@ -59,6 +59,26 @@ def test_part_of_a_kept_estimate_has_its_own_frames_alone(bokeh: Bokeh, clip: Pa
     assert torch.equal(values(part), values(whole)[1:3])
 
 
+@pytest.mark.slow
+def test_the_subject_of_a_mask_is_held_in_the_track(bokeh: Bokeh, clip: Path, track: Path) -> None:
+    """Disparity grows from left to right; inside the mask it is the same everywhere, elsewhere as it was."""
+    subject = np.zeros((4, 48, 64), np.float32)
+    subject[:, 12:36, 20:44] = 1
+    mask = clip.with_name("mask.npy")
+    np.save(mask, subject)
+    run = bokeh("depth", clip, "--disparity", track, "--focus-mask", mask)
+    assert (run.code, run.errors) == (0, [])
+    held = values(clip.with_name("clip.disparity.mkv"))
+    assert held.shape == (4, 48, 64)
+    for frame in held:
+        assert frame[16:32, 24:40].std() < 1e-3
+        assert frame[40, 24:40].std() > 0.05
+    beside = "depth", clip, "--disparity", track, "--focus-mask"
+    assert bokeh(*beside, mask, "--subject", "30,30", "-y").code == 2
+    gone = bokeh(*beside, clip.with_name("gone.mkv"), "-y")
+    assert gone.code == 1 and names(gone.errors[0], "gone.mkv")
+
+
 def test_colors_are_a_picture_or_a_video(bokeh: Bokeh, clip: Path, track: Path) -> None:
     picture, video = clip.with_name("colors.png"), clip.with_name("colors.mp4")
     run = bokeh("depth", clip, "--disparity", track, "--colors", picture)

@@ -92,10 +92,21 @@ def test_a_good_track_is_left_alone_outside_the_subject():
 def test_what_a_good_track_lets_run_over_the_outline_is_background():
     disparity = torch.full((1, HEIGHT, WIDTH), 0.2)
     disparity[:, TOP:FEET, LEFT - 3 : RIGHT + 3] = 0.6
-    result, _ = held(disparity, person())
+    result, standing = held(disparity, person())
+    assert standing.overrun * WIDTH == pytest.approx(3, abs=1)
     rim = torch.zeros(1, HEIGHT, WIDTH, dtype=torch.bool)
     rim[:, TOP + 4 : FEET - 20, LEFT - 3 : LEFT] = True
     assert (result[rim] < 0.3).all()
+
+
+def test_a_thing_as_near_that_touches_the_outline_stays_where_a_good_track_ends_at_the_outline():
+    disparity = torch.full((1, HEIGHT, WIDTH), 0.2)
+    disparity[:, TOP:FEET, LEFT:RIGHT] = 0.6
+    disparity[:, 80:90, 60:LEFT] = 0.6  # the rail of a fence
+    result, standing = held(disparity, person())
+    assert standing.overrun == 0
+    outside = person() < 0.5
+    assert torch.equal(result[outside], disparity[outside])
 
 
 def test_an_empty_mask_has_no_standing():

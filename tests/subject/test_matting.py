@@ -55,6 +55,17 @@ def test_noise_does_not_make_the_edge_ragged() -> None:
     assert error(refine_edges((coverage >= 0.5).float(), picture), coverage) < 0.12
 
 
+def test_a_small_part_of_the_background_that_resembles_the_subject_stays_background() -> None:
+    dark, darkish, bright = (
+        torch.tensor(color)[:, None, None] for color in ([0.2, 0.2, 0.22], [0.14, 0.24, 0.14], [0.8, 0.5, 0.5])
+    )
+    mask = torch.zeros(1, HEIGHT, WIDTH)
+    mask[:, :, :250] = 1
+    picture = mask * dark + (1 - mask) * bright
+    picture[:, 150:155, 250:254] = darkish
+    assert refine_edges(mask, picture)[:, 150:155, 250:254].amax() < 0.3
+
+
 def test_where_both_colors_are_alike_the_mask_is_believed() -> None:
     mask = (disc() >= 0.5).float()
     found = refine_edges(mask, noise(GRAY, 0.1))

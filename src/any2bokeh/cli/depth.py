@@ -1,6 +1,5 @@
 """``bokeh depth``: the disparity of a clip as a track file, or in colors for looking."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +11,7 @@ from any2bokeh.cli.jobs import check_targets, result_path
 from any2bokeh.cli.options import Json, Overwrite
 from any2bokeh.cli.progress_bar import show_frames
 from any2bokeh.cli.talk import print_json, print_result
-from any2bokeh.cli.tracks import with_own_track
+from any2bokeh.cli.tracks import with_own_masks
 from any2bokeh.settings.depth_settings import TrackSettings
 from any2bokeh.video.frame_names import PICTURE_SUFFIXES
 
@@ -43,8 +42,9 @@ def depth_command(
 ) -> None:
     """Estimate disparity once and keep it, or look at it in colors.
 
-    Writes a disparity track for refocus --disparity. With --disparity, converts that track. With --colors and
-    without -o, writes the colors alone.
+    Writes a disparity track for refocus --disparity. With --disparity, converts that track. With --subject or
+    --focus-mask, writes the disparity in which that subject is held. With --colors and without -o, writes the
+    colors alone.
     """
     track = output or (None if colors else result_path(source, "disparity", ".mkv"))
     if track and track.suffix.lower() not in (".mkv", *PICTURE_SUFFIXES):
@@ -53,11 +53,13 @@ def depth_command(
             hint="--colors writes a video to look at, with any name.",
         )
     targets = [target for target in (track, colors) if target]
-    settings = replace(settings, depth=with_own_track(settings.depth, source))
-    check_targets(targets, [source, settings.depth.track])
+    settings = with_own_masks(settings, source)
+    masks = settings.focus.masks if settings.focus else ()
+    check_targets(targets, [source, settings.depth.track, *masks])
     for target in targets:  # told before seconds of imports
         if target.suffix.lower() not in PICTURE_SUFFIXES or target.exists():
             check_target(target, overwrite=overwrite)
+
     from any2bokeh.run import estimate_depth
 
     with show_frames(source.name, "writing disparity") as on_progress:

@@ -41,6 +41,11 @@ OVERWRITE = option("-y", "--overwrite", help="Replace a result that exists.")
 SKIP_EXISTING = option("-n", "--skip-existing", help="Skip inputs whose result exists.")
 DEVICE = option("--device", help="Where to compute; auto takes the fastest device.")
 DTYPE = option("--dtype", help="Precision of the networks; auto follows the device.")
+FOCUS_MASK = option(
+    "--focus-mask",
+    help="Keep the subject sharp that is white in this mask: a gray video, a folder of PNGs, or a"
+    " folder with the mask of each input as <stem>.* Repeat for more.",
+)
 
 LONG_JOBS = "Long jobs"  # a group of the help
 
@@ -82,11 +87,7 @@ OPTIONS: dict[object, dict[str, Any]] = {
         "follow": point_option(
             "--follow", "Focus on the thing at this point, and follow it as it moves: 960,540@2.5s."
         ),
-        "focus_mask": option(
-            "--focus-mask",
-            help="Keep the subject sharp that is white in this mask: a gray video, a folder of PNGs, or a"
-            " folder with the mask of each input as <stem>.* Repeat for more.",
-        ),
+        "focus_mask": FOCUS_MASK,
         "subject_depth": option(
             "--subject-depth", help="Keep the estimated relief of the subject: parts of it may blur."
         ),
@@ -353,7 +354,7 @@ OPTIONS: dict[object, dict[str, Any]] = {
             metavar="NAMES",
         ),
     },
-    depth_settings.TrackSettings: {"device": DEVICE, "dtype": DTYPE},
+    depth_settings.TrackSettings: {"focus_mask": FOCUS_MASK, "device": DEVICE, "dtype": DTYPE},
     mask_settings.MaskSettings: {"device": DEVICE, "dtype": DTYPE},
     weights_settings.ImportSettings: {
         "name": option("--name", help="Name of the checkpoint, for --weights."),

@@ -8,7 +8,7 @@ from typing import TypeVar
 from any2bokeh.atomic import is_kept_beside
 from any2bokeh.cli.exit_codes import UsageError
 from any2bokeh.errors import DisparityError
-from any2bokeh.settings.depth_settings import DepthSettings
+from any2bokeh.settings.depth_settings import DepthSettings, TrackSettings
 from any2bokeh.settings.evaluation_settings import EvaluationSettings
 from any2bokeh.settings.preview_settings import PreviewSettings
 from any2bokeh.settings.run_settings import Settings
@@ -50,6 +50,13 @@ def with_tracks_of_its_own(settings: Chosen, source: Path) -> Chosen:
 def with_own_track(settings: DepthSettings, source: Path) -> DepthSettings:
     """As ``with_own_tracks``, where there is no mask."""
     return replace(settings, track=settings.track and _own_track(settings.track, _DISPARITY, source))
+
+
+def with_own_masks(settings: TrackSettings, source: Path) -> TrackSettings:
+    """As ``with_own_tracks``, for a track to write."""
+    masks = settings.focus.masks if settings.focus else ()
+    own = tuple(_own_track(mask, _MASK, source) for mask in masks)
+    return replace(settings, depth=with_own_track(settings.depth, source), focus_mask=own or None)
 
 
 def check_folders_of_tracks(settings: Settings | EvaluationSettings) -> None:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from any2bokeh.errors import SettingsError
 from any2bokeh.settings.device_settings import DeviceName, DtypeName
-from any2bokeh.settings.focus_settings import SubjectSettings
+from any2bokeh.settings.focus_settings import FocusSettings, SubjectSettings
 from any2bokeh.settings.values import Range, check_choice
 from any2bokeh.settings.video_settings import InputSettings, TimeRange
 
@@ -53,9 +53,13 @@ class DepthSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class TrackSettings:
-    """The settings of a disparity track to write: its source, its frames, and the subject held in it."""
+    """The settings of a disparity track to write: its source, its frames, and the subject held in it.
+
+    The subject is said by points, or shown by ``focus_mask``.
+    """
 
     subject: SubjectSettings = field(default_factory=SubjectSettings)
+    focus_mask: Path | tuple[Path, ...] | None = None
     depth: DepthSettings = field(default_factory=DepthSettings)
     time_range: TimeRange = field(default_factory=TimeRange)
     input: InputSettings = field(default_factory=InputSettings)
@@ -65,3 +69,11 @@ class TrackSettings:
     def __post_init__(self) -> None:
         check_choice("`device`", self.device, DeviceName)
         check_choice("`dtype`", self.dtype, DtypeName)
+        _ = self.focus  # points and masks conflict
+
+    @property
+    def focus(self) -> FocusSettings | None:
+        """The focus on the subject that is held, if there is one."""
+        if not (self.subject.points or self.focus_mask):
+            return None
+        return FocusSettings(subject=self.subject, focus_mask=self.focus_mask, blur_strength=0)

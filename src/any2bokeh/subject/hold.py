@@ -11,6 +11,7 @@ track drops there by much, all around; an estimate that saw a vertical ramp does
 """
 
 from dataclasses import dataclass
+from itertools import takewhile
 
 import cv2
 import numpy as np
@@ -34,6 +35,8 @@ BEHIND = 0.5  # of the focal plane's disparity: background is at least twice as 
 LEAST_BEHIND, FARTHEST_BEHIND = 0.4, 0.9  # so far in disparity, but not by more than such a share of it
 RISE = 0.12  # of the subject's height, over which the ground behind the feet may take to fall so far
 ROOM = 0.1  # of disparity at the focal plane: below, there is no room behind it to move things into
+OVERRUN = 1 / 32  # of the longer side: so far an estimate's disparity may run over the outline
+MOSTLY = 0.5  # of the outline: where less runs over, the track is sharp there and something else is as near
 DROP = 0.1  # disparity by which a good track falls across the outline
 DOUBTED, TRUSTED = 0.65, 0.9  # shares of the outline with such a drop
 # The step of disparity across the outline, up or down, and that over the relief inside; pairs of doubted and
@@ -48,6 +51,7 @@ class Standing:
 
     ``disparity`` is where the focal plane has to be: that of the ground at its feet, or its own median
     where that is nearer. ``trust`` (0..1) tells how far disparity around it can be believed.
+    ``overrun`` is how far its own disparity runs over most of its outline, a share of the longer side.
     ``slope`` is the ground's change of disparity per frame height. ``line`` holds for ``COLUMNS`` columns,
     left to right, the row (a share of the height) where the subject meets the ground. ``height`` is the
     subject's, a share of the frame's. ``presence`` (0..1) falls as the subject leaves and rises as it comes:
@@ -56,6 +60,7 @@ class Standing:
 
     disparity: float
     trust: float
+    overrun: float
     slope: float
     height: float
     line: Tensor  # COLUMNS
@@ -88,9 +93,11 @@ def standing_in(small: Tensor, coverage: Tensor) -> Standing | None:
     own = float(small[inside].median())
     feet, ground, slope = _at_feet(small, lowest, bottom - FEET * tall)
     carried = min(feet, ground) if abs(feet - ground) < STEP else own
+    ending = line - FEET * tall
     return Standing(
         disparity=max(own, carried),
-        trust=_trust(small, inside, line - FEET * tall),
+        trust=_trust(small, inside, ending),
+        overrun=_overrun(small, inside, ending),
         slope=slope * height,
         height=tall / height,
         line=interpolate((line / height)[None, None], COLUMNS, mode="linear", align_corners=True)[0, 0],
@@ -113,9 +120,10 @@ def hold(
         raise ShapeError(f"the mask is {tuple(mask.shape)} where disparity is {tuple(disparity.shape)}")
     small, coverage = small_maps(disparity, mask)
     inside = coverage >= INSIDE
-    near = grown(
-        inside, max(1, round(max(inside.shape) / 32))
-    )  # estimated edges may lie so far beside its own
+    # A track that is believed runs over the outline as far as was measured, a doubted one any way it likes.
+    overrun = OVERRUN + standing.trust * (standing.overrun - OVERRUN)
+    least = int(small.shape != disparity.shape[1:])  # a smaller map knows no less than its own pixel
+    near = grown(inside, max(least, round(max(inside.shape) * overrun)))
     room = min(1.0, focus_disparity / ROOM)
     none = np.empty((0, 0), np.uint8)
     maps = SmallMaps(
@@ -199,6 +207,22 @@ def _trust(small: Tensor, inside: Tensor, line: Tensor) -> float:
     apart = step / max(high - low, 1e-6)
     flat = _rise(step, *FLAT_STEP) * _rise(apart, *FLAT_APART)
     return max(dropping, flat, _rise(step, *ROUND_STEP) * _rise(apart, *ROUND_APART))
+
+
+def _overrun(small: Tensor, inside: Tensor, line: Tensor) -> float:
+    """How far the subject's disparity runs over most of its outline above the feet: a share of the longer side.
+
+    Only as far as it is nearer to the subject's than to the surroundings', and no occluder's.
+    """
+    most = max(1, round(max(small.shape) * OVERRUN))
+    away = cv2.distanceTransform((~inside).numpy().view(np.uint8), cv2.DIST_L2, 3).astype(np.int64)
+    rows = np.arange(small.shape[0], dtype=np.float32)[:, None]
+    rim = (away > 0) & (away <= most) & (rows < line.numpy()[None])
+    own, values = float(small[inside].median()), small.numpy()
+    its_own = (values > (own + _background(small, inside).numpy()) / 2) & (values < own + DROP)
+    rings = (its_own[rim & (away == step)] for step in range(1, most + 1))
+    reached = sum(1 for _ in takewhile(lambda ring: len(ring) and ring.mean() > MOSTLY, rings))
+    return reached / max(small.shape)
 
 
 def _rise(value: float, low: float, high: float) -> float:

@@ -3,8 +3,9 @@
 A mask is drawn, or found by a network, to within a pixel or two. Around its outline the picture knows
 better: a pixel that shows the subject's color is the subject's, one that shows the background's is not, and
 one between both is covered partly. So in a narrow band each pixel is placed on the line between the two
-colors around it, as far as they differ by more than they vary; elsewhere the mask is believed. Edges move
-within the band only: at its inner border all is covered, at its outer one nothing.
+colors around it, as far as they differ by more than they vary, and as far as the most similar color of each
+side agrees; elsewhere the mask is believed. Edges move within the band only: at its inner border all is
+covered, at its outer one nothing.
 """
 
 import cv2
@@ -24,6 +25,10 @@ FAINT = 1e-4  # squared contrast in linear light that is none
 OFF_LINE = 2.0  # how fast trust falls with a color's distance from the mixing line
 LEAST_SHARE = 0.02  # of the window that must show one surface alone for its color to be known
 KNOWN = 0.05  # the same, at which it is believed by half
+LOOKED_AT = 5  # samples to each side among which the most similar color of both surfaces is looked for
+SAMPLES_APART = 0.4  # bands: how far these samples are apart
+GRAIN = 0.01  # of code values: colors this similar are the same
+DISAGREEMENT = 8  # how fast trust falls where the most similar colors say other than the mean ones
 CLEAR = 0.04  # coverage this near to nothing or all is that: no haze
 WHOLE = 1e-3  # the sum of a box differs from 0 or 1 by rounding
 
@@ -53,7 +58,8 @@ def refine_edges(mask: Tensor, picture: Tensor) -> Tensor:
     step = max(1, round(max(whole.shape) / COLORS_SIDE_PX))
     means = _mean_colors(colors[:, ::step, ::step], near[::step, ::step], COLORS_BANDS * reach // step)
     smooth = cv2.GaussianBlur(given, (3, 3), 0, borderType=cv2.BORDER_REPLICATE)
-    _place_colors(colors, smooth, near, (rows, columns), (means, step), given)
+    apart = max(1, round(SAMPLES_APART * reach))
+    _place_colors(colors, smooth, near, (rows, columns), (means, step, apart), given)
     result = whole.copy()
     result[window] = given
     return torch.from_numpy(result)[None].to(mask.device)
@@ -106,16 +112,16 @@ def _place_colors(
     smooth: Floats,
     near: Floats,
     places: tuple[Integers, Integers],
-    small: tuple[Floats, int],
+    small: tuple[Floats, int, int],
     coverage: Floats,
 ) -> None:
     """Fill ``coverage H W`` at the places (rows, columns) of the band.
 
     ``smooth`` is the mask with soft edges, ``near`` its mean over the band; ``small`` are ``_mean_colors``,
-    and every how many pixels they are.
+    every how many pixels they are, and every how many pixels similar colors are looked for.
     """
     rows, columns = places
-    means, step = small
+    means, step, apart = small
     for pixel in range(len(rows)):
         y, x = rows[pixel], columns[pixel]
         # Means 0 to 4 are the subject's, 5 to 9 the background's: color, variance, share of the window.
@@ -139,6 +145,9 @@ def _place_colors(
             trust = contrast / (contrast + noise + np.float32(FAINT))
             known = min(around[4], around[9])
             trust *= known / (known + np.float32(KNOWN))
+            # A part of the background may have the subject's color: then the place says nothing.
+            agreement = np.float32(1) - abs(place - _similarity(colors, near, y, x, apart))
+            trust *= agreement**DISAGREEMENT
             covered += trust * (place - covered)
         # A thin part has no inner border, a narrow gap no outer one.
         if smooth[y, x] >= np.float32(0.5):
@@ -147,3 +156,32 @@ def _place_colors(
             covered = min(covered, np.float32(2) * near[y, x])
         covered = (covered - np.float32(CLEAR)) / np.float32(1 - 2 * CLEAR)
         coverage[y, x] = min(max(covered, np.float32(0)), np.float32(1))
+
+
+@compiled
+def _similarity(colors: Floats, near: Floats, y: int, x: int, apart: int) -> np.float32:
+    """How much more similar a pixel is to the subject (1) than to the background (0).
+
+    By the most similar color of each, code values, among samples around it that show one alone.
+    """
+    height, width = near.shape
+    front = behind = np.float32(3)  # the squared distance from black to white
+    for down in range(-LOOKED_AT, LOOKED_AT + 1):
+        row = min(max(y + down * apart, 0), height - 1)
+        for across in range(-LOOKED_AT, LOOKED_AT + 1):
+            column = min(max(x + across * apart, 0), width - 1)
+            covered = near[row, column]
+            if covered > np.float32(WHOLE) and covered < np.float32(1 - WHOLE):
+                continue
+            distance = np.float32(0)
+            for channel in range(3):
+                difference = colors[channel, row, column] - colors[channel, y, x]
+                distance += difference * difference
+            if covered > np.float32(0.5):
+                front = min(front, distance)
+            else:
+                behind = min(behind, distance)
+    front = max(np.sqrt(front) - np.float32(GRAIN), np.float32(1e-3))
+    behind = max(np.sqrt(behind) - np.float32(GRAIN), np.float32(1e-3))
+    similar: np.float32 = behind / (front + behind)
+    return similar

@@ -223,11 +223,13 @@ def _smoothed(
             for one in standings[start:stop]
         ]
         courses = [smooth_focus(row, times_s[start:stop], SMOOTHING_S) for row in np.stack(rows, 1)]
-        trust = float(np.median([one.trust for one in seen]))  # the track's, not the frame's
+        # The track's, not the frame's.
+        trust, overrun = (float(np.median([getattr(one, name) for one in seen])) for name in ("trust", "overrun"))
         result += [
             Standing(
                 disparity=float(row[0]),
                 trust=trust,
+                overrun=overrun,
                 slope=float(row[1]),
                 height=float(row[2]),
                 line=torch.from_numpy(row[3:].astype(np.float32)),
