@@ -125,7 +125,7 @@ class ClipSession(Closeable):
         alone = [replace(pointed, points=(point,)) for point in pointed.points]
         growths = [self.plan_growth(one) for one in (alone if focus.pulls_between_subjects else [pointed])]
         if growths[0].segmentation.holds:
-            return tuple(self._grow(one, number) for number, one in enumerate(growths, start=1))
+            return self._grow(growths)
         if focus.subject.points:
             log.warning(
                 "Without a segmentation network the focus follows %s, but parts of the subject may blur:"
@@ -225,8 +225,8 @@ class ClipSession(Closeable):
     def _estimated_frames(self) -> GrayReader:
         return self.estimated
 
-    def _grow(self, plan: GrowthPlan, number: int) -> Path:
-        return self._opened.enter_context(GrownMasks(plan, self._tell("subject"))).path
+    def _grow(self, plans: Sequence[GrowthPlan]) -> tuple[Path, ...]:
+        return self._opened.enter_context(GrownMasks(plans, self._tell("subject"))).paths
 
     def _measure(self, mask: Path, number: int) -> SubjectTrack:
         return measure_subject(mask, self._depth_clip, self._tell("focus"))

@@ -82,8 +82,10 @@ def lefts(clip: VideoClip, settings: SubjectSettings) -> list[int | None]:
     found: list[int | None] = []
     times = []
     subjects = place_subjects(settings, clip)
-    grown = grow_masks(subjects, SameColor, clip, lambda span: pictures_alone(clip, span), lambda done: None)
-    for pts, mask in grown:
+    grown = grow_masks(
+        [subjects], SameColor, clip, lambda span: pictures_alone(clip, span), lambda done: None
+    )
+    for pts, [mask] in grown:
         times.append(pts)
         columns = [] if mask is None else mask[0].amax(0).nonzero()[:, 0].tolist()
         found.append(columns[0] if columns else None)
@@ -146,8 +148,8 @@ def test_nothing_is_followed_across_a_cut_and_another_click_starts_anew_there(tm
 def test_several_subjects_are_one_mask(tmp_path: Path) -> None:
     clip = film(tmp_path / "clip.mkv", passing, 6)
     settings = SubjectSettings(points=(Point(8, 30), Point(135, 30)))
-    [(_, mask), *_] = grow_masks(
-        place_subjects(settings, clip),
+    [(_, [mask]), *_] = grow_masks(
+        [place_subjects(settings, clip)],
         SameColor,
         clip,
         lambda span: pictures_alone(clip, span),
@@ -157,6 +159,32 @@ def test_several_subjects_are_one_mask(tmp_path: Path) -> None:
     columns = mask[0].amax(0)
     assert columns[6:18].all() and columns[132:144].all()
     assert not columns[22:128].any()
+
+
+def test_several_groups_are_a_mask_each(tmp_path: Path) -> None:
+    clip = film(tmp_path / "clip.mkv", passing, 6)
+    groups = [place_subjects(SubjectSettings(points=(point,)), clip) for point in (at(3, 18), at(5, 132))]
+    grown = grow_masks(groups, SameColor, clip, lambda span: pictures_alone(clip, span), lambda done: None)
+    for number, (_, masks) in enumerate(grown):
+        firsts = [int(mask[0].amax(0).nonzero()[0]) for mask in masks if mask is not None]
+        assert firsts == [4 + 2 * number, 130 - 2 * number]
+
+
+def test_subjects_take_turns_so_that_each_picture_is_looked_at_once(tmp_path: Path) -> None:
+    """A network keeps what its encoder found in the last picture."""
+    looked: list[bytes] = []
+
+    class Looking(SameColor):
+        def step(self, view: View, clicks: Sequence[Click] = ()) -> Tensor:
+            looked.append(view.picture.numpy().tobytes())
+            return super().step(view, clicks)
+
+    clip = film(tmp_path / "clip.mkv", lambda number: {RED: 4 + 2 * number, BLUE: 150 - 7 * number}, 9)
+    subjects = place_subjects(SubjectSettings(points=(at(4, 15), at(4, 124))), clip)
+    list(grow_masks([subjects], Looking, clip, lambda span: pictures_alone(clip, span), lambda done: None))
+    assert len(looked) == 2 * (9 + 1)  # that of the click once for each way
+    assert looked[::2] == looked[1::2]
+    assert len(set(looked)) == 9
 
 
 def test_a_click_on_something_else_is_meant_where_the_subject_is_unless_it_says_when(tmp_path: Path) -> None:
@@ -174,7 +202,7 @@ def test_progress_counts_every_frame_once(tmp_path: Path) -> None:
     clip = film(tmp_path / "clip.mkv", passing, 12)
     told: list[int] = []
     subjects = place_subjects(SubjectSettings(points=(at(7, 24), at(0, 134))), clip)
-    list(grow_masks(subjects, SameColor, clip, lambda span: pictures_alone(clip, span), told.append))
+    list(grow_masks([subjects], SameColor, clip, lambda span: pictures_alone(clip, span), told.append))
     assert told == sorted(told) and told[-1] == 12
 
 

@@ -57,7 +57,8 @@ def test_noise_does_not_make_the_edge_ragged() -> None:
 
 def test_a_small_part_of_the_background_that_resembles_the_subject_stays_background() -> None:
     dark, darkish, bright = (
-        torch.tensor(color)[:, None, None] for color in ([0.2, 0.2, 0.22], [0.14, 0.24, 0.14], [0.8, 0.5, 0.5])
+        torch.tensor(color)[:, None, None]
+        for color in ([0.2, 0.2, 0.22], [0.14, 0.24, 0.14], [0.8, 0.5, 0.5])
     )
     mask = torch.zeros(1, HEIGHT, WIDTH)
     mask[:, :, :250] = 1

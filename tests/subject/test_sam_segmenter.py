@@ -112,6 +112,29 @@ def test_memory_does_not_grow_with_the_clip(segmenter: SamSegmenter) -> None:
     assert remembered_bytes(segmenter) == short > 0
 
 
+def test_the_encoder_looks_once_at_a_picture_for_all_subjects(
+    network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Click(0.8, 0.2)
+    alone = [
+        masks(load_sam(network, CPU, torch.float32).segmenter(), 3, (click,)) for click in (THERE, other)
+    ]
+    loaded = load_sam(network, CPU, torch.float32)
+    encode, pictures = loaded.network.get_image_features, []
+
+    def counted(picture: Tensor, **options: Any) -> Any:
+        pictures.append(picture)
+        return encode(picture, **options)
+
+    monkeypatch.setattr(loaded.network, "get_image_features", counted)
+    first, second = loaded.segmenter(), loaded.segmenter()
+    for number, view in enumerate(views(first, 3)):
+        for segmenter, click, expected in ((first, THERE, alone[0]), (second, other, alone[1])):
+            found = segmenter.step(view) if number else segmenter.start(view, [click])
+            assert torch.equal(found, expected[number])
+    assert len(pictures) == 3
+
+
 def test_the_network_sees_what_the_published_processor_would_give_it(
     network: Path, segmenter: SamSegmenter
 ) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+from shutil import copyfile
 
 from torch import Tensor
 
@@ -146,11 +147,22 @@ class PreparedClip(ClipSession):
             self._make_disparity(unit.frames)
             return GrayVideo(unit.path)
 
-    def _grow(self, plan: GrowthPlan, number: int) -> Path:
-        def write(target: Path) -> None:
-            plan.write(target, self._tell("subject"))
+    def _grow(self, plans: Sequence[GrowthPlan]) -> tuple[Path, ...]:
+        grown: list[tuple[Path, ...]] = []  # all in one pass, as soon as one of them lacks
 
-        return made_once(self._folder / f"mask-{number}.mkv", write, f"the mask of subject {number}")
+        def write(target: Path, number: int) -> None:
+            if not grown:
+                grown.append(super(PreparedClip, self)._grow(plans))
+            copyfile(grown[0][number - 1], target)
+
+        return tuple(
+            made_once(
+                self._folder / f"mask-{number}.mkv",
+                partial(write, number=number),
+                f"the mask of subject {number}",
+            )
+            for number in range(1, len(plans) + 1)
+        )
 
     def _measure(self, mask: Path, number: int) -> SubjectTrack:
         def write(target: Path) -> None:

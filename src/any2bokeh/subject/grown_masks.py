@@ -1,10 +1,12 @@
 """Masks that were grown from points, as a track: written to a file of the user, or kept for the next run."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from shutil import copyfile
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -56,69 +58,81 @@ class GrowthPlan:
         }
         return cache_key(self.video.info.path, facts)
 
-    def write(self, target: Path, on_frames: OnCount = ignore) -> list[float]:
-        """Write the masks as a track of the frames' size: FFV1 gray in Matroska, with the video's times.
-
-        Returns how much of each picture they cover, 0..1. Raises ``FocusError`` for a point that is not in
-        the clip, ``VideoError`` if ``target`` cannot be written.
-        """
-        info = self.video.info
-        subjects = place_subjects(self.subject, self.video)
-        make = self.segmentation.load(self.device, self.dtype)
-        if self.segmentation.holds and self.device.type == "cpu":
-            news.info(
-                "The subject in %s is followed by %s on the CPU, which takes seconds for each of %d frames.",
-                info.path,
-                self.segmentation.name,
-                len(self.video.times),
-            )
-        size = (info.width, info.height)
-        nothing = np.zeros((1, info.height, info.width), np.uint8)
-        shares: list[float] = []
-        with LosslessWriter(target, size, GRAY, info.time_base, info.frame_rate) as writer:
-            for pts, mask in grow_masks(subjects, make, self.video, self.read, on_frames):
-                codes = nothing if mask is None else to_uint8(_fitted(mask, size))
-                writer.write_integers(codes, pts)
-                shares.append(float((codes > 127).mean()))
-        return shares
-
 
 class GrownMasks(Closeable):
-    """The masks of a clip's subjects as a file, from the cache or new; a context manager."""
+    """The masks of a clip's subjects as files, ``paths``, one for each plan; a context manager.
 
-    def __init__(self, plan: GrowthPlan, on_frames: OnCount = ignore) -> None:
+    They come from the cache, or are made now: all that lack in one pass over the clip.
+    """
+
+    def __init__(self, plans: Sequence[GrowthPlan], on_frames: OnCount = ignore) -> None:
         """Find the masks, or grow them; ``on_frames`` is told how many are done."""
-        self._folder: TemporaryDirectory[str] | None = None
-        found = _intact(find_track(plan.key())) if plan.use_cache else None
-
-        def write(path: Path) -> None:
-            plan.write(path, on_frames)
-
-        if found is None and plan.use_cache:
-            found = keep_track(plan.key(), write)
-        if found is not None:
-            self.path = found.path
-            return
-        self._folder = TemporaryDirectory(prefix="any2bokeh-")
-        self.path = Path(self._folder.name) / "mask.mkv"
-        try:
-            write(self.path)
-        except BaseException:
-            self._folder.cleanup()
-            raise
+        with ExitStack() as stack:
+            self.paths = _find_or_grow(plans, stack, on_frames)
+            self._made = stack.pop_all()
 
     def close(self) -> None:
         """Remove masks that the cache could not keep."""
-        if self._folder:
-            self._folder.cleanup()
+        self._made.close()
 
 
 def write_masks(
     target: Path, plan: GrowthPlan, on_frames: OnCount = ignore, *, overwrite: bool = False
 ) -> list[float]:
-    """Write the masks to ``target``, which appears when it is complete; see ``GrowthPlan.write``."""
-    with partial_file(target, overwrite=overwrite) as partial:
-        return plan.write(partial, on_frames)
+    """Write the masks to ``target``, which appears when it is complete.
+
+    They are a track of the frames' size: FFV1 gray in Matroska, with the video's times. Returns how much of
+    each picture they cover, 0..1. Raises ``FocusError`` for a point that is not in the clip, ``VideoError``
+    if ``target`` cannot be written.
+    """
+    with partial_file(target, overwrite=overwrite) as path:
+        [shares] = _grow([plan], [path], on_frames)
+        return shares
+
+
+def _find_or_grow(plans: Sequence[GrowthPlan], stack: ExitStack, on_frames: OnCount) -> tuple[Path, ...]:
+    kept = [_intact(find_track(plan.key())) if plan.use_cache else None for plan in plans]
+    paths = [track.path if track else None for track in kept]
+    lacking = [number for number, path in enumerate(paths) if path is None]
+    if lacking:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="any2bokeh-")))
+        made = [folder / f"mask{number}.mkv" for number in lacking]
+        _grow([plans[number] for number in lacking], made, on_frames)
+        for number, path in zip(lacking, made, strict=True):
+            new = (
+                keep_track(plans[number].key(), partial(copyfile, path)) if plans[number].use_cache else None
+            )
+            paths[number] = new.path if new else path
+    return tuple(path for path in paths if path)
+
+
+def _grow(plans: Sequence[GrowthPlan], targets: Sequence[Path], on_frames: OnCount) -> list[list[float]]:
+    """Write the masks of each plan, all of one clip, in one pass; return the shares of ``write_masks``."""
+    video, segmentation, device = plans[0].video, plans[0].segmentation, plans[0].device
+    info = video.info
+    groups = [place_subjects(plan.subject, video) for plan in plans]
+    make = segmentation.load(device, plans[0].dtype)
+    if segmentation.holds and device.type == "cpu":
+        news.info(
+            "The subject in %s is followed by %s on the CPU, which takes seconds for each of %d frames.",
+            info.path,
+            segmentation.name,
+            len(video.times),
+        )
+    size = (info.width, info.height)
+    nothing = np.zeros((1, info.height, info.width), np.uint8)
+    shares: list[list[float]] = [[] for _ in plans]
+    with ExitStack() as stack:
+        writers = [
+            stack.enter_context(LosslessWriter(target, size, GRAY, info.time_base, info.frame_rate))
+            for target in targets
+        ]
+        for pts, masks in grow_masks(groups, make, video, plans[0].read, on_frames):
+            for writer, mask, share in zip(writers, masks, shares, strict=True):
+                codes = nothing if mask is None else to_uint8(_fitted(mask, size))
+                writer.write_integers(codes, pts)
+                share.append(float((codes > 127).mean()))
+    return shares
 
 
 @contextmanager

@@ -210,7 +210,7 @@ def _trust(small: Tensor, inside: Tensor, line: Tensor) -> float:
 
 
 def _overrun(small: Tensor, inside: Tensor, line: Tensor) -> float:
-    """How far the subject's disparity runs over most of its outline above the feet: a share of the longer side.
+    """How far the subject's disparity runs over most of its outline above the feet (of the longer side).
 
     Only as far as it is nearer to the subject's than to the surroundings', and no occluder's.
     """

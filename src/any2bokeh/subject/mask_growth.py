@@ -5,9 +5,9 @@ import tempfile
 import zlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Generic
 
 import numpy as np
@@ -85,11 +85,12 @@ def shot_starts(video: Clip) -> list[int]:
     return [0, *starts[1:]]
 
 
-class MaskGrowth(Generic[View]):
-    """The growing of one subject's mask in a clip.
+class MaskGrowth(Closeable, Generic[View]):
+    """The growing of one subject's mask in a clip: ``look_back`` first, then ``masks``.
 
     In the shot in which it was pointed at, it is followed from there to both ends. A cut cannot be followed
-    across: in other shots there is no mask.
+    across: in other shots there is no mask. Both go frame by frame, so that several subjects can take turns
+    and look at a frame one right after the other, which lets a network encode its picture once.
     """
 
     def __init__(
@@ -99,34 +100,58 @@ class MaskGrowth(Generic[View]):
         video: Clip,
         read: ReadFrames,
         starts: Sequence[int],
+        on_frames: OnCount,
     ) -> None:
         self._subject, self._segmenter, self._video, self._read = subject, segmenter, video, read
+        self._on_frames, self._done = on_frames, 0
+        self._before = MaskStack()
         place = bisect_right(starts, subject.number)
         self._first = starts[place - 1]
         self._stop = starts[place] if place < len(starts) else len(video.times)
 
-    def masks(self, on_frames: OnCount) -> Iterator[Tensor | None]:
+    def look_back(self) -> Iterator[None]:
+        """Follow the subject back to the start of its shot; yields after each frame.
+
+        Memory does not depend on the clip's length: the masks found wait on the disk. Raises ``FocusError``
+        if no frame from the click on can be decoded.
+        """
+        start = self._start()
+        if self._subject.number == self._first:
+            return
+        here = self._segmenter.start(start, self._subject.clicks_at(self._subject.number))
+        yield
+        for mask in self._backwards(here):
+            self._before.push(mask)
+            self._tell()
+            yield
+
+    def masks(self) -> Iterator[Tensor | None]:
         """Yield for each frame of the clip, in order, its mask, ``1 h w``, or ``None`` where there is none.
 
-        A frame that cannot be decoded has the mask of the one before. Memory does not depend on the clip's
-        length: the masks before the click wait on the disk. Raises ``FocusError`` if no frame from the click
-        on can be decoded.
+        A frame that cannot be decoded has the mask of the one before.
         """
-        number, done = self._subject.number, 0
-        start = next(self._views(number, self._stop), None)
+        yield from (None for _ in range(self._first))
+        while (earlier := self._before.pop()) is not None:
+            yield earlier
+        for mask in self._forwards(self._start()):
+            yield mask
+            self._tell()
+        yield from (None for _ in range(self._stop, len(self._video.times)))
+
+    def close(self) -> None:
+        """Drop the masks that nobody asked for."""
+        self._before.close()
+
+    def _start(self) -> View:
+        """The view of the frame with the click, or of the first one after it that can be decoded."""
+        start = next(self._views(self._subject.number, self._stop), None)
         if start is None:
             raise FocusError(f"{self._video.info.path} has no frame that can be decoded from the point on.")
-        yield from (None for _ in range(self._first))
-        with MaskStack() as before:
-            for mask in self._backwards(start[1]):
-                before.push(mask)
-                on_frames(done := done + 1)
-            while (earlier := before.pop()) is not None:
-                yield earlier
-        for mask in self._forwards(start[1]):
-            yield mask
-            on_frames(done := done + 1)
-        yield from (None for _ in range(self._stop, len(self._video.times)))
+        return start[1]
+
+    def _tell(self) -> None:
+        self._done += 1
+        self._on_frames(self._done)
 
     def _forwards(self, start: View) -> Iterator[Tensor]:
         """The masks from the frame with the click to the last of its shot."""
@@ -139,12 +164,9 @@ class MaskGrowth(Generic[View]):
         )
         yield from _filled(found, self._stop - first - 1, mask)
 
-    def _backwards(self, start: View) -> Iterator[Tensor]:
-        """The masks of the frames before the click, the last one first."""
+    def _backwards(self, mask: Tensor) -> Iterator[Tensor]:
+        """The masks of the frames before the click, the last one first; ``mask`` is that at the click."""
         last = self._subject.number
-        if last == self._first:
-            return
-        mask = self._segmenter.start(start, self._subject.clicks_at(last))
         found = (
             (last - 1 - number, self._segmenter.step(view, self._subject.clicks_at(number)))
             for stop, first in pairwise([*range(last, self._first, -BACKWARDS_VIEWS), self._first])
@@ -197,17 +219,18 @@ _LENGTH = struct.Struct("<I")
 
 
 def grow_masks(
-    subjects: Sequence[PointedSubject],
+    groups: Sequence[Sequence[PointedSubject]],
     make_segmenter: Callable[[], SubjectSegmenter[View]],
     video: Clip,
     read: ReadFrames,
     on_frames: OnCount,
-) -> Iterator[tuple[int, Tensor | None]]:
-    """Yield time stamp and mask of each frame of a clip: of all ``subjects`` together.
+) -> Iterator[tuple[int, list[Tensor | None]]]:
+    """Yield time stamp and masks of each frame of a clip, one for the subjects of each group together.
 
     Raises ``FocusError`` if one cannot be looked for.
     """
     starts = shot_starts(video)
+    subjects = [subject for group in groups for subject in group]
     done = [0] * len(subjects)
 
     def tell(which: int) -> OnCount:
@@ -217,13 +240,21 @@ def grow_masks(
 
         return told
 
-    growths = [
-        MaskGrowth(subject, make_segmenter(), video, read, starts).masks(tell(which))
-        for which, subject in enumerate(subjects)
-    ]
-    for pts, *masks in zip(video.times, *growths, strict=True):
-        there = [mask for mask in masks if mask is not None]
-        yield pts, torch.stack(there).amax(0) if there else None
+    with ExitStack() as stack:
+        growths = [
+            stack.enter_context(MaskGrowth(subject, make_segmenter(), video, read, starts, tell(which)))
+            for which, subject in enumerate(subjects)
+        ]
+        for _ in zip_longest(*(growth.look_back() for growth in growths)):
+            pass
+        for pts, *masks in zip(video.times, *(growth.masks() for growth in growths), strict=True):
+            found = iter(masks)
+            yield pts, [_united([next(found) for _ in group]) for group in groups]
+
+
+def _united(masks: Sequence[Tensor | None]) -> Tensor | None:
+    there = [mask for mask in masks if mask is not None]
+    return torch.stack(there).amax(0) if there else None
 
 
 def _filled(found: Iterator[tuple[int, Tensor]], count: int, last: Tensor) -> Iterator[Tensor]:

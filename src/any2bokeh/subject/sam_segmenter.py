@@ -25,10 +25,23 @@ FINER = 2  # times the network's own grid: edges run between its cells
 
 
 class SamNetwork:
-    """A loaded network; each subject gets a segmenter of its own, with its own memory."""
+    """A loaded network; each subject gets a segmenter of its own, with its own memory.
+
+    What the encoder, most of the work, found in the last picture is kept for the next subject.
+    """
 
     def __init__(self, network: Any, session_class: Any, side_px: int) -> None:
         self.network, self.session_class, self.side_px = network, session_class, side_px
+        self._view: Tensor | None = None
+        self._features: Any = None
+
+    def features_of(self, view: Tensor) -> Any:
+        """Return what was found in the last picture if that is this one, else ``None``."""
+        return self._features if self._view is not None and torch.equal(self._view, view) else None
+
+    def keep_features(self, view: Tensor, features: Any) -> None:
+        """Keep what was found in a picture, instead of what was found in the one before."""
+        self._view, self._features = view, features
 
     def segmenter(self) -> "SamSegmenter":
         """Return one that has seen nothing yet."""
@@ -39,7 +52,7 @@ class SamSegmenter:
     """Follows one subject. It looks at square pictures of ``side_px``, as the network was trained to."""
 
     def __init__(self, loaded: SamNetwork) -> None:
-        self._network, self._side_px = loaded.network, loaded.side_px
+        self._loaded, self._network, self._side_px = loaded, loaded.network, loaded.side_px
         self._session_class = loaded.session_class
         self._weight = next(loaded.network.parameters())
         self._session: Any = None
@@ -79,7 +92,10 @@ class SamSegmenter:
             session.add_point_inputs(THING_INDEX, self._place, self._prompt(clicks))
             session.obj_with_new_inputs = [THING]
         pixels = standardized(view.to(weight.device).float() / 255).to(weight.dtype)
+        if features := self._loaded.features_of(view):
+            session.cache.cache_vision_features(self._place, features)
         found = self._network(inference_session=session, frame=pixels, frame_idx=self._place)
+        self._loaded.keep_features(view, session.cache.get_vision_features(self._place))
         self._forget()
         logits = found.pred_masks.float()  # 1 1 h w
         if not bool(logits.isfinite().all()):

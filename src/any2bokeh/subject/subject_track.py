@@ -190,18 +190,24 @@ def _view(one: MaskedFrame) -> SubjectView:
 def _as_row(one: Standing | None) -> Doubles:
     """How the subject stands as numbers, all of them NaN where it is not seen."""
     if one is None:
-        return np.full(5 + COLUMNS, np.nan)
-    numbers = [one.disparity, one.trust, one.slope, one.height, one.presence]
+        return np.full(6 + COLUMNS, np.nan)
+    numbers = [one.disparity, one.trust, one.overrun, one.slope, one.height, one.presence]
     return np.concatenate([numbers, one.line.numpy().astype(np.float64)])
 
 
 def _from_row(row: Doubles) -> Standing | None:
     if np.isnan(row).all():
         return None
-    disparity, trust, slope, height, presence = row[:5].tolist()
-    line = torch.from_numpy(row[5:].astype(np.float32))
+    disparity, trust, overrun, slope, height, presence = row[:6].tolist()
+    line = torch.from_numpy(row[6:].astype(np.float32))
     return Standing(
-        disparity=disparity, trust=trust, slope=slope, height=height, line=line, presence=presence
+        disparity=disparity,
+        trust=trust,
+        overrun=overrun,
+        slope=slope,
+        height=height,
+        line=line,
+        presence=presence,
     )
 
 
@@ -224,7 +230,9 @@ def _smoothed(
         ]
         courses = [smooth_focus(row, times_s[start:stop], SMOOTHING_S) for row in np.stack(rows, 1)]
         # The track's, not the frame's.
-        trust, overrun = (float(np.median([getattr(one, name) for one in seen])) for name in ("trust", "overrun"))
+        trust, overrun = (
+            float(np.median([getattr(one, name) for one in seen])) for name in ("trust", "overrun")
+        )
         result += [
             Standing(
                 disparity=float(row[0]),
