@@ -27,7 +27,7 @@ FINER = 2  # times the network's own grid: edges run between its cells
 class SamNetwork:
     """A loaded network; each subject gets a segmenter of its own, with its own memory.
 
-    What the encoder, most of the work, found in the last picture is kept for the next subject.
+    The encoder does most of the work: its features of the last picture are kept for the next subject.
     """
 
     def __init__(self, network: Any, session_class: Any, side_px: int) -> None:
@@ -36,11 +36,11 @@ class SamNetwork:
         self._features: Any = None
 
     def features_of(self, view: Tensor) -> Any:
-        """Return what was found in the last picture if that is this one, else ``None``."""
+        """Return the features of the last picture if that is this one, else ``None``."""
         return self._features if self._view is not None and torch.equal(self._view, view) else None
 
     def keep_features(self, view: Tensor, features: Any) -> None:
-        """Keep what was found in a picture, instead of what was found in the one before."""
+        """Keep the features of a picture instead of those of the one before."""
         self._view, self._features = view, features
 
     def segmenter(self) -> "SamSegmenter":
