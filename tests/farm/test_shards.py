@@ -125,6 +125,7 @@ def test_the_small_network(film: Path, track: Path, hashes: Hashes) -> None:
     check_equal(film, settings_for(track, render=render), hashes, (3,))
 
 
+@pytest.mark.slow
 def test_sound_is_copied_and_the_encoder_gets_the_codes_of_one_run(
     film: Path, track: Path, tmp_path: Path
 ) -> None:
@@ -140,6 +141,7 @@ def test_sound_is_copied_and_the_encoder_gets_the_codes_of_one_run(
     assert found[0] == found[1]
 
 
+@pytest.mark.slow
 def test_pictures_are_made_final(film: Path, track: Path, tmp_path: Path) -> None:
     settings = settings_for(track, encode=EncodeSettings())
     for name in ("one", "two"):
@@ -174,6 +176,7 @@ def test_a_work_folder_is_for_one_run(film: Path, track: Path, tmp_path: Path) -
         plan_work(film, target, settings, folder, 2)
 
 
+@pytest.mark.slow
 def test_a_part_that_is_there_is_verified_and_not_made_again(
     film: Path, track: Path, tmp_path: Path, hashes: Hashes, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -208,6 +211,7 @@ class Killed(BaseException):
     """As a signal."""
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on(film: Path, track: Path, tmp_path: Path, hashes: Hashes) -> None:
     target, settings, told = tmp_path / "out.mkv", settings_for(track), []
 
