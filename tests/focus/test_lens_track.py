@@ -135,6 +135,8 @@ def test_tracks_of_our_own_are_read_elsewhere(clip: Clip, tmp_path: Path) -> Non
         (tmp_path / name).write_text(text)
         assert open_lens_track(tmp_path / name, clip) is None
     assert open_lens_track(tmp_path / "none.json", clip) is None
+    (tmp_path / "empty.json").touch()
+    assert open_lens_track(tmp_path / "empty.json", clip) is None
 
 
 def write_plates(folder: Path, numbers: list[int], **header: Any) -> Path:

@@ -102,7 +102,7 @@ def _objects(path: Path) -> list[Any] | None:
         found = parse_json(text)
     except ValueError as error:
         lines = [line for line in text.splitlines() if line.strip()]
-        if path.suffix.lower() == ".json" and not lines[0].rstrip().endswith("}"):
+        if path.suffix.lower() == ".json" and not (lines and lines[0].rstrip().endswith("}")):
             return None
         try:
             found = [parse_json(line) for line in lines]
