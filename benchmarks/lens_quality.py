@@ -193,7 +193,10 @@ def print_disturbances(takes: list[Take]) -> None:
     print_row("disparity (PSNR / edges / RM)", *DISTURBED, is_head=True)
     for name, disturb in DISTURBANCES.items():
         changed = [disturbed(take, disturb) for take in takes]
-        means = (mean_score(score(METHODS[method](take), take) for take in changed) for method in DISTURBED)
+        both = list(zip(changed, takes, strict=True))  # steps are those of the exact disparity
+        means = (
+            mean_score(score(METHODS[method](given), exact) for given, exact in both) for method in DISTURBED
+        )
         print_row(name, *(" / ".join(cells(each)) for each in means))
 
 
