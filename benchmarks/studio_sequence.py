@@ -15,6 +15,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -116,10 +117,15 @@ def picture(width: int, height: int, share: float) -> tuple[NDArray[np.float32],
 
 
 def check_sequence(folder: Path) -> None:
-    """Refocus to EXR with layers, and hold all that comes back to what went in."""
+    """Refocus to EXR with layers, and hold all that comes back to its source."""
     source, made = plates(folder, *SIZES["1080p"], COUNT), folder / "made" / "shot.%04d.exr"
     given = ("--disparity", source, "--disparity-kind", "depth")
     run("refocus", source, *given, *FOCUS, *LENS, "--aovs", "depth,coc,disparity", "-o", made)
+    read_back(source, made)
+
+
+def read_back(source: Path, made: Path) -> None:
+    """Compare what was written with its source, by the OpenEXR library alone."""
     exact, blurred, brightest = 0, 0, 0.0
     for number in range(FIRST, FIRST + COUNT):
         header, before = read_exr(Path(str(source) % number))
@@ -142,6 +148,7 @@ def check_sequence(folder: Path) -> None:
         assert same[sharp].all(), number
         exact, blurred = exact + int(sharp.sum()), blurred + int((~same).sum())
         brightest = max(brightest, float(after["R"].max()))
+    assert exact
     print(
         f"sequence: {COUNT} frames read back; {exact} pixels in focus, all bit for bit; {blurred} blurred;"
         f" the brightest is {brightest:.1f}",
@@ -158,7 +165,7 @@ def eroded(mask: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
     return np.asarray(inside == side * side)
 
 
-def check_pipes(folder: Path) -> None:
+def check_pipes(folder: Path, names: Sequence[str] = ("y4m", "nut", "matroska")) -> None:
     """The same frames from ffmpeg, through the command, to ffmpeg."""
     source = plates(folder, *SIZES["1080p"], COUNT)
     reading = f"ffmpeg -v error -framerate {RATE} -start_number {FIRST} -i '{source}'"
@@ -168,7 +175,7 @@ def check_pipes(folder: Path) -> None:
         "matroska": f"{reading} -pix_fmt yuv444p10le -c:v ffv1 -f matroska -",
     }
     own = f"{sys.executable} -c '{PROGRAM}' refocus - -o - --disparity '{source}' --disparity-kind depth"
-    for name, giving in given.items():
+    for name, giving in ((name, given[name]) for name in names):
         made = folder / f"piped.{name}.mkv"
         codec = "" if name == "y4m" else "--codec ffv1"
         how = f"{' '.join([*FOCUS, *LENS])} --input-format {name} --output-format {name} {codec}"
@@ -187,7 +194,7 @@ def check_log(folder: Path) -> None:
     source = plates(folder, *SIZES["1080p"], COUNT)
     place = folder / "log"
     place.mkdir(exist_ok=True)
-    numbers = range(FIRST, FIRST + 4)
+    numbers = range(FIRST + 10, FIRST + 14)  # in which the ball passes through the focus
     for number in numbers:
         _, channels = read_exr(Path(str(source) % number))
         light = torch.from_numpy(np.stack([channels[name].astype(np.float32) for name in "RGB"]))
@@ -205,6 +212,7 @@ def check_log(folder: Path) -> None:
         sharp = eroded(coc < IN_FOCUS_PX, 1 + int(np.ceil(coc.max())))
         assert (before[sharp] == after[sharp]).all(), number
         exact += int(sharp.sum())
+    assert exact
     print(f"log: {exact} pixels in focus keep their codes of 10 bits", flush=True)
 
 
