@@ -45,10 +45,7 @@ class CodedFormat:
 def coded_format(target: Path, like: VideoInfo, settings: EncodeSettings) -> CodedFormat:
     """Return how frames wait for the encoder that writes ``target``; raises ``VideoError`` if they cannot."""
     encoder = choose_encoder(as_written(like, settings), settings, container_of(target))
-    layout = pixel_layout(encoder.pixel_format)
-    taken = [one.name for one in av.Codec("ffv1", "w").video_formats or ()]
-    same = [layout.name, layout.planar, *(["bgr0"] if layout.kind == "rgb" and layout.depth <= 8 else [])]
-    kept = next((name for name in same if name in taken and not _drops_bits(layout.name, name)), None)
+    kept = kept_format(encoder.pixel_format)
     if kept is None:
         raise VideoError(
             f"{target} cannot be made in parts: no lossless file holds {encoder.pixel_format}.",
@@ -57,8 +54,13 @@ def coded_format(target: Path, like: VideoInfo, settings: EncodeSettings) -> Cod
     return CodedFormat(encoder, kept)
 
 
-def _drops_bits(one: str, other: str) -> bool:
-    return pixel_layout(other).depth < pixel_layout(one).depth
+def kept_format(pixel_format: str) -> str | None:
+    """Return a format of FFV1 that holds the codes of ``pixel_format``, if there is one."""
+    layout = pixel_layout(pixel_format)
+    taken = [one.name for one in av.Codec("ffv1", "w").video_formats or ()]
+    is_rgb_of_bytes = layout.kind == "rgb" and layout.depth <= 8
+    same = [layout.name, layout.planar, *(["bgr0"] if is_rgb_of_bytes else [])]
+    return next((name for name in same if name in taken and pixel_layout(name).depth >= layout.depth), None)
 
 
 class CodedFrames:
