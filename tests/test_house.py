@@ -18,6 +18,8 @@ LIBRARIES = {
     "cv2": (
         "motion",
         "focus.follower",
+        "subject.click_segmenter",
+        "subject.likely_subject",
         "subject.hold",
         "subject.matting",
         "subject.occlusion",

@@ -246,11 +246,13 @@ def test_a_point_of_the_picture_needs_no_frame_to_be_decoded(
 
 
 @pytest.mark.slow
-def test_following_takes_one_pass_before(clip: Path, track: Path, tmp_path: Path, reads: Reads) -> None:
+def test_following_takes_four_passes_before(clip: Path, track: Path, tmp_path: Path, reads: Reads) -> None:
     focus = FocusSettings(follow=Point(0.5, 0.5), blur_strength=0)
     run(clip, tmp_path / "out.mkv", depth=DepthSettings(track=track), focus=focus)
-    assert reads.of(clip) == (4, 3 * FRAMES)
-    assert reads.of(track) == (3, 3 * FRAMES)
+    opens, packets = reads.of(clip)
+    # Probed, scanned; shots; the frame of the point, and all from there on; measured in its mask; rendered.
+    assert opens == 7 and packets < 5.5 * FRAMES
+    assert reads.of(track)[1] <= 3 * FRAMES
 
 
 def test_a_plan_decodes_a_frame_and_scans_once(clip: Path, track: Path, tmp_path: Path, reads: Reads) -> None:

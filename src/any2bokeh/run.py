@@ -8,7 +8,7 @@ from pathlib import Path
 
 from any2bokeh.atomic import check_target
 from any2bokeh.depth.export import write_colors, write_estimated, write_given
-from any2bokeh.errors import FocusError, SettingsError
+from any2bokeh.errors import SettingsError
 from any2bokeh.focus.track_files import write_focus
 from any2bokeh.progress import OnProgress, Progress, ignore
 from any2bokeh.render.aovs import LayerCollector
@@ -20,7 +20,6 @@ from any2bokeh.settings.mask_settings import MaskSettings
 from any2bokeh.settings.run_settings import Settings
 from any2bokeh.settings.video_settings import Aov
 from any2bokeh.subject.grown_masks import write_masks
-from any2bokeh.subject.segmentation_networks import SAM2
 from any2bokeh.subject.subject_doubts import tell_doubts
 from any2bokeh.video.footage import open_result
 from any2bokeh.video.frame_names import numbered_name
@@ -108,9 +107,7 @@ def collect_layers(clip: ClipSession, aovs: Sequence[Aov]) -> LayerCollector:
     """Return what makes the layers called ``aovs``; raises ``SettingsError`` where the clip has none such."""
     if "subject" in aovs and clip.subject is None:
         raise SettingsError(
-            "`aovs=subject` needs a subject that is held: `points` with a segmentation network, or"
-            " `focus_mask`, and no `subject_depth`.",
-            hint=f"`bokeh download-weights {SAM2}` fetches a network.",
+            "`aovs=subject` needs a subject that is held: `points` or `focus_mask`, without `subject_depth`."
         )
     depth_of = clip.disparity.depth_of if "depth" in aovs else None
     return LayerCollector(aovs, clip.info.pictures, depth_of)
@@ -148,11 +145,6 @@ def estimate_depth(
         def rendered(done: int) -> None:
             on_progress(Progress("render", done, len(clip.times)))
 
-        if settings.focus and not clip.masks:
-            raise FocusError(
-                "A subject that is pointed at is held in a disparity track only with a segmentation network.",
-                hint=f"`bokeh download-weights {SAM2}` fetches one.",
-            )
         if target and settings.depth.track is None and not settings.focus:
             if numbered_name(target) is None:
                 check_target(target, overwrite=overwrite)
@@ -183,13 +175,6 @@ def grow_subject(
     with ClipSession(source, settings.clip, on_progress) as clip:
         check_target(target, overwrite=overwrite)
         plan = clip.plan_growth(settings.subject)
-        if not plan.segmentation.holds:
-            log.warning(
-                "Without a segmentation network the mask grows in the disparity around the point, and is part"
-                " of the subject or more than it: `bokeh download-weights %s` fetches a network that finds"
-                " all of it.",
-                SAM2,
-            )
 
         def grown(done: int) -> None:
             on_progress(Progress("render", done, len(clip.times)))

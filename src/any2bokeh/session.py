@@ -2,9 +2,9 @@
 
 import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -31,10 +31,12 @@ from any2bokeh.optics.transfer import shown_frame
 from any2bokeh.progress import OnCount, OnProgress, Progress, ignore
 from any2bokeh.scene import Frame, Scene
 from any2bokeh.settings.clip_settings import ClipSettings
-from any2bokeh.settings.focus_settings import SubjectSettings
-from any2bokeh.subject.grown_masks import GrownMasks, GrowthPlan, pictures_alone
+from any2bokeh.settings.focus_settings import Point, SubjectSettings
+from any2bokeh.subject.click_segmenter import load_click_network
+from any2bokeh.subject.grown_masks import GrownMasks, GrowthPlan
 from any2bokeh.subject.held_subjects import HeldDisparity, HeldSubjects
-from any2bokeh.subject.segmentation_networks import SAM2, find_segmentation
+from any2bokeh.subject.likely_subject import find_likeliest
+from any2bokeh.subject.segmentation_networks import find_segmentation
 from any2bokeh.subject.subject_track import SubjectTrack, measure_subject
 from any2bokeh.video.clip import FrameReader
 from any2bokeh.video.decode import NothingShownError
@@ -43,6 +45,7 @@ from any2bokeh.video.gray import GrayReader
 from any2bokeh.video.span import Span
 
 log = logging.getLogger(__name__)
+news = logging.getLogger("any2bokeh.news")
 
 # A frame with its disparity, and the coverage of a subject held in it.
 HeldFrame = tuple[Frame, Tensor, Tensor | None]
@@ -113,7 +116,7 @@ class ClipSession(Closeable):
 
     @cached_property
     def masks(self) -> tuple[Path, ...]:
-        """The files that show subjects, where they are named, or points on them can be held.
+        """The files that show subjects: those that are named, or masks grown from points.
 
         Masks are grown now, unless the cache has them; raises ``WeightsError`` if the network is not here.
         """
@@ -124,20 +127,13 @@ class ClipSession(Closeable):
         # Where the focus goes from one to the other, each has a mask of its own.
         alone = [replace(pointed, points=(point,)) for point in pointed.points]
         growths = [self.plan_growth(one) for one in (alone if focus.pulls_between_subjects else [pointed])]
-        if growths[0].segmentation.holds:
-            return self._grow(growths)
-        if focus.subject.points:
-            log.warning(
-                "Without a segmentation network the focus follows %s, but parts of the subject may blur:"
-                " `bokeh download-weights %s` fetches a network that holds all of it.",
-                focus.subject.points[0],
-                SAM2,
-            )
-        return ()
+        return self._grow(growths)
 
     def plan_growth(self, pointed: SubjectSettings) -> GrowthPlan:
         """Return what growing masks from points comes to; raises ``WeightsError`` as ``masks`` do."""
-        # A subject that will be held is worth waiting for; following alone needs no network.
+        if pointed.is_automatic:
+            pointed = replace(pointed, points=(self._likeliest,))
+        # A subject that is asked for is worth waiting for.
         focus = self.settings.focus
         patient = focus is None or focus.follow is None
         segmentation = find_segmentation(pointed.subject_network, self.device, patient=patient)
@@ -145,11 +141,26 @@ class ClipSession(Closeable):
             video=self.video,
             subject=pointed,
             segmentation=segmentation,
-            read=self._read_disparity if segmentation.sees_disparity else partial(pictures_alone, self.video),
             device=self.device,
             dtype=choose_render_dtype(self.settings.dtype, self.device),
             use_cache=self.settings.depth.use_cache,
         )
+
+    @cached_property
+    def _likeliest(self) -> Point:
+        """A point on the subject that the clip most likely has; raises ``FocusError`` if it has none."""
+        dtype = choose_render_dtype(self.settings.dtype, self.device)
+        point, count = find_likeliest(self.video, load_click_network(self.device, dtype))
+        frame = point.at.frame if point.at else 0
+        news.info(
+            "The subject of %s is taken to be the thing at %s in frame %s, the likeliest of %d:"
+            " `points=X,Y@TIME` chooses another.",
+            self.info.path,
+            point,
+            frame,
+            count,
+        )
+        return point
 
     @cached_property
     def subject(self) -> HeldSubjects | None:
@@ -234,9 +245,6 @@ class ClipSession(Closeable):
     @property
     def _depth_clip(self) -> DepthClip:
         return DepthClip(self.video, self.disparity)
-
-    def _read_disparity(self, span: Span) -> AbstractContextManager[Iterator[tuple[Frame, Tensor]]]:
-        return self._depth_clip.frames(span)
 
     def _scenes(self, focus: FocusTrack, span: Span | None) -> Generator[Scene]:
         with closing(self._held_frames(span)) as frames:

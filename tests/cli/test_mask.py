@@ -70,15 +70,12 @@ def test_a_mask_that_exists_is_left_unless_it_may_be_replaced(bokeh: Bokeh, clip
     assert len(masks(target)) == 4
 
 
-def test_without_weights_a_region_is_written_and_called_what_it_is(
-    bokeh: Bokeh, clip: Path, track: Path
-) -> None:
-    run = bokeh("mask", clip, *THERE, "--disparity", track)
-    assert run.code == 0, run.err
-    [warning] = warnings(run)
-    assert "download-weights subject-sam2" in warning
+@pytest.mark.slow
+def test_without_a_download_the_bundled_network_finds_the_thing(bokeh: Bokeh, clip: Path) -> None:
+    run = bokeh("mask", clip, *THERE)
+    assert (run.code, warnings(run)) == (0, []), run.err
     found = masks(clip.with_name("clip.mask.mkv"))
-    assert (found[:, 20, 20] > 0.5).all()
+    assert found.shape == (4, 48, 64) and found[2, 20, 20] > 0.5
 
 
 def test_the_network_asked_for_must_be_here(bokeh: Bokeh, clip: Path) -> None:
@@ -102,6 +99,7 @@ def test_the_network_asked_for_must_be_here(bokeh: Bokeh, clip: Path) -> None:
         (("refocus", "{clip}", "--focus", "1", "--subject-network", "sam2", "--k", "8"), "--subject-network"),
         (("refocus", "{clip}", "{clip}.mkv", "--subject", "9,9", "--k", "8", "-o", "out/"), "9,9"),
         (("depth", "{clip}", "--not-subject", "9,9"), "--not-subject"),
+        (("mask", "{clip}", "--subject", "auto", "--subject", "9,9"), "--subject"),
     ],
 )
 def test_options_that_do_not_fit_together_are_usage_errors(
@@ -136,17 +134,28 @@ def test_a_click_holds_what_its_mask_would(
 
 
 @pytest.mark.slow
-def test_without_weights_the_focus_follows_the_point_and_nothing_is_held(
+def test_what_is_followed_is_held_as_a_subject_is(
     bokeh: Bokeh, clip: Path, track: Path, tmp_path: Path
 ) -> None:
     by_click, by_follow = tmp_path / "click.mkv", tmp_path / "follow.mkv"
     lens = ("--disparity", track, "--k", "20", "--lossless")
     run = bokeh("refocus", clip, *THERE, *lens, "-o", by_click)
-    assert run.code == 0, run.err
-    [warning] = warnings(run)
-    assert "download-weights subject-sam2" in warning
+    assert (run.code, warnings(run)) == (0, []), run.err
     assert bokeh("refocus", clip, "--follow", THERE[1], *lens, "-o", by_follow).code == 0
     assert frames(by_click) == frames(by_follow)
+
+
+@pytest.mark.slow
+def test_the_likeliest_subject_is_named_with_the_way_to_choose_another(
+    bokeh: Bokeh, make_clip: Callable[..., Path], tmp_path: Path
+) -> None:
+    clips = [make_clip(tmp_path / name) for name in ("one.mp4", "two.mp4")]
+    runs = [bokeh("mask", clip, "--subject", "auto") for clip in clips]
+    told = [line for run in runs for line in run.err.splitlines() if "--subject X,Y@TIME" in line]
+    assert all(run.code == 0 or "stands out" in run.err for run in runs)
+    assert len(told) == sum(run.code == 0 for run in runs)
+    both = bokeh("refocus", *clips, "--subject", "auto", "--k", "8", "-o", f"{tmp_path / 'out'}/")
+    assert both.code != 2, both.err  # each clip has a subject of its own
 
 
 @pytest.mark.slow
@@ -175,12 +184,6 @@ def test_depth_writes_the_held_disparity(bokeh: Bokeh, clip: Path, track: Path, 
     inside = masks(mask) > 0.9
     assert inside.any()
     assert all(np.ptp(frame[where]) < 1e-3 for frame, where in zip(disparity, inside, strict=True))
-
-
-def test_a_held_disparity_track_needs_a_network(bokeh: Bokeh, clip: Path, track: Path) -> None:
-    run = bokeh("depth", clip, *THERE, "--disparity", track)
-    assert run.code == 1
-    assert "download-weights subject-sam2" in run.err
 
 
 @pytest.mark.slow

@@ -31,7 +31,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     disparity[NEAR] = 0.7 + ramp[NEAR]
     disparity[FAR] = 0.4 + ramp[FAR]
     columns = torch.arange(WIDTH)
-    picture = (0.3 + 0.4 * (columns // 3 % 2)).expand(3, HEIGHT, WIDTH).float()
+    picture = (0.3 + 0.1 * (columns // 3 % 2)).repeat(3, HEIGHT, 1).float()
+    picture[NEAR], picture[FAR] = (
+        torch.tensor([[[0.9]], [[0.2]], [[0.1]]]),
+        torch.tensor([[[0.1]], [[0.2]], [[0.9]]]),
+    )
     size = (WIDTH, HEIGHT)
     with (
         create_video(root / "clip.mkv", *size, RATE) as video,
@@ -121,13 +125,13 @@ def test_without_a_pull_all_of_them_are_in_the_focal_plane(folder: Path) -> None
 
 
 @pytest.mark.slow
-def test_a_pull_between_points_without_a_network_follows_them(folder: Path) -> None:
+def test_a_pull_between_points_goes_from_thing_to_thing(folder: Path) -> None:
     subject = SubjectSettings(points=(Point(40, 50), Point(135, 50)), subject_network="bundled")
     pull = (key(4, SubjectName(1)), key(20, SubjectName(2)))
     settings = FocusSettings(subject=subject, focus_disparity=pull, blur_strength=9)
     planes = [plane for plane, _, _ in frames_of(folder, settings)]
-    assert planes[0] == pytest.approx(0.7, abs=0.02)
-    assert planes[-1] == pytest.approx(0.4, abs=0.02)
+    assert planes[0] == pytest.approx(0.7, abs=0.08)
+    assert planes[-1] == pytest.approx(0.4, abs=0.08)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ from any2bokeh.scene import Frame
 from any2bokeh.settings.focus_settings import Point, SubjectSettings
 from any2bokeh.settings.values import TimePoint
 from any2bokeh.settings.video_settings import TimeRange
-from any2bokeh.subject.grown_masks import pictures_alone
 from any2bokeh.subject.mask_growth import BACKWARDS_VIEWS, MaskStack, grow_masks, place_subjects, shot_starts
 from any2bokeh.subject.segmenter import Click
 from any2bokeh.video.clip import VideoClip
@@ -42,8 +41,7 @@ class SameColor:
     alive: ClassVar["weakref.WeakSet[View]"] = weakref.WeakSet()
     most_alive = 0
 
-    def view(self, frame: Frame, disparity: Tensor | None) -> View:
-        assert disparity is None
+    def view(self, frame: Frame) -> View:
         view = View(frame.picture)
         SameColor.alive.add(view)
         SameColor.most_alive = max(SameColor.most_alive, len(SameColor.alive))
@@ -82,9 +80,7 @@ def lefts(clip: VideoClip, settings: SubjectSettings) -> list[int | None]:
     found: list[int | None] = []
     times = []
     subjects = place_subjects(settings, clip)
-    grown = grow_masks(
-        [subjects], SameColor, clip, lambda span: pictures_alone(clip, span), lambda done: None
-    )
+    grown = grow_masks([subjects], SameColor, clip, lambda done: None)
     for pts, [mask] in grown:
         times.append(pts)
         columns = [] if mask is None else mask[0].amax(0).nonzero()[:, 0].tolist()
@@ -152,7 +148,6 @@ def test_several_subjects_are_one_mask(tmp_path: Path) -> None:
         [place_subjects(settings, clip)],
         SameColor,
         clip,
-        lambda span: pictures_alone(clip, span),
         lambda done: None,
     )
     assert mask is not None
@@ -164,7 +159,7 @@ def test_several_subjects_are_one_mask(tmp_path: Path) -> None:
 def test_several_groups_are_a_mask_each(tmp_path: Path) -> None:
     clip = film(tmp_path / "clip.mkv", passing, 6)
     groups = [place_subjects(SubjectSettings(points=(point,)), clip) for point in (at(3, 18), at(5, 132))]
-    grown = grow_masks(groups, SameColor, clip, lambda span: pictures_alone(clip, span), lambda done: None)
+    grown = grow_masks(groups, SameColor, clip, lambda done: None)
     for number, (_, masks) in enumerate(grown):
         firsts = [int(mask[0].amax(0).nonzero()[0]) for mask in masks if mask is not None]
         assert firsts == [4 + 2 * number, 130 - 2 * number]
@@ -181,7 +176,7 @@ def test_subjects_take_turns_so_that_each_picture_is_looked_at_once(tmp_path: Pa
 
     clip = film(tmp_path / "clip.mkv", lambda number: {RED: 4 + 2 * number, BLUE: 150 - 7 * number}, 9)
     subjects = place_subjects(SubjectSettings(points=(at(4, 15), at(4, 124))), clip)
-    list(grow_masks([subjects], Looking, clip, lambda span: pictures_alone(clip, span), lambda done: None))
+    list(grow_masks([subjects], Looking, clip, lambda done: None))
     assert len(looked) == 2 * (9 + 1)  # that of the click once for each way
     assert looked[::2] == looked[1::2]
     assert len(set(looked)) == 9
@@ -202,7 +197,7 @@ def test_progress_counts_every_frame_once(tmp_path: Path) -> None:
     clip = film(tmp_path / "clip.mkv", passing, 12)
     told: list[int] = []
     subjects = place_subjects(SubjectSettings(points=(at(7, 24), at(0, 134))), clip)
-    list(grow_masks([subjects], SameColor, clip, lambda span: pictures_alone(clip, span), told.append))
+    list(grow_masks([subjects], SameColor, clip, told.append))
     assert told == sorted(told) and told[-1] == 12
 
 

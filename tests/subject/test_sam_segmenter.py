@@ -47,7 +47,7 @@ def picture(number: int, height: int = 48, width: int = 80) -> Tensor:
 
 
 def views(segmenter: SamSegmenter, count: int) -> Iterator[Tensor]:
-    return (segmenter.view(Frame(picture=picture(number), pts=number), None) for number in range(count))
+    return (segmenter.view(Frame(picture=picture(number), pts=number)) for number in range(count))
 
 
 def masks(segmenter: SamSegmenter, count: int, clicks: tuple[Click, ...] = (THERE,)) -> list[Tensor]:
@@ -139,7 +139,7 @@ def test_the_network_sees_what_the_published_processor_would_give_it(
     network: Path, segmenter: SamSegmenter
 ) -> None:
     """The published processor needs torchvision; its steps are resizing, scaling and ImageNet's units."""
-    view = segmenter.view(Frame(picture=picture(0), pts=0), None)
+    view = segmenter.view(Frame(picture=picture(0), pts=0))
     resized = interpolate(picture(0)[None], (SIDE, SIDE), mode="bilinear", antialias=True)[0]
     torch.testing.assert_close(view / 255, resized, rtol=0, atol=0.5 / 255 + 1e-6)
     name = "Sam2Video" if "sam2" in network.name else "EdgeTamVideo"

@@ -44,7 +44,7 @@ def test_auto_takes_the_best_that_is_here(
     download(tmp_path, *here)
     found = find_segmentation("auto", device, patient=patient)
     assert found.name == taken
-    assert found.holds == (taken != "bundled")
+    assert found.takes_seconds == (taken != "bundled")
 
 
 def test_edgetam_is_passed_over_without_its_package(

@@ -20,7 +20,15 @@ from any2bokeh.cli.talk import Verbosity
 from any2bokeh.errors import ARGUMENT, SettingsError
 from any2bokeh.settings.depth_settings import TrackSettings
 from any2bokeh.settings.evaluation_settings import EvaluationSettings
-from any2bokeh.settings.focus_settings import MIDDLE, CameraSettings, FocusSettings, Key, Point, SubjectName
+from any2bokeh.settings.focus_settings import (
+    MIDDLE,
+    CameraSettings,
+    FocusSettings,
+    Key,
+    LikeliestPoint,
+    Point,
+    SubjectName,
+)
 from any2bokeh.settings.preview_settings import PreviewSettings
 from any2bokeh.settings.run_settings import Settings
 from any2bokeh.settings.values import TimePoint
@@ -237,6 +245,8 @@ def _option(name: str, value: Any) -> list[str]:
 def _text(value: Any) -> str:
     if isinstance(value, TimePoint):
         return f"f{value.frame}" if value.seconds is None else f"{_decimal(value.seconds)}s"
+    if isinstance(value, LikeliestPoint):
+        return str(value)
     if isinstance(value, Point):
         return f"{_text(value.x)},{_text(value.y)}" + (f"@{_text(value.at)}" if value.at else "")
     if isinstance(value, tuple):

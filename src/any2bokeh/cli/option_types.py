@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import typer
 
 from any2bokeh.errors import SettingsError, shown
-from any2bokeh.settings.focus_settings import Key, Keys, Point, SubjectName, check_values
+from any2bokeh.settings.focus_settings import Key, Keys, LikeliestPoint, Point, SubjectName, check_values
 from any2bokeh.settings.values import Range, TimePoint
 from any2bokeh.settings.work_settings import WORKERS, ShardNumber
 
@@ -135,6 +135,15 @@ def parse_frame_rate(text: str) -> Fraction:
 def point_option(name: str, help: str) -> Any:
     """An option that takes a place in the picture, at a moment."""
     return typer.Option(name, help=help, parser=named(name, parse_point), metavar="X,Y[@TIME]")
+
+
+def subject_option(name: str, help: str) -> Any:
+    """An option that takes a place in the picture, at a moment, or ``auto``."""
+
+    def parse(text: str) -> Point:
+        return LikeliestPoint() if text.strip() == "auto" else parse_point(text)
+
+    return typer.Option(name, help=help, parser=named(name, parse), metavar="auto|X,Y[@TIME]")
 
 
 def keys_option(name: str, help: str, accepted: Range) -> Any:

@@ -19,6 +19,7 @@ from any2bokeh.cli.option_types import (
     parse_workers,
     point_option,
     rate_option,
+    subject_option,
     time_option,
 )
 from any2bokeh.cli.talk import Verbosity
@@ -58,14 +59,15 @@ SkipExisting = Annotated[bool, SKIP_EXISTING]
 
 OPTIONS: dict[object, dict[str, Any]] = {
     focus_settings.SubjectSettings: {
-        "points": point_option(
-            "--subject", "Keep the thing at this point sharp, all of it; repeat for more: 960,540@2.5s."
+        "points": subject_option(
+            "--subject",
+            "Keep the thing at this point sharp, all of it; repeat for more: 960,540@2.5s. auto chooses one.",
         ),
         "not_points": point_option("--not-subject", "The thing at this point is not part of the subject."),
         "subject_network": option(
             "--subject-network",
-            help="Network that follows the subject; auto takes a downloaded one. bundled needs no weights,"
-            " but holds nothing.",
+            help="Network that follows the subject; auto takes a downloaded one, else the bundled one,"
+            " which is rougher.",
         ),
     },
     focus_settings.FocusSettings: {

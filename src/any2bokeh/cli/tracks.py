@@ -61,10 +61,11 @@ def with_own_masks(settings: TrackSettings, source: Path) -> TrackSettings:
 
 def check_folders_of_tracks(settings: Settings | EvaluationSettings) -> None:
     """Raise ``UsageError`` unless several inputs can each have tracks, and a subject, of their own."""
-    if settings.focus.subject.points:
+    if settings.focus.subject.points and not settings.focus.subject.is_automatic:
         raise UsageError(
             f"Several inputs cannot share the subject at {settings.focus.subject.points[0]}.",
-            hint="Write the mask of each with bokeh mask, and give the folder of them as --focus-mask.",
+            hint="--subject auto chooses one in each; or write the mask of each with bokeh mask, and give the"
+            " folder of them as --focus-mask.",
         )
     given = [(settings.depth.track, _DISPARITY), *((mask, _MASK) for mask in settings.focus.masks)]
     for tracks, kind in given:

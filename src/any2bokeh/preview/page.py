@@ -31,7 +31,6 @@ from any2bokeh.progress import OnProgress, Progress, ignore
 from any2bokeh.render.base import make_renderer
 from any2bokeh.session import ClipSession
 from any2bokeh.settings.preview_settings import PreviewSettings
-from any2bokeh.subject.segmentation_networks import find_segmentation
 from any2bokeh.video.opening import VideoInfo
 
 STILL_PX, RENDERED_PX, DISPARITY_PX = 960, 720, (480, 320, 200, 120)  # longer sides, at most
@@ -79,7 +78,6 @@ def write_page(
             moment.with_square_pixels(info.pixel_aspect).at_most(STILL_PX)
             for moment in moments_at(clip, wanted)
         ]
-        holds = find_segmentation("auto", clip.device).holds
     for moment in found:
         on_moment(moment)
     planes = focus_values([moment.disparity for moment in found], settings.focus_values)
@@ -87,7 +85,6 @@ def write_page(
     data = {
         **_about_the_clip(info, found[0].frame.picture),
         **_about_the_focus(info, settings, found[len(found) // 2]),
-        "holds": holds,
         "focusValues": planes,
         "strengths": strengths,
         "command": asdict(command),

@@ -51,6 +51,17 @@ class Point:
 
 
 @dataclass(frozen=True)
+class LikeliestPoint(Point):
+    """The point on a clip's likeliest subject, which is yet to be found."""
+
+    x: float = 0.5
+    y: float = 0.5
+
+    def __str__(self) -> str:
+        return "auto"
+
+
+@dataclass(frozen=True)
 class SubjectName:
     """One of the subjects, by its number in the order in which they were given, counted from 1."""
 
@@ -77,8 +88,10 @@ MIDDLE, CLEAR_K = Point(0.5, 0.5), 16.0  # what a preview takes where nothing is
 class SubjectSettings:
     """Which things are the subject, by ``points`` on them; each is followed from its moment both ways.
 
+    A ``LikeliestPoint`` lets the tool choose the subject of each clip.
+
     ``not_points`` are on something else that the network took for a part of them. ``subject_network`` does
-    the following: ``auto`` takes one that was downloaded, ``bundled`` works without weights.
+    the following: ``auto`` takes one that was downloaded, or else the ``bundled`` one.
     """
 
     points: tuple[Point, ...] = ()
@@ -89,6 +102,13 @@ class SubjectSettings:
         check_choice("`subject_network`", self.subject_network, SubjectNetwork)
         if self.not_points and not self.points:
             raise SettingsError("`not_points` needs `points`: something must be the subject.")
+        if self.is_automatic and len(self.points) > 1:
+            raise SettingsError("`points` are one `auto`, or points, not both.")
+
+    @property
+    def is_automatic(self) -> bool:
+        """Whether the subject is yet to be found."""
+        return any(isinstance(point, LikeliestPoint) for point in self.points)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,8 +183,7 @@ class FocusSettings:
 
     All of a subject is held sharp, unless ``subject_depth`` keeps its estimated relief; a number as
     ``focus_disparity`` says at which disparity, and keys that name subjects pull from one to the other.
-    Things that are pointed at are held where a segmentation network finds their mask; without one the focus
-    alone follows them.
+    Things that are pointed at are held by the masks that a segmentation network finds.
 
     ``blur_strength`` is K, a number or keys over time, unless a track or the camera gives it; before the
     f-number of a recorded lens, both it and the camera's count. ``easing`` is how values move from key to

@@ -35,6 +35,18 @@ class Window:
         top = min(max(0, round(y - rows / 2)), height - rows)
         return cls(top, left, top + rows, left + columns)
 
+    def within(self, picture: tuple[int, ...]) -> "Window":
+        """Return the same place of another picture, as much of it as lies there."""
+        rows, columns = self.size
+        x, y = (self.left + self.right) / 2, (self.top + self.bottom) / 2
+        return Window.around(x, y, columns, columns / rows, (picture[0], picture[1]))
+
+    def wider(self, times: float, picture: tuple[int, int]) -> "Window":
+        """Return a window so many times as wide around the same place, within the picture."""
+        rows, columns = self.size
+        x, y = (self.left + self.right) / 2, (self.top + self.bottom) / 2
+        return Window.around(x, y, columns * times, columns / rows, picture)
+
     @property
     def size(self) -> tuple[int, int]:
         """Height and width."""

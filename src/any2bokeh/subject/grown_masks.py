@@ -1,8 +1,8 @@
 """Masks that were grown from points, as a track: written to a file of the user, or kept for the next run."""
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,14 +19,12 @@ from any2bokeh.closeable import Closeable
 from any2bokeh.depth.cache import KeptTrack, cache_key, drop_track, find_track, keep_track
 from any2bokeh.errors import DisparityError
 from any2bokeh.progress import OnCount, ignore
-from any2bokeh.scene import Frame
 from any2bokeh.settings.focus_settings import SubjectSettings
-from any2bokeh.subject.mask_growth import ReadFrames, grow_masks, place_subjects
+from any2bokeh.subject.mask_growth import grow_masks, place_subjects
 from any2bokeh.subject.segmentation_networks import Segmentation
 from any2bokeh.video.clip import Clip
 from any2bokeh.video.gray import open_gray
 from any2bokeh.video.lossless import GRAY, LosslessWriter, to_uint8
-from any2bokeh.video.span import Span
 
 log = logging.getLogger(__name__)
 news = logging.getLogger("any2bokeh.news")
@@ -34,15 +32,11 @@ news = logging.getLogger("any2bokeh.news")
 
 @dataclass(frozen=True, kw_only=True)
 class GrowthPlan:
-    """What growing the masks of a clip's subjects comes to; nothing is computed yet.
-
-    ``read`` gives the frames of a part of ``video``, with disparity where ``segmentation`` looks at it.
-    """
+    """What growing the masks of a clip's subjects comes to; nothing is computed yet."""
 
     video: Clip
     subject: SubjectSettings
     segmentation: Segmentation
-    read: ReadFrames
     device: torch.device
     dtype: torch.dtype
     use_cache: bool
@@ -112,7 +106,7 @@ def _grow(plans: Sequence[GrowthPlan], targets: Sequence[Path], on_frames: OnCou
     info = video.info
     groups = [place_subjects(plan.subject, video) for plan in plans]
     make = segmentation.load(device, plans[0].dtype)
-    if segmentation.holds and device.type == "cpu":
+    if segmentation.takes_seconds and device.type == "cpu":
         news.info(
             "The subject in %s is followed by %s on the CPU, which takes seconds for each of %d frames.",
             info.path,
@@ -127,19 +121,12 @@ def _grow(plans: Sequence[GrowthPlan], targets: Sequence[Path], on_frames: OnCou
             stack.enter_context(LosslessWriter(target, size, GRAY, info.time_base, info.frame_rate))
             for target in targets
         ]
-        for pts, masks in grow_masks(groups, make, video, plans[0].read, on_frames):
+        for pts, masks in grow_masks(groups, make, video, on_frames):
             for writer, mask, share in zip(writers, masks, shares, strict=True):
                 codes = nothing if mask is None else to_uint8(_fitted(mask, size))
                 writer.write_integers(codes, pts)
                 share.append(float((codes > 127).mean()))
     return shares
-
-
-@contextmanager
-def pictures_alone(video: Clip, span: Span) -> Iterator[Iterator[tuple[Frame, Tensor | None]]]:
-    """Give the frames of a part without disparity, which then need not be estimated."""
-    with video.shown(span) as frames:
-        yield ((frame, None) for frame in frames)
 
 
 def _intact(track: KeptTrack | None) -> KeptTrack | None:

@@ -5,7 +5,7 @@ import tempfile
 import zlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise, zip_longest
 from typing import Generic
@@ -19,7 +19,6 @@ from any2bokeh.errors import FocusError
 from any2bokeh.focus.points import place_of, time_of
 from any2bokeh.motion.shots import find_shots, shot_thumbnail
 from any2bokeh.progress import OnCount
-from any2bokeh.scene import Frame
 from any2bokeh.settings.focus_settings import SubjectSettings
 from any2bokeh.subject.segmenter import Click, SubjectSegmenter, View
 from any2bokeh.video.clip import Clip
@@ -27,9 +26,6 @@ from any2bokeh.video.lossless import to_float, to_uint8, to_uint8_rgb
 from any2bokeh.video.span import Span
 
 BACKWARDS_VIEWS = 24  # read forwards and held, to be gone through backwards: 3 MB each for a network
-
-# Frames of a part, each with its disparity, ``1 h w``, where somebody looks at it.
-ReadFrames = Callable[[Span], AbstractContextManager[Iterator[tuple[Frame, Tensor | None]]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,11 +94,10 @@ class MaskGrowth(Closeable, Generic[View]):
         subject: PointedSubject,
         segmenter: SubjectSegmenter[View],
         video: Clip,
-        read: ReadFrames,
         starts: Sequence[int],
         on_frames: OnCount,
     ) -> None:
-        self._subject, self._segmenter, self._video, self._read = subject, segmenter, video, read
+        self._subject, self._segmenter, self._video = subject, segmenter, video
         self._on_frames, self._done = on_frames, 0
         self._before = MaskStack()
         place = bisect_right(starts, subject.number)
@@ -179,9 +174,9 @@ class MaskGrowth(Closeable, Generic[View]):
         times = self._video.times
         if first >= stop:
             return
-        with self._read(Span(times[first], times[stop - 1] + 1)) as frames:
-            for frame, disparity in frames:
-                yield bisect_left(times, frame.pts), self._segmenter.view(frame, disparity)
+        with self._video.shown(Span(times[first], times[stop - 1] + 1)) as frames:
+            for frame in frames:
+                yield bisect_left(times, frame.pts), self._segmenter.view(frame)
 
 
 class MaskStack(Closeable):
@@ -222,7 +217,6 @@ def grow_masks(
     groups: Sequence[Sequence[PointedSubject]],
     make_segmenter: Callable[[], SubjectSegmenter[View]],
     video: Clip,
-    read: ReadFrames,
     on_frames: OnCount,
 ) -> Iterator[tuple[int, list[Tensor | None]]]:
     """Yield time stamp and masks of each frame of a clip, one for the subjects of each group together.
@@ -242,7 +236,7 @@ def grow_masks(
 
     with ExitStack() as stack:
         growths = [
-            stack.enter_context(MaskGrowth(subject, make_segmenter(), video, read, starts, tell(which)))
+            stack.enter_context(MaskGrowth(subject, make_segmenter(), video, starts, tell(which)))
             for which, subject in enumerate(subjects)
         ]
         for _ in zip_longest(*(growth.look_back() for growth in growths)):

@@ -58,7 +58,7 @@ class SamSegmenter:
         self._session: Any = None
         self._place = 0  # of the frame in the order in which they are looked at, whichever way time runs
 
-    def view(self, frame: Frame, disparity: Tensor | None) -> Tensor:
+    def view(self, frame: Frame) -> Tensor:
         """Return the picture squeezed into a square: ``3 side side`` uint8 on the CPU."""
         size = (self._side_px, self._side_px)
         square = interpolate(frame.picture[None], size, mode="bilinear", antialias=True)[0]

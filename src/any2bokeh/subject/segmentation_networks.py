@@ -1,4 +1,4 @@
-"""The choice of a segmentation network that follows a click; without one, the grown region."""
+"""The choice of a segmentation network that follows a click: a downloaded one, or the bundled one."""
 
 import logging
 from collections.abc import Callable
@@ -9,7 +9,6 @@ from typing import Any, Protocol
 import torch
 
 from any2bokeh.settings.focus_settings import SubjectNetwork
-from any2bokeh.subject.grown_region import GrownRegion
 from any2bokeh.subject.segmenter import SubjectSegmenter
 from any2bokeh.weights.catalog import FetchedModel, NetworkIdentity, find_model, load_catalog
 from any2bokeh.weights.download import find_folder, model_folder
@@ -25,13 +24,8 @@ class Segmentation(NetworkIdentity, Protocol):
     """A way from clicks to masks."""
 
     @property
-    def sees_disparity(self) -> bool:
-        """Whether it looks at disparity, besides the picture."""
-        ...
-
-    @property
-    def holds(self) -> bool:
-        """Whether its masks are good enough to hold a subject by: an intersection over union of 0.7."""
+    def takes_seconds(self) -> bool:
+        """Whether it takes a CPU seconds for a frame."""
         ...
 
     def load(self, device: torch.device, dtype: torch.dtype) -> MakeSegmenter:
@@ -43,8 +37,7 @@ class Segmentation(NetworkIdentity, Protocol):
 class DownloadedSegmentation(FetchedModel):
     """SAM 2.1 or EdgeTAM, as fetched from the hub into ``folder``."""
 
-    sees_disparity: bool = False
-    holds: bool = True
+    takes_seconds: bool = True
 
     def load(self, device: torch.device, dtype: torch.dtype) -> MakeSegmenter:
         """Load the weights, once for all subjects."""
@@ -55,21 +48,24 @@ class DownloadedSegmentation(FetchedModel):
 
 @dataclass(frozen=True)
 class ShippedSegmentation:
-    """The way that needs no weights: the region that grows in the estimated disparity.
-
-    Over twelve clicks into six real clips its masks had an intersection over union of 0.31 with the
-    subject's own (``benchmarks/subject_masks.py``): nothing is held by them.
-    """
+    """The bundled network, of which docs/click.md tells."""
 
     name: str = "bundled"
     source: str = "any2bokeh"
-    revision: str = "1"
-    sees_disparity: bool = True
-    holds: bool = False
+    takes_seconds: bool = False
+
+    @property
+    def revision(self) -> str:
+        """A hash of the weights that ship, and of how they are used."""
+        from any2bokeh.subject import click_segmenter
+
+        return click_segmenter.click_revision()
 
     def load(self, device: torch.device, dtype: torch.dtype) -> MakeSegmenter:
-        """There is nothing to load."""
-        return GrownRegion
+        """Load the weights, once for all subjects."""
+        from any2bokeh.subject.click_segmenter import load_click_network
+
+        return load_click_network(device, dtype).segmenter
 
 
 def find_segmentation(choice: SubjectNetwork, device: torch.device, *, patient: bool = True) -> Segmentation:

@@ -1,4 +1,4 @@
-"""Finding a subject from clicks: one interface for networks, and for the region that grows in disparity."""
+"""Finding a subject from clicks: one interface for all networks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,11 +23,8 @@ class Click:
 class SubjectSegmenter(Protocol[View]):
     """Finds one subject in frame after frame, in either direction of time."""
 
-    def view(self, frame: Frame, disparity: Tensor | None) -> View:
-        """Return its view of a frame, small enough to hold dozens of them.
-
-        ``disparity`` is ``1 h w``, of any size; ``None`` where it does not look at it.
-        """
+    def view(self, frame: Frame) -> View:
+        """Return its view of a frame, small enough to hold dozens of them."""
         ...
 
     def start(self, view: View, clicks: Sequence[Click]) -> Tensor:

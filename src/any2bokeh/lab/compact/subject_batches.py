@@ -28,7 +28,10 @@ LARGEST_SHARE = 0.75  # of a picture that a subject covers
 UNION = 0.15  # of the subjects are two things
 OTHER = 0.3  # of the clicks are on another thing than that which the view was chosen for
 AGAIN = 0.35  # of the clicks come with what a first look found
+SAME_LIGHT = 0.6  # of the pairs are aged alike
 OCCLUDED = 0.12  # of the views have something put before them
+CUT_AWAY = 0.08  # of the pairs end in another scene: the subject is gone
+ELSEWHERE = 100  # is added to the owners of that scene
 Rng = np.random.Generator
 
 
@@ -103,11 +106,13 @@ class SubjectBatches(Dataset[SubjectBatch]):
         pairs: list[tuple[list[_View], list[Asked], list[Asked]]] = []
         while len(pairs) < self._settings.length:
             files = self._files[rng.choice(len(self._files), p=self._shares)]
-            pair = draw_pair(files[rng.integers(len(files))], size, rng)
+            paths = files[rng.integers(len(files))]
+            elsewhere = files[rng.integers(len(files))][0] if rng.random() < CUT_AWAY else None
+            pair = draw_pair(paths, size, rng, elsewhere)
             if pair is not None:
                 pairs.append(pair)
         order = [(pair, moment) for moment in (0, 1) for pair in pairs]
-        pictures = np.stack([pair[0][moment].picture for pair, moment in order])
+        pictures = np.ascontiguousarray([pair[0][moment].picture for pair, moment in order])
         follow = [pair[2][moment] for pair, moment in order]
         return SubjectBatch(
             torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous(),
@@ -132,14 +137,21 @@ def list_pairs(folder: Path) -> list[tuple[Path, Path]]:
 
 
 def draw_pair(
-    paths: tuple[Path, Path], size: tuple[int, int], rng: Rng
+    paths: tuple[Path, Path], size: tuple[int, int], rng: Rng, elsewhere: Path | None = None
 ) -> tuple[list[_View], list[Asked], list[Asked]] | None:
-    """Return views of both moments, and a click and a following task for each; nothing without a subject."""
+    """Return views of both moments, and a click and a following task for each; nothing without a subject.
+
+    ``elsewhere`` is a picture of another scene that takes the place of the second moment.
+    """
     pictures = [read_picture(path)[0] for path in paths]
     owners = [_owners_of(path, picture) for path, picture in zip(paths, pictures, strict=True)]
     if rng.random() < 0.5:
         pictures.reverse()
         owners.reverse()
+    if elsewhere:
+        pictures[1] = read_picture(elsewhere)[0]
+        others = _owners_of(elsewhere, pictures[1])
+        owners[1] = np.where(others > 0, others + ELSEWHERE, 0).astype(np.uint8)
     counts = np.bincount(owners[0].ravel(), minlength=2) / owners[0].size
     there = [k for k in range(1, len(counts)) if 0.002 < counts[k] < LARGEST_SHARE]
     if not there:
@@ -149,33 +161,40 @@ def draw_pair(
     chosen: tuple[int, ...] = (there[number],)
     if rng.random() < UNION and len(there) > 1:
         chosen = (there[number], there[number - 1])
-    looks = int(rng.integers(2**31))
-    same_light = rng.random() < 0.6
+    lights = [int(rng.integers(2**31))] * 2
+    if rng.random() > SAME_LIGHT:
+        lights[1] += 1
     mirrored = rng.random() < 0.5
-    views = []
+    views: list[_View] = []
     window = None
-    for moment in (0, 1):
-        inside = np.isin(owners[moment], chosen)
-        window = _draw_window(inside, size, rng, window)
-        part = np.s_[window.top : window.bottom, window.left : window.right]
-        shrinks = window.bottom - window.top >= size[0]
-        picture = cv2.resize(
-            pictures[moment][part], size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        )
-        mine = cv2.resize(owners[moment][part], size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+    for picture, mine, light in zip(pictures, owners, lights, strict=True):
+        inside = np.isin(mine, chosen)
+        window = _draw_window(inside, size, rng, window.within(inside.shape) if window else None)
+        view = _cut_view(picture, mine, window, size, light)
         if mirrored:
-            picture, mine = picture[:, ::-1], mine[:, ::-1]
-        light = np.random.default_rng(looks if same_light else looks + moment)
-        view = _View(age(picture.astype(np.float32) / 255, light), np.ascontiguousarray(mine))
+            view = _View(view.picture[:, ::-1], view.owners[:, ::-1])
         if rng.random() < OCCLUDED:
             _occlude(view, chosen, rng)
         views.append(view)
+    masks = [view.mask(chosen) for view in views]
+    seen = [bool(mask.sum() > 4) for mask in masks]
+    lasts = [masks[0], masks[0] if elsewhere else masks[1]]  # gone, it is expected where it was
     clicks = [_click_task(view, chosen, rng) for view in views]
-    seen = [bool(view.mask(chosen).sum() > 4) for view in views]
     follows = [
-        _follow_task(view, chosen, rng, is_known) for view, is_known in zip(views, seen[::-1], strict=True)
+        _follow_task(view, chosen, last, rng, is_known)
+        for view, last, is_known in zip(views, lasts, seen[::-1], strict=True)
     ]
     return views, clicks, follows
+
+
+def _cut_view(
+    picture: NDArray[np.uint8], owners: NDArray[np.uint8], window: Window, size: tuple[int, int], light: int
+) -> _View:
+    """The window of a picture, aged as ``light`` draws it."""
+    shrinks = cv2.INTER_AREA if window.size[0] >= size[0] else cv2.INTER_LINEAR
+    part = cv2.resize(picture[window.part], size[::-1], interpolation=shrinks).astype(np.float32) / 255
+    mine = cv2.resize(owners[window.part], size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+    return _View(age(part, np.random.default_rng(light)), np.asarray(mine, np.uint8))
 
 
 def _owners_of(path: Path, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -244,14 +263,14 @@ def _click_task(view: _View, chosen: tuple[int, ...], rng: Rng) -> Asked:
     return marks, float(is_again), truth, 1.0
 
 
-def _follow_task(view: _View, chosen: tuple[int, ...], rng: Rng, is_known: bool) -> Asked:
-    """The subject and its last mask, in some with a click that corrects it.
+def _follow_task(view: _View, chosen: tuple[int, ...], last: Floats, rng: Rng, is_known: bool) -> Asked:
+    """The subject and its ``last`` mask, gone wrong, in some with a click that corrects it.
 
     Where it is not known from the other moment, and has no last mask, nothing is asked.
     """
     truth = view.mask(chosen)
     marks = np.zeros((MARKS, *truth.shape), np.float32)
-    marks[2] = wrong_mask(truth, view.others(chosen), rng)
+    marks[2] = wrong_mask(last, view.others(chosen), rng)
     if truth.sum() > LEAST_SEEN_PX and rng.random() < 0.08:
         draw_blot(marks[0], *draw_place(truth, rng))
     if rng.random() < 0.08:

@@ -180,9 +180,7 @@ function hint() {
   }
   if (state.mode === "subject") {
     if (!state.point) return "Click the thing that should stay sharp wherever it moves.";
-    return data.holds
-      ? "The outline is its surface in the disparity; the network finds all of it, and all of it stays sharp."
-      : "The focus follows the outlined surface. To hold all of it: bokeh download-weights subject-sam2";
+    return "The outline is its surface in the disparity; the command finds all of it, and all of it stays sharp.";
   }
   return state.point ? `The same by the point: --focus-at ${pointOf(state.point)}` : "Click what should be sharp in the whole clip.";
 }
