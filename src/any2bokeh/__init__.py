@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from any2bokeh.frames import RefocusedFrames, refocus_frames
     from any2bokeh.progress import Progress
     from any2bokeh.run import Result, estimate_depth, grow_subject, refocus
+    from any2bokeh.settings.aperture_picture import AperturePicture
     from any2bokeh.settings.depth_settings import DepthSettings, TrackSettings
     from any2bokeh.settings.focus_settings import (
         CameraSettings,
@@ -38,11 +39,13 @@ if TYPE_CHECKING:
     from any2bokeh.settings.values import TimePoint
     from any2bokeh.settings.video_settings import EncodeSettings, InputSettings, TimeRange
     from any2bokeh.settings.work_settings import ShardNumber
+    from any2bokeh.video.aperture_file import read_aperture
 
     __version__: str
 
 # Everything public, and the module that it is loaded from when it is first asked for: many load torch.
 _MODULES = {
+    "AperturePicture": "settings.aperture_picture",
     "CameraSettings": "settings.focus_settings",
     "DatasetError": "errors",
     "DepthOfFieldSettings": "settings.focus_settings",
@@ -80,6 +83,7 @@ _MODULES = {
     "join_parts": "farm.join",
     "make_shard": "farm.whole_run",
     "plan_work": "farm.part_maker",
+    "read_aperture": "video.aperture_file",
     "read_work": "farm.work_folder",
     "refocus": "run",
     "refocus_frames": "frames",
@@ -87,6 +91,7 @@ _MODULES = {
 }
 
 __all__ = [
+    "AperturePicture",
     "CameraSettings",
     "DatasetError",
     "DepthOfFieldSettings",
@@ -124,6 +129,7 @@ __all__ = [
     "join_parts",
     "make_shard",
     "plan_work",
+    "read_aperture",
     "read_work",
     "refocus",
     "refocus_frames",

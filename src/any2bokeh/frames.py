@@ -1,9 +1,9 @@
 """Frames and disparity that are in memory, refocused one after the other; no video is read or written."""
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, count, repeat
+from itertools import chain, count, islice, pairwise, repeat
 from numbers import Real
 from typing import Any, Generic, TypeVar
 
@@ -18,6 +18,8 @@ from any2bokeh.errors import DisparityError, SettingsError, ShapeError
 from any2bokeh.focus.depth_of_field import focused_scene
 from any2bokeh.focus.focus_track import Focus
 from any2bokeh.render.base import make_renderer
+from any2bokeh.render.grain.clip_noise import measure_noise
+from any2bokeh.render.grain.grained import with_grain
 from any2bokeh.scene import Frame, PictureFormat, Scene
 from any2bokeh.settings.focus_settings import BLUR_STRENGTH, FOCUS_DISPARITY, DepthOfFieldSettings
 from any2bokeh.settings.render_settings import RenderSettings
@@ -31,6 +33,7 @@ PerFrame = float | Iterable[float]  # the same for all frames, or one for each
 DEFAULT_RENDERING, PLAIN_DEPTH_OF_FIELD = RenderSettings(), DepthOfFieldSettings()
 # As in a video of 8 bits: blurred pixels are dithered, and every other code comes back unchanged.
 EIGHT_BITS = Coding(kind="rgb", depth=8, matrix=1, is_full_range=True)
+MEASURED_FRAMES = 4  # by which noise is measured, where grain is asked for
 _END = object()
 
 
@@ -52,7 +55,8 @@ def refocus_frames(
     each is one number, or one for each frame.
 
     Frames are read when results are asked for, in the same thread. The lens reads one for each that it gives
-    (three ahead in its best quality), a network the window that it works on.
+    (three ahead in its best quality), a network the window that it works on; with ``settings.grain`` four are
+    read at the beginning, as they tell the noise.
 
     Raises ``SettingsError`` for numbers out of range. While the result is iterated: ``ShapeError`` where
     frames and disparity are not of one kind, size and number, ``SettingsError`` and ``DisparityError`` for
@@ -102,10 +106,14 @@ class RefocusedFrames(Generic[Picture], Iterator[Picture], Closeable):
         kind = _FrameKind.of(first[0])
         pictures = PictureFormat(height=kind.height, width=kind.width)
         device = choose_device(self._settings.device)
-        renderer = make_renderer(self._settings, device, pictures, self._strongest)
+        ahead = [first, *islice(given, MEASURED_FRAMES - 1)] if self._settings.grain else [first]
+        plain = make_renderer(self._settings, device, pictures, self._strongest)
+        renderer = with_grain(
+            plain, self._settings.grain, lambda: measure_noise(kind.pairs(ahead), "srgb"), pictures
+        )
         self.size, self.renderer = (kind.height, kind.width), renderer.name
         try:
-            for made in renderer.render(self._scenes(kind, chain([first], given))):  # same order, same number
+            for made in renderer.render(self._scenes(kind, chain(ahead, given))):  # same order, same number
                 self._count(self._in_work.popleft())
                 yield kind.like_given(made.picture)
         finally:
@@ -214,6 +222,11 @@ class _FrameKind:
         if (found := _outside(picture)) is not None:
             raise SettingsError(f"`frames` must be from 0 to 1, got {found:g} in frame {number}.")
         return torch.from_numpy(picture)
+
+    def pairs(self, frames: Sequence[tuple[Any, Array, Focus]]) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Frames, each with the next one, as ``3 H W``."""
+        pictures = [self.to_picture(frame, number) for number, (frame, _, _) in enumerate(frames)]
+        yield from pairwise(pictures) if pictures[1:] else [(pictures[0], None)]
 
     def like_given(self, picture: Tensor) -> Any:
         """A picture ``3 H W`` float32 as what frames are."""

@@ -13,6 +13,7 @@ from any2bokeh.focus.track_files import write_focus
 from any2bokeh.progress import OnProgress, Progress, ignore
 from any2bokeh.render.aovs import LayerCollector
 from any2bokeh.render.base import make_renderer
+from any2bokeh.render.grain.grained import with_grain
 from any2bokeh.session import ClipSession
 from any2bokeh.settings.clip_settings import ClipSettings
 from any2bokeh.settings.depth_settings import TrackSettings
@@ -75,7 +76,8 @@ def refocus(
         existing = ExistingFrames(
             overwrite=overwrite, keep=skip_existing, run_key=f"{source.resolve()} {target} {settings}"
         )
-        with closing(make_renderer(settings.render, clip.device, pictures, strongest)) as renderer:
+        made = make_renderer(settings.render, clip.device, pictures, strongest)
+        with closing(with_grain(made, settings.render.grain, clip.find_noise, pictures)) as renderer:
             log.info("%s is rendered by %s on %s.", source, renderer.name, clip.device)
             with (
                 open_result(target, clip.video, settings.encode, existing=existing) as writer,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +30,7 @@ from any2bokeh.focus.pull import (
 )
 from any2bokeh.optics.transfer import shown_frame
 from any2bokeh.progress import OnCount, OnProgress, Progress, ignore
+from any2bokeh.render.grain.clip_noise import ClipNoise, measure_noise
 from any2bokeh.scene import Frame, Scene
 from any2bokeh.settings.clip_settings import ClipSettings
 from any2bokeh.settings.focus_settings import Point, SubjectSettings
@@ -43,6 +45,8 @@ from any2bokeh.video.decode import NothingShownError
 from any2bokeh.video.footage import open_footage
 from any2bokeh.video.gray import GrayReader
 from any2bokeh.video.span import Span
+
+NOISE_MOMENTS = 6  # at which noise is measured: for each, half of a group of pictures is decoded
 
 log = logging.getLogger(__name__)
 news = logging.getLogger("any2bokeh.news")
@@ -230,6 +234,22 @@ class ClipSession(Closeable):
     def close(self) -> None:
         """Let go of all that was opened."""
         self._opened.close()
+
+    def find_noise(self) -> ClipNoise | None:
+        """Return the noise of the clip, by pairs of frames at some moments; ``None`` if nothing tells it."""
+        return measure_noise(self._pairs(), self.info.pictures.transfer)
+
+    def _pairs(self) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Yield a frame and the next one, at moments spread over the clip."""
+        times = self.video.all_times  # of the whole clip, so that each part of it has the same grain
+        count = min(NOISE_MOMENTS, max(len(times) // 2, 1))
+        for moment in range(count):
+            place = (2 * moment + 1) * len(times) // (2 * count)
+            first = times[max(min(place, len(times) - 2), 0)]
+            with suppress(NothingShownError), self.video.frames(Span(first)) as frames:
+                pair = [frame.picture for frame in islice(frames, 2)]
+                if pair:
+                    yield pair[0], pair[1] if len(pair) == 2 else None
 
     # What is found once for the whole clip: a clip that many processes share finds it elsewhere.
 

@@ -83,12 +83,13 @@ def _check_needs(context: typer.Context, values: dict[str, Any]) -> None:
     keys = (values.get(name) for name in ("focus_disparity", "focus_m", "blur_strength"))
     has_keys = any(isinstance(value, tuple) for value in keys) or values.get("focus_track")
     is_moving = values.get("points") or values.get("follow") or values.get("focus_mask")
-    polygon = "--aperture polygon: a disc has no corners"
-    has_corners = values.get("aperture") != "disc"
+    polygon = "--aperture polygon, which alone has blades"
+    turned = "--aperture polygon or a picture: a disc has no corners"
+    aperture = values.get("aperture")
     needs = (
-        ("blades", "--blades", polygon, has_corners),
-        ("roundness", "--roundness", polygon, has_corners),
-        ("rotation_deg", "--rotation", polygon, has_corners),
+        ("blades", "--blades", polygon, aperture == "polygon"),
+        ("roundness", "--roundness", polygon, aperture == "polygon"),
+        ("rotation_deg", "--rotation", turned, aperture != "disc"),
         (
             "focal_length_mm",
             "--focal-length",

@@ -29,9 +29,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "The look": (
         *("--aperture", "--blades", "--roundness", "--rotation", "--highlights", "--cats-eye"),
-        *("--anamorphic", "--renderer", "--quality"),
+        *("--anamorphic", "--grain", "--renderer", "--quality"),
     ),
-    "Depth": ("--depth", "--disparity", "--disparity-kind", "--steady"),
+    "Depth": ("--depth", "--disparity", "--disparity-kind", "--steady", "--align-edges"),
     "Files": (
         *("--output", "--overwrite", "--skip-existing", "--start", "--end", "--codec", "--crf", "--preset"),
         *("--pix-fmt", "--lossless", "--audio", "--save-focus-track", "--dry-run", "--json", "--quiet"),

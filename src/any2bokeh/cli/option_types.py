@@ -3,12 +3,16 @@
 import re
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, TypeVar, get_args
 
 import typer
 
 from any2bokeh.errors import SettingsError, shown
+from any2bokeh.paths import exists
+from any2bokeh.settings.aperture_picture import AperturePicture
 from any2bokeh.settings.focus_settings import Key, Keys, LikeliestPoint, Point, SubjectName, check_values
+from any2bokeh.settings.render_settings import ApertureShape
 from any2bokeh.settings.values import Range, TimePoint
 from any2bokeh.settings.work_settings import WORKERS, ShardNumber
 
@@ -98,6 +102,17 @@ def parse_workers(text: str) -> int | None:
     return None if text == "auto" else number("--workers", WORKERS, int)(text)
 
 
+def grain_option(name: str, help: str, accepted: Range) -> Any:
+    """An option that takes a multiple, or ``auto``, which is 1."""
+    parse = number(name, accepted, float)
+    return typer.Option(
+        name,
+        help=f"{help} {shown_range(accepted)}",
+        parser=lambda text: 1.0 if text == "auto" else parse(str(text)),
+        metavar="auto|X",
+    )
+
+
 def parse_time_option(text: str) -> TimePoint:
     """Read TIME; the parser is loaded when it is needed."""
     from any2bokeh.settings.values import parse_time
@@ -120,6 +135,18 @@ def rate_option(name: str, help: str) -> Any:
 def parse_names(text: str) -> tuple[str, ...]:
     """Read names between commas."""
     return tuple(name.strip() for name in text.split(","))
+
+
+def parse_aperture(text: str) -> str | AperturePicture:
+    """Read the name of a shape, or the file of a picture."""
+    if text in get_args(ApertureShape):
+        return text
+    if "." not in text and not exists(Path(text)):
+        shapes = ", ".join(get_args(ApertureShape))
+        raise SettingsError(f"--aperture must be one of {shapes}, or a picture, got {shown(text)}.")
+    from any2bokeh.video.aperture_file import read_aperture
+
+    return read_aperture(text)
 
 
 def parse_frame_rate(text: str) -> Fraction:

@@ -11,9 +11,11 @@ from any2bokeh.cli.batch import BatchOptions
 from any2bokeh.cli.lab_options import EVALUATION_OPTIONS, SYNTHESIS_OPTIONS
 from any2bokeh.cli.option_types import (
     auto_option,
+    grain_option,
     keys_option,
     named,
     option,
+    parse_aperture,
     parse_names,
     parse_shard,
     parse_workers,
@@ -202,9 +204,19 @@ OPTIONS: dict[object, dict[str, Any]] = {
             "--align-edges/--no-align-edges",
             help="Move edges of disparity to where the picture has them, where all of a frame err alike.",
         ),
+        "grain": grain_option(
+            "--grain",
+            "Put the clip's own noise back where blur takes it away: auto as much, 2 twice as much.",
+            render_settings.GRAIN,
+        ),
     },
     render_settings.LensSettings: {
-        "aperture": option("--aperture", help="Shape of lights out of focus."),
+        "aperture": typer.Option(
+            "--aperture",
+            help="Shape of lights out of focus: a disc, a polygon, or the shape that is white in a picture.",
+            parser=parse_aperture,
+            metavar="disc|polygon|FILE",
+        ),
         "blades": option(
             "--blades",
             help="Number of the polygon's sides; try 6.",
@@ -218,7 +230,7 @@ OPTIONS: dict[object, dict[str, Any]] = {
         ),
         "rotation_deg": option(
             "--rotation",
-            help="Rotation of the polygon in degrees, counter-clockwise; try 15.",
+            help="Rotation of the polygon or picture in degrees, counter-clockwise; try 15.",
             accepted=render_settings.ROTATION_DEG,
         ),
         "cats_eye": option(

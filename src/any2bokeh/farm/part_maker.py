@@ -23,6 +23,7 @@ from any2bokeh.farm.work_folder import FORMAT, Work, claim, fingerprint, flat, f
 from any2bokeh.progress import OnProgress, Progress, ignore
 from any2bokeh.render.base import Renderer, make_renderer
 from any2bokeh.render.choose import choose_renderer
+from any2bokeh.render.grain.grained import with_grain
 from any2bokeh.run import SCENES_AHEAD, collect_layers
 from any2bokeh.scene import Frame, Scene
 from any2bokeh.settings.run_settings import Settings
@@ -108,8 +109,9 @@ class PartMaker(Closeable):
     @cached_property
     def _renderer(self) -> Renderer:
         settings, clip = self._work.settings, self._clip
-        made = make_renderer(settings.render, clip.device, clip.info.pictures, settings.focus.strongest)
-        renderer = self._opened.enter_context(closing(made))
+        pictures, grain = clip.info.pictures, settings.render.grain
+        made = make_renderer(settings.render, clip.device, pictures, settings.focus.strongest)
+        renderer = self._opened.enter_context(closing(with_grain(made, grain, clip.find_noise, pictures)))
         # The same network in windows of another length, as of a GPU with less memory, draws other pictures.
         facts = {"renderer": renderer.name, "window": str(renderer.context(range(500, 501), 1000))}
 

@@ -18,6 +18,7 @@ from any2bokeh.preview.moments import Moment, OnMoment, choose_times, fitted, mo
 from any2bokeh.preview.sheet import CaptionedPicture, Words, lay_out, lettered, letters_px
 from any2bokeh.progress import OnProgress, Progress, ignore
 from any2bokeh.render.base import Renderer, make_renderer
+from any2bokeh.render.grain.grained import with_grain
 from any2bokeh.scene import Scene
 from any2bokeh.session import ClipSession
 from any2bokeh.settings.preview_settings import PreviewSettings
@@ -127,7 +128,10 @@ def _refocused_moments(
 
 
 def _renderer(clip: ClipSession, settings: PreviewSettings) -> Renderer:
-    return make_renderer(settings.render, clip.device, clip.info.pictures.as_shown, settings.focus.strongest)
+    pictures, render = clip.info.pictures.as_shown, settings.render
+    made = make_renderer(render, clip.device, pictures, settings.focus.strongest)
+    is_shown = pictures == clip.info.pictures  # else its noise is that of other code values
+    return with_grain(made, render.grain if is_shown else 0, clip.find_noise, pictures)
 
 
 def _width(picture: Tensor, sizes: tuple[int, int]) -> int:

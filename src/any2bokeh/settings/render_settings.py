@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from any2bokeh.errors import SettingsError
+from any2bokeh.settings.aperture_picture import AperturePicture
 from any2bokeh.settings.device_settings import DeviceName, DtypeName
 from any2bokeh.settings.values import Range, check_choice
 
@@ -16,6 +17,7 @@ ROUNDNESS = Range("roundness", "a share", 0, 1)
 ROTATION_DEG = Range("rotation_deg", "an angle in degrees", -360, 360)
 CATS_EYE = Range("cats_eye", "a share of the radius", 0, 1)
 ANAMORPHIC = Range("anamorphic", "a ratio of height to width", 1, 3)
+GRAIN = Range("grain", "a multiple of what blur takes away", 0, 2)
 HIGHLIGHTS = Range("highlights", "a multiple of white", 0, 20)
 HIGHLIGHT_THRESHOLD = Range("highlight_threshold", "a code value", 0, 1)
 WORK_SIZE = Range("work_size", "a number of pixels", 128, 4096)
@@ -27,15 +29,16 @@ OVERLAP = Range("overlap", "a number of frames", 0, 32)
 class LensSettings:
     """The aperture's shape and the treatment of clipped lights.
 
+    ``aperture`` may be a picture: what a light behind the focal plane becomes; in front of it, upside down.
     The polygon's blades are straight at ``roundness`` 0 and parts of one circle at 1; ``rotation_deg`` turns
-    it counter-clockwise on the display. In the corners of the frame ``cats_eye`` displaces the rim that cuts
-    the aperture off, in radii; the light of a point stays the same. ``anamorphic`` is the height of the
-    aperture over its width. ``highlights`` is how many times brighter than white a pixel above
+    polygon and picture counter-clockwise on the display. In the corners of the frame ``cats_eye`` displaces
+    the rim that cuts the aperture off, in radii; the light of a point stays the same. ``anamorphic`` is the
+    height of the aperture over its width. ``highlights`` is how many times brighter than white a pixel above
     ``highlight_threshold`` (code value 0..1) may become, minus one.
     ``quality`` "best" also looks into neighboring frames for regions that are occluded in one frame.
     """
 
-    aperture: ApertureShape = "disc"
+    aperture: ApertureShape | AperturePicture = "disc"
     blades: int = 6
     roundness: float = 0.0
     rotation_deg: float = 0.0
@@ -46,7 +49,8 @@ class LensSettings:
     quality: LensQuality = "standard"
 
     def __post_init__(self) -> None:
-        check_choice("`aperture`", self.aperture, ApertureShape)
+        if not isinstance(self.aperture, AperturePicture):
+            check_choice("`aperture`", self.aperture, ApertureShape)
         check_choice("`quality`", self.quality, LensQuality)
         BLADES.check(self.blades)
         ROUNDNESS.check(self.roundness)
@@ -116,15 +120,17 @@ class DiffusionSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class RenderSettings:
-    """Which renderer, where it runs and in which precision.
+    """Which renderer, where it runs and in which precision, and the steps around it.
 
-    ``align_edges`` moves edges of disparity to where the picture has them.
+    ``align_edges`` moves edges of disparity to where the picture has them. ``grain`` is how much of the
+    clip's noise is put back where blur takes it away: 1 is as much.
     """
 
     renderer: RendererName = "auto"
     device: DeviceName = "auto"
     dtype: DtypeName = "auto"
     align_edges: bool = True
+    grain: float = 0.0
     lens: LensSettings = field(default_factory=LensSettings)
     diffusion: DiffusionSettings = field(default_factory=DiffusionSettings)
 
@@ -132,3 +138,4 @@ class RenderSettings:
         check_choice("`renderer`", self.renderer, RendererName)
         check_choice("`device`", self.device, DeviceName)
         check_choice("`dtype`", self.dtype, DtypeName)
+        GRAIN.check(self.grain)

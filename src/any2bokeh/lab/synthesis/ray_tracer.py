@@ -92,7 +92,8 @@ class RayTracer:
         Only the shape of ``aperture`` matters here, as light is not clipped: a disc, or straight blades.
         Raises ``SettingsError`` for any other.
         """
-        if aperture.roundness or aperture.cats_eye or aperture.anamorphic != 1:
+        is_plain = aperture.aperture in ("disc", "polygon")
+        if not is_plain or aperture.roundness or aperture.cats_eye or aperture.anamorphic != 1:
             raise SettingsError("The tracer knows only discs and polygons with straight sides as apertures.")
         optics = Optics(
             view=view,

@@ -1,7 +1,8 @@
 """The aperture's image: the shape of a point of light that is out of focus, anywhere in the frame.
 
 An aperture is what several circles have in common: one for a disc, one for each blade of an iris, and one
-for the rim of the lens where that cuts the aperture off. So every line across it is one piece. Towards the
+for the rim of the lens where that cuts the aperture off. So every line across it is one piece; only one that
+is given as a picture may have any shape. Towards the
 corners the rim cuts off more of it: the frame is divided into zones in which the aperture is seen alike.
 """
 
@@ -15,6 +16,8 @@ from torch import Tensor
 
 from any2bokeh.render.lens.layers import Layer
 from any2bokeh.render.lens.model import NARROW_CELLS
+from any2bokeh.render.lens.picture_kernels import picture_kernels
+from any2bokeh.settings.aperture_picture import AperturePicture
 from any2bokeh.settings.render_settings import LensSettings
 
 SUBROWS = 32  # lines across each row of pixels: coverage is right to about 1/1000
@@ -40,13 +43,18 @@ def aperture_kernels(
     In each, the lens's rim is displaced against the aperture by one of Z ``offsets`` and cuts it off; each of
     them moves by half of that, so that the rest stays in the middle. The radii are
     those of the disc, in pixels along x and y: they differ where pixels are not square. A polygon or an oval
-    has the area of the disc of that radius, so that shapes gather the same light. Where the disc's radius
-    is below 0.01 pixel, the image is a single 1.
+    has the area of the disc of that radius, so that shapes gather the same light; a picture is as large as
+    it takes to blur as much as that disc. Where the disc's radius is below 0.01 pixel, the image is a single
+    1.
     """
     if max(radius_x_px, radius_y_px) < 0.01:
         return torch.ones(len(offsets), 1, 1)
     squeeze = math.sqrt(settings.anamorphic)
     radius_x_px, radius_y_px = max(radius_x_px / squeeze, 1e-6), max(radius_y_px * squeeze, 1e-6)
+    if isinstance(settings.aperture, AperturePicture):
+        radii_px = radius_x_px, radius_y_px
+        light = picture_kernels(radii_px, settings.aperture, settings.rotation_deg, offsets)
+        return light / light.sum((1, 2), keepdim=True)
     reach = corner_reach(settings)
     half_x, half_y = math.ceil(radius_x_px * reach - 0.5), math.ceil(radius_y_px * reach - 0.5)
     y = (torch.arange((2 * half_y + 1) * SUBROWS, dtype=torch.float64) + 0.5) / SUBROWS - (half_y + 0.5)
@@ -61,6 +69,8 @@ def aperture_kernels(
 
 def corner_reach(settings: LensSettings) -> float:
     """Radius of the circle around the aperture, in radii of the disc of its area, before it is squeezed."""
+    if isinstance(settings.aperture, AperturePicture):
+        return settings.aperture.reach
     if settings.aperture == "disc":
         return 1.0
     angle = math.pi / settings.blades

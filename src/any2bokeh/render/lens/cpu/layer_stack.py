@@ -10,6 +10,8 @@ from any2bokeh.render.lens.aperture import Zones
 from any2bokeh.render.lens.layers import Layer
 from any2bokeh.render.lens.model import NARROW_CELLS
 
+NO_TAP = 1e-8  # a weight below this is rounding
+
 Group = tuple[int, int, list[tuple[int, float]]]  # upper row, lower row or -1, and taps: offset and weight
 
 
@@ -51,7 +53,7 @@ def stack_layers(layers: Sequence[Layer], zones: Sequence[Zones]) -> LayerStack:
     groups: list[Group] = []
     first_group = [0]
     shapes = [part.kernels.shape[1:] for part in zones]
-    is_summed = [width > NARROW_CELLS for _, width in shapes]
+    is_summed = [_is_cheaper_summed(part.kernels.numpy()) for part in zones]
     for part, summed in zip(zones, is_summed, strict=True):
         for rows in part.kernels.flip(1, 2).numpy():  # convolution adds up the other side
             groups += _row_groups(rows, summed)
@@ -80,6 +82,18 @@ def stack_layers(layers: Sequence[Layer], zones: Sequence[Zones]) -> LayerStack:
     )
 
 
+def _is_cheaper_summed(kernels: Floats) -> bool:
+    """Whether rows have fewer steps than pixels: not those of a picture with shades."""
+    is_wide = kernels.shape[2] > NARROW_CELLS
+    return is_wide and bool((np.abs(_steps(kernels)) > NO_TAP).sum() <= (kernels > NO_TAP).sum())
+
+
+def _steps(rows: Floats) -> Floats:
+    """Weights of the exclusive running sums of rows, ``... w + 1``, that blur as ``rows`` do."""
+    steps: Floats = -np.diff(rows, axis=-1, prepend=0, append=0)
+    return steps
+
+
 def _row_groups(rows: Floats, is_summed: bool) -> list[Group]:
     """Upper row, lower row or -1, and taps: rows that are mirror images share theirs."""
     groups: list[Group] = []
@@ -90,8 +104,8 @@ def _row_groups(rows: Floats, is_summed: bool) -> list[Group]:
         if is_paired and row > mirrored:
             continue
         # A row is a few steps up and down. Summed, each step is one tap: the cost is that of the row's ends.
-        weights = -np.diff(rows[row], prepend=0, append=0) if is_summed else rows[row]
-        taps = [(int(offset), float(weights[offset])) for offset in np.flatnonzero(np.abs(weights) > 1e-8)]
+        weights = _steps(rows[row]) if is_summed else rows[row]
+        taps = [(int(offset), float(weights[offset])) for offset in np.flatnonzero(np.abs(weights) > NO_TAP)]
         if taps:
             taps += [(taps[-1][0], 0.0)] * (len(taps) % 2)  # two are added at once
             groups.append((row, mirrored if is_paired else -1, taps))

@@ -1,0 +1,1 @@
+"""The grain of a clip: measured, and put back where blur took it away."""

@@ -1,0 +1,137 @@
+"""A renderer whose pictures keep the grain of their clip where they are blurred."""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from any2bokeh.arrays import Floats
+from any2bokeh.optics.coc import coc_px
+from any2bokeh.optics.transfer import keeps_beyond_white
+from any2bokeh.render.base import Renderer
+from any2bokeh.render.grain.clip_noise import ClipNoise, from_noise_codes, is_light, to_noise_codes
+from any2bokeh.render.grain.compiled_grain import PATCH_PX, GrainSource, add_grain_rows
+from any2bokeh.render.grain.grain_tile import RADII_PX, TILE_PX, make_tiles
+from any2bokeh.scene import Frame, PictureFormat, Scene
+
+BAND_ROWS = 64
+
+log = logging.getLogger(__name__)
+
+
+def with_grain(
+    renderer: Renderer, amount: float, noise: Callable[[], ClipNoise | None], pictures: PictureFormat
+) -> Renderer:
+    """Return the renderer, with ``amount`` times the ``noise`` of the clip where it takes that away.
+
+    The noise is measured only if there is an amount.
+    """
+    if not amount:
+        return renderer
+    try:
+        measured = noise()
+    except BaseException:
+        renderer.close()
+        raise
+    if measured is None:
+        log.warning("No grain is put back: the clip has no flat parts that tell its noise from texture.")
+        return renderer
+    codes = 255 * measured.strongest
+    if not measured.is_visible:
+        log.info("No grain is put back: the noise of the clip, %.2f of 255, is not visible.", codes)
+        return renderer
+    log.info("Noise of up to %.1f of 255 is put back where blur takes it away.", codes)
+    return GrainedRenderer(renderer, measured, amount, pictures)
+
+
+class GrainedRenderer:
+    """Another renderer, and ``amount`` times the noise of the clip where that took it away.
+
+    Grain is new in each frame and depends on its time stamp alone: parts of a clip that are rendered apart
+    have the same. Pixels that the renderer left as they are stay so.
+    """
+
+    def __init__(self, inner: Renderer, noise: ClipNoise, amount: float, pictures: PictureFormat) -> None:
+        self.inner, self.name = inner, inner.name
+        self._pictures = pictures
+        self._source = GrainSource(
+            make_tiles(noise), np.array(RADII_PX, np.float32), (amount * noise.sigma).astype(np.float32)
+        )
+        self._longer_side_px = max(pictures.width * pictures.pixel_aspect, pictures.height)
+        self._in_work: deque[Scene] = deque()
+        self._pool = ThreadPoolExecutor(torch.get_num_threads())
+
+    @property
+    def work_per_frame(self) -> float:
+        """As the other renderer's."""
+        return self.inner.work_per_frame
+
+    @property
+    def operations_per_frame(self) -> float | None:
+        """As the other renderer's, besides which grain is nothing."""
+        return self.inner.operations_per_frame
+
+    @property
+    def looks_around(self) -> bool:
+        """As the other renderer."""
+        return self.inner.looks_around
+
+    def context(self, part: range, frames: int) -> range:
+        """As the other renderer's: grain needs no other frames."""
+        return self.inner.context(part, frames)
+
+    def render(self, scenes: Iterator[Scene]) -> Iterator[Frame]:
+        """Yield one refocused frame for each scene."""
+        for frame in self.inner.render(self._noted(scenes)):
+            scene = self._in_work.popleft()
+            yield Frame(picture=self.with_grain(scene, frame.picture), pts=frame.pts)
+
+    def with_grain(self, scene: Scene, picture: Tensor) -> Tensor:
+        """Return the refocused ``picture 3 H W`` of a scene with grain."""
+        if picture is scene.sharp or torch.equal(picture, scene.sharp):
+            return picture
+        transfer = self._pictures.transfer
+        codes: Floats = to_noise_codes(picture, transfer).contiguous().clone().numpy()
+        own: Floats = to_noise_codes(scene.sharp, transfer).contiguous().numpy()
+        height, width = codes.shape[1:]
+        radius_px: Floats = (
+            coc_px(scene.disparity[0], scene.focus_disparity, scene.blur_strength, self._longer_side_px)
+            .abs()
+            .contiguous()
+            .numpy()
+        )
+        random = np.random.Generator(np.random.Philox(key=scene.pts % 2**63))
+        shape = height // PATCH_PX + 2, width // PATCH_PX + 2, 2
+        places: NDArray[np.int64] = random.integers(0, TILE_PX, shape)
+        origin = int(random.integers(0, PATCH_PX)), int(random.integers(0, PATCH_PX))
+
+        def add(top: int) -> None:
+            rows = top, min(top + BAND_ROWS, height)
+            add_grain_rows(self._source, own, radius_px, places, origin, rows, codes)
+
+        list(self._pool.map(add, range(0, height, BAND_ROWS)))
+        grained = torch.from_numpy(codes)
+        if not keeps_beyond_white(transfer):
+            grained.clamp_(0, 1)
+        if not is_light(transfer):
+            return grained
+        return torch.where(picture == scene.sharp, picture, from_noise_codes(grained, transfer))
+
+    def peak_bytes(self, pictures: PictureFormat) -> int | None:
+        """Return the peak device memory of a whole run on such pictures; ``None`` if not known."""
+        return self.inner.peak_bytes(pictures)
+
+    def close(self) -> None:
+        """Give back threads and memory."""
+        self._pool.shutdown()
+        self.inner.close()
+
+    def _noted(self, scenes: Iterator[Scene]) -> Iterator[Scene]:
+        for scene in scenes:
+            self._in_work.append(scene)
+            yield scene
