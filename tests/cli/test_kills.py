@@ -5,7 +5,7 @@ import sys
 import pytest
 from kills import COMMANDS, run_kills, table_of
 
-KILLS, SEED = 4, 20261129
+KILLS, SEED = 20, 20261129
 
 
 @pytest.mark.slow

@@ -42,6 +42,7 @@ LENS = ("clip.mp4", "--focus", "0.5", "--k", "20", "-y", "-q")
 TRACK = ("--disparity", "track.mkv")
 COMMANDS = (
     Command("refocus", ("refocus", *LENS, *TRACK), "clip.refocus.mp4"),
+    Command("refocus, estimated", ("refocus", *LENS, "--depth-size", "64"), "clip.refocus.mp4"),
     Command("depth", ("depth", "clip.mp4", "--depth-size", "64", "-y", "-q"), "clip.disparity.mkv"),
     Command("preview", ("preview", *LENS, *TRACK, "--at", "f3", "-o", "still.png"), "still.png"),
     Command(
@@ -63,6 +64,8 @@ class Kills:
 
 def run_kills(count: int, seed: int) -> dict[str, Kills]:
     """Kill each command its share of so many times; return what was found."""
+    # As the command itself does before torch is loaded, which here happens earlier.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     chance, spawner = random.Random(seed), multiprocessing.get_context("forkserver")
     spawner.set_forkserver_preload(LOADED)
     found: dict[str, Kills] = {}
