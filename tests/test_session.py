@@ -38,6 +38,7 @@ from any2bokeh.video.clip import VideoClip
 from any2bokeh.video.create import create_video
 from any2bokeh.video.decode import open_video
 from any2bokeh.video.gray import open_gray_writer
+from any2bokeh.video.span import Span
 
 FRAMES, WIDTH, HEIGHT, RATE = 24, 48, 32, Fraction(24)
 LENS = RenderSettings(renderer="lens", device="cpu")
@@ -250,8 +251,9 @@ def test_following_takes_four_passes_before(clip: Path, track: Path, tmp_path: P
     focus = FocusSettings(follow=Point(0.5, 0.5), blur_strength=0)
     run(clip, tmp_path / "out.mkv", depth=DepthSettings(track=track), focus=focus)
     opens, packets = reads.of(clip)
-    # Probed, scanned; shots; the frame of the point, and all from there on; measured in its mask; rendered.
-    assert opens == 7 and packets < 5.5 * FRAMES
+    # Probed, scanned; shots; the frame of the point, where it is placed and where growth starts, and all from
+    # there on; measured in its mask; rendered.
+    assert opens == 8 and packets < 6 * FRAMES
     assert reads.of(track)[1] <= 3 * FRAMES
 
 
@@ -277,13 +279,13 @@ def test_a_track_and_its_colors_are_estimated_once(
     clip: Path, tmp_path: Path, reads: Reads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[Path] = []
-    write = depth_source._write_estimate
+    write = depth_source.write_estimate
 
-    def counted(estimate: Any, time_range: TimeRange, target: Path, on_progress: Any) -> None:
+    def counted(estimate: Any, span: Span, target: Path, on_progress: Any) -> None:
         made.append(target)
-        write(estimate, time_range, target, on_progress)
+        write(estimate, span, target, on_progress)
 
-    monkeypatch.setattr(depth_source, "_write_estimate", counted)
+    monkeypatch.setattr(depth_source, "write_estimate", counted)
     depth = DepthSettings(model="compact", size=56, use_cache=False)
     settings = TrackSettings(depth=depth, device="cpu")
     estimate_depth(clip, tmp_path / "track.mkv", settings, colors=tmp_path / "colors.mkv")

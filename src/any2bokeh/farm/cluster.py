@@ -317,5 +317,5 @@ def _check_address(address: str) -> None:
     except (OSError, ValueError) as error:
         raise ClusterError(
             f"No Ray cluster answers at {shown(address)}.",
-            hint="`ray start --head` prints the address of the cluster that it starts, HOST:6379.",
+            hint="Ray prints the address of a cluster when it starts its first node, HOST:6379.",
         ) from error

@@ -133,7 +133,7 @@ def work_folders(folder: Path) -> list[Path]:
     found = sorted(path.parent for path in folder.glob("*/work.json")) if is_folder(folder) else []
     if not found:
         raise WorkError(
-            f"{folder} is no work folder.", hint="`bokeh refocus IN --shard I/N --work DIR` makes one."
+            f"{folder} is no work folder.", hint="`bokeh plan IN` prints the commands that make one."
         )
     return found
 

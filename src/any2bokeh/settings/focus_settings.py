@@ -103,7 +103,7 @@ class SubjectSettings:
         if self.not_points and not self.points:
             raise SettingsError("`not_points` needs `points`: something must be the subject.")
         if self.is_automatic and len(self.points) > 1:
-            raise SettingsError("`points` are one `auto`, or points, not both.")
+            raise SettingsError("`points` are auto alone, or points, not both.")
 
     @property
     def is_automatic(self) -> bool:

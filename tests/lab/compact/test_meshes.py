@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from any2bokeh.lab.compact.scenes.additions import AdditionSettings, SeenScene, add_to
+from any2bokeh.lab.compact.scenes.additions import AdditionSettings, Placement, SeenScene, add_to
 from any2bokeh.lab.compact.scenes.cast import Air, Cast, Lights, Viewpoint, render
 from any2bokeh.lab.compact.scenes.creatures import MAKERS
 from any2bokeh.lab.compact.scenes.meshes import Mesh, block, draw_mesh, joined, skin_of, tube
@@ -103,11 +103,16 @@ def test_things_are_whole_and_of_the_size_of_things(kind: str) -> None:
         assert mesh.colors.min() >= 0 and mesh.colors.max() <= 1
 
 
+def placed(mesh: Mesh, spot: np.ndarray | None = None) -> Placement:
+    """A mesh on the ground at ``spot``, by default where it is, in full sunshine."""
+    return Placement(mesh=mesh, spot=np.zeros(3) if spot is None else spot, sunshine=1.0, person=None)
+
+
 def test_what_is_added_stands_on_the_ground_in_its_own_shadow() -> None:
     seen = scene()
     before = seen.picture.copy()
     box = block(np.full(3, 0.5), skin_of(np.random.default_rng(2))).standing()
-    assert seen.add(box.moved(np.eye(3), np.array([0.3, 0, 4.0])), 0.0, 1.0)
+    assert seen.add(placed(box, np.array([0.3, 0, 4.0])))
     rows, _ = np.nonzero(seen.owners == 1)
     lowest = rows.max()
     assert seen.inverse[lowest, 52] == pytest.approx(1 / 3.5, abs=0.01)  # its front side
@@ -121,11 +126,11 @@ def test_what_is_added_stands_on_the_ground_in_its_own_shadow() -> None:
 def test_what_would_hardly_be_seen_is_not_added() -> None:
     seen = scene()
     screen = wall(2.0, half=1.5)
-    assert seen.add(screen, 0.0, 1.0)
+    assert seen.add(placed(screen))
     before = seen.picture.copy()
-    assert not seen.add(wall(6.0), 0.0, 1.0)  # behind the screen
-    assert not seen.add(wall(60.0, half=0.05), 0.0, 1.0)  # too small
-    assert not seen.add(joined([wall(-3.0)]), 0.0, 1.0)  # behind the camera
+    assert not seen.add(placed(wall(6.0)))  # behind the screen
+    assert not seen.add(placed(wall(60.0, half=0.05)))  # too small
+    assert not seen.add(placed(joined([wall(-3.0)])))  # behind the camera
     np.testing.assert_array_equal(seen.picture, before)
     assert seen.owners.max() == 1
 
