@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -149,7 +150,6 @@ def test_code_of_a_version_that_nobody_uses_is_removed(call: Call, kept: Path) -
     assert {folder.name for folder in kept.parents[1].iterdir()} == {"recent", kept.parent.name}
 
 
-@jit.compiled
 def _norm(values: np.ndarray, first: int, power: np.float32) -> np.float32:
     total = np.float32(0)
     for value in values[first:]:
@@ -159,27 +159,36 @@ def _norm(values: np.ndarray, first: int, power: np.float32) -> np.float32:
     return total
 
 
-@jit.compiled
-def _norms(values: np.ndarray) -> np.float32:
-    total = _norm(values, 0, np.float32(1.5))
-    for start in range(3):
-        total += _norm(values, start, np.float32(2 + start)) * _norm(values[: start + 4], 1, np.float32(3))
-    return total
+@pytest.fixture
+def norms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
+    """A compiled function, and one that calls it; both were compiled now, since nothing was kept."""
+    monkeypatch.setattr(jit, "compiled_folder", lambda: None)
+    norm = jit.compiled(_norm)
+
+    @jit.compiled
+    def norms(values: np.ndarray) -> np.float32:
+        total = norm(values, 0, np.float32(1.5))
+        for start in range(3):
+            total += norm(values, start, np.float32(2 + start)) * norm(values[: start + 4], 1, np.float32(3))
+        return total
+
+    norms(np.arange(9, dtype=np.float32))
+    return norm, norms
 
 
 @pytest.mark.slow
-def test_compiled_code_calls_no_other_so_that_what_was_loaded_first_changes_no_bits() -> None:
-    _norms(np.arange(9, dtype=np.float32))
-    (overload,) = _norms.overloads.values()
+def test_compiled_code_calls_no_other_so_that_what_was_loaded_first_changes_no_bits(
+    norms: tuple[Any, Any],
+) -> None:
+    (overload,) = norms[1].overloads.values()
     defined = [function.name for function in overload.library.get_defined_functions()]
-    assert any("_norms" in name for name in defined)
+    assert any("norms" in name for name in defined)
     assert not [name for name in defined if "5_normB" in name]
 
 
 @pytest.mark.slow
-def test_a_function_is_compiled_once_whatever_constants_it_is_called_with() -> None:
-    _norms(np.arange(9, dtype=np.float32))
-    assert len(_norm.signatures) == 1
+def test_a_function_is_compiled_once_whatever_constants_it_is_called_with(norms: tuple[Any, Any]) -> None:
+    assert len(norms[0].signatures) == 1
 
 
 def test_every_module_that_is_compiled_or_gives_it_constants_tells_code_apart(
