@@ -12,6 +12,8 @@ from any2bokeh.cli.jobs import Job, check_output, make_folder
 from any2bokeh.cli.long_jobs import JobReports, PartsShown
 from any2bokeh.farm.cluster import ClusterClip, ClusterEvent, open_cluster
 from any2bokeh.farm.whole_run import resume_folder
+from any2bokeh.settings.run_settings import Settings
+from any2bokeh.settings.stored_settings import from_document, to_document
 from any2bokeh.settings.work_settings import WorkSettings
 
 
@@ -72,7 +74,8 @@ def _cluster_clip(job: Job, work: WorkSettings, *, overwrite: bool) -> ClusterCl
     return ClusterClip(
         source=job.source.absolute(),
         target=job.target.absolute(),
-        settings=job.settings,
+        # Workers have other folders to work in: files are named from the root.
+        settings=from_document(Settings, to_document(job.settings, lambda path: str(path.absolute()))),
         folder=folder.absolute(),
         overwrite=overwrite,
     )

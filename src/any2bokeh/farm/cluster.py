@@ -167,7 +167,7 @@ class Cluster:
         clip, actor = task.clip, worker.actor
         work = self._works.get(id(clip))
         if task.what == "plan":
-            reference = actor.plan.remote(clip.source, clip.target, clip.settings, self._folder, self._shards)
+            reference = actor.plan.remote(clip.source, clip.target, clip.settings, clip.folder, self._shards)
         elif task.what == "part":
             reference = actor.make.remote(work, task.part)
         else:
@@ -235,8 +235,10 @@ class Cluster:
         except self._ray.exceptions.RayTaskError as error:
             self._idle.append(worker)
             self._queue.drop(task.clip)
-            cause = error.cause
-            yield ClusterEvent(task.clip, error=cause if isinstance(cause, Exception) else error)
+            cause = error.cause if isinstance(error.cause, Exception) else error
+            if cause is not error:
+                cause.__cause__ = error  # tells where it failed on the node
+            yield ClusterEvent(task.clip, error=cause)
         except self._ray.exceptions.RayError as error:  # the worker, or its node
             with suppress(self._ray.exceptions.RayError):
                 self._ray.kill(worker.actor)
