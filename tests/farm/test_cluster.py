@@ -25,12 +25,13 @@ STORE_BYTES = 80 * 2**20
 
 
 @contextmanager
-def two_nodes(**second: Any) -> Iterator[tuple[Any, Any]]:
-    """A cluster of this machine, of two nodes with a core each, and the second of these."""
+def two_nodes(first_cpus: int = 1, **second: Any) -> Iterator[tuple[Any, Any]]:
+    """A cluster of this machine, of two nodes with a core each unless said, and the second of these."""
     from ray.cluster_utils import Cluster as LocalCluster
 
     least = {"num_cpus": 1, "object_store_memory": STORE_BYTES}
-    local = LocalCluster(initialize_head=True, head_node_args={**least, "include_dashboard": False})
+    head = least | {"num_cpus": first_cpus, "include_dashboard": False}
+    local = LocalCluster(initialize_head=True, head_node_args=head)
     try:
         yield local, local.add_node(**least, **second)
     finally:
@@ -93,7 +94,9 @@ def test_a_node_with_another_version_is_refused(tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
     with (
-        two_nodes(env_vars={"PYTHONPATH": f"{other}:{Path(__file__).parents[1] / 'support'}"}) as (local, _),
+        two_nodes(
+            first_cpus=0, env_vars={"PYTHONPATH": f"{other}:{Path(__file__).parents[1] / 'support'}"}
+        ) as (local, _),
         open_cluster(local.address, work) as cluster,
         pytest.raises(ClusterError, match=naming("any2bokeh")),
     ):
