@@ -58,6 +58,11 @@ class PictureFormat:
     pixel_aspect: float = 1.0
 
     @property
+    def longer_side_px(self) -> float:
+        """The longer displayed side, in displayed pixels, by which K is counted."""
+        return max(self.width * self.pixel_aspect, self.height)
+
+    @property
     def keeps_beyond_white(self) -> bool:
         """Whether code values are of scene light, which does not end at white."""
         return self.transfer not in DISPLAY_REFERRED

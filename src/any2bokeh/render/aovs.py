@@ -36,7 +36,7 @@ class LayerCollector:
                 hint="`track` with `kind=depth` gives them; `aovs=disparity` is always there.",
             )
         self._aovs, self._depth_of = aovs, depth_of
-        self._longer_side_px = max(pictures.width * pictures.pixel_aspect, pictures.height)
+        self._longer_side_px = pictures.longer_side_px
         self._waiting: dict[int, dict[str, Tensor]] = {}
 
     def note(self, scene: Scene) -> Scene:

@@ -57,6 +57,44 @@ class Renderer(Protocol):
         ...
 
 
+class RendererAround:
+    """Another renderer with work of a subclass before or after it; all else is that renderer's."""
+
+    def __init__(self, inner: Renderer) -> None:
+        self.name, self._inner = inner.name, inner
+
+    @property
+    def work_per_frame(self) -> float:
+        """How many times as long as the first frame alone each one takes."""
+        return self._inner.work_per_frame
+
+    @property
+    def operations_per_frame(self) -> float | None:
+        """Multiplications and additions of a frame, if that takes too long to try; else ``None``."""
+        return self._inner.operations_per_frame
+
+    @property
+    def looks_around(self) -> bool:
+        """Whether a frame depends on others."""
+        return self._inner.looks_around
+
+    def context(self, part: range, frames: int) -> range:
+        """Return the numbers of the scenes that it must be given to draw ``part``; see ``Renderer``."""
+        return self._inner.context(part, frames)
+
+    def render(self, scenes: Iterator[Scene]) -> Iterator[Frame]:
+        """Yield one refocused frame for each scene."""
+        return self._inner.render(scenes)
+
+    def peak_bytes(self, pictures: PictureFormat) -> int | None:
+        """Return the peak device memory of a whole run on such pictures; ``None`` if not known."""
+        return self._inner.peak_bytes(pictures)
+
+    def close(self) -> None:
+        """Close the renderer."""
+        self._inner.close()
+
+
 def make_renderer(
     settings: RenderSettings,
     device: torch.device,
@@ -88,36 +126,18 @@ def _make(
     return DisplayReferredRenderer(network, pictures)
 
 
-class AligningRenderer:
+class AligningRenderer(RendererAround):
     """A renderer that sees disparity whose edges are where the picture has them."""
 
     def __init__(self, inner: Renderer, pictures: PictureFormat) -> None:
-        self.name, self._inner, self._pictures = inner.name, inner, pictures
+        super().__init__(inner)
+        self._pictures = pictures
         # A frame with an edge: a clip does not wait for compilation.
         columns = (torch.arange(32) >= 16).float()
         picture, disparity = columns.expand(3, 32, 32), columns.expand(1, 32, 32)
         self.aligned(
             Scene(sharp=picture, disparity=disparity, focus_disparity=0.5, blur_strength=1000.0, pts=0)
         )
-
-    @property
-    def work_per_frame(self) -> float:
-        """As the renderer's."""
-        return self._inner.work_per_frame
-
-    @property
-    def operations_per_frame(self) -> float | None:
-        """As the renderer's."""
-        return self._inner.operations_per_frame
-
-    @property
-    def looks_around(self) -> bool:
-        """As the renderer's: edges are aligned frame by frame."""
-        return self._inner.looks_around
-
-    def context(self, part: range, frames: int) -> range:
-        """As the renderer's."""
-        return self._inner.context(part, frames)
 
     def render(self, scenes: Iterator[Scene]) -> Iterator[Frame]:
         """Yield one refocused frame for each scene."""
@@ -139,11 +159,3 @@ class AligningRenderer:
         if self._pictures.transfer == "linear":  # colors are compared as they are seen
             sharp = sharp.clamp(0, 1).sqrt()
         return replace(scene, disparity=align_edges(scene.disparity, sharp, EDGE_STEP_PX / scale.px))
-
-    def peak_bytes(self, pictures: PictureFormat) -> int | None:
-        """As the renderer's."""
-        return self._inner.peak_bytes(pictures)
-
-    def close(self) -> None:
-        """Close the renderer."""
-        self._inner.close()

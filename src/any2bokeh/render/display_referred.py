@@ -9,35 +9,19 @@ import torch
 from torch import Tensor
 
 from any2bokeh.optics.transfer import recoded, shown_picture
-from any2bokeh.render.diffusion.pipeline import DiffusionRenderer
+from any2bokeh.render.base import Renderer, RendererAround
 from any2bokeh.scene import Frame, PictureFormat, Scene
 
 log = logging.getLogger(__name__)
 
 
-class DisplayReferredRenderer:
+class DisplayReferredRenderer(RendererAround):
     """A network, given what a screen shows of each scene; what it leaves unchanged keeps its light."""
 
-    looks_around = True
-
-    def __init__(self, inner: DiffusionRenderer, pictures: PictureFormat) -> None:
-        self.name = inner.name
-        self._inner, self._transfer = inner, pictures.transfer
+    def __init__(self, inner: Renderer, pictures: PictureFormat) -> None:
+        super().__init__(inner)
+        self._transfer = pictures.transfer
         self._in_work: deque[tuple[Tensor, Tensor]] = deque()  # scenes' pictures, as they are and as shown
-
-    @property
-    def work_per_frame(self) -> float:
-        """As the network's."""
-        return self._inner.work_per_frame
-
-    @property
-    def operations_per_frame(self) -> float | None:
-        """As the network's."""
-        return self._inner.operations_per_frame
-
-    def context(self, part: range, frames: int) -> range:
-        """As the network's."""
-        return self._inner.context(part, frames)
 
     def render(self, scenes: Iterator[Scene]) -> Iterator[Frame]:
         """Yield one refocused frame for each scene."""
@@ -55,10 +39,6 @@ class DisplayReferredRenderer:
     def peak_bytes(self, pictures: PictureFormat) -> int | None:
         """Return the peak device memory of a whole run on such pictures; ``None`` if not known."""
         return self._inner.peak_bytes(pictures.as_shown)
-
-    def close(self) -> None:
-        """Give back the network's memory."""
-        self._inner.close()
 
     def _shown(self, scene: Scene) -> Scene:
         shown = shown_picture(scene.sharp, self._transfer)

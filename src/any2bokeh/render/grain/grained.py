@@ -13,7 +13,7 @@ from torch import Tensor
 from any2bokeh.arrays import Floats
 from any2bokeh.optics.coc import coc_px
 from any2bokeh.optics.transfer import keeps_beyond_white
-from any2bokeh.render.base import Renderer
+from any2bokeh.render.base import Renderer, RendererAround
 from any2bokeh.render.grain.clip_noise import ClipNoise, from_noise_codes, is_light, to_noise_codes
 from any2bokeh.render.grain.compiled_grain import PATCH_PX, GrainSource, add_grain_rows
 from any2bokeh.render.grain.grain_tile import RADII_PX, TILE_PX, make_tiles
@@ -49,7 +49,7 @@ def with_grain(
     return GrainedRenderer(renderer, measured, amount, pictures)
 
 
-class GrainedRenderer:
+class GrainedRenderer(RendererAround):
     """Another renderer, and ``amount`` times the noise of the clip where that took it away.
 
     Grain is new in each frame and depends on its time stamp alone: parts of a clip that are rendered apart
@@ -57,37 +57,18 @@ class GrainedRenderer:
     """
 
     def __init__(self, inner: Renderer, noise: ClipNoise, amount: float, pictures: PictureFormat) -> None:
-        self.inner, self.name = inner, inner.name
+        super().__init__(inner)
         self._pictures = pictures
         self._source = GrainSource(
             make_tiles(noise), np.array(RADII_PX, np.float32), (amount * noise.sigma).astype(np.float32)
         )
-        self._longer_side_px = max(pictures.width * pictures.pixel_aspect, pictures.height)
+        self._longer_side_px = pictures.longer_side_px
         self._in_work: deque[Scene] = deque()
         self._pool = ThreadPoolExecutor(torch.get_num_threads())
 
-    @property
-    def work_per_frame(self) -> float:
-        """As the other renderer's."""
-        return self.inner.work_per_frame
-
-    @property
-    def operations_per_frame(self) -> float | None:
-        """As the other renderer's, besides which grain is nothing."""
-        return self.inner.operations_per_frame
-
-    @property
-    def looks_around(self) -> bool:
-        """As the other renderer."""
-        return self.inner.looks_around
-
-    def context(self, part: range, frames: int) -> range:
-        """As the other renderer's: grain needs no other frames."""
-        return self.inner.context(part, frames)
-
     def render(self, scenes: Iterator[Scene]) -> Iterator[Frame]:
         """Yield one refocused frame for each scene."""
-        for frame in self.inner.render(self._noted(scenes)):
+        for frame in self._inner.render(self._noted(scenes)):
             scene = self._in_work.popleft()
             yield Frame(picture=self.with_grain(scene, frame.picture), pts=frame.pts)
 
@@ -122,14 +103,10 @@ class GrainedRenderer:
             return grained
         return torch.where(picture == scene.sharp, picture, from_noise_codes(grained, transfer))
 
-    def peak_bytes(self, pictures: PictureFormat) -> int | None:
-        """Return the peak device memory of a whole run on such pictures; ``None`` if not known."""
-        return self.inner.peak_bytes(pictures)
-
     def close(self) -> None:
         """Give back threads and memory."""
         self._pool.shutdown()
-        self.inner.close()
+        super().close()
 
     def _noted(self, scenes: Iterator[Scene]) -> Iterator[Scene]:
         for scene in scenes:
