@@ -238,7 +238,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     scenes = parser.add_mutually_exclusive_group(required=True)
-    scenes.add_argument("--cache", type=Path, help="folder for what is ray traced")
+    scenes.add_argument("--cache", type=Path, help="folder for ray-traced frames")
     scenes.add_argument("--clips", type=Path, help="folder of clips to measure instead")
     parser.add_argument("--crops", type=Path, help="folder for pictures of hard places, instead of tables")
     parser.add_argument("--only", choices=("methods", "disparity"), help="one of the tables")

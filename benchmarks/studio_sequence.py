@@ -125,7 +125,7 @@ def check_sequence(folder: Path) -> None:
 
 
 def read_back(source: Path, made: Path) -> None:
-    """Compare what was written with its source, by the OpenEXR library alone."""
+    """Compare the result with its source, by the OpenEXR library alone."""
     exact, blurred, brightest = 0, 0, 0.0
     for number in range(FIRST, FIRST + COUNT):
         header, before = read_exr(Path(str(source) % number))

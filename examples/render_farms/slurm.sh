@@ -2,7 +2,7 @@
 # Refocuses clips as a Slurm job array, a task for each shard, and joins the shards in a last job.
 #
 #     bokeh plan in.mp4 --subject 960,540 --k 16 -o out.mp4 --shards 16 --work /shared/work --commands > plan.txt
-#     examples/farm/slurm.sh plan.txt [OPTIONS OF SBATCH...]
+#     examples/render_farms/slurm.sh plan.txt [OPTIONS OF SBATCH...]
 #
 # Run it where clip, work folder and result have the paths that nodes see. A shard that fails for a reason that may
 # pass (exit code 75: storage, memory, a lost GPU) or on a lost node is queued again, three times at most; doing a

@@ -251,7 +251,7 @@ class ClipSession(Closeable):
                 if pair:
                     yield pair[0], pair[1] if len(pair) == 2 else None
 
-    # What is found once for the whole clip: a clip that many processes share finds it elsewhere.
+    # Found once for the whole clip: a clip that many processes share finds these elsewhere.
 
     def _estimated_frames(self) -> GrayReader:
         return self.estimated

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-TEMPLATE = Path(__file__).parents[2] / "examples/farm/openjd.yaml"
+TEMPLATE = Path(__file__).parents[2] / "examples/render_farms/openjd.yaml"
 OPENJD = Path(sys.executable).with_name("openjd")
 
 Hashes = Callable[[Path], list[tuple[int, str]]]

@@ -177,7 +177,7 @@ class Cluster:
         self._running[reference] = worker, task
 
     def _collect(self) -> Iterator[ClusterEvent]:
-        """Wait for what comes back, for a moment at most."""
+        """Wait for the next answers, for a moment at most."""
         waited = [*self._running, *self._starting]
         if not waited:
             self._check_patience()

@@ -79,7 +79,7 @@ def measure_noise(pairs: Iterable[tuple[Tensor, Tensor | None]], transfer: Trans
     """Return the noise of a clip by some of its pictures, each with the one that follows it, if there is one.
 
     Pictures are ``3 H W`` as decoded. Noise is what flat parts show and the next picture does not show again:
-    what comes back along the motion is texture. ``None`` where no part is flat enough to tell them apart.
+    detail that repeats along the motion is texture. ``None`` where no part is flat enough to tell them apart.
     """
     found = [
         find_flat_blocks(
@@ -130,7 +130,7 @@ def _is_flat(variance: NDArray[np.float64]) -> NDArray[np.bool_]:
     for _ in range(20):  # climbs from the least to the middle of their cluster, not into a tail
         mean = some[some <= SAME_KIND * mean].mean()
     is_flat = (luma >= NOTHING) & (luma <= SAME_KIND * mean)
-    usual = np.quantile(variance[is_flat, 1:], 0.25, axis=0)  # what is alike in luma may be of several colors
+    usual = np.quantile(variance[is_flat, 1:], 0.25, axis=0)  # blocks alike in luma may be of several colors
     result: NDArray[np.bool_] = is_flat & (variance[:, 1:] <= ONE_COLOR * np.maximum(usual, FAINT)).all(1)
     return result
 

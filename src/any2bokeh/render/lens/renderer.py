@@ -132,7 +132,7 @@ class LensRenderer:
         return self.engine.draw_among(frame, around, neighbors)
 
     def warm_up(self) -> None:
-        """Render a frame in the background: what has to be compiled is, before the first scene comes."""
+        """Render a frame in the background, so that loops are compiled before the first scene comes."""
         thread = ThreadPoolExecutor(1)
         self._warm = thread.submit(self._draw_edges)
         thread.shutdown(wait=False)
