@@ -4,10 +4,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from any2bokeh.cli.batch import BatchOptions, Outcome
-from any2bokeh.cli.exit_codes import Failure, attempt
+from any2bokeh.cli.exit_codes import Failure, attempt, failure_of
 from any2bokeh.cli.jobs import Job, check_output, make_folder
 from any2bokeh.cli.long_jobs import JobReports, PartsShown
 from any2bokeh.farm.cluster import ClusterClip, ClusterEvent, open_cluster
@@ -56,14 +55,14 @@ def run_on_cluster(
                     if outcome.failure and batch.fail_fast:
                         return
     except Exception as error:  # noqa: BLE001 - of the cluster: all that is left fails by it
-        failure = _failure(error)
+        failure = failure_of(error)
         failure.report()
         for clip in left.values():
             yield Outcome(job=clip.job, status="failed", failure=failure)
 
 
 def _cluster_clip(job: Job, work: WorkSettings, *, overwrite: bool) -> ClusterClip:
-    """What the cluster is asked for; raises where the clip or its result has a problem that is seen here."""
+    """The request to the cluster; raises where the clip or its result has a problem that is seen here."""
     job.check()
     check_output(job, overwrite=overwrite)
     if job.folder:
@@ -91,16 +90,7 @@ def _outcome(event: ClusterEvent, clip: _Clip, reports: JobReports, started_s: f
     if event.result:
         return Outcome(job=clip.job, status="done", result=event.result, seconds=seconds)
     if event.error:
-        failure = _failure(event.error)
+        failure = failure_of(event.error)
         failure.report()
         return Outcome(job=clip.job, status="failed", failure=failure, seconds=seconds)
     return None
-
-
-def _failure(error: Exception) -> Failure:
-    def fail() -> Path:
-        raise error
-
-    failure = attempt(fail)
-    assert isinstance(failure, Failure)
-    return failure

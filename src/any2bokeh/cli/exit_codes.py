@@ -47,9 +47,14 @@ def attempt(action: Callable[[], T]) -> T | Failure:
     try:
         return action()
     except Exception as error:  # noqa: BLE001 - a user never sees a traceback unasked
-        _log.debug("Where it failed", exc_info=error)
-        failure = _failure(error)
-        return replace(failure, exit_code=MAY_PASS) if may_pass(error) else failure
+        return failure_of(error)
+
+
+def failure_of(error: Exception) -> Failure:
+    """Return what an exception tells the user, and its exit code."""
+    _log.debug("Where it failed", exc_info=error)
+    failure = _failure(error)
+    return replace(failure, exit_code=MAY_PASS) if may_pass(error) else failure
 
 
 def _failure(error: Exception) -> Failure:
