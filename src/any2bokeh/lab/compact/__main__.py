@@ -28,6 +28,13 @@ from any2bokeh.lab.compact.subject_trainer import SubjectTrainingSettings, train
 
 app = typer.Typer(help=__doc__, no_args_is_help=True)
 
+# Of both commands that train.
+RunFolder = Annotated[
+    Path, typer.Argument(help="Where checkpoint, journal and weights are; a run in it goes on.")
+]
+Steps = Annotated[int, typer.Option(help="Batches in all.")]
+Threads = Annotated[int, typer.Option(help="Of the network; the batches have a process of their own.")]
+
 
 @app.command()
 def make(
@@ -66,14 +73,12 @@ def make(
 
 @app.command("train")
 def train_from_folder(
-    folder: Annotated[
-        Path, typer.Argument(help="Where checkpoint, journal and weights are; a run in it goes on.")
-    ],
+    folder: RunFolder,
     data: Annotated[
         list[str],
         typer.Option(help="FOLDER:SHARE of pictures, and how often they are drawn; may be repeated."),
     ],
-    steps: Annotated[int, typer.Option(help="Batches in all.")],
+    steps: Steps,
     cooldown: Annotated[int, typer.Option(help="The last of them, over which the learning rates fall.")],
     start: Annotated[
         Path | None, typer.Option(help="Weights to begin with; without them those of ImageNet.")
@@ -85,17 +90,14 @@ def train_from_folder(
     encoder_rate: Annotated[float, typer.Option(help="Learning rate of the encoder.")] = 1.5e-4,
     length: Annotated[int, typer.Option(help="Pictures in a batch.")] = 8,
     seed: Annotated[int, typer.Option(help="Decides the crops and the first weights.")] = 0,
-    threads: Annotated[
-        int, typer.Option(help="Of the network; the batches have a process of their own.")
-    ] = 1,
+    threads: Threads = 1,
 ) -> None:
     """Train, or go on with a run."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(threads)
+    _begin(threads)
     settings = CompactTrainingSettings(
         steps=steps,
         cooldown=cooldown,
-        data=BatchSettings(folders=tuple(parse_share(part) for part in data), seed=seed, length=length),
+        data=_batches(data, seed, length),
         start=start,
         imagenet=None if start else imagenet_file(),
         frozen=frozen,
@@ -107,14 +109,12 @@ def train_from_folder(
 
 @app.command("train-subject")
 def train_subject_from_folder(
-    folder: Annotated[
-        Path, typer.Argument(help="Where checkpoint, journal and weights are; a run in it goes on.")
-    ],
+    folder: RunFolder,
     data: Annotated[
         list[str],
         typer.Option(help="FOLDER:SHARE of pictures made with --moments 2, and how often they are drawn."),
     ],
-    steps: Annotated[int, typer.Option(help="Batches in all.")],
+    steps: Steps,
     cooldown: Annotated[int, typer.Option(help="The last of them, over which the learning rate falls.")],
     start: Annotated[
         Path | None, typer.Option(help="Weights to begin with; without them random ones.")
@@ -122,17 +122,14 @@ def train_subject_from_folder(
     rate: Annotated[float, typer.Option(help="Learning rate.")] = 1e-3,
     length: Annotated[int, typer.Option(help="Pairs of pictures in a batch.")] = 4,
     seed: Annotated[int, typer.Option(help="Decides the views, the clicks and the first weights.")] = 0,
-    threads: Annotated[
-        int, typer.Option(help="Of the network; the batches have a process of their own.")
-    ] = 1,
+    threads: Threads = 1,
 ) -> None:
     """Train the network that finds a subject, or go on with a run."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(threads)
+    _begin(threads)
     settings = SubjectTrainingSettings(
         steps=steps,
         cooldown=cooldown,
-        data=BatchSettings(folders=tuple(parse_share(part) for part in data), seed=seed, length=length),
+        data=_batches(data, seed, length),
         start=start,
         learning_rate=rate,
     )
@@ -158,6 +155,15 @@ def measure(
     estimator = load_compact(torch.device("cpu"), torch.float32, weights)
     for folder in folders:
         typer.echo(f"{folder}: {measure_estimator(estimator, list_pictures(folder), side).means()}")
+
+
+def _begin(threads: int) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(threads)
+
+
+def _batches(data: list[str], seed: int, length: int) -> BatchSettings:
+    return BatchSettings(folders=tuple(parse_share(part) for part in data), seed=seed, length=length)
 
 
 def parse_share(text: str) -> tuple[Path, float]:

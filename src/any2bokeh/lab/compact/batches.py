@@ -1,8 +1,9 @@
 """Batches of pictures with disparity from folders: cropped, mirrored, and aged as cameras and files do."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import cv2
 import numpy as np
@@ -24,6 +25,7 @@ LEAST_RANGE = 0.004  # of disparity within a crop
 GRAY = np.array([0.3, 0.59, 0.11], np.float32)
 LETTERBOXED = 0.06  # of the pictures
 Rng = np.random.Generator
+File = TypeVar("File")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,22 @@ class BatchSettings:
 DepthBatch = tuple[Tensor, Tensor, Tensor]
 
 
+class FolderShares(Generic[File]):
+    """The files of the folders of ``settings``, as ``list_files`` finds them, drawn by their shares."""
+
+    def __init__(self, settings: BatchSettings, list_files: Callable[[Path], list[File]]) -> None:
+        """Raises ``SettingsError`` without a folder, and what ``list_files`` raises."""
+        self._files = [list_files(folder) for folder, _ in settings.folders]
+        shares = np.array([share for _, share in settings.folders])
+        if not self._files or shares.sum() <= 0:
+            raise SettingsError("Training needs a folder of pictures.")
+        self._shares = shares / shares.sum()
+
+    def choose(self, rng: Rng) -> list[File]:
+        """Draw a folder, and return its files."""
+        return self._files[rng.choice(len(self._files), p=self._shares)]
+
+
 class Batches(Dataset[DepthBatch]):
     """Batch ``step``: pictures ``B 3 H W``, disparity ``B 1 H/2 W/2`` and where it is known, likewise.
 
@@ -47,11 +65,7 @@ class Batches(Dataset[DepthBatch]):
 
     def __init__(self, settings: BatchSettings, steps: int) -> None:
         self._settings, self._steps = settings, steps
-        self._files = [list_pictures(folder) for folder, _ in settings.folders]
-        shares = np.array([share for _, share in settings.folders])
-        if not self._files or shares.sum() <= 0:
-            raise SettingsError("Training needs a folder of pictures.")
-        self._shares = shares / shares.sum()
+        self._folders = FolderShares(settings, list_pictures)
 
     def __len__(self) -> int:
         return self._steps
@@ -62,7 +76,7 @@ class Batches(Dataset[DepthBatch]):
         size = SIZES[rng.integers(len(SIZES))]
         samples: list[tuple[Floats, Floats, Floats]] = []
         while len(samples) < self._settings.length:
-            files = self._files[rng.choice(len(self._files), p=self._shares)]
+            files = self._folders.choose(rng)
             codes, disparity = read_picture(files[rng.integers(len(files))])
             sample = cut_sample(codes, disparity, size, rng)
             if sample is not None:

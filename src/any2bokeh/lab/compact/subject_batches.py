@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from any2bokeh.arrays import Floats
 from any2bokeh.errors import SettingsError
-from any2bokeh.lab.compact.batches import BatchSettings, age
+from any2bokeh.lab.compact.batches import BatchSettings, FolderShares, age
 from any2bokeh.lab.compact.made_pictures import list_pictures, read_owners, read_picture
 from any2bokeh.lab.compact.wrong_masks import draw_place, wrong_mask
 from any2bokeh.subject.click_network import MARKS
@@ -90,11 +90,7 @@ class SubjectBatches(Dataset[SubjectBatch]):
 
     def __init__(self, settings: BatchSettings, steps: int) -> None:
         self._settings, self._steps = settings, steps
-        self._files = [list_pairs(folder) for folder, _ in settings.folders]
-        shares = np.array([share for _, share in settings.folders])
-        if not self._files or shares.sum() <= 0:
-            raise SettingsError("Training needs a folder of pictures.")
-        self._shares = shares / shares.sum()
+        self._folders = FolderShares(settings, list_pairs)
 
     def __len__(self) -> int:
         return self._steps
@@ -105,7 +101,7 @@ class SubjectBatches(Dataset[SubjectBatch]):
         size = VIEW_SIZES[rng.integers(len(VIEW_SIZES))]
         pairs: list[tuple[list[_View], list[Asked], list[Asked]]] = []
         while len(pairs) < self._settings.length:
-            files = self._files[rng.choice(len(self._files), p=self._shares)]
+            files = self._folders.choose(rng)
             paths = files[rng.integers(len(files))]
             elsewhere = files[rng.integers(len(files))][0] if rng.random() < CUT_AWAY else None
             pair = draw_pair(paths, size, rng, elsewhere)
