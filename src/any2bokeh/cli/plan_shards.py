@@ -13,9 +13,10 @@ from any2bokeh.cli.exit_codes import Failure, UsageError, attempt, exit_code_of
 from any2bokeh.cli.help_page import TYPED
 from any2bokeh.cli.jobs import Job, make_jobs
 from any2bokeh.cli.option_types import number
-from any2bokeh.cli.options import LONG_JOBS, Json
+from any2bokeh.cli.options import Json
 from any2bokeh.cli.progress_bar import show_frames
 from any2bokeh.cli.talk import print_json, print_result
+from any2bokeh.cli.work_options import LONG_JOBS
 from any2bokeh.settings.run_settings import Settings
 from any2bokeh.settings.work_settings import SHARDS
 
