@@ -52,7 +52,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "--output-format",
     ),
     "Long jobs": (
-        *("--shards", "--shard", "--work", "--workers", "--keep-work", "--report", "--progress"),
+        *("--shards", "--shard", "--work", "--workers", "--cluster", "--cpus-per-worker"),
+        *("--keep-work", "--report", "--progress"),
         "--commands",
     ),
     "Speed": ("--device", "--jobs", "--depth-every", "--depth-size", "--cache", "--low-memory", "--compile"),
