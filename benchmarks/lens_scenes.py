@@ -30,7 +30,7 @@ SHARP_SAMPLES = 16  # rays per pixel of the picture in focus
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """What a lens is focused on in a scene."""
+    """The focal planes of a lens in a scene."""
 
     name: str
     focus_disparity: float

@@ -1,4 +1,4 @@
-"""What scene light gains over pictures that end at white, on a path-traced night with lamps.
+"""The gain of scene light over pictures that end at white, on a path-traced night with lamps.
 
     python benchmarks/scene_light.py --cache FOLDER [--frames 3 --samples 256] [--pictures FOLDER]
 

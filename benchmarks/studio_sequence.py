@@ -1,4 +1,4 @@
-"""What a compositor gets: a sequence of EXR through the real command, checked with the OpenEXR library.
+"""A compositor's sequence of EXR through the real command, checked with the OpenEXR library.
 
     python benchmarks/studio_sequence.py FOLDER [--parts sequence pipes log times memory] [--sizes 1080p 4K]
 

@@ -25,7 +25,7 @@ class _Clip:
 def run_on_cluster(
     jobs: list[Job], batch: BatchOptions, work: WorkSettings, reports: JobReports
 ) -> Iterator[Outcome]:
-    """Refocus all clips together on a cluster, and yield what became of each as it ends."""
+    """Refocus all clips together on a cluster, and yield the outcome of each as it ends."""
     clips: dict[int, _Clip] = {}
     asked: list[ClusterClip] = []
     for job in jobs:
@@ -81,7 +81,7 @@ def _cluster_clip(job: Job, work: WorkSettings, *, overwrite: bool) -> ClusterCl
 
 
 def _outcome(event: ClusterEvent, clip: _Clip, reports: JobReports, started_s: float) -> Outcome | None:
-    """Tell of an event; return what became of the clip where it is the last one."""
+    """Tell of an event; return the clip's outcome where it is the last one."""
     if event.record and event.work:
         clip.shown.on_part(event.record, len(event.work.parts))
     if event.joins and event.work:

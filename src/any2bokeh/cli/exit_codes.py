@@ -51,7 +51,7 @@ def attempt(action: Callable[[], T]) -> T | Failure:
 
 
 def failure_of(error: Exception) -> Failure:
-    """Return what an exception tells the user, and its exit code."""
+    """Return the sentence of an exception for the user, and its exit code."""
     _log.debug("Where it failed", exc_info=error)
     failure = _failure(error)
     return replace(failure, exit_code=MAY_PASS) if may_pass(error) else failure

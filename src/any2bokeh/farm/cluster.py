@@ -122,7 +122,7 @@ class Cluster:
         self._ours = software()
 
     def refocus(self, clips: list[ClusterClip], *, keep_work: bool = False) -> Iterator[ClusterEvent]:
-        """Refocus clips, and yield what happens, until each has its result or an error.
+        """Refocus clips, and yield the news of them, until each has its result or an error.
 
         Raises ``ClusterError`` where no worker is left, nodes differ, or do not see the work folder.
         """
@@ -254,7 +254,7 @@ class Cluster:
             yield from self._go_on(task, outcome)
 
     def _go_on(self, task: ClusterTask, outcome: Any) -> Iterator[ClusterEvent]:
-        """Let what follows a task wait, and tell what it brought."""
+        """Let the tasks that follow wait, and tell the outcome of this one."""
         clip = task.clip
         if task.what == "join":
             yield ClusterEvent(clip, self._works[id(clip)], result=outcome)

@@ -28,7 +28,7 @@ class ClusterWorker:
         self._maker: PartMaker | None = None
 
     def software(self) -> dict[str, str]:
-        """Return what must be the same on all nodes, so that they draw the same pictures."""
+        """Return the versions that must agree on all nodes, so that they draw the same pictures."""
         return software()
 
     def host(self) -> str:
@@ -70,7 +70,7 @@ class ClusterWorker:
 
 
 def software() -> dict[str, str]:
-    """Return the versions of what draws, and a digest of this package's source."""
+    """Return the versions of the libraries that draw, and a digest of this package's source."""
     digest = hashlib.sha256()
     root = Path(any2bokeh.__file__).parent
     for path in sorted(root.rglob("*.py")):

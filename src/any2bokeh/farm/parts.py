@@ -25,7 +25,7 @@ class Part:
 
     @property
     def name(self) -> str:
-        """What it is called in a work folder."""
+        """Its name in a work folder."""
         return f"{self.first:07d}-{self.stop:07d}"
 
 
