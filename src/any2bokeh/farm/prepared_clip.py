@@ -82,7 +82,7 @@ class PreparedClip(ClipSession):
         ]
 
     def prepare(self, part: range) -> None:
-        """Make the tracks that the scenes of ``part`` need, or wait for them: their disparity, then masks and focus."""
+        """Make the tracks that scenes of ``part`` need, or wait for them: disparity, then masks and focus."""
         if self.settings.depth.track is None:
             self._make_disparity(part)
             if _looks_at_clip(self.settings.focus) or self.estimate.network.is_metric:
