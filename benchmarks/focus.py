@@ -1,16 +1,13 @@
-"""How well the focus stays on a thing, and what following it costs in flicker: tables.
+"""The change from frame to frame that a moving focus causes, beside that of one that is held: a table.
 
-    python benchmarks/focus.py CLIP DISPARITY MASK [--at f12] [--clicks 12] [--flicker] [--size 640]
+    python benchmarks/focus.py CLIP DISPARITY MASK [--at f12] [--size 640]
 
-The mask shows the thing. First table: from clicks spread over the mask at one moment, the share of frames in
-which the followed point lies inside the mask and in which the focus is near the mask's median disparity.
-Second table (--flicker): the mean change from frame to frame of what does not move with the thing, in code
-values of 255, for the sharp clip and for results of several ways of saying the focus.
+The mask shows the subject. For the sharp clip, and for results of several ways of giving the focus: the mean
+change from frame to frame of what does not move with the subject, in code values of 255, and the largest step
+of the focus. ``--at`` is the moment of a click in the middle of the subject.
 """
 
 import argparse
-import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,133 +18,67 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from any2bokeh.depth.track import DepthClip, open_mask, open_track
-from any2bokeh.focus.depth_of_field import focused_scene
-from any2bokeh.focus.focus_track import FocusTrack, smooth_focus
-from any2bokeh.focus.follower import follow_thing
-from any2bokeh.focus.masked import disparity_in_mask
-from any2bokeh.focus.pull import pull_focus
+from any2bokeh.depth.track import open_mask
 from any2bokeh.motion.flow import FlowPreset, dense_flow, landing_places
 from any2bokeh.render.base import make_renderer
-from any2bokeh.scene import Scene
+from any2bokeh.session import ClipSession
+from any2bokeh.settings.clip_settings import ClipSettings
+from any2bokeh.settings.depth_settings import DepthSettings
 from any2bokeh.settings.focus_settings import FocusSettings, Key, Point
 from any2bokeh.settings.render_settings import RenderSettings
 from any2bokeh.settings.values import TimePoint, parse_time
 from any2bokeh.settings.video_settings import TimeRange
-from any2bokeh.video.clip import VideoClip
+from any2bokeh.subject.seen_things import Thing
 
-NEAR = 0.03  # in disparity: what counts as in focus
 K = 16.0
-FAR_FROM_THING_PX = 24  # at the flicker's working size: beyond the reach of what is blurred before it
+FIRST = 0.36  # where the pull begins, in disparity
+FAR_FROM_SUBJECT_PX = 24  # at the size of the measure: beyond the reach of blur in front of it
 
 Masks = list[NDArray[np.bool_]]
 
 
 def main() -> None:
-    """Print the tables."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name in ("clip", "disparity", "mask"):
         parser.add_argument(name, type=Path)
-    parser.add_argument("--at", default="f12", help="moment of the clicks")
-    parser.add_argument("--clicks", type=int, default=12)
-    parser.add_argument("--flicker", action="store_true")
-    parser.add_argument("--size", type=int, default=640, help="longer side at which flicker is measured")
+    parser.add_argument("--at", default="f12", help="moment of the click")
+    parser.add_argument("--size", type=int, default=640, help="longer side of the measure")
     options = parser.parse_args()
-    with (
-        VideoClip(options.clip) as video,
-        open_track(options.disparity, "disparity", video) as track,
-        open_mask(options.mask, video) as frames,
-    ):
-        clip = DepthClip(video, track)
-        masks = [(frames.values_at(pts)[0] > 0.5).numpy() for pts in video.times]
-        at = parse_time(options.at)
-        points = clicks(masks[round_to_frame(clip, at)], options.clicks, at)
-        print_following(clip, options.mask, masks, points)
-        if options.flicker:
-            print_flicker(clip, options.mask, masks, points[0], options.size)
-
-
-def round_to_frame(clip: DepthClip, at: TimePoint) -> int:
-    """The number of the first frame at a moment, or after it."""
-    start = clip.video.find(TimeRange(start=at)).start
-    assert start is not None
-    return clip.video.times.index(start)
-
-
-def clicks(mask: NDArray[np.bool_], count: int, at: TimePoint) -> list[Point]:
-    """Points spread over the inside of a mask, each as far from the others as can be: the deepest first."""
-    depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)
-    rows, columns = (depth > 0.25 * depth.max()).nonzero()
-    chosen = [int(depth[rows, columns].argmax())]
-    away = np.full(len(rows), np.inf)
-    while len(chosen) < count:
-        away = np.minimum(away, np.hypot(rows - rows[chosen[-1]], columns - columns[chosen[-1]]))
-        chosen.append(int(away.argmax()))
-    height, width = mask.shape
-    return [Point((columns[i] + 0.5) / width, (rows[i] + 0.5) / height, at) for i in chosen]
-
-
-def print_following(clip: DepthClip, mask: Path, masks: Masks, points: list[Point]) -> None:
-    """Print how each click fared; the focus is the smoothed one, as a run uses it."""
-    wanted = disparity_in_mask(mask, clip, lambda done: None).disparity
-    times_s = clip.video.times_s
-    smoothing_s = FocusSettings(follow=points[0], blur_strength=K).smoothing_s
-    print("| click | inside the mask | lost | focus within 0.03 | largest | mean | CPU-ms a frame |")
-    print("|---|---|---|---|---|---|---|")
-    for point in points:
-        started_s = time.process_time()
-        seen = follow_thing(point, clip, lambda done: None)
-        cost_ms = (time.process_time() - started_s) / len(seen) * 1000
-        inside = [
-            inside_at(mask_of_frame, one.x, one.y) for mask_of_frame, one in zip(masks, seen, strict=True)
-        ]
-        measured = np.array([one.disparity for one in seen])
-        away = abs(smooth_focus(measured, times_s, smoothing_s) - wanted)
-        print(
-            f"| {point.x:.3f},{point.y:.3f} | {np.mean(inside):.1%} | {np.isnan(measured).sum()}"
-            f" | {np.nanmean(away < NEAR):.1%} | {np.nanmax(away):.3f} | {np.nanmean(away):.3f}"
-            f" | {cost_ms:.0f} |"
-        )
-
-
-def inside_at(mask: NDArray[np.bool_], x: float, y: float) -> bool:
-    """Whether a place, in shares of the sides, is inside a mask."""
-    height, width = mask.shape
-    return bool(mask[min(int(y * height), height - 1), min(int(x * width), width - 1)])
-
-
-def print_flicker(clip: DepthClip, mask: Path, masks: Masks, point: Point, size: int) -> None:
-    """Print the change from frame to frame, away from the thing and along what moves, of several runs."""
-    base = FocusSettings(focus_at=point, blur_strength=K)
-    keys = (Key(TimePoint(frame=0), 0.36), Key(TimePoint(frame=len(clip.video.times) // 2), point))
-    ways = {
-        "held (--focus-at)": base,
-        "--follow": replace(base, focus_at=None, follow=point),
-        "--follow, not smoothed": replace(base, focus_at=None, follow=point, smoothing_s=0.0),
-        "--focus-mask": replace(base, focus_at=None, focus_mask=mask),
-        "--focus-mask, not smoothed": replace(base, focus_at=None, focus_mask=mask, smoothing_s=0.0),
-        "a pull over half the clip": replace(base, focus_at=None, focus_disparity=keys),
-    }
-    with clip.video.frames() as video:
-        sharp = [shrunk(frame.picture, size) for frame in video]
+    at = parse_time(options.at)
+    depth = DepthSettings(track=options.disparity)
+    with ClipSession(options.clip, ClipSettings(depth=depth)) as clip:
+        frames, count = clip.times, len(clip.times)
+        start = clip.video.find(TimeRange(start=at)).start or frames[0]
+        with clip.video.frames() as video:
+            sharp = [shrunk(frame.picture, options.size) for frame in video]
+        with open_mask(options.mask, clip.video) as track:
+            masks = [(track.values_at(pts)[0] > 0.5).numpy() for pts in frames]
+    point = Point(*Thing(masks[frames.index(start)].astype(np.float32), 1.0).inner_point(), at)
     still = [still_part(one, picture) for one, picture in zip(masks, sharp, strict=True)]
-    print()
     print("| focus | change from frame to frame | of the focus, largest |")
     print("|---|---|---|")
-    print(f"| the sharp clip | {change(sharp, sharp, still):.3f} | |")
-    for name, settings in ways.items():
-        track = pull_focus(clip, settings)
-        planes = [focus.focus_disparity for focus in track.focus]
-        renderer = make_renderer(RenderSettings(), torch.device("cpu"), clip.video.info.pictures)
-        made = [shrunk(frame.picture, size) for frame in renderer.render(scenes(clip, track))]
-        print(f"| {name} | {change(made, sharp, still):.3f} | {max(abs(np.diff(planes))):.4f} |", flush=True)
+    print(f"| the sharp clip | {change(sharp, sharp, still):.2f} | |")
+    for name, focus in ways_to_focus(point, options.mask, count).items():
+        with ClipSession(options.clip, ClipSettings(depth=depth, focus=focus)) as clip:
+            planes = [one.focus_disparity for one in clip.focus.focus]
+            renderer = make_renderer(RenderSettings(), torch.device("cpu"), clip.info.pictures)
+            made = [shrunk(frame.picture, options.size) for frame in renderer.render(clip.scenes())]
+        print(f"| {name} | {change(made, sharp, still):.2f} | {max(abs(np.diff(planes))):.3f} |", flush=True)
 
 
-def scenes(clip: DepthClip, focus: FocusTrack) -> Iterator[Scene]:
-    """The frames of the clip, focused."""
-    with clip.video.frames() as video, clip.disparity.again() as disparity:
-        for frame in video:
-            yield focused_scene(frame, disparity.at(frame), focus.at(frame.pts), focus.depth_of_field)
+def ways_to_focus(point: Point, mask: Path, frames: int) -> dict[str, FocusSettings]:
+    """The focus given in several ways, by the options of the command line."""
+    held = FocusSettings(focus_at=point, blur_strength=K)
+    masked = replace(held, focus_at=None, focus_mask=mask)
+    keys = (Key(TimePoint(frame=0), FIRST), Key(TimePoint(frame=frames // 2), point))
+    return {
+        "`--focus-at`": held,
+        "`--focus-mask`": masked,
+        "`--focus-mask --subject-depth`": replace(masked, subject_depth=True),
+        "`--focus-mask --subject-depth`, not smoothed": replace(masked, subject_depth=True, smoothing_s=0.0),
+        "a pull over half the clip": replace(held, focus_at=None, focus_disparity=keys),
+    }
 
 
 def shrunk(picture: Tensor, size: int) -> NDArray[np.uint8]:
@@ -158,9 +89,9 @@ def shrunk(picture: Tensor, size: int) -> NDArray[np.uint8]:
 
 
 def still_part(mask: NDArray[np.bool_], picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """What is well away from the thing, at the size of a picture."""
+    """What is well away from the subject, at the size of a picture."""
     resized = cv2.resize(mask.astype(np.uint8), picture.shape[::-1], interpolation=cv2.INTER_NEAREST)
-    reach = 2 * FAR_FROM_THING_PX + 1
+    reach = 2 * FAR_FROM_SUBJECT_PX + 1
     return np.asarray(cv2.dilate(resized, np.ones((reach, reach), np.uint8)) == 0)
 
 

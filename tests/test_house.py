@@ -17,12 +17,12 @@ LIBRARIES = {
     "av": ("video",),
     "cv2": (
         "motion",
-        "focus.follower",
         "subject.click_segmenter",
         "subject.likely_subject",
         "subject.hold",
         "subject.matting",
         "subject.occlusion",
+        "subject.seen_things",
         "lab",
     ),  # regions of pixels; the laboratory draws
     "diffusers": (),  # tests alone hold our layers to its classes

@@ -9,7 +9,7 @@ from typing import Literal
 class Progress:
     """How far a stage of a run has come, in frames."""
 
-    stage: Literal["depth", "subject", "focus", "render", "join"]
+    stage: Literal["depth", "subject", "focus", "things", "render", "join"]
     done: int
     total: int
 

@@ -34,7 +34,7 @@ from any2bokeh.render.grain.clip_noise import ClipNoise, measure_noise
 from any2bokeh.scene import Frame, Scene
 from any2bokeh.settings.clip_settings import ClipSettings
 from any2bokeh.settings.focus_settings import Point, SubjectSettings
-from any2bokeh.subject.click_segmenter import load_click_network
+from any2bokeh.subject.click_segmenter import LoadedClickNetwork, load_click_network
 from any2bokeh.subject.grown_masks import GrownMasks, GrowthPlan
 from any2bokeh.subject.held_subjects import HeldDisparity, HeldSubjects
 from any2bokeh.subject.likely_subject import find_likeliest
@@ -151,10 +151,14 @@ class ClipSession(Closeable):
         )
 
     @cached_property
+    def click_network(self) -> LoadedClickNetwork:
+        """The bundled network that finds a subject, whichever one follows it."""
+        return load_click_network(self.device, choose_render_dtype(self.settings.dtype, self.device))
+
+    @cached_property
     def _likeliest(self) -> Point:
         """A point on the subject that the clip most likely has; raises ``FocusError`` if it has none."""
-        dtype = choose_render_dtype(self.settings.dtype, self.device)
-        point, count = find_likeliest(self.video, load_click_network(self.device, dtype))
+        point, count = find_likeliest(self.video, self.click_network)
         frame = point.at.frame if point.at else 0
         news.info(
             "The subject of %s is taken to be the thing at %s in frame %s, the likeliest of %d:"

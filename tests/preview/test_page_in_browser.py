@@ -1,5 +1,6 @@
 """The page, clicked and read in a real browser."""
 
+import re
 import shlex
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from any2bokeh.cli import main
+from any2bokeh.preview.pack import as_text, pack_masks
 
 from .conftest import HEIGHT, LEFT, NAME, RIGHT, WIDTH, open_page
 
@@ -165,6 +167,33 @@ def test_a_click_chooses_a_subject_and_outlines_it_on_that_still(page: "Page") -
     assert not changed[:, middle + 8 :].any()
     go_to(page, 1)
     np.testing.assert_array_equal(shown(page), plain)  # all frames are alike
+
+
+def test_a_click_on_a_thing_that_the_network_saw_outlines_that(
+    browser: "Browser", page_file: Path, tmp_path: Path
+) -> None:
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    disc = (rows - HEIGHT / 2) ** 2 + (columns - WIDTH / 2) ** 2 < 20**2  # over the step between the halves
+    packed = as_text(pack_masks([disc]))
+    changed_page = tmp_path / "page.html"
+    text, count = re.subn(r'"things":"[^"]*"', f'"things":"{packed}"', page_file.read_text("utf-8"))
+    assert count == 4
+    changed_page.write_text(text, "utf-8")
+    with browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce") as context:
+        page = context.new_page()
+        open_page(page, changed_page)
+        choose(page, "original")
+        plain = shown(page)
+        choose(page, "subject")
+        click(page, 0.5 + 10 / WIDTH, 0.5)
+        changed = (shown(page).astype(int) - plain).any(axis=2)
+        away = np.hypot(rows - HEIGHT / 2, columns - WIDTH / 2)
+        assert changed[(away > 19) & (away < 20)].mean() > 0.9
+        assert not changed[(away < 17) | (away > 23)].any()
+        assert page.locator("#focus-value").inner_text() in (f"{LEFT:.3f}", f"{RIGHT:.3f}")
+        assert "network" in page.locator("#hint").inner_text()
+        click(page, 0.05, 0.5)
+        assert "disparity" in page.locator("#hint").inner_text()
 
 
 def test_depth_that_stays_sharp_is_widened_on_the_page_and_in_the_command(page: "Page") -> None:

@@ -13,6 +13,7 @@ from any2bokeh.lab.compact.scenes.additions import AdditionSettings
 from any2bokeh.settings.focus_settings import LikeliestPoint, Point, SubjectSettings
 from any2bokeh.subject.click_segmenter import ClickView, load_click_network
 from any2bokeh.subject.likely_subject import _own_motion, _prominence, find_likeliest
+from any2bokeh.subject.seen_things import Thing
 from any2bokeh.video.clip import VideoClip
 from any2bokeh.video.create import create_video
 
@@ -52,11 +53,12 @@ def test_a_thing_that_is_nearer_moves_and_is_central_stands_out_more() -> None:
     mask = np.zeros((60, 80), np.float32)
     mask[20:40, 30:50] = 1
     flat, still = np.zeros((60, 80), np.float32), np.zeros((30, 40), np.float32)
-    plain = _prominence(mask, flat, still)
-    assert _prominence(mask, flat + 3 * mask, still) > plain + 0.2
-    assert _prominence(mask, flat, still + 1) > plain + 0.2
-    assert _prominence(np.roll(mask, (-20, -30), (0, 1)), flat, still) < plain - 0.1
-    assert _prominence(np.where(mask * np.arange(80) > 42, 1, 0).astype(np.float32), flat, still) < plain
+    plain = _prominence(Thing(mask, 1), flat, still)
+    assert _prominence(Thing(mask, 1), flat + 3 * mask, still) > plain + 0.2
+    assert _prominence(Thing(mask, 1), flat, still + 1) > plain + 0.2
+    assert _prominence(Thing(np.roll(mask, (-20, -30), (0, 1)), 1), flat, still) < plain - 0.1
+    narrow = np.where(mask * np.arange(80) > 42, 1, 0).astype(np.float32)
+    assert _prominence(Thing(narrow, 1), flat, still) < plain
 
 
 def test_motion_is_told_apart_from_the_cameras() -> None:

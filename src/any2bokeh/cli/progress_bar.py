@@ -22,6 +22,7 @@ def show_frames(label: str, work: str = "rendering") -> Iterator[OnProgress]:
         "depth": "estimating disparity",
         "subject": "following the subject",
         "focus": "finding the focus",
+        "things": "finding subjects",
         "render": work,
         "join": "encoding",
     }

@@ -5,13 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from any2bokeh.depth.distances import DepthRange
 from any2bokeh.depth.track import DepthClip
 from any2bokeh.errors import FocusError, SettingsError
 from any2bokeh.focus.focus_track import Curve, Focus, FocusTrack, smooth_focus
-from any2bokeh.focus.follower import follow_thing
 from any2bokeh.focus.lens_track import LensTrack, open_lens_track
 from any2bokeh.focus.masked import Measured, disparity_in_mask
 from any2bokeh.focus.points import disparity_under
@@ -37,8 +34,8 @@ def pull_focus(
 ) -> FocusTrack:
     """Return the focal plane and K of each frame of a clip.
 
-    ``subjects`` are the planes of the subjects, as of ``subject_planes``, which are found here where they are
-    wanted and not given. Where the focus is a place in the picture, the clip and its disparity are read
+    ``subjects`` are the planes of the subjects, as of ``subject_planes``; without them, masks that the
+    settings name are measured. Where the focus is a place in the picture, the clip and its disparity are read
     before they are rendered; only numbers are kept.
 
     Raises ``FocusError`` if the focus cannot be found in this clip, ``SettingsError`` for a K that a track or
@@ -65,20 +62,11 @@ def pull_focus(
 
 
 def subject_planes(
-    clip: DepthClip, settings: FocusSettings, masks: Sequence[Path] = (), on_frames: OnCount = ignore
+    clip: DepthClip, settings: FocusSettings, masks: Sequence[Path], on_frames: OnCount = ignore
 ) -> list[Values]:
-    """Return the disparity of each subject over time, as a focus puller would follow it.
-
-    It is measured in ``masks``; without them, each thing that is pointed at is followed by its surface.
-    """
-    if masks:
-        measured = [disparity_in_mask(mask, clip, on_frames) for mask in masks]
-        return [smoothed_plane(clip, one, settings) for one in measured]
-    points = settings.pointed.points if settings.pointed else ()
-    followed = points if settings.pulls_between_subjects else points[:1]
-    seen = [follow_thing(point, clip, on_frames) for point in followed]
-    found = [Measured(np.array([one.disparity for one in sightings]), ()) for sightings in seen]
-    return [smoothed_plane(clip, one, settings) for one in found]
+    """Return the disparity in each subject's mask over time, as a focus puller would follow it."""
+    measured = [disparity_in_mask(mask, clip, on_frames) for mask in masks]
+    return [smoothed_plane(clip, one, settings) for one in measured]
 
 
 def key_shares(video: Clip, settings: FocusSettings) -> Callable[[int], dict[int, float]]:

@@ -1,14 +1,15 @@
-"""Pictures and disparity made small enough for a page."""
+"""Pictures, disparity and masks made small enough for a page."""
 
 import base64
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from any2bokeh.arrays import Bytes, Flags
 from any2bokeh.preview.moments import fitted
 from any2bokeh.preview.sheet import to_image
 
@@ -60,8 +61,21 @@ def pack(disparity: Tensor) -> bytes:
     steps[:, 0] = np.diff(codes[:, 0], prepend=0)
     folded = np.where(steps < 0, -2 * steps - 1, 2 * steps)
     planes = np.stack([folded & 255, folded >> 8]).astype(np.uint8)
-    size = np.array([codes.shape[1], codes.shape[0]], dtype="<u2")
-    return zlib.compress(size.tobytes() + planes.tobytes(), level=9)
+    return _deflated(codes.shape[0], codes.shape[1], planes)
+
+
+def pack_masks(masks: Sequence[Flags]) -> bytes:
+    """Return masks (``h w`` each, all of one size) as the page unpacks them.
+
+    Deflated: width and height as those of disparity, then each mask row by row, a bit for each pixel.
+    """
+    height, width = masks[0].shape if masks else (0, 0)
+    return _deflated(height, width, np.array([np.packbits(mask.ravel()) for mask in masks], np.uint8))
+
+
+def _deflated(height: int, width: int, values: Bytes) -> bytes:
+    size = np.array([width, height], dtype="<u2")
+    return zlib.compress(size.tobytes() + values.tobytes(), level=9)
 
 
 def as_text(content: bytes) -> str:

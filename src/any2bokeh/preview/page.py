@@ -19,26 +19,31 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from any2bokeh.arrays import Flags
 from any2bokeh.atomic import partial_file
 from any2bokeh.depth.colormap import colorize
 from any2bokeh.errors import VideoError
 from any2bokeh.focus.focus_track import Focus
 from any2bokeh.focus.points import PATCH_SHARE
-from any2bokeh.preview.moments import Moment, OnMoment, choose_times, moments_at
-from any2bokeh.preview.pack import ByteBudget, as_text, pack, webps
+from any2bokeh.preview.moments import Moment, OnMoment, choose_times, fitted, moments_at
+from any2bokeh.preview.pack import ByteBudget, as_text, pack, pack_masks, webps
 from any2bokeh.preview.pictures import IN_FOCUS_PX, TINT, focus_values
 from any2bokeh.progress import OnProgress, Progress, ignore
 from any2bokeh.render.base import make_renderer
 from any2bokeh.session import ClipSession
 from any2bokeh.settings.preview_settings import PreviewSettings
+from any2bokeh.subject.click_segmenter import SEEN, LoadedClickNetwork
+from any2bokeh.subject.seen_things import find_things
 from any2bokeh.video.opening import VideoInfo
 
 STILL_PX, RENDERED_PX, DISPARITY_PX = 960, 720, (480, 320, 200, 120)  # longer sides, at most
 PAGE_BYTES = 8_000_000  # of all pictures of a page, at most
 STILLS_SHARE, DISPARITY_SHARE, RENDERED_SHARE = 0.2, 0.25, 0.55  # of them
 BASE64 = 4 / 3
+GRID = 5, 7  # rows and columns of places of a still at which a thing is looked for
+THINGS_PX = 320  # longer side of their masks
 STRONGEST = 32.0  # K up to which the page goes, or to the one asked for
-SCRIPTS = ("disparity.js", "region.js", "pictures.js", "command.js", "show.js", "page.js")
+SCRIPTS = ("disparity.js", "region.js", "things.js", "pictures.js", "command.js", "show.js", "page.js")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +95,9 @@ def write_page(
         "command": asdict(command),
         "stills": page_stills(found),
     }
+    for done, (moment, still) in enumerate(zip(found, data["stills"], strict=True)):
+        on_progress(Progress("things", done, len(found)))
+        still["things"] = as_text(pack_masks(masks_of_things(moment, clip.click_network)))
     # The lens, whatever renders the clip: the page shows some dozens of small stills.
     lens = replace(settings.render, renderer="lens")
     budget = ByteBudget(int(PAGE_BYTES * RENDERED_SHARE / BASE64), renderings)
@@ -175,6 +183,14 @@ def page_stills(found: list[Moment]) -> list[dict[str, Any]]:
         }
         for moment in found
     ]
+
+
+def masks_of_things(moment: Moment, network: LoadedClickNetwork) -> list[Flags]:
+    """Return the masks ``h w`` of the things that the bundled network finds in a still, the surest first."""
+    view = network.segmenter().view(moment.frame)
+    width = max(1, round(view.size[1] * THINGS_PX / max(view.size)))
+    masks = [torch.from_numpy(thing.mask)[None] for thing in find_things(network, view, GRID)]
+    return [(fitted(mask, width)[0] > SEEN).numpy() for mask in masks]
 
 
 def format_time(time_s: Fraction) -> str:

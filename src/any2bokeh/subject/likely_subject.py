@@ -14,27 +14,24 @@ from any2bokeh.motion.flow import FlowPreset, dense_flow, vector_length
 from any2bokeh.settings.focus_settings import Point
 from any2bokeh.settings.values import TimePoint
 from any2bokeh.subject.click_segmenter import SEEN, ClickView, LoadedClickNetwork
-from any2bokeh.subject.click_views import Window
+from any2bokeh.subject.seen_things import MOST_CUT, Thing, each_once, look_at_places
 from any2bokeh.video.clip import Clip
 from any2bokeh.video.span import Span
 
 LOOKS = (0.1, 0.4, 0.7)  # of the clip: the frames in which it is looked for
 APART = 2  # frames, between which motion is seen
 GRID = 5, 7  # rows and columns of places that are tried in each
-LEAST_AREA, FULL_AREA, LARGEST_AREA = 0.004, 0.06, 0.6  # of the frame
+FULL_AREA = 0.06  # of the frame: beyond, more does not count
 RING = 0.04  # of the longer side: how far its surroundings reach
 AHEAD = 1.5  # deviations of disparity before its surroundings, beyond which more does not count
 MOVING = 0.004  # of the longer side per frame, apart from the camera's motion; beyond, more does not count
-MOST_CUT = 0.3  # of the frame's edges: what covers more of them is the ground, a wall or the sky
-SAME = 0.5  # overlap from which two masks show one thing
-STANDS_OUT = 0.5  # of the likely overlap: worse masks show no thing
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A thing that may be the subject: its mask ``h w`` in a frame, by number, and how likely it is, 0..1."""
+    """A thing that may be the subject, in a frame, by number, and how likely it is, 0..1."""
 
-    mask: Floats
+    thing: Thing
     number: int
     likelihood: float
 
@@ -51,10 +48,8 @@ def find_likeliest(video: Clip, network: LoadedClickNetwork) -> tuple[Point, int
             hint="Point at it: `points` takes X,Y or X,Y@TIME.",
         )
     best = max(found, key=lambda one: one.likelihood)
-    depth = cv2.distanceTransform(np.pad((best.mask > SEEN).astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    row, column = np.unravel_index(int(depth.argmax()), depth.shape)
-    height, width = depth.shape
-    x, y = (column + 0.5) / width * video.info.width, (row + 0.5) / height * video.info.height
+    x, y = best.thing.inner_point()
+    x, y = x * video.info.width, y * video.info.height
     number = bisect_left(video.all_times, video.times[best.number])
     here = sum(one.number == best.number for one in found)
     return Point(float(int(x)), float(int(y)), TimePoint(frame=number)), here
@@ -70,29 +65,10 @@ def _candidates(video: Clip, network: LoadedClickNetwork, share: float) -> list[
         views = [segmenter.view(frame) for frame in islice(frames, APART + 1)]
     if not views:
         return []
-    masks, qualities, disparity = _try_places(network, views[0])
-    motion = _own_motion(views[0], views[-1])
-    scored = [
-        Candidate(mask, number, quality * _prominence(mask, disparity, motion))
-        for mask, quality in zip(masks, qualities, strict=True)
-        if quality > STANDS_OUT and LEAST_AREA < (mask > SEEN).mean() < LARGEST_AREA
-    ]
-    kept: list[Candidate] = []
-    for one in sorted(scored, key=lambda one: -one.likelihood):
-        if all(_overlap(one.mask, other.mask) < SAME for other in kept):
-            kept.append(one)
-    return kept
-
-
-def _try_places(network: LoadedClickNetwork, view: ClickView) -> tuple[list[Floats], list[float], Floats]:
-    """The masks ``h w`` of the things at some places, their likely overlaps, and disparity ``h w``."""
-    height, width = view.size
-    window = Window(0, 0, height, width)
-    rows, columns = GRID
-    places = [((c + 0.5) / columns, (r + 0.5) / rows) for r in range(rows) for c in range(columns)]
-    found, disparity = network.look_around(view, window, places)
-    masks = [mask[0].sigmoid().numpy() for mask in found.mask.float().cpu()]
-    return masks, found.quality.float().sigmoid().tolist(), _standardized(disparity)
+    found, seen = look_at_places(network, views[0], GRID)
+    disparity, motion = _standardized(seen), _own_motion(views[0], views[-1])
+    likelihoods = {one: one.quality * _prominence(one, disparity, motion) for one in found}
+    return [Candidate(one, number, likelihoods[one]) for one in each_once(found, likelihoods.__getitem__)]
 
 
 def _standardized(disparity: Tensor) -> Floats:
@@ -121,10 +97,10 @@ def _own_motion(view: ClickView, later: ClickView) -> Floats:
     return own / np.float32(max(height, width) * APART)
 
 
-def _prominence(mask: Floats, disparity: Floats, motion: Floats) -> float:
+def _prominence(thing: Thing, disparity: Floats, motion: Floats) -> float:
     """How much a thing stands out, 0..1."""
-    inside = mask > SEEN
-    size = mask.shape[::-1]
+    inside = thing.mask > SEEN
+    size = inside.shape[::-1]
     disparity = cv2.resize(disparity, size)
     reach = 2 * max(2, round(RING * max(size))) + 1
     ring = (cv2.dilate(inside.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0) & ~inside
@@ -134,11 +110,5 @@ def _prominence(mask: Floats, disparity: Floats, motion: Floats) -> float:
     rows, columns = np.nonzero(inside)
     away = np.hypot(rows.mean() / size[1] - 0.5, columns.mean() / size[0] - 0.5)
     large = min(inside.mean() / FULL_AREA, 1) ** 0.5
-    edges = np.concatenate([inside[0], inside[-1], inside[:, 0], inside[:, -1]])
-    within = max(0.0, 1 - edges.mean() / MOST_CUT)
+    within = max(0.0, 1 - thing.cut_share() / MOST_CUT)
     return float(within * large * (0.35 * ahead + 0.3 * moves + 0.35 * (1 - away / 0.71)))
-
-
-def _overlap(one: Floats, other: Floats) -> float:
-    first, second = one > SEEN, other > SEEN
-    return float((first & second).sum() / max((first | second).sum(), 1))

@@ -6,11 +6,19 @@ function bytesOf(base64) {
   return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 }
 
+async function inflate(packed) {
+  const inflated = new Blob([bytesOf(packed)]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(inflated).arrayBuffer());
+}
+
+/** Width and height, which everything packed begins with. */
+function sizeOf(bytes) {
+  return { width: bytes[0] + 256 * bytes[1], height: bytes[2] + 256 * bytes[3] };
+}
+
 /** The codes (0 to LARGEST_CODE) of a packed disparity, row by row from the upper left corner. */
 async function unpack(packed) {
-  const inflated = new Blob([bytesOf(packed)]).stream().pipeThrough(new DecompressionStream("deflate"));
-  const bytes = new Uint8Array(await new Response(inflated).arrayBuffer());
-  const width = bytes[0] + 256 * bytes[1], height = bytes[2] + 256 * bytes[3];
+  const bytes = await inflate(packed), { width, height } = sizeOf(bytes);
   const count = width * height, codes = new Uint16Array(count), low = bytes.subarray(4), high = low.subarray(count);
   for (let i = 0; i < count; i++) {
     const folded = low[i] + 256 * high[i];

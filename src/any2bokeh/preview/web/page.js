@@ -23,9 +23,10 @@ function dropKey(still) {
 }
 
 function setPoint({ x, y }) {
-  const disparity = disparities[state.still];
-  state.region = state.mode === "subject" ? growRegion(disparity, x, y) : null;
-  const read = state.region ? middleOf(disparity, state.region) : readAt(disparity, x, y, data.patchShare);
+  const disparity = disparities[state.still], thing = things[state.still].find((one) => isInside(one, x, y));
+  state.isThing = thing !== undefined;
+  state.mask = state.mode === "subject" ? thing ?? growRegion(disparity, x, y) : null;
+  const read = (state.mask && disparityOf(disparity, state.mask)) ?? readAt(disparity, x, y, data.patchShare);
   const value = Number(read.toFixed(3));
   $("reading").textContent = `Disparity ${value.toFixed(3)} at ${stills[state.still].label}`;
   setFocus(value, { x, y, still: state.still, moment: stills[state.still].moment });

@@ -1,4 +1,4 @@
-// The surface under a point, as any2bokeh/focus/follower.py grows it, to be followed where no network is here.
+// The surface under a point, grown in the disparity, where the network saw no thing.
 
 const WORK_SIDE = 384; // all lengths and slopes below are those of a disparity of this longer side
 const STEEP = 0.015, STEEPEST = 0.03, SMALL = 400, FIRST_RANGE = 0.1, FIRST_REACH = 96, PATCH = 2, RIM = 2;
@@ -22,7 +22,7 @@ function mirrored(place, count) {
   return place < 0 ? -place : place >= count ? 2 * count - 2 - place : place;
 }
 
-/** The samples (0 or 1) that are reached from a point, in shares of the frame, without crossing a step. */
+/** The mask that is reached from a point, in shares of the frame, without crossing a step. */
 function growRegion(disparity, x, y) {
   const { width, height, codes } = disparity, scale = Math.max(width, height) / WORK_SIDE;
   const steep = (disparity.steep ??= steepnessOf(disparity));
@@ -39,7 +39,7 @@ function growRegion(disparity, x, y) {
     limit *= 1.25;
     region = flood();
   }
-  return widened(disparity, region, Math.max(1, Math.round(RIM * scale)));
+  return { width, height, inside: widened(disparity, region, Math.max(1, Math.round(RIM * scale))) };
 }
 
 function discAround(column, row, radius, width, height) {
@@ -89,18 +89,12 @@ function count(region) {
   return region.reduce((sum, inside) => sum + inside, 0);
 }
 
-/** The disparity of a region: its median. */
-function middleOf({ codes }, region) {
-  const values = [...codes.filter((_, i) => region[i])].sort((a, b) => a - b);
-  return values.length ? values[(values.length - 1) >> 1] / LARGEST_CODE : 0;
-}
-
-/** Paint the outline of a region on a canvas in white between dark lines, so that it shows on any picture. */
-function paintOutline(canvas, { width, height }, region) {
+/** Paint the outline of a mask on a canvas in white between dark lines, so that it shows on any picture. */
+function paintOutline(canvas, { width, height, inside: samples }) {
   canvas.width = width;
   canvas.height = height;
   const context = canvas.getContext("2d"), image = context.createImageData(width, height);
-  const inside = (x, y) => x >= 0 && y >= 0 && x < width && y < height && region[y * width + x];
+  const inside = (x, y) => x >= 0 && y >= 0 && x < width && y < height && samples[y * width + x];
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const neighbors = inside(x - 1, y) + inside(x + 1, y) + inside(x, y - 1) + inside(x, y + 1);

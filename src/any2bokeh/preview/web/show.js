@@ -8,9 +8,10 @@ const BINS = 96, TINT_STAYS_MS = 900, TINT_FADES_MS = 350, KEY_STEP = 0.02;
 
 const state = {
   still: Math.floor(lastStill / 2), focus: data.focus, strength: data.strength, view: "refocused",
-  range: data.zone.dofRange, mode: "hold", keys: new Map(), point: null, region: null, cross: null, tintedAt: -1e9,
+  range: data.zone.dofRange, mode: "hold", keys: new Map(), point: null, mask: null, isThing: false, cross: null, tintedAt: -1e9,
 };
 const disparities = await Promise.all(stills.map(({ disparity }) => unpack(disparity)));
+const things = await Promise.all(stills.map((still) => unpackThings(still.things)));
 const pictures = new Pictures(stills, () => redraw());
 const layer = document.createElement("canvas"), outline = document.createElement("canvas");
 const zone = document.createElement("canvas"), shades = document.createElement("canvas");
@@ -72,8 +73,8 @@ function drawPicture(now) {
     drawFull(context, original);
   }
   if (tinted > 0) drawTint(tinted);
-  if (state.mode === "subject" && state.region && state.point?.still === still) {
-    paintOutline(outline, disparities[still], state.region);
+  if (state.mode === "subject" && state.mask && state.point?.still === still) {
+    paintOutline(outline, state.mask);
     drawFull(context, outline);
   }
   if (passes) redraw();
@@ -180,6 +181,7 @@ function hint() {
   }
   if (state.mode === "subject") {
     if (!state.point) return "Click the thing that should stay sharp wherever it moves.";
+    if (state.isThing) return "The outline is that of the bundled network; all of the subject stays sharp.";
     return "The outline is its surface in the disparity; the command finds all of it, and all of it stays sharp.";
   }
   return state.point ? `The same by the point: --focus-at ${pointOf(state.point)}` : "Click what should be sharp in the whole clip.";
