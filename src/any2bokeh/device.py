@@ -1,5 +1,7 @@
 """Which device, which precision, and why."""
 
+import os
+
 import torch
 
 from any2bokeh.errors import SettingsError
@@ -21,6 +23,18 @@ def choose_device(name: DeviceName) -> torch.device:
             hint="Use `device=auto`.",
         )
     return torch.device(name)
+
+
+def visible_gpus() -> list[str]:
+    """Return the name of each GPU that this process may use, by which ``CUDA_VISIBLE_DEVICES`` hands it on.
+
+    A name is a number, or what that variable says: the identity of a card or of a slice of one.
+    """
+    count = torch.cuda.device_count()
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is None:
+        return [str(number) for number in range(count)]
+    return [name.strip() for name in named.split(",")][:count]
 
 
 def choose_dtype(name: DtypeName, device: torch.device) -> torch.dtype:

@@ -68,7 +68,7 @@ class ClipSession(Closeable):
         Raises ``FocusError`` for a focus on a point outside its picture.
         """
         self.settings = settings
-        self._on_progress = on_progress
+        self.on_progress = on_progress
         self._reads = 0
         self._reader: FrameReader | None = None
         with ExitStack() as stack:
@@ -104,7 +104,7 @@ class ClipSession(Closeable):
         if self.settings.depth.track is None:
             track = open_estimated(self._estimated_frames(), self.video)
         else:
-            track = open_given(self.settings.depth, self.video)
+            track = self._given_track()
         return self._opened.enter_context(track)
 
     @cached_property
@@ -260,6 +260,9 @@ class ClipSession(Closeable):
     def _estimated_frames(self) -> GrayReader:
         return self.estimated
 
+    def _given_track(self) -> DisparityTrack:
+        return open_given(self.settings.depth, self.video)
+
     def _grow(self, plans: Sequence[GrowthPlan]) -> tuple[Path, ...]:
         return self._opened.enter_context(GrownMasks(plans, self._tell("subject"))).paths
 
@@ -307,4 +310,4 @@ class ClipSession(Closeable):
         return self.disparity if self._reads == 1 else self._opened.enter_context(self.disparity.again())
 
     def _tell(self, stage: Literal["depth", "subject", "focus"]) -> OnCount:
-        return lambda done: self._on_progress(Progress(stage, done, len(self.times)))
+        return lambda done: self.on_progress(Progress(stage, done, len(self.times)))

@@ -13,7 +13,6 @@ import parity
 import pytest
 from films import write_clip, write_track
 from folders import downloaded, use_own_folders
-from safetensors.torch import save_file
 
 from any2bokeh.cli import main
 
@@ -76,11 +75,7 @@ def linked_network(network: Path) -> Path:
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of weights as they are published: of the tiny networks, in single precision."""
     root = tmp_path_factory.mktemp("weights")
-    for network, folder in ((parity.tiny_unet(), "unet/unet"), (parity.tiny_vae(), "vae")):
-        target = root / folder
-        target.mkdir(parents=True)
-        save_file(network.state_dict(), target / "diffusion_pytorch_model.safetensors")
-        shutil.copy(parity.DATA / f"tiny_{target.name}_config.json", target / "config.json")
+    parity.save_networks(root)
     return root
 
 

@@ -131,8 +131,14 @@ def test_a_killed_run_goes_on(
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert not out.exists()
-    assert bokeh(*command, "--report", report).code == 0
-    parts = json.loads(report.read_text())["clips"][0]["parts"]
+    run = bokeh(*command, "--report", report)
+    assert run.code == 0
+    (clip_report,) = json.loads(report.read_text())["clips"]
+    parts = clip_report["parts"]
+    last = [line for line in run.err.splitlines() if ": part " in line][-1].split()
+    assert last[2] == last[4].rstrip(",")  # counts those that were left, to the last
+    assert clip_report["join"]["frames"] == sum(part["frames"] for part in parts) == 450
+    assert all(part["file_bytes"] > 0 for part in parts)
     assert sum(part["attempts"] > 1 for part in parts) <= 1
     assert bokeh("refocus", clip, *lens, "--lossless", "-o", tmp_path / "one.mkv").code == 0
     assert frames(out) == frames(tmp_path / "one.mkv")

@@ -1,15 +1,17 @@
 """Clips on a Ray cluster of local nodes, one of which is lost in mid-run."""
 
 import hashlib
+import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import av
 import pytest
+import ray
 from facts import naming
 from films import write_clip, write_track
 
@@ -18,6 +20,7 @@ from any2bokeh import DepthSettings, FocusSettings, Settings, refocus
 from any2bokeh.errors import DisparityError
 from any2bokeh.farm.cluster import ClusterClip, ClusterError, ClusterEvent, ClusterQueue, open_cluster
 from any2bokeh.farm.cluster_worker import ClusterWorker
+from any2bokeh.farm.prepared_clip import PreparedClip
 from any2bokeh.settings.video_settings import EncodeSettings
 
 FRAMES = 24
@@ -104,6 +107,58 @@ def test_a_node_with_another_version_is_refused(tmp_path: Path) -> None:
     assert list(work.glob(".seen*")) == []
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_each_gpu_has_a_worker_that_sees_no_other(tmp_path: Path) -> None:
+    """Ray takes the number of GPUs on trust."""
+
+    def gpu_of(worker: object) -> str | None:  # in here, so that it travels with what it does
+        return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+    clips = [make_clip(tmp_path, "a"), make_clip(tmp_path, "b")]
+    work = tmp_path / "work"
+    work.mkdir()
+    with two_nodes(num_gpus=2) as (local, _), open_cluster(local.address, work) as cluster:
+        for event in cluster.refocus(clips):
+            assert event.error is None
+        workers = cluster.workers
+        assert "GPU" not in ray.available_resources()
+        seen = ray.get([worker.__ray_call__.remote(gpu_of) for worker in workers])
+    assert sorted(seen) == ["0", "1"]
+    assert all(clip.target.exists() for clip in clips)
+
+
+def test_a_worker_makes_parts_that_follow_each_other_and_tells_of_those_that_were_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from any2bokeh.farm import part_maker
+    from any2bokeh.farm.parts import plan_parts
+
+    monkeypatch.setattr(
+        part_maker, "plan_parts", lambda frames, starts, shards: plan_parts(frames, starts, shards, 6)
+    )
+    clip, worker = make_clip(tmp_path, "a"), ClusterWorker(threads=1)
+    opened: list[Path] = []
+    monkeypatch.setattr(part_maker, "PreparedClip", counted(part_maker.PreparedClip, opened))
+    work = worker.plan(clip.source, clip.target, clip.settings, clip.folder, 1)
+    assert len(work.parts) == 4 and len(opened) == 1
+    first = list(worker.make(work, work.parts[1:2]))
+    assert [record.number for record in first] == [1, 1]
+    rest = list(worker.make(work, work.parts))
+    assert [record.number for record in rest] == [0, 2, 3, 0, 1, 2, 3]
+    assert len(opened) == 2  # once for the plan, once for all parts
+    worker.join(work, overwrite=False, keep_work=False)
+    assert clip.target.exists()
+
+
+def counted(kind: type[PreparedClip], opened: list[Path]) -> Callable[..., PreparedClip]:
+    def opens(source: Path, *others: Any) -> PreparedClip:
+        opened.append(source)
+        return kind(source, *others)
+
+    return opens
+
+
 def test_a_worker_tells_whether_it_sees_a_file(tmp_path: Path) -> None:
     worker, mark = ClusterWorker(threads=1), tmp_path / "mark"
     assert not worker.sees(mark, "here")
@@ -120,7 +175,7 @@ def test_a_worker_stays_with_its_clip_and_then_helps_where_most_is_left(tmp_path
     queue = ClusterQueue()
     for clip, parts in zip(clips, (1, 2, 3), strict=True):
         for _ in range(parts):
-            queue.put(ClusterTask(clip, "part"))
+            queue.put(ClusterTask(clip, "parts"))
     taken = [queue.take(clips[0]) for _ in range(2)]
     assert [task.clip for task in taken if task] == [clips[0], clips[2]]
     queue.drop(clips[2])

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,55 +10,26 @@ import av
 import numpy as np
 import pytest
 from facts import naming
+from shards import HELD, LENS, Hashes, check_equal, frame, in_shards, settings_for
+from torch import Tensor
 
+from any2bokeh.depth.cache import drop_track
+from any2bokeh.depth.stabilization import TrackStabilizer
 from any2bokeh.errors import WorkError
+from any2bokeh.farm import prepared_clip
 from any2bokeh.farm.join import join_parts
 from any2bokeh.farm.part_maker import PartMaker, plan_work
 from any2bokeh.farm.prepared_clip import PreparedClip
 from any2bokeh.farm.whole_run import make_shard, refocus_in_parts, resume_folder
-from any2bokeh.farm.work_folder import Work, read_work
+from any2bokeh.farm.work_folder import read_work
 from any2bokeh.run import refocus
+from any2bokeh.scene import Frame
+from any2bokeh.session import ClipSession
 from any2bokeh.settings.depth_settings import DepthSettings
 from any2bokeh.settings.focus_settings import FocusSettings, Key, Point
-from any2bokeh.settings.render_settings import DiffusionSettings, LensSettings, RenderSettings
-from any2bokeh.settings.run_settings import Settings
-from any2bokeh.settings.values import TimePoint
-from any2bokeh.settings.video_settings import EncodeSettings, TimeRange
+from any2bokeh.settings.render_settings import LensSettings
+from any2bokeh.settings.video_settings import EncodeSettings, InputSettings, TimeRange
 from any2bokeh.settings.work_settings import ShardNumber
-
-Hashes = Callable[[Path], list[tuple[int, str]]]
-
-LENS = RenderSettings(renderer="lens", device="cpu")
-LOSSLESS = EncodeSettings(lossless=True)
-HELD = FocusSettings(focus_disparity=0.5, blur_strength=80)
-
-
-def frame(number: int) -> TimePoint:
-    return TimePoint(frame=number)
-
-
-def settings_for(track: Path | None = None, focus: FocusSettings = HELD, **others: Any) -> Settings:
-    depth = others.pop("depth", None) or DepthSettings(track=track, model="compact", size=96)
-    return Settings(**({"render": LENS, "encode": LOSSLESS} | others), focus=focus, depth=depth)
-
-
-def in_shards(source: Path, target: Path, settings: Settings, folder: Path, count: int) -> Work:
-    """Make the shards in an order of their own; the last is made twice."""
-    for number in [*range(count, 0, -1), count]:
-        work = make_shard(source, target, settings, folder, ShardNumber(number, count))
-    return work
-
-
-def check_equal(source: Path, settings: Settings, hashes: Hashes, counts: tuple[int, ...]) -> None:
-    one = source.with_name("one.mkv")
-    refocus(source, one, replace(settings, depth=replace(settings.depth, use_cache=False)))
-    for count in counts:
-        target = source.with_name(f"joined-{count}.mkv")
-        work = in_shards(source, target, settings, source.with_name("work"), count)
-        result = join_parts(read_work(work.folder))
-        assert result.frames == len(hashes(one))
-        assert hashes(target) == hashes(one)
-        assert not source.with_name("work").exists()
 
 
 @pytest.mark.slow
@@ -81,6 +51,33 @@ def test_estimated_disparity_is_made_shot_by_shot(film: Path, hashes: Hashes) ->
         list(maker.make([part for part in work.parts if part.shard == 3]))
     made = sorted(path.name for path in work.tracks.glob("disparity-*.mkv"))
     assert made == ["disparity-0000020.mkv"] or made == ["disparity-0000009.mkv", "disparity-0000020.mkv"]
+
+
+@pytest.mark.slow
+def test_disparity_that_was_made_by_shots_is_in_the_cache_as_that_of_one_run(
+    film: Path, tmp_path: Path
+) -> None:
+    settings = settings_for(depth=DepthSettings(model="compact", size=96))
+    join_parts(in_shards(film, tmp_path / "two.mkv", settings, tmp_path / "work", 2))
+    with ClipSession(film, settings.clip) as clip:
+        kept = clip.estimate.cached()
+    assert kept and len(kept.index.times) == 26
+    drop_track(kept.path)
+    refocus(film, tmp_path / "one.mkv", settings)
+    with ClipSession(film, settings.clip) as clip:
+        alone = clip.estimate.cached()
+    assert alone and alone.index == kept.index and alone.content_hash == kept.content_hash
+
+
+@pytest.mark.slow
+def test_disparity_of_a_film_stays_out_of_the_cache(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepared_clip, "MOST_KEPT_BYTES", 1000)
+    settings = settings_for(depth=DepthSettings(model="compact", size=96))
+    join_parts(in_shards(film, tmp_path / "two.mkv", settings, tmp_path / "work", 2))
+    with ClipSession(film, settings.clip) as clip:
+        assert clip.estimate.cached() is None
 
 
 @pytest.mark.slow
@@ -118,11 +115,20 @@ def test_a_track_that_needs_more_than_its_frame(
 
 
 @pytest.mark.slow
-def test_the_small_network(film: Path, track: Path, hashes: Hashes) -> None:
-    render = RenderSettings(
-        renderer="small", device="cpu", dtype="float32", diffusion=DiffusionSettings(work_size=128)
-    )
-    check_equal(film, settings_for(track, render=render), hashes, (3,))
+def test_a_track_is_stabilized_in_one_pass(
+    film: Path, track: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    stabilize = TrackStabilizer.stabilize_frame
+
+    def counted(self: TrackStabilizer, disparity: Tensor, frame: Frame) -> Tensor:
+        seen.append(frame.pts)
+        return stabilize(self, disparity, frame)
+
+    monkeypatch.setattr(TrackStabilizer, "stabilize_frame", counted)
+    settings = settings_for(depth=DepthSettings(track=track, steady=True))
+    in_shards(film, tmp_path / "out.mkv", settings, tmp_path / "work", 3)
+    assert len(seen) == len(set(seen)) == 26
 
 
 @pytest.mark.slow
@@ -223,8 +229,15 @@ def test_a_run_that_was_stopped_goes_on(film: Path, track: Path, tmp_path: Path,
     with pytest.raises(Killed):
         refocus_in_parts(film, target, settings, on_part=stop_after_two)
     assert resume_folder(target).is_dir() and not target.exists()
-    refocus_in_parts(film, target, settings, on_part=lambda record, parts: told.append(record.number))
+    left: list[int] = []
+
+    def note(record: Any, parts: int) -> None:
+        told.append(record.number)
+        left.append(parts)
+
+    refocus_in_parts(film, target, settings, on_part=note)
     assert told == list(range(len(told)))  # none twice
+    assert left == [len(told) - 2] * (len(told) - 2)
     one = tmp_path / "one.mkv"
     refocus(film, one, settings)
     assert hashes(target) == hashes(one)
@@ -249,3 +262,41 @@ def test_the_work_says_all_of_its_run(film: Path, track: Path, tmp_path: Path) -
     assert read_work(work.folder).settings == settings
     document = json.loads((work.folder / "work.json").read_text())
     assert document["belongs_to"]["device"] == "cpu"
+
+
+CONFIGURATION = """ocio_profile_version: 2
+search_path: tables
+roles: {default: light, scene_linear: light}
+file_rules:
+  - !<Rule> {name: Default, colorspace: default}
+displays:
+  screen:
+    - !<View> {name: Raw, colorspace: light}
+colorspaces:
+  - !<ColorSpace> {name: light}
+  - !<ColorSpace>
+    name: camera
+    to_scene_reference: !<FileTransform> {src: curve.spi1d, interpolation: linear}
+"""
+TABLE = "Version 1\nFrom 0.0 1.0\nLength 2\nComponents 1\n{{\n0.0\n{white}\n}}\n"
+
+
+def test_a_color_configuration_is_known_by_its_content(film: Path, track: Path, tmp_path: Path) -> None:
+    pytest.importorskip("PyOpenColorIO")
+    config, table = tmp_path / "studio.ocio", tmp_path / "tables" / "curve.spi1d"
+    table.parent.mkdir()
+    config.write_text(CONFIGURATION)
+    table.write_text(TABLE.format(white=0.9))
+    times = {path: path.stat() for path in (config, table)}
+    color = InputSettings(ocio=str(config), input_space="camera")
+    settings = replace(settings_for(track), input=color)
+    plan_work(film, tmp_path / "out.mkv", settings, tmp_path / "work", 2)
+    plan_work(film, tmp_path / "out.mkv", settings, tmp_path / "work", 2)
+    for changed, text in ((table, TABLE.format(white=0.8)), (config, CONFIGURATION + "# another\n")):
+        before = changed.read_text()
+        changed.write_text(text)
+        with pytest.raises(WorkError, match=naming("color configuration")):
+            plan_work(film, tmp_path / "out.mkv", settings, tmp_path / "work", 2)
+        changed.write_text(before)
+        os.utime(changed, ns=(times[changed].st_atime_ns, times[changed].st_mtime_ns))
+    plan_work(film, tmp_path / "out.mkv", settings, tmp_path / "work", 2)

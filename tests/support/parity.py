@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import zlib
 from pathlib import Path
 from typing import Any, TypeVar
@@ -127,6 +128,15 @@ def tiny_network(
     encoder = ImageEncoder(tiny_image_encoder().to(resting), normalize=facts.clip_normalization)
     unet, vae = tiny_unet().to(resting), tiny_vae().to(resting)
     return BokehNetwork(unet, vae, encoder, facts, settings, device)
+
+
+def save_networks(folder: Path) -> None:
+    """Write the tiny networks as they are published, in single precision."""
+    for network, name in ((tiny_unet(), "unet/unet"), (tiny_vae(), "vae")):
+        target = folder / name
+        target.mkdir(parents=True)
+        save_file(network.state_dict(), target / "diffusion_pytorch_model.safetensors")
+        shutil.copy(DATA / f"tiny_{target.name}_config.json", target / "config.json")
 
 
 def save_image_encoder(folder: Path) -> None:

@@ -82,12 +82,13 @@ def _cluster_clip(job: Job, work: WorkSettings, *, overwrite: bool) -> ClusterCl
 
 def _outcome(event: ClusterEvent, clip: _Clip, reports: JobReports, started_s: float) -> Outcome | None:
     """Tell of an event; return the clip's outcome where it is the last one."""
-    if event.record and event.work:
-        clip.shown.on_part(event.record, len(event.work.parts))
+    if event.record:
+        clip.shown.on_part(event.record, event.missing)
     if event.joins and event.work:
         reports.add(event.work)
     seconds = round(time.monotonic() - started_s, 3)
-    if event.result:
+    if event.result and event.work:
+        reports.joined(event.work, event.result)
         return Outcome(job=clip.job, status="done", result=event.result, seconds=seconds)
     if event.error:
         failure = failure_of(event.error)

@@ -64,7 +64,9 @@ def join_command(
             make_folder(found.target.parent)
         reports.add(found)
         with show_parts(folder.name, progress) as (on_progress, _):
-            return join_parts(found, target or None, on_progress, overwrite=overwrite, keep_work=keep_work)
+            result = join_parts(found, target or None, on_progress, overwrite=overwrite, keep_work=keep_work)
+        reports.joined(found, result)
+        return result
 
     failures, documents = [], []
     for folder in folders:

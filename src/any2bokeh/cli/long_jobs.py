@@ -1,6 +1,7 @@
 """Clips in parts, as the command line shows them: each part as it is done, and a report at the end."""
 
 import json
+import platform
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,7 +44,7 @@ class PartsShown:
     started_s: float = field(default_factory=time.monotonic)
 
     def on_part(self, record: "PartRecord", parts: int) -> None:
-        """Tell of a part that is done, of so many."""
+        """Tell of a part that is done, of so many that were not there at the start."""
         self.done += 1
         self.frames += record.frames
         rate = self.frames / max(time.monotonic() - self.started_s, 1e-3)
@@ -56,7 +57,7 @@ class PartsShown:
                 )
             )
         elif self.kind == "openjd":
-            print_result(f"openjd_progress: {100 * self.done / parts:.1f}")
+            print_result(f"openjd_progress: {min(100, 100 * self.done / parts):.1f}")
         elif self.kind == "plain" and not is_quiet():
             say(
                 f"{self.label}: part {self.done} of {parts}, frames {record.first} to {record.stop - 1},"
@@ -118,8 +119,14 @@ def refocus_job_in_parts(
     """Make a clip in parts, all of them here."""
     from any2bokeh.farm.whole_run import refocus_in_parts
 
+    begun: list[Work] = []
+
+    def on_joining(work: "Work") -> None:
+        report.add(work)
+        begun.append(work)
+
     with show_parts(job.source.name, settings.progress) as (on_progress, shown):
-        return refocus_in_parts(
+        result = refocus_in_parts(
             job.source,
             job.target,
             job.settings,
@@ -129,8 +136,10 @@ def refocus_job_in_parts(
             overwrite=overwrite,
             keep_work=settings.keep_work,
             on_part=shown.on_part,
-            on_joining=report.add,
+            on_joining=on_joining,
         )
+    report.joined(begun[0], result)
+    return result
 
 
 @dataclass
@@ -138,24 +147,45 @@ class JobReports:
     """The report on all parts of a command, in a file if one is asked for."""
 
     target: Path | None
-    clips: list[dict[str, Any]] = field(default_factory=list)
+    clips: dict[Path, dict[str, Any]] = field(default_factory=dict)
+    started_s: float = field(default_factory=time.monotonic)
 
     def add(self, work: "Work") -> None:
         """Add the parts of a clip that are there."""
         if self.target is None:
             return
         from any2bokeh.farm.part_store import read_records
+        from any2bokeh.farm.prepared_clip import read_disparity_records
 
         parts = []
         for record in read_records(work):
             told = asdict(record) | {"frames": record.frames}
             parts.append({name: value for name, value in told.items() if name not in ("times", "digest")})
-        facts = {"input": str(work.source), "work": str(work.folder), "shards": work.shards}
-        belongs_to = {name: value for name, value in work.belongs_to.items() if "setting " not in name}
-        self.clips.append(facts | {"planned_parts": len(work.parts), "run": belongs_to, "parts": parts})
+        self.clips[work.folder] = {
+            "input": str(work.source),
+            "work": str(work.folder),
+            "shards": work.shards,
+            "planned_parts": len(work.parts),
+            "run": {name: value for name, value in work.belongs_to.items() if "setting " not in name},
+            "disparity": read_disparity_records(work.tracks),
+            "parts": parts,
+            "until_join_s": self._seconds,
+        }
+
+    def joined(self, work: "Work", result: "Result") -> None:
+        """Add that the parts of a clip were joined."""
+        if self.target is not None:
+            clip = self.clips[work.folder]
+            seconds = round(self._seconds - clip["until_join_s"], 3)
+            clip["join"] = {"seconds": seconds, "frames": result.frames, "host": platform.node()}
+
+    @property
+    def _seconds(self) -> float:
+        return round(time.monotonic() - self.started_s, 3)
 
     def write(self) -> None:
         """Write the file, in the place of an earlier one."""
         if self.target is not None:
+            document = {"seconds": self._seconds, "clips": list(self.clips.values())}
             with partial_file(self.target, overwrite=True) as partial_path:
-                partial_path.write_text(json.dumps({"clips": self.clips}, indent=2), encoding="utf-8")
+                partial_path.write_text(json.dumps(document, indent=2), encoding="utf-8")

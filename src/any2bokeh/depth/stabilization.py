@@ -22,6 +22,7 @@ from any2bokeh.motion.flow import (
 )
 from any2bokeh.motion.shots import is_lost
 from any2bokeh.scene import Frame
+from any2bokeh.video.gray import LARGEST_CODE
 
 # How fast the estimate of a point grows old, in variances of the noise of one estimate per frame. If every
 # frame is estimated, each then enters by 0.15: noise is forgotten in about 6 frames.
@@ -114,6 +115,8 @@ class TrackStabilizer:
     where shots are to be marked, ``any2bokeh.motion.shots`` sees more.
     """
 
+    looks_back = True
+
     def __init__(self, *, single_shot: bool = False) -> None:
         self._single_shot = single_shot
         self._stabilizer = Stabilizer()
@@ -121,14 +124,18 @@ class TrackStabilizer:
         self._left: tuple[Stabilizer, PreparedPicture] | None = None  # the state before the last cut
 
     def stabilize_frame(self, disparity: Tensor, frame: Frame) -> Tensor:
-        """Return the stabilized disparity of the next frame: ``1 h w`` like ``disparity``, in 0..1."""
+        """Return the stabilized disparity of the next frame: ``1 h w`` like ``disparity``, in 0..1.
+
+        Rounded to the codes of our tracks, so that one which was written and is read is the same.
+        """
         height, width = disparity.shape[1:]
         small = interpolate(frame.picture[None], (height, width), mode="bilinear", antialias=True)[0]
         picture = prepare_picture(small)
         back = self._flow_back(picture)
         stabilized = self._stabilizer.stabilize(disparity[0].cpu().numpy(), picture, back)
         self._last = picture
-        return torch.from_numpy(stabilized)[None].to(disparity.device).clamp(0, 1)
+        codes = (torch.from_numpy(stabilized)[None].clamp(0, 1) * LARGEST_CODE).round()
+        return (codes / LARGEST_CODE).to(disparity.device)
 
     def anew(self) -> "TrackStabilizer":
         """Return one for the same clip from its beginning."""

@@ -69,6 +69,20 @@ class MatchedFrames(Closeable):
         return self._numbers[min(bisect_left(self._times, pts), len(self._times) - 1)]
 
 
+class StabilizedFrames(MatchedFrames):
+    """Disparity that was stabilized before and written, in the place of a ``TrackStabilizer``."""
+
+    looks_back = False
+
+    def stabilize_frame(self, disparity: Tensor, frame: Frame) -> Tensor:
+        """Return the stabilized disparity of the frame, ``1 h w``."""
+        return self.values_at(frame.pts).to(disparity.device)
+
+    def anew(self) -> "StabilizedFrames":
+        """Return the same, to be read from its beginning."""
+        return StabilizedFrames(self._reader, self._times, self._numbers)
+
+
 class DisparityTrack(MatchedFrames):
     """The disparity of a video's frames, stabilized if a ``stabilizer`` is given; a context manager.
 
@@ -83,7 +97,7 @@ class DisparityTrack(MatchedFrames):
         times: list[int],
         numbers: list[int],
         convert: Callable[[Tensor], Tensor],
-        stabilizer: TrackStabilizer | None = None,
+        stabilizer: TrackStabilizer | StabilizedFrames | None = None,
         scale: MetricScale | None = None,
     ) -> None:
         super().__init__(reader, times, numbers)
@@ -97,9 +111,14 @@ class DisparityTrack(MatchedFrames):
         return self._scale is not None
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of its pictures."""
+        return self._reader.height, self._reader.width
+
+    @property
     def looks_back(self) -> bool:
         """Whether a frame's disparity depends on the frames that were asked for before."""
-        return self._stabilizer is not None
+        return self._stabilizer is not None and self._stabilizer.looks_back
 
     def scale_of(self, times: Sequence[int]) -> MetricScale | None:
         """Return the scale of a track of the video's frames at ``times``, if distances are known."""
@@ -137,12 +156,18 @@ class DisparityTrack(MatchedFrames):
 
     def again(self) -> "DisparityTrack":
         """Return the same track, to be read from its beginning once more; it warns of nothing again."""
-        stabilizer = self._stabilizer.anew() if self._stabilizer else None
-        track = DisparityTrack(
-            self._reader, self._times, self._numbers, self._convert, stabilizer, self._scale
-        )
+        track = self._with(self._stabilizer.anew() if self._stabilizer else None)
         track._warns = False
         return track
+
+    def stabilized_in(self, reader: GrayReader, video: FilmedFrames) -> "DisparityTrack":
+        """Return the same track, whose stabilized frames are those of ``reader``."""
+        return self._with(StabilizedFrames(reader, *_frames_in_time(reader, video)))
+
+    def _with(self, stabilizer: TrackStabilizer | StabilizedFrames | None) -> "DisparityTrack":
+        return DisparityTrack(
+            self._reader, self._times, self._numbers, self._convert, stabilizer, self._scale
+        )
 
     def close(self) -> None:
         """Stop reading."""
@@ -151,6 +176,8 @@ class DisparityTrack(MatchedFrames):
                 "The disparity track %s has one value everywhere: all of the picture is blurred alike.",
                 self._reader.path,
             )
+        if isinstance(self._stabilizer, StabilizedFrames):
+            self._stabilizer.close()
         super().close()
 
 
@@ -190,15 +217,19 @@ def open_track(
 
 def open_estimated(reader: GrayReader, video: FilmedFrames) -> DisparityTrack:
     """Return an estimated track, whose ``reader`` has times; frames that cannot be decoded are missing."""
+    times, numbers = _frames_in_time(reader, video)
+    convert, scale = _conversion("disparity", reader), _scale_of(reader)
+    return DisparityTrack(reader, times, numbers, convert, scale=scale)
+
+
+def _frames_in_time(reader: GrayReader, video: FilmedFrames) -> tuple[list[int], list[int]]:
+    """The times of a video's frames that a track of ours has, and the numbers of those in it."""
     assert reader.times is not None and reader.time_base is not None
     numbers = nearest_in_time(
         FrameTimes(reader.times, reader.time_base), FrameTimes(video.times, video.info.time_base)
     ).tolist()
     matched = [(pts, number) for pts, number in zip(video.times, numbers, strict=True) if number >= 0]
-    times = [pts for pts, _ in matched]
-    numbers = [number for _, number in matched]
-    convert, scale = _conversion("disparity", reader), _scale_of(reader)
-    return DisparityTrack(reader, times, numbers, convert, scale=scale)
+    return [pts for pts, _ in matched], [number for _, number in matched]
 
 
 def open_mask(path: Path, video: FilmedFrames) -> MatchedFrames:

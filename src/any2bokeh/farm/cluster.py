@@ -20,16 +20,18 @@ from typing import Any, Literal
 from any2bokeh.atomic import partial_file
 from any2bokeh.errors import RefocusError, install_hint, shown
 from any2bokeh.farm.cluster_worker import ClusterWorker, software
-from any2bokeh.farm.part_store import PartRecord
-from any2bokeh.farm.parts import Part
+from any2bokeh.farm.part_store import PartRecord, read_records
+from any2bokeh.farm.parts import Part, runs_of
 from any2bokeh.farm.work_folder import Work
 from any2bokeh.run import Result
 from any2bokeh.settings.run_settings import Settings
 
 ATTEMPTS = 3  # of a task whose worker was lost
-PATIENCE_S = 30.0  # without any worker, before a cluster is given up
+PATIENCE_S = 120.0  # without any worker, before a cluster is given up: importing takes long on shared storage
 POLL_S = 0.5
 CONNECT_S = 10.0
+SHARES = 4  # runs of parts for each worker at least: the last to finish is waited for by all others
+LONGEST_RUN = 8  # parts: of what networks draw around a part, a run of so many repeats an eighth
 CPUS_PER_WORKER = 4  # unless the smallest node has fewer: the lens gains little from more
 
 
@@ -52,11 +54,15 @@ class ClusterClip:
 
 @dataclass(frozen=True)
 class ClusterEvent:
-    """News of a clip: a part of it is there, or all are and will be joined; it is done, or it failed."""
+    """News of a clip: a part of it is there, or all are and will be joined; it is done, or it failed.
+
+    ``missing`` is how many parts were not there at the start.
+    """
 
     clip: ClusterClip
     work: Work | None = None
     record: PartRecord | None = None
+    missing: int = 0
     joins: bool = False
     result: Result | None = None
     error: Exception | None = None
@@ -64,11 +70,11 @@ class ClusterEvent:
 
 @dataclass
 class ClusterTask:
-    """Something that a worker does; of a clip, ``part`` alone is left out in its plan and its join."""
+    """Something that a worker does for a clip; ``parts``, where it makes some, follow each other."""
 
     clip: ClusterClip
-    what: Literal["plan", "part", "join"]
-    part: Part | None = None
+    what: Literal["plan", "parts", "join"]
+    parts: tuple[Part, ...] = ()
     attempts: int = 0
 
 
@@ -98,6 +104,10 @@ class ClusterQueue:
         """Forget the tasks of a clip."""
         self.waiting.pop(id(clip), None)
 
+    def holds(self, clip: ClusterClip) -> bool:
+        """Say whether tasks of a clip wait."""
+        return bool(self.waiting.get(id(clip)))
+
     def __bool__(self) -> bool:
         return any(self.waiting.values())
 
@@ -116,7 +126,9 @@ class Cluster:
         self._starting: dict[Any, Any] = {}
         self._last_seen_s = time.monotonic()
         self._works: dict[int, Work] = {}
-        self._left: dict[int, int] = {}
+        self._there: dict[int, set[int]] = {}  # the numbers of the parts of each clip that are there
+        self._missing: dict[int, int] = {}  # how many were not there at the start
+        self._failed: set[int] = set()
         self._queue = ClusterQueue()
         self._shards = 1
         self._ours = software()
@@ -138,10 +150,14 @@ class Cluster:
 
     def close(self) -> None:
         """End all workers; parts that are not complete leave nothing behind."""
-        for actor in [worker.actor for worker, _ in self._running.values()] + [w.actor for w in self._idle]:
+        for actor in self.workers:
             self._ray.kill(actor)
-        for actor in self._starting.values():
-            self._ray.kill(actor)
+
+    @property
+    def workers(self) -> list[Any]:
+        """The processes that work, wait for work or start."""
+        busy = [hand.actor for hand, _ in self._running.values()]
+        return [*busy, *(hand.actor for hand in self._idle), *self._starting.values()]
 
     def _most_workers(self) -> int:
         """How many workers the nodes have room for."""
@@ -152,8 +168,7 @@ class Cluster:
 
     def _start_workers(self) -> None:
         """Start a worker wherever the cluster has room for one."""
-        working = len(self._running) + len(self._idle) + len(self._starting)
-        for _ in range(self._most_workers() - working):
+        for _ in range(self._most_workers() - len(self.workers)):
             self._start_worker()
 
     def _start_worker(self) -> None:
@@ -168,8 +183,8 @@ class Cluster:
         work = self._works.get(id(clip))
         if task.what == "plan":
             reference = actor.plan.remote(clip.source, clip.target, clip.settings, clip.folder, self._shards)
-        elif task.what == "part":
-            reference = actor.make.remote(work, task.part)
+        elif task.what == "parts":
+            reference = actor.make.options(num_returns="streaming").remote(work, task.parts)
         else:
             reference = actor.join.remote(work, overwrite=clip.overwrite, keep_work=keep_work)
         task.attempts += 1
@@ -227,50 +242,66 @@ class Cluster:
         self._idle.append(_Hand(actor))
 
     def _finish(self, reference: Any) -> Iterator[ClusterEvent]:
-        """Take the outcome of a task."""
+        """Take an answer of a worker: that of its whole task, or the next of the parts that it makes."""
         worker, task = self._running.pop(reference)
         self._last_seen_s = time.monotonic()
         try:
-            outcome = self._ray.get(reference)
+            outcome = self._ray.get(next(reference) if task.what == "parts" else reference)
+        except StopIteration:
+            self._idle.append(worker)
+            yield from self._join_when_complete(task.clip)
         except self._ray.exceptions.RayTaskError as error:
             self._idle.append(worker)
-            self._queue.drop(task.clip)
             cause = error.cause if isinstance(error.cause, Exception) else error
             if cause is not error:
                 cause.__cause__ = error  # tells where it failed on the node
-            yield ClusterEvent(task.clip, error=cause)
+            yield from self._give_up(task.clip, cause)
         except self._ray.exceptions.RayError as error:  # the worker, or its node
             with suppress(self._ray.exceptions.RayError):
                 self._ray.kill(worker.actor)
-            if task.attempts < ATTEMPTS:
+            if task.attempts < ATTEMPTS and id(task.clip) not in self._failed:
                 self._queue.put(task, first=True)
                 return
-            self._queue.drop(task.clip)
             lost = ClusterError(f"{ATTEMPTS} workers were lost while they worked on {task.clip.source}.")
             lost.__cause__ = error
-            yield ClusterEvent(task.clip, error=lost)
+            yield from self._give_up(task.clip, lost)
         else:
-            self._idle.append(worker)
+            if task.what == "parts":
+                self._running[reference] = worker, task
+            else:
+                self._idle.append(worker)
             yield from self._go_on(task, outcome)
+
+    def _give_up(self, clip: ClusterClip, error: Exception) -> Iterator[ClusterEvent]:
+        """Leave out what is left of a clip; only its first error is told, of several workers."""
+        self._queue.drop(clip)
+        if id(clip) not in self._failed:
+            self._failed.add(id(clip))
+            yield ClusterEvent(clip, error=error)
 
     def _go_on(self, task: ClusterTask, outcome: Any) -> Iterator[ClusterEvent]:
         """Let the tasks that follow wait, and tell the outcome of this one."""
         clip = task.clip
         if task.what == "join":
             yield ClusterEvent(clip, self._works[id(clip)], result=outcome)
-            return
-        if task.what == "plan":
+        elif task.what == "plan":
             self._works[id(clip)] = outcome
-            self._left[id(clip)] = len(outcome.parts)
-            for part in outcome.parts:
-                self._queue.put(ClusterTask(clip, "part", part))
-        else:
-            self._left[id(clip)] -= 1
-            for record in outcome:
-                yield ClusterEvent(clip, self._works[id(clip)], record=record)
-        if self._left[id(clip)] == 0:
-            yield ClusterEvent(clip, self._works[id(clip)], joins=True)
-            self._queue.put(ClusterTask(clip, "join"))
+            there = self._there[id(clip)] = {record.number for record in read_records(outcome)}
+            self._missing[id(clip)] = len(outcome.parts) - len(there)
+            shares = max(1, self._most_workers()) * SHARES
+            for run in runs_of(outcome.parts, min(LONGEST_RUN, -(-len(outcome.parts) // shares))):
+                self._queue.put(ClusterTask(clip, "parts", tuple(run)))
+        elif outcome.number not in self._there[id(clip)] and id(clip) not in self._failed:
+            self._there[id(clip)].add(outcome.number)
+            yield ClusterEvent(clip, self._works[id(clip)], outcome, self._missing[id(clip)])
+
+    def _join_when_complete(self, clip: ClusterClip) -> Iterator[ClusterEvent]:
+        """Let a clip be joined when the last of its runs of parts has ended."""
+        others = any(task.clip is clip for _, task in self._running.values())
+        if others or self._queue.holds(clip) or id(clip) in self._failed:
+            return
+        yield ClusterEvent(clip, self._works[id(clip)], joins=True)
+        self._queue.put(ClusterTask(clip, "join"))
 
 
 @contextmanager

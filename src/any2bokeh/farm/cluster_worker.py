@@ -3,6 +3,7 @@
 import hashlib
 import os
 import platform
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -48,14 +49,17 @@ class ClusterWorker:
             shards = read_work(known).shards
         return plan_work(source, target, settings, folder, shards)
 
-    def make(self, work: Work, part: Part) -> list[PartRecord]:
-        """Make a part, if it is not there; see ``PartMaker``."""
+    def make(self, work: Work, parts: Sequence[Part]) -> Iterator[PartRecord]:
+        """Make those of the parts that are not there, and yield the record of each; see ``PartMaker``.
+
+        At the end come the records of all: of those too whose maker was lost before it could tell.
+        """
         if self._work is None or self._work.folder != work.folder or self._maker is None:
             self.let_go()
-            # Planned again, which finds the plan: so that parts of this machine belong to the work.
-            plan_work(work.source, work.target, work.settings, work.folder.parent, work.shards)
             self._work, self._maker = work, PartMaker(work)
-        return list(self._maker.make([part]))
+        # Both are generators, into which Ray sends values.
+        yield from self._maker.make(parts)
+        yield from self._maker.records(parts)
 
     def join(self, work: Work, *, overwrite: bool, keep_work: bool) -> Result:
         """Write the result of finished parts; see ``join_parts``."""

@@ -66,6 +66,7 @@ def join_parts(
             k=clip.focus.strength_range,
             focus_m=clip.focus.meters_range,
         )
+        clip.keep_disparity()
     if not keep_work:
         remove_work(work)
     return result

@@ -4,7 +4,7 @@ import json
 import platform
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from importlib import metadata
@@ -20,6 +20,7 @@ from any2bokeh.farm.parts import Part, plan_parts, runs_of
 from any2bokeh.farm.prepared_clip import PreparedClip
 from any2bokeh.farm.turns import made_once
 from any2bokeh.farm.work_folder import FORMAT, Work, claim, fingerprint, flat, folder_name
+from any2bokeh.optics.ocio_space import OcioSpace
 from any2bokeh.progress import OnProgress, Progress, ignore
 from any2bokeh.render.base import Renderer, make_renderer
 from any2bokeh.render.choose import choose_renderer
@@ -52,6 +53,20 @@ def plan_work(
     ``folder`` holds a folder for each clip. Raises ``WorkError`` where it belongs to something else, and what
     opening the clip raises.
     """
+    with planned_work(source, target, settings, folder, shards, on_progress) as (work, _):
+        return work
+
+
+@contextmanager
+def planned_work(
+    source: Path,
+    target: Path,
+    settings: Settings,
+    folder: Path,
+    shards: int = 1,
+    on_progress: OnProgress = ignore,
+) -> Iterator[tuple[Work, PreparedClip]]:
+    """Plan the parts of a clip as ``plan_work`` does, and give the clip, still open, with the plan."""
     work = Work(
         folder=folder / folder_name(source),
         source=source,
@@ -70,7 +85,7 @@ def plan_work(
             path.write_text(json.dumps({"frames": len(clip.times), "parts": rows}), encoding="ascii")
 
         made_once(work.folder / "plan.json", write, "the plan")
-    return work
+        yield work, clip
 
 
 def shards_of(
@@ -96,15 +111,20 @@ class PutBack(Iterator[Frame]):
 
 
 class PartMaker(Closeable):
-    """Makes parts of one work; it opens the clip once and loads the renderer once."""
+    """Makes parts of one work; it loads the renderer once."""
 
-    def __init__(self, work: Work, on_progress: OnProgress = ignore) -> None:
-        self._work, self._on_progress = work, on_progress
-        self._opened = ExitStack()
-        self._clip = self._opened.enter_context(
-            PreparedClip(work.source, work.settings.clip, work.tracks, on_progress)
-        )
-        self._store = PartStore(work, self._clip.video)
+    def __init__(self, work: Work, clip: PreparedClip | None = None) -> None:
+        """``clip`` is open already, of this process's plan; else it is opened, and closed with the maker.
+
+        Raises ``WorkError`` where this machine or process would draw other frames than the work's.
+        """
+        self._work = work
+        with ExitStack() as stack:
+            if clip is None:
+                clip = stack.enter_context(PreparedClip(work.source, work.settings.clip, work.tracks))
+                claim(replace(work, belongs_to=_belongs_to(work, clip)))
+            self._clip, self._store = clip, PartStore(work, clip.video)
+            self._opened = stack.pop_all()
 
     @cached_property
     def _renderer(self) -> Renderer:
@@ -132,7 +152,13 @@ class PartMaker(Closeable):
         """Return the parts that are not there; those that are there are verified."""
         return [part for part in parts if self._store.verified(part) is None]
 
-    def make(self, parts: Sequence[Part]) -> Iterator[PartRecord]:
+    def records(self, parts: Sequence[Part]) -> Generator[PartRecord]:
+        """Yield the records of those of the parts that are there."""
+        for part in parts:
+            if record := self._store.recorded(part):
+                yield record
+
+    def make(self, parts: Sequence[Part]) -> Generator[PartRecord]:
         """Make those of the parts that are not there, in order, and yield the record of each.
 
         Of parts that follow each other, each frame is rendered once.
@@ -141,7 +167,7 @@ class PartMaker(Closeable):
             yield from self._make_run(run)
 
     def close(self) -> None:
-        """Let go of the clip and the renderer."""
+        """Let go of the renderer, and of the clip unless it was given."""
         self._opened.close()
 
     def _make_run(self, run: list[Part]) -> Iterator[PartRecord]:
@@ -169,7 +195,7 @@ class PartMaker(Closeable):
                     continue
                 writer.write(frame)
                 made.append(frame.pts)
-                self._on_progress(Progress("render", part.first + len(made), len(clip.times)))
+                clip.on_progress(Progress("render", part.first + len(made), len(clip.times)))
                 if frame.pts == times[-1]:
                     break
         record = PartRecord(
@@ -179,6 +205,7 @@ class PartMaker(Closeable):
             stop=part.stop,
             times=made,
             digest=self._store.digest(part),
+            file_bytes=self._store.file_bytes(part),
             has_captions=has_captions,
             corrupt_packets=clip.corrupt_packets,
             renderer=self._renderer.name,
@@ -229,6 +256,9 @@ def _belongs_to(work: Work, clip: PreparedClip) -> dict[str, Any]:
             THREADS: torch.get_num_threads(),
             "version of torch": str(torch.__version__),
         }
+    if isinstance(info.curve, OcioSpace):
+        read = [_named_file(path) for path in info.curve.files]
+        facts["color configuration"] = ", ".join(read) or info.curve.config_name
     said = flat(to_document(settings, _named_file))
     return facts | {f"setting {key}": value for key, value in said.items() if key not in HARMLESS}
 

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class PartRecord:
-    """A finished part: the time stamps of its frames, the digest of its files, and how it was made."""
+    """A finished part: the time stamps of its frames, the digest and size of its files, how it was made."""
 
     number: int
     shard: int
@@ -37,6 +37,7 @@ class PartRecord:
     stop: int
     times: list[int]
     digest: str
+    file_bytes: int
     has_captions: bool
     corrupt_packets: int
     renderer: str
@@ -112,12 +113,18 @@ class PartStore:
     def digest(self, part: Part) -> str:
         """Return the digest of the files of a part; raises ``OSError``."""
         digest = hashlib.sha256()
-        path = self.path(part)
-        files = sorted(path.iterdir()) if self.holds_pictures else [path]
-        for file in files:
+        for file in self._files(part):
             with file.open("rb") as content:
                 digest.update(f"{file.name} ".encode() + hashlib.file_digest(content, "sha256").digest())
         return digest.hexdigest()
+
+    def file_bytes(self, part: Part) -> int:
+        """Return the size of the files of a part."""
+        return sum(file.stat().st_size for file in self._files(part))
+
+    def _files(self, part: Part) -> list[Path]:
+        path = self.path(part)
+        return sorted(path.iterdir()) if self.holds_pictures else [path]
 
     def remove(self, part: Part) -> None:
         """Remove a part."""

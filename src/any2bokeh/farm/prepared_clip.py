@@ -6,21 +6,25 @@ first makes it, under a lock, and everybody else reads the file: numbers come ba
 
 import json
 import logging
+import platform
+import time
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from shutil import copyfile
+from typing import Any
 
 from torch import Tensor
 
-from any2bokeh.depth.cache import copy_track
+from any2bokeh.atomic import partial_file
+from any2bokeh.depth.cache import MAX_BYTES, copy_track, keep_track
 from any2bokeh.depth.distances import DepthRange, MetricScale
 from any2bokeh.depth.matching import FrameTimes, nearest_in_time
 from any2bokeh.depth.source import write_estimate
 from any2bokeh.depth.stream import found_starts
-from any2bokeh.depth.track import DisparityTrack, open_estimated
+from any2bokeh.depth.track import DepthClip, DisparityTrack, open_estimated
 from any2bokeh.errors import DisparityError
 from any2bokeh.farm.turns import made_once, turn
 from any2bokeh.focus.focus_track import Focus, FocusTrack
@@ -31,12 +35,13 @@ from any2bokeh.settings.clip_settings import ClipSettings
 from any2bokeh.settings.focus_settings import FocusSettings, Point
 from any2bokeh.subject.grown_masks import GrowthPlan
 from any2bokeh.subject.subject_track import SubjectTrack, open_measured
-from any2bokeh.video.gray import GrayReader, GrayVideo
+from any2bokeh.video.gray import GrayReader, GrayVideo, open_gray_writer
 from any2bokeh.video.span import Span
 
 log = logging.getLogger(__name__)
 
 CACHED = "cached.mkv"
+MOST_KEPT_BYTES = MAX_BYTES // 5  # of disparity that goes into the cache: about five minutes of 1080p
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class PreparedClip(ClipSession):
         if self.settings.depth.track is not None:
             return []
         path = made_once(self._folder / "shots.json", self._write_starts, "the list of shots")
-        starts: list[int] = json.loads(path.read_text(encoding="ascii"))
+        starts: list[int] = json.loads(path.read_text(encoding="ascii"))["starts"]
         return starts
 
     @cached_property
@@ -100,18 +105,22 @@ class PreparedClip(ClipSession):
         return Span(first, self.span.end if part.stop == len(self.times) else self.times[part.stop])
 
     def _write_starts(self, target: Path) -> None:
+        started_s = time.monotonic()
+        starts = self._find_starts()
+        facts = {"starts": starts, "frames": len(self.times)}
+        target.write_text(json.dumps(facts | _seconds_since(started_s)), encoding="ascii")
+
+    def _find_starts(self) -> list[int]:
         cached = self.estimate.cached()
         if cached is not None and copy_track(cached, self._folder / CACHED):
             log.info("The disparity of %s is in the cache.", self.info.path)
-            target.write_text("[]", encoding="ascii")
-            return
-        starts = [0]
-        if not self.estimate.pace.single_shot:
-            place = {pts: number for number, pts in enumerate(self.times)}
-            with self.video.shown() as frames:
-                starts = [place[pts] for pts in found_starts(frames, self.estimate.seen_size)]
-            starts[:1] = [0]  # frames before the first that can be decoded belong to its shot
-        target.write_text(json.dumps(starts), encoding="ascii")
+            return []
+        if self.estimate.pace.single_shot:
+            return [0]
+        place = {pts: number for number, pts in enumerate(self.times)}
+        with self.video.shown() as frames:
+            starts = [place[pts] for pts in found_starts(frames, self.estimate.seen_size)]
+        return [0, *starts[1:]]  # frames before the first that can be decoded belong to its shot
 
     def _make_disparity(self, part: range) -> None:
         for unit in self.units:
@@ -121,10 +130,65 @@ class PreparedClip(ClipSession):
     def _estimate_unit(self, unit: DepthUnit, target: Path) -> None:
         estimate = self.estimate
         alone = replace(estimate, pace=replace(estimate.pace, single_shot=True))
+        started_s = time.monotonic()
         write_estimate(alone, self.span_of(unit.frames), target, self._tell("depth"))
+        facts = {"first": unit.frames.start, "stop": unit.frames.stop}
+        with partial_file(unit.path.with_suffix(".json"), overwrite=True) as record:
+            record.write_text(json.dumps(facts | _seconds_since(started_s)), encoding="ascii")
+
+    def keep_disparity(self) -> None:
+        """Put disparity that was made by shots into the cache, as that of one run, unless it is too much.
+
+        The track of a film would drive out those of all other clips.
+        """
+        if self.settings.depth.track is not None or not self.starts or not self.estimate.use_cache:
+            return
+        paths = [unit.path for unit in self.units]
+        if not all(path.exists() for path in paths):
+            return
+        if sum(path.stat().st_size for path in paths) > MOST_KEPT_BYTES:
+            log.info("The disparity of %s is too large for the cache.", self.info.path)
+            return
+        reader, info = UnitReader(self, self.units, range(len(self.times))), self.info
+
+        def write(target: Path) -> None:
+            with open_gray_writer(
+                target,
+                reader.width,
+                reader.height,
+                info.time_base,
+                info.frame_rate,
+                note=reader.note,
+                overwrite=True,
+            ) as writer:
+                for number, disparity in reader.frames():
+                    writer.write(disparity, self.times[number])
+
+        keep_track(self.estimate.key(self.video.time_range), write)
 
     def _estimated_frames(self) -> GrayReader:
         return UnitReader(self, self.units, range(len(self.times)))
+
+    def _given_track(self) -> DisparityTrack:
+        """The given track; where it is to be stabilized, that is done once, in one pass over the clip."""
+        track = super()._given_track()
+        if not track.looks_back:
+            return track
+
+        def write(target: Path) -> None:
+            info, (height, width) = self.info, track.size
+            with (
+                DepthClip(self.video, track).frames() as frames,
+                open_gray_writer(
+                    target, width, height, info.time_base, info.frame_rate, overwrite=True
+                ) as writer,
+            ):
+                for done, (frame, disparity) in enumerate(frames, start=1):
+                    writer.write(disparity, frame.pts)
+                    self._tell("depth")(done)
+
+        path = made_once(self._folder / "stabilized.mkv", write, "the stabilized disparity")
+        return track.stabilized_in(GrayVideo(path), self.video)
 
     def _disparity_from_start(self) -> DisparityTrack:
         if self.settings.depth.track is not None:
@@ -247,5 +311,19 @@ def _looks_at_clip(focus: FocusSettings | None) -> bool:
     return looks or bool(focus.masks) or focus.pointed is not None
 
 
+def _seconds_since(started_s: float) -> dict[str, Any]:
+    """How long something took, and where, for the report."""
+    return {"seconds": round(time.monotonic() - started_s, 3), "host": platform.node()}
+
+
 def _named(unit: DepthUnit) -> str:
     return f"frames {unit.frames.start} to {unit.frames.stop - 1}"
+
+
+def read_disparity_records(tracks: Path) -> list[dict[str, Any]]:
+    """Return how long finding shots and making disparity took, of what is there in a folder of tracks.
+
+    The list of shots comes first, and has no ``first``.
+    """
+    paths = [*tracks.glob("shots.json"), *sorted(tracks.glob("disparity-*.json"))]
+    return [json.loads(path.read_text(encoding="ascii")) for path in paths]

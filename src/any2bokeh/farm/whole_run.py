@@ -5,9 +5,10 @@ from pathlib import Path
 
 from any2bokeh.atomic import check_target
 from any2bokeh.farm.join import join_parts
-from any2bokeh.farm.part_maker import PartMaker, plan_work
+from any2bokeh.farm.part_maker import PartMaker, planned_work
 from any2bokeh.farm.part_store import PartRecord
 from any2bokeh.farm.parts import Part
+from any2bokeh.farm.prepared_clip import PreparedClip
 from any2bokeh.farm.work_folder import Work
 from any2bokeh.progress import OnProgress, ignore
 from any2bokeh.run import Result
@@ -15,7 +16,7 @@ from any2bokeh.settings.run_settings import Settings
 from any2bokeh.settings.work_settings import ShardNumber
 from any2bokeh.video.frame_names import PICTURE_SUFFIXES
 
-# Told of each part that is finished, or was there already, and of how many there are.
+# Told of each part that is finished, and of how many were not there at the start.
 OnPart = Callable[[PartRecord, int], None]
 
 
@@ -32,20 +33,19 @@ def make_shard(
 
     A shard may have no frames, and is done then. Raises what ``plan_work`` and rendering raise.
     """
-    work = plan_work(source, target, settings, folder, shard.count, on_progress)
-    make_all(work, [part for part in work.parts if part.shard == shard.number], on_progress, on_part)
+    with planned_work(source, target, settings, folder, shard.count, on_progress) as (work, clip):
+        make_all(work, [part for part in work.parts if part.shard == shard.number], clip, on_part)
     return work
 
 
-def make_all(
-    work: Work, parts: list[Part], on_progress: OnProgress = ignore, on_part: OnPart = ignore
-) -> None:
-    """Make parts in this process; those that are there are verified and stay."""
+def make_all(work: Work, parts: list[Part], clip: PreparedClip, on_part: OnPart = ignore) -> None:
+    """Make parts of an open clip in this process; those that are there are verified and stay."""
     if not parts:
         return
-    with PartMaker(work, on_progress) as maker:
-        for record in maker.make(parts):
-            on_part(record, len(parts))
+    with PartMaker(work, clip) as maker:
+        missing = maker.missing(parts)
+        for record in maker.make(missing):
+            on_part(record, len(missing))
 
 
 def refocus_in_parts(
@@ -72,14 +72,14 @@ def refocus_in_parts(
     if target.suffix.lower() not in PICTURE_SUFFIXES:
         check_target(target, overwrite=overwrite)
     folder = folder or resume_folder(target)
-    work = plan_work(source, target, settings, folder, on_progress=on_progress)
-    count = worker_count(workers, work)
+    with planned_work(source, target, settings, folder, on_progress=on_progress) as (work, clip):
+        count = worker_count(workers, work)
+        if count == 1:
+            make_all(work, work.parts, clip, on_part)
     if count > 1:
         from any2bokeh.farm.workers import make_with_workers
 
         make_with_workers(work, work.parts, count, on_part)
-    else:
-        make_all(work, work.parts, on_progress, on_part)
     on_joining(work)
     return join_parts(work, target, on_progress, overwrite=overwrite, keep_work=keep_work)
 
@@ -96,9 +96,7 @@ def worker_count(workers: int | None, work: Work) -> int:
     """
     if workers is not None:
         return workers
-    import torch
+    from any2bokeh.device import choose_device, visible_gpus
 
-    from any2bokeh.device import choose_device
-
-    device = choose_device(work.settings.render.device)
-    return max(1, torch.cuda.device_count()) if device.type == "cuda" else 1
+    is_cuda = choose_device(work.settings.render.device).type == "cuda"
+    return max(1, len(visible_gpus())) if is_cuda else 1

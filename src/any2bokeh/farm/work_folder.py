@@ -25,7 +25,7 @@ from any2bokeh.settings.run_settings import Settings
 from any2bokeh.settings.stored_settings import from_document, to_document
 from any2bokeh.video.frame_names import pictures_in, sequence_name
 
-FORMAT = 1  # of a work folder, to be raised when another version could not go on with it
+FORMAT = 2  # of a work folder, to be raised when another version could not go on with it
 SAMPLES, SAMPLE_BYTES = 16, 1 << 20
 
 log = logging.getLogger(__name__)

@@ -4,16 +4,20 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
+from types import FrameType
 from typing import Any
 
+from any2bokeh.device import visible_gpus
 from any2bokeh.errors import RefocusError, WorkError, may_pass
 from any2bokeh.farm.part_maker import THREADS, PartMaker
-from any2bokeh.farm.part_store import PartRecord
+from any2bokeh.farm.part_store import PartRecord, read_records
 from any2bokeh.farm.parts import Part, runs_of
 from any2bokeh.farm.work_folder import Work
 
@@ -40,6 +44,8 @@ def make_with_workers(work: Work, parts: Sequence[Part], count: int, on_part: On
     Each has a GPU of its own where there are several. A process that dies is started anew, and what it was
     making is made again. Raises the first error of any of them, after the others were stopped.
     """
+    there = {record.number for record in read_records(work)}
+    left = sum(part.number not in there for part in parts)
     longest = max(1, -(-len(parts) // (count * SHARES)))
     waiting = deque(runs_of(parts, longest))
     deaths: dict[int, int] = {}
@@ -62,7 +68,7 @@ def make_with_workers(work: Work, parts: Sequence[Part], count: int, on_part: On
                 if isinstance(message, BaseException):
                     raise message
                 if isinstance(message, PartRecord):
-                    on_part(message, len(parts))
+                    on_part(message, left)
                 else:
                     _hand_out(worker, waiting)
 
@@ -99,16 +105,8 @@ def _start(work: Work, number: int, count: int) -> _Worker:
 
 @contextmanager
 def _environment_of(work: Work, number: int, count: int) -> Iterator[None]:
-    """Let a process that is started see one GPU, or take its share of the cores.
-
-    Networks on a CPU keep the number of threads of a single process: by it sums come out the same.
-    """
-    changed: dict[str, str] = {}
-    if str(work.belongs_to["device"]).startswith("cuda"):
-        gpus = _visible_gpus()
-        changed["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
-    elif THREADS not in work.belongs_to:
-        changed["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // count))
+    """Let a process that is started see its own environment; see ``worker_environment``."""
+    changed = worker_environment(work, number, count)
     before = {name: os.environ.get(name) for name in changed}
     os.environ.update(changed)
     try:
@@ -121,13 +119,17 @@ def _environment_of(work: Work, number: int, count: int) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _visible_gpus() -> list[str]:
-    """The names of the GPUs that this process may use."""
-    import torch
+def worker_environment(work: Work, number: int, count: int) -> dict[str, str]:
+    """Return the variables by which process ``number`` of ``count`` sees one GPU, or its share of the cores.
 
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    count = torch.cuda.device_count()
-    return [one for one in named.split(",") if one][:count] if named else [str(gpu) for gpu in range(count)]
+    Where there are more processes than GPUs, some share one. Networks on a CPU keep the number of threads of
+    a single process: by it sums come out the same.
+    """
+    if str(work.belongs_to["device"]).startswith("cuda"):
+        gpus = visible_gpus()
+        return {"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]}
+    threads = work.belongs_to.get(THREADS, max(1, (os.cpu_count() or 1) // count))
+    return {"OMP_NUM_THREADS": str(threads)}
 
 
 @contextmanager
@@ -141,8 +143,9 @@ def _stopped_at_the_end() -> Iterator[list[_Worker]]:
             worker.connection.close()
             if worker.run:
                 worker.process.terminate()
+        ends_s = time.monotonic() + PATIENCE_S
         for worker in workers:
-            worker.process.join(PATIENCE_S)
+            worker.process.join(max(0.0, ends_s - time.monotonic()))
             if worker.process.is_alive():
                 worker.process.kill()
 
@@ -152,6 +155,7 @@ def _make_parts(connection: Connection, work: Work) -> None:
     for name in ("SIGINT", "SIGHUP"):  # a terminal tells all processes at once: the first one decides
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
     # Whoever started this process may be gone: then there is nobody to tell.
     with suppress(BrokenPipeError, EOFError, ConnectionResetError):
         try:
@@ -164,6 +168,12 @@ def _make_parts(connection: Connection, work: Work) -> None:
             raise
         except Exception as error:  # noqa: BLE001 - it is raised where the parts are waited for
             connection.send(_portable(error))
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """End the process with its files cleaned, at the first signal of this kind."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def _portable(error: Exception) -> RefocusError:

@@ -42,6 +42,14 @@ class OcioSpace(SceneEncoding):
         return OcioSpace(_known(self.config, self.config_name, name), self.config_name, self.config)
 
     @property
+    def files(self) -> list[Path]:
+        """The file of the configuration, and the folders of its tables; none where it is built in."""
+        if self.config_name.startswith(BUILT_IN):
+            return []
+        here = Path(self.config_name).parent
+        return [Path(self.config_name), *(here / folder for folder in self.config.getSearchPaths() if folder)]
+
+    @property
     def is_linear(self) -> bool:
         """Whether codes are light itself, which floats alone can hold."""
         return bool(self.config.getColorSpace(self.name).getEncoding() == PLAIN_ENCODING)
