@@ -273,7 +273,7 @@ class Cluster:
             yield from self._go_on(task, outcome)
 
     def _give_up(self, clip: ClusterClip, error: Exception) -> Iterator[ClusterEvent]:
-        """Leave out what is left of a clip; only its first error is told, of several workers."""
+        """Drop the tasks of a clip that are left; of the errors of several workers the first one is told."""
         self._queue.drop(clip)
         if id(clip) not in self._failed:
             self._failed.add(id(clip))

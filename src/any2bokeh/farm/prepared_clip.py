@@ -321,7 +321,7 @@ def _named(unit: DepthUnit) -> str:
 
 
 def read_disparity_records(tracks: Path) -> list[dict[str, Any]]:
-    """Return how long finding shots and making disparity took, of what is there in a folder of tracks.
+    """Return the seconds of finding shots and of making the disparity of each, from a folder of tracks.
 
     The list of shots comes first, and has no ``first``.
     """
