@@ -192,6 +192,13 @@ def test_a_click_on_a_thing_that_the_network_saw_outlines_that(
         assert not changed[(away < 17) | (away > 23)].any()
         assert page.locator("#focus-value").inner_text() in (f"{LEFT:.3f}", f"{RIGHT:.3f}")
         assert "network" in page.locator("#hint").inner_text()
+        page.locator("#strength").fill("32")
+        choose(page, "refocused")
+        held = shown(page).astype(int)
+        assert abs(held - plain)[away < 17].max() <= 2  # in both halves
+        assert contrast(held[:, : WIDTH // 4]) < 0.5 * contrast(plain[:, : WIDTH // 4]) or contrast(
+            held[:, -WIDTH // 4 :]
+        ) < 0.5 * contrast(plain[:, -WIDTH // 4 :])
         click(page, 0.05, 0.5)
         assert "disparity" in page.locator("#hint").inner_text()
 

@@ -72,9 +72,11 @@ function drawPicture(now) {
   } else if (original) {
     drawFull(context, original);
   }
+  const mask = state.mode === "subject" && state.point?.still === still ? state.mask : null;
+  if (mask && original && state.view === "refocused") drawHeld(original, mask);
   if (tinted > 0) drawTint(tinted);
-  if (state.mode === "subject" && state.mask && state.point?.still === still) {
-    paintOutline(outline, state.mask);
+  if (mask) {
+    paintOutline(outline, mask);
     drawFull(context, outline);
   }
   if (passes) redraw();
@@ -108,6 +110,17 @@ function drawRefocused(still, focus) {
     context.drawImage(layer, 0, 0);
   }
   return isComplete;
+}
+
+/** Draw the original where a mask is: all of a held subject stays sharp. */
+function drawHeld(original, mask) {
+  [layer.width, layer.height] = [context.canvas.width, context.canvas.height];
+  const brush = layer.getContext("2d");
+  paintMask(zone, mask);
+  drawFull(brush, original);
+  brush.globalCompositeOperation = "destination-in";
+  drawFull(brush, zone);
+  context.drawImage(layer, 0, 0);
 }
 
 /** The limits of what stays sharp, as it is chosen now. */

@@ -21,3 +21,12 @@ function disparityOf({ width, height, codes }, mask) {
   const values = codes.filter((_, i) => isInside(mask, (i % width + 0.5) / width, (Math.floor(i / width) + 0.5) / height)).sort();
   return values.length ? values[(values.length - 1) >> 1] / LARGEST_CODE : undefined;
 }
+
+/** Paint the inside of a mask on a canvas in black, and nothing else. */
+function paintMask(canvas, { width, height, inside }) {
+  canvas.width = width;
+  canvas.height = height;
+  const context = canvas.getContext("2d"), image = context.createImageData(width, height);
+  for (let i = 0; i < inside.length; i++) image.data[4 * i + 3] = 255 * inside[i];
+  context.putImageData(image, 0, 0);
+}
