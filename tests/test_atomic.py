@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NoReturn
 
 import pytest
 
@@ -51,10 +52,19 @@ def as_c_library_without_the_call(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ctypes, "CDLL", lambda *_, **__: SimpleNamespace())
 
 
+def atomic_swap(source: bytes, target: bytes) -> None:
+    os.rename(target, between := target + b".between")
+    os.rename(source, target)
+    os.rename(between, source)
+
+
 def as_macos(patch: pytest.MonkeyPatch) -> None:
     def renamex_np(source: bytes, target: bytes, flags: int) -> int:
-        assert flags == 4  # RENAME_EXCL of <sys/stdio.h>
+        assert flags in (2, 4)  # RENAME_SWAP and RENAME_EXCL of <sys/stdio.h>
         try:
+            if flags == 2:
+                atomic_swap(source, target)
+                return 0
             os.link(source, target)
             os.unlink(source)
         except OSError as error:
@@ -184,6 +194,23 @@ def test_folder_appears_whole_and_replaces_only_what_it_may(tmp_path: Path) -> N
         fill(partial, "third")
         raise KeyboardInterrupt
     assert contents(target.parent) == {"weights": "second"}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="it is Linux's exchange of names")
+def test_a_folder_is_there_at_every_moment_of_its_replacement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill between two renames would leave none: neither the old one nor the new one."""
+    target = tmp_path / "weights"
+    fill(target, "old")
+
+    def renamed(*_: object) -> NoReturn:
+        raise AssertionError
+
+    monkeypatch.setattr(Path, "rename", renamed)
+    with partial_folder(target, overwrite=True) as partial:
+        fill(partial, "new")
+    assert contents(tmp_path) == {"weights": "new"}
 
 
 @pytest.mark.usefixtures("platform")

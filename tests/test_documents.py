@@ -1,5 +1,6 @@
 """Text that others wrote: every reader refuses what no honest file holds, with an error of its own."""
 
+import json
 import sys
 from collections.abc import Callable
 from fractions import Fraction
@@ -137,3 +138,10 @@ def test_numbers_without_end_are_settings_errors() -> None:
 def test_settings_of_another_kind_are_settings_errors(change: str) -> None:
     with pytest.raises(SettingsError):
         training_settings("geometry", None, [change])
+
+
+@pytest.mark.parametrize("row", [{"time": True, "focus": 0.5}, {"time": 0, "focus": True}])
+def test_a_truth_value_is_no_number_of_a_focus_track(row: dict[str, object], tmp_path: Path) -> None:
+    (tmp_path / "focus.json").write_text(json.dumps([row]))
+    with pytest.raises(FocusError, match="Row 1"):
+        read_focus(tmp_path / "focus.json")

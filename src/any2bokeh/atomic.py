@@ -30,8 +30,9 @@ _STALE_S = 24 * 3600  # other machines' are left behind if they are older
 
 LONGEST_NAME_OF_SYSTEMS = 255  # bytes
 
-_LINUX_HERE, _LINUX_NO_REPLACE = -100, 1  # AT_FDCWD and RENAME_NOREPLACE of renameat2(2)
-_MACOS_EXCLUSIVE = 4  # RENAME_EXCL of renamex_np(2)
+# AT_FDCWD, RENAME_NOREPLACE and RENAME_EXCHANGE of renameat2(2); RENAME_EXCL and RENAME_SWAP of renamex_np(2)
+_LINUX_HERE, _LINUX_NO_REPLACE, _LINUX_EXCHANGE = -100, 1, 2
+_MACOS_EXCLUSIVE, _MACOS_SWAP = 4, 2
 # The systems' errors where a file system does not know the call: ext3, NFS, FAT, FUSE and others.
 _UNSUPPORTED = {
     errno.EINVAL,
@@ -204,23 +205,28 @@ def _rename_exclusively(source: Path, target: Path) -> None:
     if sys.platform == "win32":
         os.rename(source, target)  # it never replaces there
         return
-    call = _exclusive_call()
+    _rename_by_system(source, target, _LINUX_NO_REPLACE, _MACOS_EXCLUSIVE)
+
+
+def _rename_by_system(source: Path, target: Path, linux: int, macos: int) -> None:
+    """The system's rename with a flag; raises ``OSError``, ``_UNSUPPORTED`` ones where it has none."""
+    call = _call_of_system(linux, macos)
     if call(os.fsencode(source), os.fsencode(target)):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), str(source), None, str(target))
 
 
-def _exclusive_call() -> Callable[[bytes, bytes], int]:
-    """The C library's rename that does not replace; raises ``OSError`` where it has none."""
+def _call_of_system(linux: int, macos: int) -> Callable[[bytes, bytes], int]:
+    """The C library's rename with flags; raises ``OSError`` where it has none."""
     try:
         library = ctypes.CDLL(None, use_errno=True)
         if sys.platform == "darwin":
             rename = library.renamex_np
-            return lambda source, target: int(rename(source, target, _MACOS_EXCLUSIVE))
+            return lambda source, target: int(rename(source, target, macos))
         renameat2 = library.renameat2
     except (AttributeError, OSError, TypeError) as error:
-        raise OSError(errno.ENOSYS, "there is no exclusive rename") from error
-    return lambda source, target: int(renameat2(_LINUX_HERE, source, _LINUX_HERE, target, _LINUX_NO_REPLACE))
+        raise OSError(errno.ENOSYS, "there is no rename with flags") from error
+    return lambda source, target: int(renameat2(_LINUX_HERE, source, _LINUX_HERE, target, linux))
 
 
 def _link_and_unlink(source: Path, target: Path) -> None:
@@ -245,7 +251,15 @@ def _replace_own_placeholder(source: Path, target: Path) -> None:
 
 
 def _replace_folder(partial: Path, target: Path) -> None:
-    """Rename ``partial`` to ``target``; the old ``target`` goes only when that has worked."""
+    """Rename ``partial`` to ``target``; the old ``target`` goes only when that has worked.
+
+    Both change names at once where the system can: a kill leaves the old one or the new one.
+    """
+    try:
+        _rename_by_system(partial, target, _LINUX_EXCHANGE, _MACOS_SWAP)
+        return  # the old one is at ``partial`` now, which is removed
+    except OSError:
+        pass  # there is no old one, or no such call here
     replaced = _hidden_beside(target)
     try:
         if target.exists():

@@ -149,6 +149,7 @@ def test_a_clip_without_truth_gets_edges_and_motion(bokeh: Bokeh, tmp_path: Path
         (("--predictions", "peer"), "'peer' NAME=FOLDER"),
         (("--predictions", "peer=absent"), "absent peer exist"),
         (("--predictions", "lens=."), "Two methods lens"),
+        (("--predictions", "peer=.", "--predictions", "Peer=."), "Two methods peer capitals"),
         (("--predictions", "con=."), "con device Windows"),
         (("--checkpoint", "end.=."), "end. dot"),
         (("--limit", "0"), "--limit cases 1 0"),

@@ -23,6 +23,14 @@ def test_a_state_comes_back_with_its_step(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["state.safetensors"]
 
 
+def test_a_state_is_never_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("mine")
+    for name in ("state.partial", "state.safetensors.partial"):
+        (tmp_path / name).symlink_to(tmp_path / "precious")
+    write_run_state(tmp_path / "state.safetensors", 1, {"weight": torch.ones(2)})
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
 def test_a_state_stays_as_it_was_when_the_next_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -256,9 +256,10 @@ def test_arrays_are_read(tmp_path: Path, dtype: Any, suffix: str, shape: tuple[i
     torch.testing.assert_close(read_all(path, 2)[0], pictures[2])
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -0.01, 1.01])
+@pytest.mark.filterwarnings("error")  # of NumPy's arithmetic, which would stand beside the sentence
+@pytest.mark.parametrize("value", [np.nan, np.inf, -0.01, 1.01, 1e300])
 def test_values_that_are_no_disparity_are_named_by_frame(tmp_path: Path, value: float) -> None:
-    values = np.full((4, HEIGHT, WIDTH), 0.5, np.float32)
+    values = np.full((4, HEIGHT, WIDTH), 0.5, np.float64)
     values[2, 3, 4] = value
     np.save(tmp_path / "track.npy", values)
     with pytest.raises(DisparityError, match=naming("Frame 2", tmp_path / "track.npy", 0, 1)):

@@ -117,7 +117,8 @@ def _example_json() -> str:
 
 def _moment(row: Mapping[str, Any]) -> TimePoint:
     time = row.get("time")
-    if isinstance(time, int | float) and math.isfinite(time) and time >= 0:  # of JSON
+    is_number = isinstance(time, int | float) and not isinstance(time, bool)  # of JSON
+    if is_number and math.isfinite(time) and time >= 0:
         return TimePoint(seconds=Fraction(time))
     return parse_time(f"f{row.get('frame')}" if time in (None, "") else str(time))
 
@@ -125,7 +126,7 @@ def _moment(row: Mapping[str, Any]) -> TimePoint:
 def _number(row: Mapping[str, Any], name: str, accepted: Range) -> float:
     text = row.get(name)
     try:
-        value = float(text)  # type: ignore[arg-type]
+        value = float("" if isinstance(text, bool) else text)  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be {accepted}, got {shown(text)}.") from error
     accepted.check(value, called=name.capitalize())

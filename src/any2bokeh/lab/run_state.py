@@ -8,6 +8,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from any2bokeh.atomic import partial_file
 from any2bokeh.errors import WeightsError
 
 
@@ -21,12 +22,10 @@ def rate_share(step: int, steps: int, *, warmup: int, cooldown: int) -> float:
 
 def write_run_state(path: Path, step: int, tensors: Mapping[str, Tensor]) -> None:
     """Write the tensors of a run and its step; the file appears under its name when it is complete."""
-    # A fixed name: the next save overwrites the leftovers of a killed run, gigabytes for large networks.
-    partial = path.with_suffix(".partial")
     # Tensors may share memory or lie in another order, which the format does not take.
     contents = {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}
-    save_file(contents, partial, {"step": str(step)})
-    partial.replace(path)
+    with partial_file(path, overwrite=True, error_class=WeightsError) as partial:
+        save_file(contents, partial, {"step": str(step)})
 
 
 def read_run_state(path: Path) -> tuple[int, dict[str, Tensor]]:

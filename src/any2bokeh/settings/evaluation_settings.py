@@ -1,6 +1,7 @@
 """What the user can choose of an evaluation: which methods, on what, and how much is shown."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -88,12 +89,17 @@ class EvaluationSettings:
             raise SettingsError(
                 "No method to evaluate.", hint="Give `methods`, `predictions` or `checkpoints`."
             )
-        names = [*METHODS, TRUTH, *(one.name for one in named)]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice:
-            raise SettingsError(
-                f"Two methods have the name {twice}: rename one of `predictions` or `checkpoints`."
-            )
+        check_method_names([*METHODS, TRUTH, *(one.name for one in named)])
         if self.limit is not None:
             LIMIT.check(self.limit)
         SHOWN.check(self.shown)
+
+
+def check_method_names(methods: Sequence[str]) -> None:
+    """Raise ``SettingsError`` where two methods have one name, or names that some systems see as one."""
+    seen = [name.casefold() for name in methods]
+    if twice := next((name for name in methods if seen.count(name.casefold()) > 1), None):
+        raise SettingsError(
+            f"Two methods have the name {twice}, capitals aside:"
+            " rename one of `predictions` or `checkpoints`."
+        )

@@ -179,7 +179,8 @@ class GrayArray(GrayReader):
         dtype = self._array.dtype
         largest = np.iinfo(dtype).max if dtype.kind in "iu" else 1
         for number, entry in enumerate(self._array.entries(first), start=first):
-            values = (entry / largest).astype(np.float32).reshape(self.height, self.width)
+            with np.errstate(all="ignore"):  # values that are no disparity are refused below, in a sentence
+                values = (entry / largest).astype(np.float32).reshape(self.height, self.width)
             yield number, gray_picture(values, self, number)
 
 

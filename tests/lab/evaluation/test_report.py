@@ -3,12 +3,14 @@
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from facts import naming
 
 from any2bokeh.lab.evaluation.cases import Case, CaseFrame, OnProgress, most_telling, thinned
+from any2bokeh.lab.evaluation.evaluation import write_report
 from any2bokeh.lab.evaluation.measurement import CaseResult
 from any2bokeh.lab.evaluation.plots import Plot, draw_plot
 from any2bokeh.lab.evaluation.report import Report, rows, summarize
@@ -79,6 +81,26 @@ def notes_of(results: list[CaseResult]) -> str:
         unread={},
     )
     return " ".join(report.notes)
+
+
+def test_names_are_no_html_and_need_not_be_utf_8(tmp_path: Path) -> None:
+    name = "<img src=x onerror=alert(1)>\udcff"
+    report = Report(
+        command="",
+        device="cpu",
+        flow="RAFT",
+        methods=(),
+        results=[result(name, "K 4", lens=30)],
+        shown=(),
+        left_out={name: "It is not here."},
+        missing={},
+        unread={name: f"{name} cannot be read."},
+    )
+    write_report(report, tmp_path)
+    for suffix in ("html", "md"):
+        text = (tmp_path / f"evaluation.{suffix}").read_text("utf-8")
+        assert "<img src=x" not in text
+        assert "&lt;img src=x" in text
 
 
 def test_a_table_that_cannot_tell_methods_apart_says_so() -> None:

@@ -51,6 +51,10 @@ def test_a_file_and_single_values_go_over_what_ships(tmp_path: Path) -> None:
         ("frames", ["'frames'", "key=value"], "`training.learning_rate=1e-4`"),
         ("frames=0", ["frames", 1, 0], ""),
         ("perturbed=2", ["perturbed", "0 to 1", 2.0], ""),
+        ("beta2=1", ["beta2", "below 1"], ""),
+        ("seed=-1", ["seed", 0, -1], ""),
+        ("workers=1000000", ["workers", 256, 1000000], ""),
+        ("epochs=1e308", ["epochs", 1000000], ""),
     ],
 )
 def test_what_is_wrong_is_named(change: str, named: list[object], hint: str) -> None:

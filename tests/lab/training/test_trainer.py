@@ -114,6 +114,17 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(
         assert (whole.path / path).read_bytes() == (stopped.path / path).read_bytes()
 
 
+def test_a_run_that_was_killed_behind_its_last_step_still_gets_its_checkpoint(
+    run_of: RunOf, folder: RunFolder
+) -> None:
+    run = run_of("correction", "steps=2", "crop=64")
+    train(run, folder, "cpu")
+    before = {path.name: path.read_bytes() for path in folder.checkpoint.rglob("*") if path.is_file()}
+    shutil.rmtree(folder.checkpoint)
+    train(run, folder, "cpu")
+    assert {path.name: path.read_bytes() for path in folder.checkpoint.rglob("*") if path.is_file()} == before
+
+
 def test_a_folder_that_another_run_writes_to_is_left_alone(run_of: RunOf, folder: RunFolder) -> None:
     folder.path.mkdir()
     with sole_user(folder.path, AssertionError()):

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from any2bokeh.arrays import Floats
+from any2bokeh.atomic import partial_file
 from any2bokeh.errors import SettingsError, VideoError
 from any2bokeh.lab.compact.scenes.additions import AdditionSettings, Placement, SeenScene, add_to
 from any2bokeh.lab.compact.scenes.cast import render
@@ -100,9 +101,8 @@ def write_picture(path: Path, made: MadePicture) -> None:
     cv2.imwrite(str(path.with_suffix(".jpg")), codes, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if owners.any():
         cv2.imwrite(str(path.with_suffix(OWNERS)), owners, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    partial = path.with_suffix(".partial.png")
-    cv2.imwrite(str(partial), depth, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    partial.replace(path.with_suffix(".png"))
+    with partial_file(path.with_suffix(".png"), overwrite=True) as partial:
+        cv2.imwrite(str(partial), depth, [cv2.IMWRITE_PNG_COMPRESSION, 1])
 
 
 def list_pictures(folder: Path) -> list[Path]:

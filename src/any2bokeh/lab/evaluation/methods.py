@@ -23,6 +23,7 @@ from any2bokeh.settings.evaluation_settings import (
     EvaluationSettings,
     MethodName,
     NamedFolder,
+    check_method_names,
 )
 from any2bokeh.settings.render_settings import DiffusionSettings, RendererName, RenderSettings
 from any2bokeh.video.decode import frame_times, open_video, probe_video
@@ -108,6 +109,7 @@ def choose_methods(settings: EvaluationSettings, device: torch.device) -> Choice
     if settings.perturb:
         seeing = {method.name: method.perturbed() for method in methods if method.sees_disparity}
         methods = [each for one in methods for each in (one, seeing.get(one.name)) if each]
+    check_method_names([method.name for method in methods])
     return Choice(tuple(methods), left_out)
 
 

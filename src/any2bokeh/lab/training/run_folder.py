@@ -1,7 +1,6 @@
 """The folder of a run: its settings, the state that it goes on from, and the checkpoint."""
 
 import json
-import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from any2bokeh.atomic import partial_file
+from any2bokeh.atomic import partial_file, partial_folder
 from any2bokeh.errors import SettingsError, WeightsError
 from any2bokeh.lab.run_state import read_run_state, write_run_state
 from any2bokeh.lab.training.trained_network import TrainedNetwork
@@ -72,26 +71,22 @@ class RunFolder:
 
         ``trained_steps`` counts those since its weights were random; ``None`` where it started from others.
         """
-        partial, old = (self.path / f"{CHECKPOINT}.{name}" for name in ("partial", "old"))
-        shutil.rmtree(partial, ignore_errors=True)
-        hashes = {}
-        for name, part, config in (
-            ("unet", network.unet, network.unet.dims.to_config()),
-            ("vae", network.vae, network.vae.dims.to_config()),
-        ):
-            (partial / name).mkdir(parents=True)
-            (partial / name / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-            written = write_half(partial / name / WEIGHTS_FILE, _tensors(name, part))
-            hashes[f"{name}/{WEIGHTS_FILE}"] = written.sha256
-            hashes[f"{name}/{CONFIG_FILE}"] = sha256_of(partial / name / CONFIG_FILE)
-        facts = replace(network.facts, trained_steps=trained_steps)
-        (partial / FACTS_FILE).write_text(facts.to_json(), encoding="utf-8")
-        write_manifest(partial, hashes)
-        shutil.rmtree(old, ignore_errors=True)
-        if self.checkpoint.exists():
-            self.checkpoint.rename(old)
-        partial.rename(self.checkpoint)
-        shutil.rmtree(old, ignore_errors=True)
+        with partial_folder(self.checkpoint, overwrite=True, error_class=WeightsError) as partial:
+            hashes = {}
+            for name, part, config in (
+                ("unet", network.unet, network.unet.dims.to_config()),
+                ("vae", network.vae, network.vae.dims.to_config()),
+            ):
+                (partial / name).mkdir()
+                (partial / name / CONFIG_FILE).write_text(
+                    json.dumps(config, indent=2) + "\n", encoding="utf-8"
+                )
+                written = write_half(partial / name / WEIGHTS_FILE, _tensors(name, part))
+                hashes[f"{name}/{WEIGHTS_FILE}"] = written.sha256
+                hashes[f"{name}/{CONFIG_FILE}"] = sha256_of(partial / name / CONFIG_FILE)
+            facts = replace(network.facts, trained_steps=trained_steps)
+            (partial / FACTS_FILE).write_text(facts.to_json(), encoding="utf-8")
+            write_manifest(partial, hashes)
 
 
 def _tensors(name: str, part: nn.Module) -> TensorFile:

@@ -58,6 +58,8 @@ def train(run: RunSettings, folder: RunFolder, device: DeviceName = "auto", on_s
     ):
         look = Validation(run, folder, state, records)
         losses: list[float] = []
+        if state.step >= steps and accelerator.is_main_process:  # killed after its state was kept
+            _write_checkpoint(state, run, folder)
         for loss in _steps(run.training, accelerator, (network, optimizer, state), windows, steps):
             losses.append(loss)
             if accelerator.is_main_process:
@@ -69,12 +71,16 @@ def train(run: RunSettings, folder: RunFolder, device: DeviceName = "auto", on_s
                 losses.clear()
             if accelerator.is_main_process and (state.step % run.training.checkpoint_every == 0 or is_last):
                 save_state(state, folder.state)
-                with averaged(state):
-                    folder.write_checkpoint(state.network, None if run.start else state.step)
+                _write_checkpoint(state, run, folder)
             if accelerator.is_main_process and (state.step % run.training.look_every == 0 or is_last):
                 look()
     accelerator.wait_for_everyone()
     return folder.checkpoint
+
+
+def _write_checkpoint(state: State, run: RunSettings, folder: RunFolder) -> None:
+    with averaged(state):
+        folder.write_checkpoint(state.network, None if run.start else state.step)
 
 
 class TrainingError(RefocusError):

@@ -21,6 +21,9 @@ TextureLoss = Literal["paper", "published"]  # see ``texture_loss``
 Precision = Literal["auto", "no", "bf16", "fp16"]
 Settings = TypeVar("Settings")
 
+LARGEST_SEED = 2**31 - 1
+MOST = {"workers": 256, "epochs": 1_000_000, "steps": 2**31 - 1}
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingPerturbSettings(PerturbSettings):
@@ -102,6 +105,13 @@ class TrainingSettings:
         for name in ("perturbed", "flipped", "average", "beta2"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SettingsError(f"{name} must be a share from 0 to 1, got {getattr(self, name)}.")
+        if self.beta2 == 1:
+            raise SettingsError("beta2 must be below 1: the optimizer divides by 1 - beta2.")
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise SettingsError(f"seed must be 0 to {LARGEST_SEED}, got {shown(self.seed)}.")
+        for name, most in MOST.items():
+            if getattr(self, name) > most:
+                raise SettingsError(f"{name} must be {most} or less, got {shown(getattr(self, name))}.")
         if self.learning_rate <= 0 or (self.steps <= 0 and self.epochs <= 0):
             raise SettingsError("The learning rate and either steps or epochs must be above 0.")
 
