@@ -1,5 +1,6 @@
 """Odd files made of ordinary ones: their packets copied with a change, or their bytes cut."""
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,3 +88,43 @@ def with_crop(source: Path, target: Path, *, top: int, bottom: int, left: int, r
     longer[at:at] = added
     target.write_bytes(longer)
     return target
+
+
+def with_boxes(source: Path, target: Path, boxes: bytes) -> Path:
+    """An MP4, its index at the end, with boxes more in the description of its video."""
+    data = bytearray(source.read_bytes())
+    at, sizes = 0, []
+    for wanted in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd"):
+        while bytes(data[at + 4 : at + 8]) != wanted:
+            at += int.from_bytes(data[at : at + 4])
+        sizes.append(at)
+        at += 8
+    sizes.append(at + 8)  # the first entry, behind version and count
+    end = at + 8 + int.from_bytes(data[at + 8 : at + 12])
+    for place in sizes:
+        data[place : place + 4] = (int.from_bytes(data[place : place + 4]) + len(boxes)).to_bytes(4)
+    data[end:end] = boxes
+    target.write_bytes(data)
+    return target
+
+
+def box(name: bytes, *contents: bytes, is_full: bool = False) -> bytes:
+    """A box of MP4; full ones begin with version and flags."""
+    content = bytes(4 * is_full) + b"".join(contents)
+    return struct.pack(">I4s", 8 + len(content), name) + content
+
+
+def stereo_box(layout: int) -> bytes:
+    """How two pictures lie in one: 0 not at all, 1 top and bottom, 2 side by side."""
+    return box(b"st3d", bytes([layout]), is_full=True)
+
+
+def sphere_box(turn_deg: int = 0, *, left: float = 0, is_cube: bool = False) -> bytes:
+    """A sphere in the picture, turned to the side, without a share of its left."""
+    shape = (
+        box(b"cbmp", bytes(8), is_full=True)
+        if is_cube
+        else box(b"equi", struct.pack(">4I", 0, 0, round(left * 2**32), 0), is_full=True)
+    )
+    pose = box(b"prhd", struct.pack(">3i", turn_deg << 16, 0, 0), is_full=True)
+    return box(b"sv3d", box(b"svhd", b"test\0", is_full=True), box(b"proj", pose, shape))

@@ -117,8 +117,8 @@ def _example_json() -> str:
 
 def _moment(row: Mapping[str, Any]) -> TimePoint:
     time = row.get("time")
-    is_number = isinstance(time, int | float) and not isinstance(time, bool)  # of JSON
-    if is_number and math.isfinite(time) and time >= 0:
+    is_truth = isinstance(time, bool)
+    if isinstance(time, int | float) and not is_truth and math.isfinite(time) and time >= 0:  # of JSON
         return TimePoint(seconds=Fraction(time))
     return parse_time(f"f{row.get('frame')}" if time in (None, "") else str(time))
 

@@ -8,10 +8,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
+from av.codec.context import Flags
 
 from any2bokeh.atomic import DISK_FULL
 from any2bokeh.errors import VideoError
@@ -21,6 +23,7 @@ from any2bokeh.video.captions import CAPTION_ENCODERS, BesidePictures
 from any2bokeh.video.color import LIMITED, ColorTags, FrameMaker, is_hd, pixel_layout, written_tags
 from any2bokeh.video.containers import Container, container_of, where_to_write
 from any2bokeh.video.encoders import EncoderSpec, choose_encoder, pixel_formats
+from any2bokeh.video.immersive import PLAIN, add_tagged_stream, hide_newer_box, holds_immersive
 from any2bokeh.video.opening import VideoInfo
 from any2bokeh.video.priority import usual_priority
 from any2bokeh.video.remux import CopiedRange, StreamCopy
@@ -84,12 +87,18 @@ class Muxer:
         encoder = choose_encoder(info, settings, kind)
         log.info("Writing %s with %s as %s.", target, encoder.name, encoder.pixel_format)
         options = kind.options | (_mov_clock(info) if kind.family == "mov" else {})
+        is_tagged = info.immersive != PLAIN and holds_immersive(info.immersive, kind, encoder.codec)
+        self._box_to_hide = (
+            partial if is_tagged and isinstance(partial, Path) and kind.format == "mp4" else None
+        )
+        if is_tagged:
+            options |= {"strict": "unofficial"}  # as FFmpeg calls these tags of MP4
         with self._sentences():
             # The prefix keeps FFmpeg from reading a colon in the name as the end of a protocol.
             url = partial if isinstance(partial, str) else f"file:{partial}"
             self._file = av.open(url, "w", format=kind.format, container_options=options)
-        self._video = _add_video(self._file, info, encoder, kind)
-        self._maker = _open_encoder(self._video, info, encoder)
+        self._video, self._encoder = _add_video(self._file, info, encoder, kind, is_tagged=is_tagged)
+        self._maker = frame_maker(info, encoder)
         self._is_x265, self._given = encoder.name == "libx265", 0
         self._keeps_captions, self._lost_captions = encoder.name in CAPTION_ENCODERS, False
         self._copy = (
@@ -100,7 +109,8 @@ class Muxer:
         with self._sentences():
             self._file.start_encoding()
         not_copied = self._copy.not_kept if self._copy else []
-        self._warn([*info.not_kept, *_not_written(info, encoder, kind), *not_copied])
+        tags = () if is_tagged else info.immersive.names
+        self._warn([*info.not_kept, *tags, *_not_written(info, encoder, kind), *not_copied])
 
     def encode(self, frame: Frame | MadeFrame) -> None:
         """Encode a frame (its time in the source's), and copy the packets due before it."""
@@ -120,7 +130,7 @@ class Muxer:
             coded.pts, coded.time_base = frame.pts - self._start, self._time_base
             self._given += 1
         last = None
-        for packet in self._video.codec_context.encode_lazy(coded):
+        for packet in self._encoder.encode_lazy(coded):
             if self._is_x265 and frame is None and self._given <= X265_DELAY_FRAMES:
                 packet.dts = packet.pts  # so few frames are decoded as they are shown
             if self._ending and packet.pts == self._ending.pts - self._start:
@@ -140,6 +150,8 @@ class Muxer:
             if self._copy:
                 self._copy.until(None)
             self._file.close()
+            if self._box_to_hide:
+                hide_newer_box(self._box_to_hide)
         if self._lost_captions:
             self._warn(["closed captions"])
 
@@ -180,9 +192,20 @@ class Muxer:
             ) from error
 
 
-def _add_video(file: Any, info: VideoInfo, encoder: EncoderSpec, kind: Container) -> Any:
+def _add_video(
+    file: Any, info: VideoInfo, encoder: EncoderSpec, kind: Container, *, is_tagged: bool
+) -> tuple[Any, Any]:
+    """Add the stream of the pictures; return it and its encoder, which is open."""
+    rate = info.frame_rate
     try:
-        stream = file.add_stream(encoder.name, rate=info.frame_rate, options=encoder.options)
+        if is_tagged:
+            context = _encoder_alone(encoder, rate)
+            _open_encoder(context, info, encoder, kind)
+            stream = add_tagged_stream(file, context, info.immersive)
+        else:
+            stream = file.add_stream(encoder.name, rate=rate, options=encoder.options)
+            context = stream.codec_context
+            _open_encoder(context, info, encoder, kind)
     except ValueError as error:
         raise VideoError(
             f"A {kind.suffix} file cannot hold video of the encoder {encoder.name}.",
@@ -190,7 +213,16 @@ def _add_video(file: Any, info: VideoInfo, encoder: EncoderSpec, kind: Container
         ) from error
     stream.time_base = info.time_base
     stream.set_display_matrix(info.display_matrix)
-    return stream
+    return stream, context
+
+
+def _encoder_alone(encoder: EncoderSpec, rate: Fraction | None) -> Any:
+    """An encoder without a stream, told the same as ``add_stream`` tells one."""
+    context = av.CodecContext.create(encoder.name, "w")
+    context.options = encoder.options
+    context.bit_rate, context.framerate = 0, rate or Fraction(24)
+    context.flags |= Flags.global_header
+    return context
 
 
 def _add_small_video(file: Any, encoder: EncoderSpec) -> None:
@@ -198,15 +230,14 @@ def _add_small_video(file: Any, encoder: EncoderSpec) -> None:
     stream.width, stream.height, stream.pix_fmt = 128, 128, encoder.pixel_format
 
 
-def _open_encoder(stream: Any, info: VideoInfo, encoder: EncoderSpec) -> FrameMaker:
-    """Start the encoder, and return the maker of its frames."""
-    context = stream.codec_context
+def _open_encoder(context: Any, info: VideoInfo, encoder: EncoderSpec, kind: Container) -> None:
+    """Start the encoder."""
     context.width, context.height = info.orientation.size(info.width, info.height)
     context.pix_fmt = encoder.pixel_format
     context.time_base = info.time_base
     context.sample_aspect_ratio = 1 / info.pixel_aspect if info.orientation.transposed else info.pixel_aspect
     context.thread_count = min(os.cpu_count() or 1, MAX_THREADS)
-    if encoder.codec == "hevc" and stream.container.format.name in ("mp4", "mov"):
+    if encoder.codec == "hevc" and kind.family == "mov":
         context.codec_tag = "hvc1"  # Apple's players know HEVC by this name only
     tags, _ = _encoded_tags(info, encoder)
     context.colorspace, context.color_range = tags.matrix, tags.range
@@ -220,7 +251,6 @@ def _open_encoder(stream: Any, info: VideoInfo, encoder: EncoderSpec) -> FrameMa
             f"The encoder {encoder.name} cannot write {context.width}x{context.height} pixels as "
             f"{encoder.pixel_format}{f' with {told}' if told else ''}."
         ) from error
-    return frame_maker(info, encoder)
 
 
 def frame_maker(info: VideoInfo, encoder: EncoderSpec) -> FrameMaker:

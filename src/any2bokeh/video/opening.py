@@ -12,6 +12,7 @@ from any2bokeh.errors import VideoError
 from any2bokeh.scene import PictureFormat, Transfer
 from any2bokeh.video.color import UNSPECIFIED, ColorTags, PixelLayout, pixel_layout
 from any2bokeh.video.demux import MATROSKA, Damage, decoded_frames, open_source, video_stream
+from any2bokeh.video.immersive import PLAIN, ImmersiveTags, read_immersive
 from any2bokeh.video.log_metadata import stated_curve
 from any2bokeh.video.matroska_crop import NO_CROP, Crop, read_crop
 from any2bokeh.video.metadata import (
@@ -34,12 +35,12 @@ class VideoInfo:
     ``width``, ``height`` and ``pixel_aspect`` (width by height of a pixel) are those of the displayed
     picture; ``rotation`` is the angle in degrees, counter-clockwise, that the file states, and
     ``display_matrix`` all of that statement. ``start_pts`` is the time of the first frame, in units of
-    ``time_base`` seconds. ``crop`` is the border of the stored picture that is not
-    shown. ``frame_count`` and ``duration_s`` are hints. ``not_kept`` names what the
-    pictures that are handed out do not carry. ``curve`` is how code values encode light, where ``color`` does
-    not say it, and ``curve_words`` how the file states that; ``code_range`` is the range (1 limited, 2 full)
-    in which codes are read and written, whatever ``color`` says. ``copies_streams`` tells whether the file
-    may hold sound, subtitles and tags.
+    ``time_base`` seconds. ``crop`` is the border of the stored picture that is not shown; ``immersive`` are
+    tags of 360-degree and stereoscopic pictures. ``frame_count`` and ``duration_s`` are hints. ``not_kept``
+    names what the pictures that are handed out do not carry. ``curve`` is how code values encode light, where
+    ``color`` does not say it, and ``curve_words`` how the file states that; ``code_range`` is the range
+    (1 limited, 2 full) in which codes are read and written, whatever ``color`` says. ``copies_streams`` tells
+    whether the file may hold sound, subtitles and tags.
     """
 
     path: Path
@@ -61,6 +62,7 @@ class VideoInfo:
     hdr10: Hdr10 | None
     not_kept: tuple[str, ...]
     crop: Crop = NO_CROP
+    immersive: ImmersiveTags = PLAIN
     curve: Transfer | None = None
     curve_words: str = ""
     code_range: int | None = None
@@ -156,6 +158,7 @@ def _info(path: Path, container: Any, stream: Any, start_pts: int, frame: av.Vid
     if not color.is_known:
         raise VideoError(f"{path} uses the unsupported color matrix {color.matrix}.")
     stated = stated_curve(path, container.metadata | stream.metadata)
+    immersive, lost_tags = read_immersive(frame)
     return VideoInfo(
         path=path,
         width=width,
@@ -174,8 +177,9 @@ def _info(path: Path, container: Any, stream: Any, start_pts: int, frame: av.Vid
         codec=stream.codec_context.codec.canonical_name,
         container=container.format.name,
         hdr10=read_hdr10(frame),
-        not_kept=tuple(_not_kept(stream, frame, layout)),
+        not_kept=(*_not_kept(stream, frame, layout), *lost_tags),
         crop=crop,
+        immersive=immersive,
         curve=stated.curve if stated else None,
         curve_words=stated.words if stated else "",
     )
@@ -216,10 +220,6 @@ def _not_kept(stream: Any, frame: av.VideoFrame, layout: PixelLayout) -> Iterato
     kinds = side_data(frame).keys()
     if "VIEW_ID" in kinds:  # of MV-HEVC, as phones record spatial video
         yield "the second view"
-    if "STEREO3D" in kinds:
-        yield "stereoscopic tags"
-    if "SPHERICAL" in kinds:
-        yield "360-degree tags"
     if kinds & {"DOVI_METADATA", "DOVI_RPU_BUFFER"}:
         yield "Dolby Vision"
     if "DYNAMIC_HDR_PLUS" in kinds:

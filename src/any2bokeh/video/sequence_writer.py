@@ -241,7 +241,7 @@ def _sentence(path: Path) -> Iterator[None]:
 
 def _warn(target: Path, like: VideoInfo, asked: Transfer | None) -> None:
     """Say what pictures do not keep of their source."""
-    not_kept = list(like.not_kept)
+    not_kept = [*like.not_kept, *like.immersive.names]
     if like.copies_streams:
         not_kept.insert(0, "sound, subtitles and tags")
     elif picture_kind(target).holds_alpha:
