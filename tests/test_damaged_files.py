@@ -69,6 +69,9 @@ VALUE = st.one_of(NUMBER, TIME, POINT, KEYS, st.text(st.characters(exclude_chara
 @example(command="refocus", name="--k", value="9" * 5000)
 @example(command="refocus", name="--focus", value="f" + "9" * 5000 + ":0.5")
 @example(command="preview", name="--at", value="1" * 5000 + ":00:00")
+@example(command="refocus", name="--fps", value="9" * 5000)
+@example(command="refocus", name="--focus-at", value=f"{'9' * 5000},1")
+@example(command="refocus", name="--frames", value="1-999999," * 999)
 def test_no_value_of_an_option_is_unexpected(
     command: str, name: str, value: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import OpenEXR
 import pytest
+from facts import naming
 from stills import write_sequence
 
 from any2bokeh.errors import FocusError
+from any2bokeh.focus.lens_samples import read_lens_samples
 from any2bokeh.focus.lens_track import LensTrack, open_lens_track
 from any2bokeh.settings.focus_settings import CameraSettings
 from any2bokeh.settings.video_settings import InputSettings
@@ -105,6 +107,23 @@ def test_drop_frame_timecode_jumps_over_numbers_alone(tmp_path: Path) -> None:
         one["timing"] = {"timecode": code | {"frameRate": rate, "dropFrame": True}}
     with open_footage(pattern, InputSettings(frame_rate=Fraction(30000, 1001))) as clip:
         assert len(read(tmp_path / "a.json", found, clip).samples) == 2
+
+
+@pytest.mark.parametrize(
+    "timing",
+    [
+        {"sampleTimestamp": {"seconds": "1e99999999"}},
+        {"sampleTimestamp": {"seconds": True}},
+        {"timecode": {"hours": "1", "minutes": "2", "seconds": "3", "frames": "4", "frameRate": 10**9}},
+        {"timecode": {"hours": [1], "minutes": [2], "seconds": [3], "frames": [4], "frameRate": 10**9}},
+    ],
+)
+def test_a_text_in_the_place_of_a_time_neither_hangs_nor_fills_memory(
+    tmp_path: Path, timing: dict[str, object]
+) -> None:
+    (tmp_path / "a.json").write_text(json.dumps([sample(0) | {"timing": timing}]))
+    with pytest.raises(FocusError, match=naming("Sample 1", "time", "read")):
+        read_lens_samples(tmp_path / "a.json")
 
 
 @pytest.mark.parametrize(

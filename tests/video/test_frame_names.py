@@ -116,3 +116,33 @@ def test_numbers_alone_are_called_after_their_folder(tmp_path: Path) -> None:
     touch(tmp_path / "reel", "0001.png")
     name = sequence_name(tmp_path / "reel")
     assert name is not None and name.title == "reel"
+
+
+@pytest.mark.parametrize("last", ["20261130154500", "999999999999999999"])
+def test_pictures_that_are_named_by_the_date_are_no_sequence_full_of_holes(tmp_path: Path, last: str) -> None:
+    """Which would be a list of billions of numbers."""
+    touch(tmp_path, "shot-20261130.png", f"shot-{last}.png")
+    for path in (tmp_path, tmp_path / "shot-[1-999999999999].png"):
+        with pytest.raises(VideoError, match="more than 1000000 frames"):
+            find_frames(path, InputSettings())
+    found = find_frames(tmp_path, InputSettings(missing="skip"))
+    assert found.numbers == [20261130, int(last)]
+
+
+@pytest.mark.parametrize("name", ["a.%099999999999d.png", f"a.[1-{'9' * 100}].png", f"a.%0{'9' * 200}d.png"])
+def test_a_pattern_of_endless_numbers_is_none(tmp_path: Path, name: str) -> None:
+    assert numbered_name(tmp_path / name) is None
+
+
+def test_a_number_that_no_clock_counts_is_cut(tmp_path: Path) -> None:
+    touch(tmp_path, f"a{'9' * 60}.png")
+    assert len(find_frames(tmp_path, InputSettings()).numbers) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["0-999999,1000000", ",".join(f"{n}000000-{n}999999" for n in range(1, 300))]
+)
+def test_frames_are_at_most_a_million_in_all(text: str) -> None:
+    with pytest.raises(SettingsError, match="frames") as told:
+        parse_frames(text)
+    assert len(told.value.message) < 300

@@ -19,8 +19,8 @@ from any2bokeh.settings.work_settings import WORKERS, ShardNumber
 Number = TypeVar("Number", int, float)
 Value = TypeVar("Value")
 
-_DIGITS = r"\s*(\d+(?:\.\d*)?|\.\d+)\s*"
-_RATE = re.compile(r"(\d+(?:\.\d+)?)(?:/(\d+))?", re.ASCII)
+_DIGITS = r"\s*(\d{1,9}(?:\.\d{0,30})?|\.\d{1,30})\s*"
+_RATE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(?:/(\d{1,9}))?", re.ASCII)
 _PLACE = re.compile(f"{_DIGITS},{_DIGITS}", re.ASCII)
 # The last colon before the value ends the time, which may hold colons itself; X,Y holds a comma.
 _SUBJECT = re.compile(r"subject(\d{1,3})", re.ASCII)
@@ -153,7 +153,7 @@ def parse_frame_rate(text: str) -> Fraction:
     """Read a frame rate; 23.976 and the like are meant as fractions of 1001."""
     found = _RATE.fullmatch(text.strip())
     if not found or not float(found[2] or 1):
-        raise SettingsError(f"{text!r} is not a frame rate.", hint="Write 24, 23.976 or 24000/1001.")
+        raise SettingsError(f"{shown(text)} is not a frame rate.", hint="Write 24, 23.976 or 24000/1001.")
     rate = Fraction(found[1]) / Fraction(found[2] or 1)
     exact = Fraction(round(rate * Fraction(1001, 1000)) * 1000, 1001)
     return exact if rate.denominator > 1 and abs(exact - rate) < Fraction(1, 200) else rate

@@ -204,16 +204,27 @@ def _time_s(where: str, timing: Mapping[str, Any]) -> Fraction | None:
     stamp, code = _table(timing, "sampleTimestamp"), _table(timing, "timecode")
     try:
         if stamp:
-            return Fraction(stamp["seconds"]) + Fraction(stamp.get("nanoseconds", 0), 10**9)
+            nanoseconds = _counted(stamp.get("nanoseconds", 0))
+            return Fraction(_counted(stamp["seconds"])) + Fraction(nanoseconds) / 10**9
         if not code:
             return None
         rate = _rate(code.get("frameRate") or _table(code, "format").get("frameRate"))
         if rate is None:
             return None
-        minutes = 60 * code["hours"] + code["minutes"]
-        number = (60 * minutes + code["seconds"]) * ceil(rate) + code["frames"]
+        hours, minutes, seconds, frames = (
+            _counted(code[name]) for name in ("hours", "minutes", "seconds", "frames")
+        )
+        minutes += 60 * hours
+        number = (60 * minutes + seconds) * ceil(rate) + frames
         if code.get("dropFrame", _table(code, "format").get("dropFrame", False)):
             number -= DROPPED_PER_MINUTE * (minutes - minutes // 10)
         return Fraction(number) / rate
     except (KeyError, TypeError, ValueError) as error:
         raise FocusError(f"{where} has a time that cannot be read: {shown(dict(stamp or code))}.") from error
+
+
+def _counted(value: Any) -> int | float:
+    """A number; of a text, Python would make a longer text, or a number as long as it likes."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{shown(value)} is no number")
+    return value

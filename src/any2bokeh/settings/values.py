@@ -104,9 +104,9 @@ def parse_frames(text: str) -> list[int]:
         first, last, step = (
             (int(found[1]), int(found[2] or found[1]), int(found[3] or 1)) if found else (0, -1, 1)
         )
-        if last < first or step < 1 or (last - first) // step >= MOST_FRAMES:
+        if last < first or step < 1 or (last - first) // step >= MOST_FRAMES - len(numbers):
             raise SettingsError(
-                f"`frames` cannot be {text!r}.",
+                f"`frames` cannot be {shown(text)}.",
                 hint="Write 1001-1100, 1001-1100x10 (every tenth) or 1001,1005.",
             )
         numbers.update(range(first, last + 1, step))

@@ -2,21 +2,24 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from any2bokeh.errors import VideoError
 from any2bokeh.paths import exists, is_folder
-from any2bokeh.settings.values import frame_ranges
+from any2bokeh.settings.values import MOST_FRAMES, frame_ranges
 from any2bokeh.settings.video_settings import InputSettings
 
 PICTURE_SUFFIXES = (".exr", ".png", ".tif", ".tiff", ".jpg", ".jpeg", ".dpx")
 LISTED = 8  # ranges or sequences that a message names
 
-_PRINTF, _HASHES, _RANGE = re.compile(r"%(?:0(\d+))?d"), re.compile(r"#+"), re.compile(r"\[(\d+)-(\d+)\]")
+MOST_DIGITS = 18  # of a number: a time stamp cannot count further
+
+_PRINTF, _HASHES = re.compile(r"%(?:0(\d{1,2}))?d"), re.compile(r"#+")
+_RANGE = re.compile(r"\[(\d{1,18})-(\d{1,18})\]")
 # The last number of the stem; a dash before it parts it from the name, and is no minus.
-_NUMBERED = re.compile(r"(.*?)(\d+)(\D*)", re.DOTALL)
+_NUMBERED = re.compile(r"(.*?)(\d{1,18})(\D*)", re.DOTALL | re.ASCII)
 _SEPARATORS = "._- "
 
 
@@ -52,7 +55,7 @@ class NumberedName:
         if not (name.startswith(self.before) and name.endswith(self.after)):
             return None
         digits = name[len(self.before) : len(name) - len(self.after)]
-        is_number = digits.isascii() and digits.isdigit()
+        is_number = digits.isascii() and digits.isdigit() and len(digits) <= MOST_DIGITS
         return int(digits) if is_number and name == self.path(int(digits)).name else None
 
 
@@ -180,12 +183,7 @@ def _wanted(
     path: Path, present: dict[int, Path], name: NumberedName, settings: InputSettings
 ) -> dict[int, Path]:
     """The file of each frame that is asked for; one that is missing is held, left out, or an error."""
-    if settings.frames:
-        numbers = settings.numbers
-    elif name.first is not None and name.last is not None:
-        numbers = list(range(name.first, name.last + 1))
-    else:
-        numbers = list(range(min(present), max(present) + 1))
+    numbers = settings.numbers if settings.frames else _all_numbers(path, present, name, settings)
     missing = [number for number in numbers if number not in present]
     if not missing or settings.missing == "skip":
         files = {number: present[number] for number in numbers if number in present}
@@ -204,6 +202,23 @@ def _wanted(
         held = present.get(number, held)
         files[number] = held
     return files
+
+
+def _all_numbers(
+    path: Path, present: dict[int, Path], name: NumberedName, settings: InputSettings
+) -> Sequence[int]:
+    """The numbers from first to last, those of missing frames among them unless they are skipped."""
+    is_said = name.first is not None and name.last is not None
+    first, last = (name.first, name.last) if is_said else (min(present), max(present))
+    assert first is not None and last is not None
+    if settings.missing == "skip" and (there := [one for one in present if first <= one <= last]):
+        return there
+    if last - first >= MOST_FRAMES:  # dates, perhaps: as a sequence it would be mostly holes
+        raise VideoError(
+            f"{path} is numbered from {first} to {last}, which is more than {MOST_FRAMES} frames.",
+            hint="`missing=skip` takes the pictures that are there.",
+        )
+    return range(first, last + 1)
 
 
 def with_title(name: NumberedName, folder: Path, title: str) -> NumberedName:
