@@ -21,6 +21,7 @@ from any2bokeh.video.gray import open_gray_writer
 
 SIZES = {"1080p": (1920, 1080), "4K": (3840, 2160)}
 RATE = 24
+COMMANDS = ("refocus", "small", "resumed", "depth", "mask", "still", "page")
 # The system counts the memory of a process anew when its program begins, where getrusage counts its parent's.
 PROGRAM = """
 import sys
@@ -36,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frames", type=int, default=8, help="of the shorter clip; the longer has ten times")
     parser.add_argument("--sizes", nargs="*", default=list(SIZES), choices=SIZES)
-    parser.add_argument("--commands", nargs="*", default=["refocus", "depth", "preview"])
+    parser.add_argument("--commands", nargs="*", default=COMMANDS, choices=COMMANDS)
     wanted = parser.parse_args()
     print("| command | size | frames | peak memory | seconds |")
     print("|---|---|---|---|---|")
@@ -47,7 +48,7 @@ def main() -> None:
                 folder = Path(root) / f"{size}-{frames}"
                 write_inputs(folder, *SIZES[size], frames)
                 for command in wanted.commands:
-                    peak_mb, seconds = measure(arguments_of(command, folder))
+                    peak_mb, seconds = measure(arguments_of(command, folder))  # of the process that was begun
                     print(f"| {command} | {size} | {frames} | {peak_mb:.0f} MB | {seconds:.0f} |", flush=True)
 
 
@@ -73,7 +74,10 @@ def arguments_of(command: str, folder: Path) -> list[str]:
         "refocus": ["refocus", clip, *look, "--preset", "ultrafast", "-y"],
         "small": ["refocus", clip, *look, "--preset", "ultrafast", "--renderer", "small", "-y"],
         "depth": ["depth", clip, "--depth", "compact", "--device", "cpu", "--no-cache", "-y"],
-        "preview": ["preview", clip, *look, "--at", "f1", "-o", str(folder / "still.png"), "-y"],
+        "resumed": ["refocus", clip, *look, "--preset", "ultrafast", "--resume", "-y"],
+        "mask": ["mask", clip, "--subject", "400,500", "--disparity", track, "-y"],
+        "still": ["preview", clip, *look, "--at", "f1", "-o", str(folder / "still.png"), "-y"],
+        "page": ["preview", clip, *look, "--html", str(folder / "page.html"), "--stills", "2", "-y"],
     }[command]
 
 
