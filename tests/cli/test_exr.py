@@ -1,5 +1,6 @@
 """EXR through the real command, read back with the OpenEXR library."""
 
+import json
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -141,6 +142,17 @@ def test_layers_need_an_exr_and_depth_needs_distances(plates: Path, tmp_path: Pa
     assert bokeh(*how, "--aovs", "coc", "-o", tmp_path / "o.%04d.png").code == 2
     assert bokeh(*how, "--aovs", "beauty").code == 2
     assert bokeh("refocus", plates, "--depth", "compact", *HOW, "--aovs", "depth").code == 2
+
+
+def test_a_damaged_file_leaves_the_json_whole(plates: Path, bokeh: Callable) -> None:
+    path = Path(str(plates).replace("####", "1002"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)
+    path.write_bytes(content)
+    run = bokeh("refocus", plates, "--disparity", plates, "--disparity-kind", "depth", *HOW, "--json")
+    assert run.code == 1
+    [failure] = json.loads(run.out)["results"]
+    assert "shot.1002.exr" in failure["error"]
 
 
 def test_a_sun_that_is_no_number_is_named(plates: Path, tmp_path: Path, bokeh: Callable) -> None:

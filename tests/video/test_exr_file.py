@@ -1,5 +1,7 @@
 """EXR, held against the OpenEXR library itself."""
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 
 from any2bokeh.errors import VideoError
 from any2bokeh.video.gray import open_gray
-from any2bokeh.video.pictures.exr_file import read_exr_depth
+from any2bokeh.video.pictures.exr_file import read_exr_depth, read_exr_file
 from any2bokeh.video.pictures.picture_files import picture_kind, read_picture_file
 
 WIDTH, HEIGHT = 12, 8
@@ -150,3 +152,24 @@ def test_a_window_of_display_too_large_is_refused_before_memory_is_taken(tmp_pat
     path = write_exr(tmp_path / "a.exr", {name: values() for name in "RGB"}, displayWindow=window)
     with pytest.raises(VideoError, match=str(2**27 + 1)):
         read_picture_file(path)
+
+
+def write_damaged(path: Path) -> Path:
+    """An EXR with a piece whose beginning was overwritten: the library warns of it."""
+    light = {name: np.random.default_rng(0).random((64, 64)).astype(np.float32) for name in "RGB"}
+    with OpenEXR.File({"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}, light) as file:
+        file.write(str(path))
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 200] = bytes(200)
+    path.write_bytes(content)
+    return path
+
+
+def test_warnings_of_the_library_stay_off_stdout(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path, usual = write_damaged(tmp_path / "a.exr"), sys.stdout
+    with ThreadPoolExecutor(4) as pool:
+        failures = [pool.submit(read_exr_file, path).exception() for _ in range(8)]
+    assert {type(failure) for failure in failures} == {VideoError}
+    assert capfd.readouterr().out == ""
+    assert sys.stdout is usual

@@ -1,12 +1,17 @@
 """OpenEXR: scene light in half or float, with its attributes, and depth by the name of its layer."""
 
+import io
+import logging
 import os
+import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +31,45 @@ USUAL_COMPRESSION = "zip"
 MAX_THREADS = 8  # of the library, beside those of the lens
 
 Window = tuple[int, int, int, int]  # left, top, and the first column and row outside
+
+log = logging.getLogger(__name__)
+
+
+class _Words(io.TextIOBase):
+    """Takes text as stdout does, into the log."""
+
+    def write(self, text: str) -> int:
+        if text.strip():
+            log.debug("OpenEXR: %s", text.strip())
+        return len(text)
+
+
+class _LibraryWords:
+    """A context in which the library's prints go to the log: it warns on ``sys.stdout``, where results go.
+
+    Several threads may be in it.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._inside = threading.Lock(), 0
+        self._stdout: TextIO | None = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._stdout, sys.stdout = sys.stdout, _Words()  # type: ignore[assignment]
+            self._inside += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside and self._stdout:
+                sys.stdout = self._stdout
+
+
+_library_words = _LibraryWords()
 
 
 @dataclass(frozen=True)
@@ -158,7 +202,7 @@ def _read(
                     _window(header["dataWindow"]), _window(header["displayWindow"])
                 )
                 check_pixels(path, right - left, bottom - top)
-        with library.File(str(path), separate_channels=True) as file:
+        with _library_words, library.File(str(path), separate_channels=True) as file:
             parts = [
                 (dict(file.header(number)), {name: one.pixels for name, one in file.channels(number).items()})
                 for number in range(len(file.parts))
