@@ -13,6 +13,7 @@ from any2bokeh.session import ClipSession
 from any2bokeh.settings.focus_settings import CLEAR_K
 from any2bokeh.settings.run_settings import Settings
 from any2bokeh.video.footage import describe_result
+from any2bokeh.video.frame_names import export_targets
 
 # The share of a device's matrix products per second that a large network reaches: a guess, as layers differ.
 NETWORK_EFFICIENCY = 0.4
@@ -26,7 +27,8 @@ class Plan:
     the motion chooses keyframes: the least that it takes); ``None`` where nothing has to be estimated.
     ``render_seconds`` is measured on the first frame. It is rough where the disparity is not there yet, so
     that a ramp takes its place, and where a frame takes too long to try: then operations are counted.
-    ``exists`` says that a file of the result's name is there, which a run replaces only if it is told to.
+    ``exists`` says that a file of the result's name is there, which a run replaces only if it is told to;
+    ``exports`` are the files that it would write beside it.
     """
 
     frames: int
@@ -41,6 +43,7 @@ class Plan:
     render_seconds: float
     is_rough: bool
     exists: bool
+    exports: tuple[Path, ...] = ()
 
     def __str__(self) -> str:
         memory = f"about {self.memory_bytes / 1e6:.0f} MB" if self.memory_bytes else "unknown"
@@ -54,6 +57,7 @@ class Plan:
             f"  memory:    {memory}\n"
             f"{depth}"
             f"  rendering: {roughly} {_duration(self.render_seconds)}"
+            + "".join(f"\n  export:    {path}" for path in self.exports)
             + ("\n  result:    exists already; `overwrite=True` replaces it" if self.exists else "")
         )
 
@@ -90,6 +94,7 @@ def make_plan(source: Path, target: Path, settings: Settings) -> Plan:
                 render_seconds=seconds,
                 is_rough=operations is not None or not is_known,
                 exists=target.exists(),
+                exports=export_targets(target, settings.encode.exports),
             )
 
 

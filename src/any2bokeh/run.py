@@ -1,7 +1,7 @@
 """The whole run, top to bottom: a clip in, the refocused clip out; or its disparity."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,9 +11,10 @@ from any2bokeh.depth.export import write_colors, write_estimated, write_given
 from any2bokeh.errors import SettingsError
 from any2bokeh.focus.track_files import write_focus
 from any2bokeh.progress import OnProgress, Progress, ignore
-from any2bokeh.render.aovs import LayerCollector
-from any2bokeh.render.base import make_renderer
+from any2bokeh.render.aovs import LayerCollector, exported_values
+from any2bokeh.render.base import aligned_scene, make_renderer
 from any2bokeh.render.grain.grained import with_grain
+from any2bokeh.scene import PictureFormat, Scene
 from any2bokeh.session import ClipSession
 from any2bokeh.settings.clip_settings import ClipSettings
 from any2bokeh.settings.depth_settings import TrackSettings
@@ -22,8 +23,9 @@ from any2bokeh.settings.run_settings import Settings
 from any2bokeh.settings.video_settings import Aov
 from any2bokeh.subject.grown_masks import write_masks
 from any2bokeh.subject.subject_doubts import tell_doubts
+from any2bokeh.video.export_files import Exports, open_exports
 from any2bokeh.video.footage import open_result
-from any2bokeh.video.frame_names import numbered_name
+from any2bokeh.video.frame_names import export_targets, numbered_name
 from any2bokeh.video.prefetch import prefetch
 from any2bokeh.video.sequence_writer import ExistingFrames
 
@@ -37,6 +39,7 @@ class Result:
     """The result of one run; ``focus``, ``k`` and ``focus_m`` are the smallest and the largest of all frames.
 
     ``focus_m`` is how far away the focal plane is in meters, ``None`` where distances are not known.
+    ``exports`` are the files that were written beside it.
     """
 
     target: Path
@@ -46,6 +49,7 @@ class Result:
     focus: tuple[float, float]
     k: tuple[float, float]
     focus_m: tuple[float, float] | None
+    exports: tuple[Path, ...] = ()
 
 
 def refocus(
@@ -80,11 +84,13 @@ def refocus(
         with closing(with_grain(made, settings.render.grain, clip.find_noise, pictures)) as renderer:
             log.info("%s is rendered by %s on %s.", source, renderer.name, clip.device)
             with (
+                open_exports(target, clip.video, settings.encode, existing) as exports,
                 open_result(target, clip.video, settings.encode, existing=existing) as writer,
                 prefetch(clip.scenes(), SCENES_AHEAD) as scenes,
             ):
+                drawn = exported(scenes, exports, pictures, align_edges=settings.render.align_edges)
                 wanted = (
-                    layers.note(scene) for scene in scenes if renderer.looks_around or writer.needs(scene.pts)
+                    layers.note(scene) for scene in drawn if renderer.looks_around or writer.needs(scene.pts)
                 )
                 for frame in renderer.render(wanted):  # same order, same time stamps
                     frame = replace(frame, layers=layers.layers_at(frame.pts))
@@ -102,7 +108,20 @@ def refocus(
             focus=clip.focus.disparity_range,
             k=clip.focus.strength_range,
             focus_m=clip.focus.meters_range,
+            exports=export_targets(target, settings.encode.exports),
         )
+
+
+def exported(
+    scenes: Iterator[Scene], exports: Exports, pictures: PictureFormat, *, align_edges: bool
+) -> Iterator[Scene]:
+    """Give scenes on, of which each was exported before, as it is drawn."""
+    for scene in scenes:
+        if exports:
+            drawn = aligned_scene(scene, pictures) if align_edges else scene
+            for export, write in exports.items():
+                write(exported_values(export, drawn, pictures).cpu().numpy(), scene.pts)
+        yield scene
 
 
 def collect_layers(clip: ClipSession, aovs: Sequence[Aov]) -> LayerCollector:

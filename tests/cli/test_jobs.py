@@ -126,12 +126,15 @@ def test_result_never_replaces_another_input_or_a_track() -> None:
 def test_pattern_that_takes_in_results_of_an_earlier_run_leaves_them_out(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    found = touch("a.disparity.mkv", "a.mask.mkv", "a.mp4", "a.refocus.mp4", "a.refocus.refocus.mp4")
+    found = touch("a.coc.mkv", "a.disparity.mkv", "a.focus-matte.mkv", "a.mask.mkv", "a.mp4")
+    found += touch("a.refocus.mp4", "a.refocus.refocus.mp4")
     found += touch("a.refocus-2.mp4", "b.refocus.mp4", "c.mask.mp4")
     assert targets(found) == ["a.refocus.mp4", "b.refocus.refocus.mp4", "c.mask.refocus.mp4"]
     lines = capsys.readouterr().err.splitlines()
     left_out = (
+        ("a.coc.mkv", "result", "a.mp4"),
         ("a.disparity.mkv", "result", "a.mp4"),
+        ("a.focus-matte.mkv", "result", "a.mp4"),
         ("a.mask.mkv", "mask", "a.mp4"),
         ("a.refocus.mp4", "result", "a.mp4"),
         ("a.refocus.refocus.mp4", "result", "a.refocus.mp4"),

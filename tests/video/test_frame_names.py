@@ -10,6 +10,7 @@ from any2bokeh.settings.video_settings import InputSettings
 from any2bokeh.video.frame_names import (
     PICTURE_SUFFIXES,
     clip_title,
+    export_target,
     find_frames,
     numbered_name,
     sequence_name,
@@ -146,3 +147,19 @@ def test_frames_are_at_most_a_million_in_all(text: str) -> None:
     with pytest.raises(SettingsError, match="frames") as told:
         parse_frames(text)
     assert len(told.value.message) < 300
+
+
+@pytest.mark.parametrize(
+    ("result", "export"),
+    [
+        ("in/clip.refocus.mp4", "in/clip.coc.mkv"),
+        ("in/take.2.mov", "in/take.2.coc.mkv"),
+        ("in/photo.refocus.jpg", "in/photo.coc.png"),
+        ("in/photo.EXR", "in/photo.coc.EXR"),
+        ("in/shot.refocus/shot.refocus.%04d.exr", "in/shot.coc/shot.coc.%04d.exr"),
+        ("in/shot_####.dpx", "in/shot.coc.%04d.png"),
+        ("in/shot.[0998-1100].tif", "in/shot.coc.[0998-1100].tif"),
+    ],
+)
+def test_exports_are_called_after_the_result(result: str, export: str) -> None:
+    assert export_target(Path(result), "coc") == Path(export)

@@ -48,6 +48,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "--output-space",
         "--exr-compression",
         "--aovs",
+        "--export",
         "--input-format",
         "--output-format",
     ),

@@ -17,6 +17,7 @@ from any2bokeh.settings.run_settings import Settings
 from any2bokeh.video.frame_names import (
     PICTURE_SUFFIXES,
     clip_title,
+    export_targets,
     is_pictures,
     pictures_in,
     sequence_name,
@@ -29,8 +30,11 @@ VIDEO_SUFFIXES = [
     *(".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"),
     *(".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".webm", ".wmv", ".y4m"),
 ]
-# The ends of the stems of what lies beside a video: what `refocus` and `depth` make of it, and its mask.
-BESIDE = {".refocus": "a result", ".disparity": "a result", ".mask": "the mask"}
+# The ends of the stems of files beside a video: those that `refocus` and `depth` make of it, and its mask.
+BESIDE = {
+    **dict.fromkeys((".refocus", ".disparity", ".coc", ".focus-matte"), "a result"),
+    ".mask": "the mask",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +61,16 @@ class Job:
         raise self.problem
 
     @property
+    def exports(self) -> tuple[Path, ...]:
+        """The files beside the result; raises ``SettingsError`` where it is on stdout."""
+        return export_targets(self.target, self.settings.encode.exports)
+
+    @property
+    def results(self) -> list[Path]:
+        """All files that the job writes."""
+        return [path for path in (self.target, self.settings.save_focus_track, *self.exports) if path]
+
+    @property
     def is_done(self) -> bool:
         """Whether the result is there; only a run can tell that of a sequence of pictures."""
         return exists(self.target) and not is_folder(self.target)
@@ -81,6 +95,7 @@ def make_jobs(inputs: list[str], output: str | None, settings: Settings) -> list
     def make(source: Path) -> Job:
         target = Path(output) if output and not folder else _own_target(source, settings, folder)
         job = Job(source=source, target=target, settings=settings, folder=folder)
+        _ = job.exports  # where that is not possible, no clip is
         try:
             if is_folder(source) and not is_pictures(source):
                 raise _no_video(source)
@@ -91,7 +106,7 @@ def make_jobs(inputs: list[str], output: str | None, settings: Settings) -> list
     jobs = [make(source) for source in sources]
     possible = [job for job in jobs if not job.problem]
     check_targets(
-        [path for job in possible for path in (job.target, job.settings.save_focus_track) if path],
+        [path for job in possible for path in job.results],
         [path for job in possible for path in _read_for(job)],
     )
     return jobs
@@ -177,8 +192,9 @@ def check_output(job: Job, *, overwrite: bool) -> None:
     if str(job.target) == "-":
         return
     if job.folder is None or job.folder.exists():
-        if job.target.suffix.lower() not in PICTURE_SUFFIXES or job.target.exists():
-            check_target(job.target, overwrite=overwrite)
+        for path in (job.target, *job.exports):
+            if path.suffix.lower() not in PICTURE_SUFFIXES or path.exists():
+                check_target(path, overwrite=overwrite)
         if (focus := job.settings.save_focus_track) and focus.parent.is_dir():
             check_target(focus, overwrite=overwrite)
     elif not job.folder.parent.is_dir():

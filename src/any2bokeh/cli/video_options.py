@@ -86,6 +86,13 @@ VIDEO_OPTIONS: dict[object, dict[str, Any]] = {
             parser=parse_names,
             metavar="NAMES",
         ),
+        "exports": typer.Option(
+            "--export",
+            help="Write gray files for blur drawn elsewhere, <stem>.<name>.<ext> beside the result: coc (the"
+            " radius in pixels), focus-matte (white in focus), or both: coc,focus-matte.",
+            parser=parse_names,
+            metavar="NAMES",
+        ),
     },
     video_settings.ReadingLimits: {
         "max_pixels": option(

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 
 from any2bokeh.atomic import check_target, partial_file
@@ -14,9 +14,11 @@ from any2bokeh.farm.prepared_clip import PreparedClip
 from any2bokeh.farm.work_folder import Work, fingerprint
 from any2bokeh.focus.track_files import write_focus
 from any2bokeh.progress import OnProgress, Progress, ignore
-from any2bokeh.run import Result
+from any2bokeh.run import Result, exported
 from any2bokeh.video.captions import BesidePictures
 from any2bokeh.video.encode import as_written
+from any2bokeh.video.export_files import Exports, open_exports
+from any2bokeh.video.frame_names import export_targets
 from any2bokeh.video.intermediate import coded_format, made_frames
 from any2bokeh.video.mux import MadeFrame, Muxer
 from any2bokeh.video.sequence_writer import ExistingFrames, plan_pictures
@@ -49,11 +51,14 @@ def join_parts(
             on_progress(Progress("join", frames, len(clip.times)))
 
         join = _Join(work, clip, store, records, target)
-        if store.holds_pictures:
-            join.place_pictures(overwrite=overwrite)
-        else:
-            for done in join.encode(overwrite=overwrite):
-                written(done)
+        with join.exports(overwrite=overwrite) as exports:
+            if store.holds_pictures:
+                join.place_pictures(overwrite=overwrite)
+                join.export(exports)
+            else:
+                join.export(exports)  # first, so that all appear at about one time
+                for done in join.encode(overwrite=overwrite):
+                    written(done)
         if work.settings.save_focus_track:
             path = work.settings.save_focus_track
             write_focus(path, clip.focus, clip.video.seconds, overwrite=overwrite)
@@ -65,6 +70,7 @@ def join_parts(
             focus=clip.focus.disparity_range,
             k=clip.focus.strength_range,
             focus_m=clip.focus.meters_range,
+            exports=export_targets(target, work.settings.encode.exports),
         )
         clip.keep_disparity()
     if not keep_work:
@@ -85,6 +91,25 @@ class _Join:
     ) -> None:
         self._work, self._clip, self._store = work, clip, store
         self._records, self._target = records, target
+
+    def exports(self, *, overwrite: bool) -> AbstractContextManager[Exports]:
+        """Open what is written beside the result; pictures of a join that was stopped are replaced."""
+        existing = ExistingFrames(overwrite=overwrite or self._has_begun.exists())
+        return open_exports(self._target, self._clip.video, self._work.settings.encode, existing)
+
+    def export(self, exports: Exports) -> None:
+        """Write all exports, from the scenes, which are read once more."""
+        if exports:
+            every = range(len(self._clip.times))
+            self._clip.prepare(every)
+            scenes, align_edges = self._clip.scenes_of(every), self._work.settings.render.align_edges
+            for _ in exported(scenes, exports, self._clip.info.pictures, align_edges=align_edges):
+                pass
+
+    @property
+    def _has_begun(self) -> Path:
+        """A file that says that pictures under the names of the result are those of this work."""
+        return self._work.folder / "joining"
 
     def encode(self, *, overwrite: bool) -> Iterator[int]:
         """Encode all frames; yields how many are done."""
@@ -134,10 +159,9 @@ class _Join:
                 f"The parts in {work.folder} are {work.target.suffix} pictures, not {target.suffix}.",
                 hint="Name a result of that kind.",
             )
-        begun = work.folder / "joining"
-        existing = ExistingFrames(overwrite=overwrite or begun.exists())
+        existing = ExistingFrames(overwrite=overwrite or self._has_begun.exists())
         paths, _ = plan_pictures(target, self._clip.info, times, work.settings.encode.start_number, existing)
-        begun.touch()
+        self._has_begun.touch()
         for part, record in zip(work.parts, self._records, strict=True):
             for pts in record.times:
                 with partial_file(paths[pts], overwrite=True) as partial:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 REFERENCE_SIDE_PX = 1024  # the frame size in which blur strength is stated
+SHARP_PX, SOFT_PX = 0.5, 2.0  # radii up to which a pixel is in focus, and from which on it is not
 
 
 @dataclass(frozen=True)
@@ -37,3 +38,11 @@ class CocScale:
 def coc_px(disparity: Tensor, focus_disparity: float, blur_strength: float, longer_side_px: float) -> Tensor:
     """Signed radius of the circle of confusion in displayed pixels, as ``CocScale.coc``."""
     return CocScale.of(focus_disparity, blur_strength, longer_side_px).coc(disparity)
+
+
+def focus_matte(coc: Tensor) -> Tensor:
+    """Return how much of each pixel is in focus: 1 up to ``SHARP_PX``, 0 from ``SOFT_PX`` on, linear between.
+
+    ``coc`` is the signed radius in pixels, of any shape.
+    """
+    return ((SOFT_PX - coc.abs()) / (SOFT_PX - SHARP_PX)).clamp(0, 1)

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from any2bokeh.errors import SettingsError
-from any2bokeh.optics.coc import coc_px
+from any2bokeh.optics.coc import coc_px, focus_matte
 from any2bokeh.scene import PictureFormat, Scene
-from any2bokeh.settings.video_settings import Aov
+from any2bokeh.settings.video_settings import Aov, Export
 
 LAYER_NAMES: dict[Aov, str] = {
     "depth": "depth.Z",
@@ -16,6 +16,17 @@ LAYER_NAMES: dict[Aov, str] = {
     "disparity": "disparity",
     "subject": "subject.A",
 }
+
+
+def scene_coc(scene: Scene, pictures: PictureFormat) -> Tensor:
+    """Return the signed radius that the lens draws each pixel of a scene with, ``1 H W`` [px]."""
+    return coc_px(scene.disparity, scene.focus_disparity, scene.blur_strength, pictures.longer_side_px)
+
+
+def exported_values(export: Export, scene: Scene, pictures: PictureFormat) -> Tensor:
+    """Return the values of an export, ``H W``: radii in pixels, or shares in focus."""
+    coc = scene_coc(scene, pictures)[0]
+    return coc if export == "coc" else focus_matte(coc)
 
 
 class LayerCollector:
@@ -36,7 +47,7 @@ class LayerCollector:
                 hint="`track` with `kind=depth` gives them; `aovs=disparity` is always there.",
             )
         self._aovs, self._depth_of = aovs, depth_of
-        self._longer_side_px = pictures.longer_side_px
+        self._pictures = pictures
         self._waiting: dict[int, dict[str, Tensor]] = {}
 
     def note(self, scene: Scene) -> Scene:
@@ -51,7 +62,7 @@ class LayerCollector:
 
     def _layer(self, aov: Aov, scene: Scene) -> Tensor:
         if aov == "coc":
-            return coc_px(scene.disparity, scene.focus_disparity, scene.blur_strength, self._longer_side_px)
+            return scene_coc(scene, self._pictures)
         disparity = scene.disparity if scene.unshaped is None else scene.unshaped
         if aov == "depth" and self._depth_of:
             return self._depth_of(disparity)

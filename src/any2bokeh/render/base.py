@@ -135,27 +135,27 @@ class AligningRenderer(RendererAround):
         # A frame with an edge: a clip does not wait for compilation.
         columns = (torch.arange(32) >= 16).float()
         picture, disparity = columns.expand(3, 32, 32), columns.expand(1, 32, 32)
-        self.aligned(
-            Scene(sharp=picture, disparity=disparity, focus_disparity=0.5, blur_strength=1000.0, pts=0)
-        )
+        scene = Scene(sharp=picture, disparity=disparity, focus_disparity=0.5, blur_strength=1000.0, pts=0)
+        aligned_scene(scene, pictures)
 
     def render(self, scenes: Iterator[Scene]) -> Iterator[Frame]:
         """Yield one refocused frame for each scene."""
-        return self._inner.render(self.aligned(scene) for scene in scenes)
+        return self._inner.render(aligned_scene(scene, self._pictures) for scene in scenes)
 
-    def aligned(self, scene: Scene) -> Scene:
-        """The scene with edges aligned that are steps to a lens.
 
-        Where a subject is held, its mask has told the edges already.
-        """
-        from any2bokeh.depth.edge_alignment import align_edges  # imports the compiler
+def aligned_scene(scene: Scene, pictures: PictureFormat) -> Scene:
+    """Return the scene with edges of disparity aligned that are steps to a lens.
 
-        height, width = scene.sharp.shape[1:]
-        longer_side_px = max(width * self._pictures.pixel_aspect, height)
-        scale = CocScale.of(scene.focus_disparity, scene.blur_strength, longer_side_px)
-        if scene.coverage is not None or scale.px <= EDGE_STEP_PX:  # disparity spans 1 at most
-            return scene
-        sharp = scene.sharp
-        if self._pictures.transfer == "linear":  # colors are compared as they are seen
-            sharp = sharp.clamp(0, 1).sqrt()
-        return replace(scene, disparity=align_edges(scene.disparity, sharp, EDGE_STEP_PX / scale.px))
+    Where a subject is held, its mask has told the edges already.
+    """
+    from any2bokeh.depth.edge_alignment import align_edges  # imports the compiler
+
+    height, width = scene.sharp.shape[1:]
+    longer_side_px = max(width * pictures.pixel_aspect, height)
+    scale = CocScale.of(scene.focus_disparity, scene.blur_strength, longer_side_px)
+    if scene.coverage is not None or scale.px <= EDGE_STEP_PX:  # disparity spans 1 at most
+        return scene
+    sharp = scene.sharp
+    if pictures.transfer == "linear":  # colors are compared as they are seen
+        sharp = sharp.clamp(0, 1).sqrt()
+    return replace(scene, disparity=align_edges(scene.disparity, sharp, EDGE_STEP_PX / scale.px))

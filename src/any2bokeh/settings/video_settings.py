@@ -13,6 +13,7 @@ ExrCompression = Literal["none", "rle", "zips", "zip", "piz", "pxr24", "b44", "b
 CodeRange = Literal["limited", "full"]
 StreamFormat = Literal["y4m", "nut", "matroska"]
 Aov = Literal["depth", "coc", "disparity", "subject"]
+Export = Literal["coc", "focus-matte"]
 
 CRF = Range("crf", "an encoder quality", 0, 63)
 MAX_PIXELS = Range("max_pixels", "a number of pixels", 1, 2**31 - 1)  # FFmpeg counts no further
@@ -101,7 +102,8 @@ class EncodeSettings:
     ``start_number`` is that of the first picture where a video becomes a sequence. ``aovs`` are layers of an
     EXR beside the picture: ``depth`` (``depth.Z``, in the unit of the depth that was given), ``coc`` (the
     signed radius of the circle of confusion in pixels, positive behind the focal plane), ``disparity`` and
-    ``subject`` (``subject.A``, the share of each pixel that held subjects cover).
+    ``subject`` (``subject.A``, the share of each pixel that held subjects cover). ``exports`` are files of
+    their own beside the result, in gray: ``coc`` as above, and ``focus-matte``, which is white in focus.
     ``color_out`` is how the result encodes light; ``None`` is as the source, where the target can hold that.
     ``output_space`` is the color space of the result, of the configuration that the input has; ``None`` is
     the input's. ``output_format`` is that of a video on stdout.
@@ -119,6 +121,7 @@ class EncodeSettings:
     output_space: str | None = None
     output_format: StreamFormat = "y4m"
     aovs: tuple[Aov, ...] = ()
+    exports: tuple[Export, ...] = ()
 
     def __post_init__(self) -> None:
         START_NUMBER.check(self.start_number)
@@ -129,6 +132,8 @@ class EncodeSettings:
             check_choice("`color_out`", self.color_out, TransferFunction)
         for aov in self.aovs:
             check_choice("`aovs`", aov, Aov)
+        for export in self.exports:
+            check_choice("`exports`", export, Export)
         if self.crf is not None:
             CRF.check(self.crf)
         chosen = [

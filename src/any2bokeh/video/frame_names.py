@@ -6,12 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from any2bokeh.errors import VideoError
+from any2bokeh.atomic import KEPT_MARK
+from any2bokeh.errors import SettingsError, VideoError
 from any2bokeh.paths import exists, is_folder
 from any2bokeh.settings.values import MOST_FRAMES, frame_ranges
-from any2bokeh.settings.video_settings import InputSettings
+from any2bokeh.settings.video_settings import Export, InputSettings
 
 PICTURE_SUFFIXES = (".exr", ".png", ".tif", ".tiff", ".jpg", ".jpeg", ".dpx")
+FLOAT_SUFFIXES = (".exr", ".tif", ".tiff")  # of those that hold floats
 LISTED = 8  # ranges or sequences that a message names
 
 MOST_DIGITS = 18  # of a number: a time stamp cannot count further
@@ -225,3 +227,33 @@ def with_title(name: NumberedName, folder: Path, title: str) -> NumberedName:
     """Return the name of a result: the same numbers and ending, in another folder, under another title."""
     ending = Path(f"x{name.after}").suffix
     return replace(name, folder=folder, before=f"{title}.", after=ending, first=None, last=None)
+
+
+def export_targets(result: Path, exports: Iterable[Export]) -> tuple[Path, ...]:
+    """Return the files that ``export_target`` names."""
+    return tuple(export_target(result, export) for export in exports)
+
+
+def export_target(result: Path, export: Export) -> Path:
+    """Return the file, or the pattern, of an export beside a result: ``<stem>.<export>.<ext>``.
+
+    Beside a video it is one in Matroska, beside pictures that hold floats one of their kind, else PNG. Where
+    a sequence has a folder of its own name, as by default, so has an export. Raises ``SettingsError``
+    for a result on stdout.
+    """
+    if result == Path("-"):
+        raise SettingsError("`exports` stand beside the result, which has no place on stdout.")
+    suffix = result.suffix.lower()
+    name = None if exists(result) else numbered_name(result)
+    if suffix not in PICTURE_SUFFIXES:
+        ending = ".mkv"
+    else:
+        ending = result.suffix if suffix in FLOAT_SUFFIXES else ".png"
+    if name is None:
+        return result.with_name(f"{result.stem.removesuffix(KEPT_MARK)}.{export}{ending}")
+    title = f"{name.title.removesuffix(KEPT_MARK)}.{export}"
+    folder = name.folder.parent / title if name.folder.name == name.title else name.folder
+    number = f"%0{name.digits}d"
+    if name.first is not None:
+        number = f"[{name.first:0{name.digits}d}-{name.last:0{name.digits}d}]"
+    return folder / f"{title}.{number}{ending}"

@@ -60,6 +60,12 @@ class StoppedError(Exception):
     """Writing was stopped from outside."""
 
 
+def start_of(info: VideoInfo, span: Span) -> int | None:
+    """Return the time of the source at which the result starts; ``None`` where all times are kept."""
+    starts_anywhere = info.container in ARBITRARY_STARTS or not info.copies_streams
+    return info.start_pts if span.start is None and starts_anywhere else span.start
+
+
 class Muxer:
     """A file that takes frames; used by one thread at a time.
 
@@ -80,8 +86,7 @@ class Muxer:
         """``partial`` is the file, or FFmpeg's name of a pipe; ``kind`` follows from the target's name."""
         self.stopped = threading.Event()
         self._target, self._ending, self._captions = target, beside.ending, beside.captions
-        starts_anywhere = info.container in ARBITRARY_STARTS or not info.copies_streams
-        start = info.start_pts if span.start is None and starts_anywhere else span.start
+        start = start_of(info, span)
         self._start, self._time_base = start or 0, info.time_base
         kind = kind or container_of(target)
         encoder = choose_encoder(info, settings, kind)

@@ -20,7 +20,7 @@ from any2bokeh.video.encode import VideoWriter, asked_transfer, finishing
 from any2bokeh.video.frame_names import numbered_name
 from any2bokeh.video.mux import StoppedError
 from any2bokeh.video.opening import VideoInfo
-from any2bokeh.video.pictures.picture_files import EXR, converted, picture_kind
+from any2bokeh.video.pictures.picture_files import EXR, PictureKind, converted, picture_kind
 from any2bokeh.video.pictures.stored_picture import StoredPicture, blank_picture
 from any2bokeh.video.sequence_clip import SequenceClip, SequenceInfo
 
@@ -69,13 +69,7 @@ class PictureSink:
         picture = self._like(frame.pts).with_picture(frame.picture.numpy())
         layers = {name: layer.cpu().numpy() for name, layer in frame.layers.items()}
         picture = replace(picture, layers=layers, compression=self._compression)
-        with partial_file(path, overwrite=self._overwrite) as partial:
-            try:
-                self._kind.write(partial, picture)
-            except OSError as error:
-                is_full = error.errno in DISK_FULL
-                why = "the disk is full" if is_full else (error.strerror or str(error)).lower()
-                raise VideoError(f"{path} cannot be written: {why}.") from error
+        write_picture(path, self._kind, picture, overwrite=self._overwrite)
 
     def finish(self) -> None:
         """Note that the sequence is complete."""
@@ -84,6 +78,17 @@ class PictureSink:
 
     def close(self) -> None:
         """Nothing stays open between frames."""
+
+
+def write_picture(path: Path, kind: PictureKind, picture: StoredPicture, *, overwrite: bool) -> None:
+    """Write a picture, which appears when it is complete; raises ``VideoError``."""
+    with partial_file(path, overwrite=overwrite) as partial:
+        try:
+            kind.write(partial, picture)
+        except OSError as error:
+            is_full = error.errno in DISK_FULL
+            why = "the disk is full" if is_full else (error.strerror or str(error)).lower()
+            raise VideoError(f"{path} cannot be written: {why}.") from error
 
 
 @contextmanager
@@ -97,10 +102,8 @@ def open_sequence_writer(
     goes on with the others. Raises ``VideoError`` before the block starts if pictures are there already.
     """
     like, times = clip.info, clip.times
-    name = None if target.exists() else numbered_name(target)
-    mark = name.folder / f".{name.title}.{_digest(existing, times)}.unfinished" if name else None
-    if mark and mark.exists() and not existing.overwrite:
-        existing = replace(existing, keep=True)
+    mark = unfinished_mark(target, times, existing)
+    existing = going_on(target, times, existing)
     paths, there = plan_pictures(target, like, times, settings.start_number, existing)
     if there:
         news.info("%s: %d of %d pictures are there already, and kept.", target, len(there), len(paths))
@@ -109,7 +112,7 @@ def open_sequence_writer(
     _warn(target, like, asked)
     sink = PictureSink(
         paths,
-        _stored_like(target, clip),
+        stored_like(target, clip),
         overwrite=existing.overwrite,
         mark=mark,
         compression=settings.exr_compression,
@@ -133,7 +136,7 @@ def picture_sink(
 ) -> tuple[PictureSink, Transfer]:
     """Return what writes the frames of ``paths`` as ``target`` would have them, and in which curve."""
     compression = settings.exr_compression
-    sink = PictureSink(paths, _stored_like(target, clip), overwrite=True, compression=compression)
+    sink = PictureSink(paths, stored_like(target, clip), overwrite=True, compression=compression)
     asked = asked_transfer(clip.info, settings, holds_floats=picture_kind(target).holds_floats)
     return sink, written_transfer(clip.info, target, asked)
 
@@ -192,8 +195,8 @@ def written_transfer(like: VideoInfo, target: Path, asked: Transfer | None = Non
     return like.pictures.transfer if is_same or is_float else like.pictures.as_shown.transfer
 
 
-def _stored_like(target: Path, clip: Clip) -> Callable[[int], StoredPicture]:
-    """The picture, by time, whose values, transparency and metadata those of the result follow."""
+def stored_like(target: Path, clip: Clip) -> Callable[[int], StoredPicture]:
+    """Return, by time, the picture whose values, transparency and metadata those of the result follow."""
     kind, info = picture_kind(target), clip.info
     if not isinstance(clip, SequenceClip):
         bits, is_float = kind.bits_for(info.bit_depth, is_float=False)
@@ -207,6 +210,18 @@ def _stored_like(target: Path, clip: Clip) -> Callable[[int], StoredPicture]:
         return picture if picture_kind(clip.info.files.paths[pts]) == kind else converted(picture, kind)
 
     return stored
+
+
+def unfinished_mark(target: Path, times: list[int], existing: ExistingFrames) -> Path | None:
+    """Return the hidden file that stands beside a sequence until it is complete; ``None`` for one picture."""
+    name = None if target.exists() else numbered_name(target)
+    return name.folder / f".{name.title}.{_digest(existing, times)}.unfinished" if name else None
+
+
+def going_on(target: Path, times: list[int], existing: ExistingFrames) -> ExistingFrames:
+    """Return the same, with pictures kept where the run that was stopped at ``target`` goes on."""
+    mark = unfinished_mark(target, times, existing)
+    return replace(existing, keep=True) if mark and mark.exists() and not existing.overwrite else existing
 
 
 def _check_source(target: Path, paths: dict[int, Path], like: VideoInfo) -> None:
