@@ -6,8 +6,8 @@
 reads all of it back. `pipes` sends the same through ffmpeg, on both sides, as y4m, nut and matroska. `log`
 encodes the light as LogC3 of 10 bits and compares codes in focus. `times` compares EXR, PNG of 16 bits and
 video of the same frames: seconds, and seconds of all processors together, per frame, of a long run less a
-short one. `memory` compares the peaks of 100 and 1,000 small frames. Any failed check ends it. Needs ffmpeg
-and OpenEXR.
+short one. `memory` compares the peaks of 100, 500 and 1,000 small frames. Any failed check ends it. Needs
+ffmpeg and OpenEXR.
 """
 
 import argparse
@@ -33,6 +33,7 @@ from any2bokeh.video.pictures.stored_picture import StoredPicture
 
 FIRST, COUNT, RATE = 1001, 24, 24
 SIZES = {"1080p": (1920, 1080), "4K": (3840, 2160)}
+SMALL = 320, 180
 FOCUS_M, BLUR_STRENGTH = 4.0, 20.0
 IN_FOCUS_PX = 0.25  # a pixel with a smaller circle of confusion is not blurred
 LAYERS = {"A", "B", "G", "R", "coc", "depth.Z", "disparity"}
@@ -62,8 +63,9 @@ def main() -> None:
                 wall_s, cpu_s = seconds_per_frame(wanted.folder, size, source)
                 print(f"| {size} | {source} | {wall_s:.2f} | {cpu_s:.2f} |", flush=True)
     if "memory" in wanted.parts:
-        print("\n| frames of 160x90 | peak |\n|---|---|")
-        for frames in (100, 1000):
+        print(f"\n| frames of {SMALL[0]}x{SMALL[1]} | peak |\n|---|---|")
+        peak_mb(wanted.folder, 4)  # compiling takes memory of its own
+        for frames in (100, 500, 1000):
             print(f"| {frames} | {peak_mb(wanted.folder, frames):.0f} MB |", flush=True)
 
 
@@ -249,7 +251,7 @@ def converted_clip(folder: Path, pattern: Path, source: str, size: str, count: i
 
 def peak_mb(folder: Path, frames: int) -> float:
     """The peak of memory of a run on small frames."""
-    source = plates(folder, 160, 90, frames)
+    source = plates(folder, *SMALL, frames)
     given = ["--disparity", str(source), "--disparity-kind", "depth", *FOCUS, *LENS, "--aovs", "coc,depth"]
     made, _ = measure(["refocus", str(source), *given, "-o", str(folder / "small" / "s.%04d.exr")])
     return made

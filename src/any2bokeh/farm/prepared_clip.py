@@ -29,6 +29,7 @@ from any2bokeh.errors import DisparityError
 from any2bokeh.farm.turns import made_once, turn
 from any2bokeh.focus.focus_track import Focus, FocusTrack
 from any2bokeh.progress import OnProgress, ignore
+from any2bokeh.render.grain.clip_noise import ClipNoise, open_noise
 from any2bokeh.scene import Scene
 from any2bokeh.session import ClipSession
 from any2bokeh.settings.clip_settings import ClipSettings
@@ -103,6 +104,16 @@ class PreparedClip(ClipSession):
         """Return the part of the video that holds frames ``part`` of those that are worked on."""
         first = self.span.start if part.start == 0 else self.times[part.start]
         return Span(first, self.span.end if part.stop == len(self.times) else self.times[part.stop])
+
+    def find_noise(self) -> ClipNoise | None:
+        """Return the noise of the clip, measured once for all."""
+
+        def write(target: Path) -> None:
+            noise = super(PreparedClip, self).find_noise()
+            if noise is not None:  # a file that is empty says that there is none
+                noise.save(target)
+
+        return open_noise(made_once(self._folder / "noise.npz", write, "the noise of the clip"))
 
     def _write_starts(self, target: Path) -> None:
         started_s = time.monotonic()

@@ -29,7 +29,7 @@ from any2bokeh.video.sequence_writer import (
     going_on,
     plan_pictures,
     stored_like,
-    write_picture,
+    write_stored,
 )
 
 log = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ def _pictures(
         else:
             chunk = b"tEXt", b"Comment\0" + CODED_NOTES[export].encode("latin-1")
             picture = StoredPicture(codes=codes.of(values)[..., None], bits=16, kept=[chunk])
-        write_picture(paths[pts], kind, picture, overwrite=existing.overwrite)
+        write_stored(paths[pts], kind, picture, overwrite=existing.overwrite)
 
     return write
 

@@ -69,7 +69,7 @@ class PictureSink:
         picture = self._like(frame.pts).with_picture(frame.picture.numpy())
         layers = {name: layer.cpu().numpy() for name, layer in frame.layers.items()}
         picture = replace(picture, layers=layers, compression=self._compression)
-        write_picture(path, self._kind, picture, overwrite=self._overwrite)
+        write_stored(path, self._kind, picture, overwrite=self._overwrite)
 
     def finish(self) -> None:
         """Note that the sequence is complete."""
@@ -80,7 +80,7 @@ class PictureSink:
         """Nothing stays open between frames."""
 
 
-def write_picture(path: Path, kind: PictureKind, picture: StoredPicture, *, overwrite: bool) -> None:
+def write_stored(path: Path, kind: PictureKind, picture: StoredPicture, *, overwrite: bool) -> None:
     """Write a picture, which appears when it is complete; raises ``VideoError``."""
     with partial_file(path, overwrite=overwrite) as partial:
         try:

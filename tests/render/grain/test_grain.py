@@ -9,13 +9,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from any2bokeh.optics.coc import CocScale
 from any2bokeh.optics.transfer import from_linear, to_linear
 from any2bokeh.render.grain.clip_noise import ClipNoise, measure_noise, opponents
-from any2bokeh.render.grain.compiled_grain import PATCH_PX
+from any2bokeh.render.grain.compiled_grain import FADE_PX, PATCH_PX
 from any2bokeh.render.grain.flat_blocks import without_trend
 from any2bokeh.render.grain.grain_tile import RADII_PX, make_tiles, missing_amplitude
 from any2bokeh.render.grain.grained import GrainedRenderer, with_grain
+from any2bokeh.render.lens.renderer import make_lens
 from any2bokeh.scene import Frame, PictureFormat, Scene
+from any2bokeh.settings.render_settings import LensSettings
 
 HEIGHT, WIDTH = 320, 512
 PICTURES = PictureFormat(height=HEIGHT, width=WIDTH)
@@ -161,22 +164,61 @@ def test_what_the_renderer_left_as_it_was_stays_bit_for_bit() -> None:
     renderer.close()
 
 
-def test_grain_depends_on_the_time_of_its_frame_alone() -> None:
+def test_grain_follows_from_the_picture_square_by_square() -> None:
     noise = measured(clip(0.8))
     one, other = (GrainedRenderer(Blur(), noise, 1.0, PICTURES) for _ in range(2))
-    flat = torch.full((3, HEIGHT, WIDTH), 0.5)
-    flat[0, 0, 0] = 0.6
-    scenes = [scene(flat, 6.0, pts) for pts in range(4)]
-    together = [frame.picture for frame in one.render(iter(scenes))]
-    again = [frame.picture for frame in other.render(iter(scenes[2:]))]
-    assert torch.equal(together[2], again[0]) and torch.equal(together[3], again[1])
-    here, there = (picture[0, :, : WIDTH // 2].flatten() - 0.5 for picture in together[:2])
-    assert abs(torch.corrcoef(torch.stack([here, there]))[0, 1]) < 0.05
+    pictures = [torch.full((3, HEIGHT, WIDTH), 0.5) for _ in range(3)]
+    for number, picture in enumerate(pictures):
+        picture[:, 3, 3] = 0.5 + number / 1000  # all else is frozen
+    scenes = [scene(picture, 6.0, pts) for pts, picture in enumerate([*pictures, pictures[2]])]
+    together = [one.with_grain(each, each.sharp * 0.999) for each in scenes]
+    assert torch.equal(together[2], other.with_grain(scenes[2], scenes[2].sharp * 0.999))
+    assert torch.equal(together[2], together[3])  # a frame that is repeated
+    inside = slice(PATCH_PX + FADE_PX, 2 * PATCH_PX)
+    here, there = (picture[0, inside, inside] for picture in together[:2])
+    assert here.std() > 0.005 and torch.equal(here, there)
+    here, there = (picture[0, 32:PATCH_PX, 32:PATCH_PX].flatten() - 0.5 for picture in together[:2])
+    assert abs(torch.corrcoef(torch.stack([here, there]))[0, 1]) < 0.1
     # No square shows the same as another.
     first, second = together[0][0, :PATCH_PX, :PATCH_PX], together[0][0, :PATCH_PX, PATCH_PX : 2 * PATCH_PX]
     assert abs(torch.corrcoef(torch.stack([first.flatten(), second.flatten()]))[0, 1]) < 0.1
     one.close()
     other.close()
+
+
+def test_squares_have_no_seams() -> None:
+    renderer = GrainedRenderer(Blur(), measured(clip(0.8)), 1.0, PICTURES)
+    steps = 0.0
+    for number in range(12):
+        flat = torch.full((3, HEIGHT, WIDTH), 0.5)
+        flat[:, ::PATCH_PX, ::PATCH_PX] += number / 1000
+        picture = renderer.with_grain(scene(flat, 8.0), flat * 0.999)
+        steps = steps + (picture[1, :, 1:] - picture[1, :, :-1]).square().mean(0)[: WIDTH // 2 - 1]
+    assert steps[PATCH_PX - 1] < 1.4 * steps.mean()  # 3 times as large, were squares cut
+    renderer.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("behind_px", [0.0, 3.0])
+def test_grain_is_even_where_blurred_things_in_front_reach(behind_px: float) -> None:
+    renderer = GrainedRenderer(
+        make_lens(LensSettings(), torch.device("cpu"), PICTURES), measured(clip(0.8)), 1.0, PICTURES
+    )
+    edge, radius_px = WIDTH // 2, 16
+    disparity = torch.full((1, HEIGHT, WIDTH), 0.5 - behind_px / 64)
+    disparity[..., :edge] = 0.75
+    random, level, power = np.random.default_rng(2), 0.5, np.zeros((2, WIDTH))
+    for pts in range(6):
+        sharp = torch.from_numpy(level + noise_field(random, 0.8) * strength(level))
+        one = Scene(sharp=sharp, disparity=disparity, focus_disparity=0.5, blur_strength=128.0, pts=pts)
+        assert CocScale.of(0.5, 128, WIDTH).coc(disparity).min() == -radius_px
+        for picture, into in zip((next(renderer.render(iter([one]))).picture, sharp), power, strict=True):
+            into += (picture[1] - level).square().mean(0).numpy()
+    near, far = slice(edge + 1, edge + radius_px // 2), slice(edge + 2 * radius_px, WIDTH - 32)
+    made, wanted = power
+    assert made[far].mean() == pytest.approx(wanted[far].mean(), rel=0.12)
+    assert made[near].mean() == pytest.approx(wanted[near].mean(), rel=0.25)
+    renderer.close()
 
 
 def test_linear_light_gets_grain_of_even_strength_to_the_eye() -> None:
@@ -203,6 +245,18 @@ def test_texture_that_comes_back_in_the_next_frame_is_no_noise() -> None:
     assert measure_noise(pairs, "srgb") is None
     pairs = [(torch.from_numpy(0.5 + 0.04 * noise_field(random, 1.0)), torch.from_numpy(ground))]
     assert measure_noise(pairs, "srgb") is not None
+
+
+def test_color_noise_of_few_blocks_is_not_put_everywhere() -> None:
+    random, frames = np.random.default_rng(8), []
+    for _ in range(4):
+        picture = 0.5 + 4 * CODE * np.repeat(noise_field(random, 0.0)[1:2], 3, axis=0)
+        picture[0, :96, :96] += 2 * CODE * random.standard_normal((96, 96), np.float32)  # 9 blocks of 160
+        frames.append(torch.from_numpy(picture.astype(np.float32)))
+    noise = measured(frames)
+    assert noise.sigma[0, 8] == pytest.approx(4 * CODE, rel=0.1)
+    assert noise.sigma[1:].max() == 0
+    assert np.isfinite(make_tiles(noise)).all()
 
 
 def test_clips_without_noise_get_none(caplog: pytest.LogCaptureFixture) -> None:

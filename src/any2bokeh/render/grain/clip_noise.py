@@ -8,6 +8,7 @@ first. Noise is taken apart in luma and two differences of color, as cameras and
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,11 @@ class ClipNoise:
     sigma: NDArray[np.float64]
     spectrum: NDArray[np.complex128]
 
+    def save(self, path: Path) -> None:
+        """Write the numbers as they are; raises ``OSError``."""
+        with path.open("wb") as file:
+            np.savez(file, sigma=self.sigma, spectrum=self.spectrum)
+
     @cached_property
     def strongest(self) -> float:
         """The largest standard deviation of luma, in code values."""
@@ -52,6 +58,14 @@ class ClipNoise:
     def is_visible(self) -> bool:
         """Whether there is any to speak of."""
         return self.strongest >= VISIBLE
+
+
+def open_noise(path: Path) -> ClipNoise | None:
+    """Return the noise that ``save`` wrote, or ``None`` for a file without any."""
+    if not path.stat().st_size:
+        return None
+    with np.load(path) as numbers:
+        return ClipNoise(numbers["sigma"], numbers["spectrum"])
 
 
 def to_noise_codes(picture: Tensor, transfer: Transfer) -> Tensor:
@@ -102,7 +116,10 @@ def measure_noise(pairs: Iterable[tuple[Tensor, Tensor | None]], transfer: Trans
         if 2 * np.count_nonzero(blocks.variance[here, 0] < NOTHING) > len(here):  # clipped, or drawn
             sigma[:, level] = 0
         elif len(fresh) >= max(FEWEST_BLOCKS, LEAST_FRESH * len(flat)):
-            sigma[:, level] = np.sqrt(blocks.variance[fresh].mean(0))
+            variance = blocks.variance[fresh]
+            # Codecs leave color noise to a few blocks: where most show none, blur takes none away.
+            is_seen = np.median(variance, axis=0) >= (0, VISIBLE**2, VISIBLE**2)
+            sigma[:, level] = np.sqrt(np.where(is_seen, variance.mean(0), 0))
             chosen[fresh] = True
     if not chosen.any():
         return None
@@ -143,7 +160,9 @@ def _spectrum(
     The mean of each channel is 1 in the spectrum. Its power exceeds 1 by the part that went with the trend.
     """
     window = np.outer(np.hanning(BLOCK_PX + 2)[1:-1], np.hanning(BLOCK_PX + 2)[1:-1])
-    even = residual / np.maximum(sigma.T, 1e-9)[:, :, None, None] * window
+    is_there = sigma.T > 0  # N 3
+    scale = np.where(is_there, 1 / np.maximum(sigma.T, 1e-9), 0) / np.sqrt(np.maximum(is_there.mean(0), 1e-9))
+    even = residual * scale[:, :, None, None] * window
     waves = np.fft.fft2(even)  # N 3 b b
     cross = np.einsum("nihw,njhw->hwij", waves, waves.conj()) / len(waves) / (window**2).sum()
     # With the trend, low frequencies went: of white noise, so much of each is left.

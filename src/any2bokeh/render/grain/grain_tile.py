@@ -46,7 +46,7 @@ def _roots(noise: ClipNoise) -> Tensor:
     coarse = (vectors * values.clamp(min=0).sqrt()[..., None, :]) @ vectors.mH
     fine = _finer(_finer(coarse).transpose(0, 1)).transpose(0, 1)
     power = fine.abs().square().sum(-1).mean((0, 1))
-    return (fine / power.sqrt()[:, None])[:, : TILE_PX // 2 + 1]
+    return (fine / power.clamp(min=1e-12).sqrt()[:, None])[:, : TILE_PX // 2 + 1]
 
 
 def _finer(periodic: Tensor) -> Tensor:

@@ -15,8 +15,18 @@ from any2bokeh.optics.coc import coc_px
 from any2bokeh.optics.transfer import keeps_beyond_white
 from any2bokeh.render.base import Renderer, RendererAround
 from any2bokeh.render.grain.clip_noise import ClipNoise, from_noise_codes, is_light, to_noise_codes
-from any2bokeh.render.grain.compiled_grain import PATCH_PX, GrainSource, add_grain_rows
-from any2bokeh.render.grain.grain_tile import RADII_PX, TILE_PX, make_tiles
+from any2bokeh.render.grain.compiled_grain import (
+    CELL_PX,
+    FRONT_PX,
+    PATCH_PX,
+    REACH_CELLS,
+    GrainPlaces,
+    GrainSource,
+    add_grain_rows,
+    find_cover,
+    find_places,
+)
+from any2bokeh.render.grain.grain_tile import RADII_PX, SEED, TILE_PX, make_tiles
 from any2bokeh.scene import Frame, PictureFormat, Scene
 
 BAND_ROWS = 64
@@ -52,8 +62,9 @@ def with_grain(
 class GrainedRenderer(RendererAround):
     """Another renderer, and ``amount`` times the noise of the clip where that took it away.
 
-    Grain is new in each frame and depends on its time stamp alone: parts of a clip that are rendered apart
-    have the same. Pixels that the renderer left as they are stay so.
+    Grain depends on the sharp picture alone, square by square: it is new in each frame, as its noise is, and
+    the same where that is repeated or frozen. Parts of a clip that are rendered apart have the same. Pixels
+    that the renderer left as they are stay so.
     """
 
     def __init__(self, inner: Renderer, noise: ClipNoise, amount: float, pictures: PictureFormat) -> None:
@@ -79,21 +90,10 @@ class GrainedRenderer(RendererAround):
         transfer = self._pictures.transfer
         codes: Floats = to_noise_codes(picture, transfer).contiguous().clone().numpy()
         own: Floats = to_noise_codes(scene.sharp, transfer).contiguous().numpy()
-        height, width = codes.shape[1:]
-        radius_px: Floats = (
-            coc_px(scene.disparity[0], scene.focus_disparity, scene.blur_strength, self._longer_side_px)
-            .abs()
-            .contiguous()
-            .numpy()
-        )
-        random = np.random.Generator(np.random.Philox(key=scene.pts % 2**63))
-        shape = height // PATCH_PX + 2, width // PATCH_PX + 2, 2
-        places: NDArray[np.int64] = random.integers(0, TILE_PX, shape)
-        origin = int(random.integers(0, PATCH_PX)), int(random.integers(0, PATCH_PX))
+        height, grain = codes.shape[1], self._grain_of(scene, own)
 
         def add(top: int) -> None:
-            rows = top, min(top + BAND_ROWS, height)
-            add_grain_rows(self._source, own, radius_px, places, origin, rows, codes)
+            add_grain_rows(self._source, grain, own, (top, min(top + BAND_ROWS, height)), codes)
 
         list(self._pool.map(add, range(0, height, BAND_ROWS)))
         grained = torch.from_numpy(codes)
@@ -102,6 +102,24 @@ class GrainedRenderer(RendererAround):
         if not is_light(transfer):
             return grained
         return torch.where(picture == scene.sharp, picture, from_noise_codes(grained, transfer))
+
+    def _grain_of(self, scene: Scene, own: Floats) -> GrainPlaces:
+        """Where the grain of a frame comes from; ``own 3 H W`` are the codes of its sharp picture."""
+        height, width = own.shape[1:]
+        coc: Floats = (
+            coc_px(scene.disparity[0], scene.focus_disparity, scene.blur_strength, self._longer_side_px)
+            .contiguous()
+            .numpy()
+        )
+        places: NDArray[np.int64] = np.empty((-(-height // PATCH_PX), -(-width // PATCH_PX), 2), np.int64)
+        find_places(own[1].view(np.uint32), SEED, TILE_PX, places)
+        farthest_px = -float(coc.min())  # in front of the focal plane
+        cell_px = max(CELL_PX, int(np.ceil(farthest_px / REACH_CELLS)))
+        shape = max(-(-height // cell_px), 2), max(-(-width // cell_px), 2)
+        cover, cover_px = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        if farthest_px > FRONT_PX:
+            find_cover(coc, cell_px, cover, cover_px)
+        return GrainPlaces(np.abs(coc), places, cover, cover_px, cell_px)
 
     def close(self) -> None:
         """Give back threads and memory."""
