@@ -93,7 +93,7 @@ class _Join:
         self._records, self._target = records, target
 
     def exports(self, *, overwrite: bool) -> AbstractContextManager[Exports]:
-        """Open what is written beside the result; pictures of a join that was stopped are replaced."""
+        """Open the files beside the result; pictures of a join that was stopped are replaced."""
         existing = ExistingFrames(overwrite=overwrite or self._has_begun.exists())
         return open_exports(self._target, self._clip.video, self._work.settings.encode, existing)
 

@@ -90,7 +90,8 @@ def find_cover(coc_px: Floats, cell_px: int, cover: Floats, cover_px: Floats) ->
             cells = 0
             for down in range(-steps, steps + 1):
                 for across in range(-steps, steps + 1):
-                    cells += np.float32(down * down + across * across) <= squared
+                    if np.float32(down * down + across * across) <= squared:
+                        cells += 1
             share = np.float32(count) / np.float32(pixels * cells)
             for down in range(max(-steps, -row), min(steps, rows - 1 - row) + 1):
                 for across in range(max(-steps, -column), min(steps, columns - 1 - column) + 1):
