@@ -68,7 +68,7 @@ def partial_file(
     the name of ``kept_beside``, and the error names it.
     """
     check_target(target, overwrite=overwrite, error_class=error_class)
-    _remove_left_behind(target.parent)
+    remove_left_behind(target.parent)
     # The suffix stays at the end: FFmpeg chooses the container by it.
     partial = _hidden_beside(target, target.suffix)
     try:
@@ -107,7 +107,7 @@ def partial_folder(
         raise error_class(exists, hint="Use `overwrite=True` to replace it.")
     partial = _hidden_beside(target)
     partial.mkdir(parents=True)
-    _remove_left_behind(target.parent)
+    remove_left_behind(target.parent)
     try:
         with _named(partial, target):
             yield partial
@@ -183,6 +183,17 @@ def sole_user(folder: Path, busy: Exception, name: str = ".lock") -> Iterator[No
             yield
     except Timeout as error:
         raise busy from error
+
+
+def remove_left_behind(folder: Path) -> None:
+    """Remove the temporary files that killed processes left behind in a folder."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        left = [Path(entry.path) for entry in entries if _HIDDEN.fullmatch(entry.name)]
+        for path in filter(_is_left_behind, left):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def _create(partial: Path) -> None:
@@ -280,17 +291,6 @@ def _hidden_beside(target: Path, suffix: str = "") -> Path:
 def _machine() -> str:
     """A few digits for this machine: processes are counted on each."""
     return hashlib.sha256(platform.node().encode("utf-8", "replace")).hexdigest()[:8]
-
-
-def _remove_left_behind(folder: Path) -> None:
-    """Remove what processes that were killed left behind in a folder."""
-    with suppress(OSError), os.scandir(folder) as entries:
-        left = [Path(entry.path) for entry in entries if _HIDDEN.fullmatch(entry.name)]
-        for path in filter(_is_left_behind, left):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
 
 
 def _is_left_behind(path: Path) -> bool:

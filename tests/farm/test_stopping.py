@@ -109,3 +109,19 @@ def test_a_run_in_parts_ends_with_143_and_goes_on_later(
         run_here("join", work, "-o", out)
     run_here(*command, "-o", tmp_path / "one.mkv")
     assert hashes(out) == hashes(tmp_path / "one.mkv")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system does not tell the children of a process")
+def test_a_worker_that_does_not_answer_is_ended_and_its_half_files_go(
+    command: list[object], tmp_path: Path
+) -> None:
+    work = tmp_path / "work"
+    process = start(*command, "--workers", "2", "--work", work, "-o", tmp_path / "out.mkv")
+    while not (halves := list(work.rglob("parts/.bokeh-*"))):
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.kill(int(halves[0].name.split("-")[2]), signal.SIGSTOP)
+    process.terminate()
+    process.communicate(timeout=HANG_S)
+    assert process.returncode == signal.SIGTERM + 128
+    assert not list(work.rglob(".*"))

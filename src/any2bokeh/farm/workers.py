@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection, wait
 from types import FrameType
 from typing import Any
 
+from any2bokeh.atomic import remove_left_behind
 from any2bokeh.device import visible_gpus
 from any2bokeh.errors import RefocusError, WorkError, may_pass
 from any2bokeh.farm.part_maker import THREADS, PartMaker
@@ -49,7 +50,7 @@ def make_with_workers(work: Work, parts: Sequence[Part], count: int, on_part: On
     longest = max(1, -(-len(parts) // (count * SHARES)))
     waiting = deque(runs_of(parts, longest))
     deaths: dict[int, int] = {}
-    with _stopped_at_the_end() as workers:
+    with _stopped_at_the_end(work) as workers:
         for number in range(min(count, len(waiting))):
             workers.append(_start(work, number, count))
             _hand_out(workers[-1], waiting)
@@ -133,7 +134,7 @@ def worker_environment(work: Work, number: int, count: int) -> dict[str, str]:
 
 
 @contextmanager
-def _stopped_at_the_end() -> Iterator[list[_Worker]]:
+def _stopped_at_the_end(work: Work) -> Iterator[list[_Worker]]:
     """Give a list for workers, which end when the block does, whether they are done or not."""
     workers: list[_Worker] = []
     try:
@@ -148,6 +149,9 @@ def _stopped_at_the_end() -> Iterator[list[_Worker]]:
             worker.process.join(max(0.0, ends_s - time.monotonic()))
             if worker.process.is_alive():
                 worker.process.kill()
+                worker.process.join()
+                for folder in (work.parts_folder, work.tracks):
+                    remove_left_behind(folder)
 
 
 def _make_parts(connection: Connection, work: Work) -> None:
