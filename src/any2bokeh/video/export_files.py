@@ -141,11 +141,8 @@ class _Codes:
         self._target, self._export, self._has_warned = target, export, False
 
     def of(self, values: Floats) -> NDArray[np.uint16]:
-        codes = values * LARGEST_CODE
-        if self._export == "coc":
-            codes = values * COC_CODES_PER_PX + COC_ZERO
-            if not self._has_warned and abs(values).max() > COC_ZERO / COC_CODES_PER_PX:
-                log.warning("%s holds no radius above %d px.", self._target, COC_ZERO // COC_CODES_PER_PX)
-                self._has_warned = True
-        made: NDArray[np.uint16] = codes.round().clip(0, LARGEST_CODE).astype(np.uint16)
-        return made
+        is_beyond = self._export == "coc" and abs(values).max() > COC_ZERO / COC_CODES_PER_PX
+        if is_beyond and not self._has_warned:
+            log.warning("%s holds no radius above %d px.", self._target, COC_ZERO // COC_CODES_PER_PX)
+            self._has_warned = True
+        return export_codes(self._export, values)
