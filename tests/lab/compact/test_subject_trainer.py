@@ -8,19 +8,20 @@ import torch
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from any2bokeh.depth.compact import CompactDims, EncoderStage
+from any2bokeh.depth.compact import CompactDims, CompactNetwork, EncoderStage
 from any2bokeh.errors import SettingsError
 from any2bokeh.lab.compact.__main__ import app
 from any2bokeh.lab.compact.batches import BatchSettings
 from any2bokeh.lab.compact.learning_run import CHECKPOINT, JOURNAL, WEIGHTS_FILE
-from any2bokeh.lab.compact.subject_batches import SubjectBatches
+from any2bokeh.lab.compact.subject_batches import SubjectBatches, SubjectTask
 from any2bokeh.lab.compact.subject_trainer import (
     SubjectTraining,
     SubjectTrainingSettings,
+    look_again,
     subject_loss,
     train_subject,
 )
-from any2bokeh.subject.click_network import ClickDims, FoundMask
+from any2bokeh.subject.click_network import ClickDims, ClickNetwork, FoundMask, Prompt
 
 STAGES = [EncoderStage(blocks=1, kernel=3, stride=k, growth=2, width=8) for k in (1, 2, 2, 2, 1, 2, 1)]
 TINY_DEPTH = CompactDims(stem=8, stages=tuple(STAGES), decoder=(8, 8, 8, 8, 8), attentions=1, heads=2, head=4)
@@ -48,6 +49,24 @@ def test_a_few_steps_find_the_thing_on_one_batch(pictures: Path) -> None:
     found = [training.learn(batch) for _ in range(30)]
     assert found[-1]["loss"] < 0.6 * found[0]["loss"]
     assert found[-1]["follow"] > found[0]["follow"] + 0.2
+
+
+def test_a_last_mask_with_a_click_is_what_the_network_finds_without_it() -> None:
+    torch.manual_seed(0)
+    depth, network = CompactNetwork(TINY_DEPTH).eval(), ClickNetwork(TINY).eval()
+    marks = torch.rand(3, 3, 32, 48)
+    task = SubjectTask(marks, torch.tensor([1.0, 0.0, 1.0]), torch.zeros(3, 1, 32, 48), torch.ones(3))
+    with torch.no_grad():
+        seen = network.see(depth.look(torch.rand(3, 3, 64, 96)))
+    prompt = look_again(network, seen, task)
+    torch.testing.assert_close(prompt.marks[:, :2], marks[:, :2])
+    torch.testing.assert_close(prompt.marks[1], marks[1])  # no last mask is asked for
+    without = torch.cat([marks[:, :2], torch.zeros(3, 1, 32, 48)], 1)
+    with torch.no_grad():
+        found = network(seen, Prompt(without, torch.zeros(3)), None).mask.sigmoid()[:, 0]
+    torch.testing.assert_close(prompt.marks[::2, 2], found[::2], atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(prompt.marks[0, 2], marks[0, 2])
+    assert marks.equal(task.marks) and prompt.follows.equal(task.follows)
 
 
 @pytest.mark.slow

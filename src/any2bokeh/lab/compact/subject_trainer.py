@@ -16,7 +16,15 @@ from any2bokeh.lab.compact.batches import BatchSettings
 from any2bokeh.lab.compact.learning_run import CHECKPOINT, JOURNAL, LearningRun, soften_residuals
 from any2bokeh.lab.compact.subject_batches import SubjectBatch, SubjectBatches, SubjectTask, subject_batches
 from any2bokeh.lab.run_state import add_to_journal, rate_share
-from any2bokeh.subject.click_network import CELL_PX, ClickDims, ClickNetwork, FoundMask, Memory, Prompt
+from any2bokeh.subject.click_network import (
+    CELL_PX,
+    ClickDims,
+    ClickNetwork,
+    FoundMask,
+    Memory,
+    Prompt,
+    SeenCells,
+)
 from any2bokeh.weights.checkpoint import load_weights
 
 log = logging.getLogger(__name__)
@@ -104,12 +112,30 @@ def answers(depth: CompactNetwork, network: ClickNetwork, batch: SubjectBatch) -
         with torch.no_grad():
             view = depth.look(pictures)
         seen = network.see(view)
-        click = network(seen, Prompt(batch.click.marks, batch.click.follows), None)
+        click = network(seen, look_again(network, seen, batch.click), None)
         # Each moment is followed from the other.
         keys = seen.keys.flatten(2).roll(half, 0)
         shares = avg_pool2d(batch.shares, CELL_PX // 2).flatten(1).roll(half, 0)
         follow = network(seen, Prompt(batch.follow.marks, batch.follow.follows), Memory(keys, shares))
     return click, follow
+
+
+def look_again(network: ClickNetwork, seen: SeenCells, task: SubjectTask) -> Prompt:
+    """Return the prompt of a click, in which each last mask is what the network finds without one.
+
+    So it learns to mend its own first look, and how good that is; ``task`` says where there is a last mask.
+    """
+    again = task.follows.nonzero()[:, 0]
+    if not len(again):
+        return Prompt(task.marks, task.follows)
+    marks = task.marks.clone()
+    first = marks[again]
+    first[:, 2] = 0
+    cells = SeenCells([level[again] for level in seen.levels], seen.keys[again], seen.disparity[again])
+    with torch.no_grad():
+        found = network(cells, Prompt(first, torch.zeros_like(task.follows[again])), None)
+    marks[again, 2] = found.mask[:, 0].float().sigmoid().to(marks.dtype)
+    return Prompt(marks, task.follows)
 
 
 def subject_loss(found: FoundMask, task: SubjectTask) -> tuple[Tensor, float]:

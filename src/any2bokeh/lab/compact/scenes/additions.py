@@ -11,7 +11,8 @@ from any2bokeh.arrays import Floats
 from any2bokeh.lab.compact.scenes.avatars import POSE_TURNS, Swing, draw_pose, list_avatars, read_avatar
 from any2bokeh.lab.compact.scenes.cast import Air, Array, Lights, Viewpoint
 from any2bokeh.lab.compact.scenes.creatures import MAKERS
-from any2bokeh.lab.compact.scenes.meshes import Mesh, Rng, block, draw_mesh, joined, skin_of, turn_about
+from any2bokeh.lab.compact.scenes.dyes import dyed
+from any2bokeh.lab.compact.scenes.meshes import Mesh, Rng, block, draw_mesh, joined, lump, skin_of, turn_about
 
 LEAST_SEEN = 0.004  # of the picture: fewer samples of a thing are not a thing
 LEAST_SHARE = 0.35  # of a thing within the picture: more of it may not be occluded
@@ -19,6 +20,13 @@ NEAREST_SPOT_M, FARTHEST_SPOT_M = 0.7, 22.0
 TRIES = 3  # for a place where it is seen
 LEVEL_M = 0.07  # surfaces within this of a height are the ground at that height
 POSES = tuple(POSE_TURNS)
+DYED = 0.55  # of the people, in part or as a whole
+TUMBLED = 0.1  # of the people are turned any way, in the air in half of these
+HELMETS = {"ride": 0.8}  # how often, by pose; of all others:
+HAT = 0.1
+HEAD_M = 0.17  # from the neck to the top
+CROWDED, BESIDE = 0.45, 0.3  # of the scenes have a crowd; of those in it stand beside the first thing
+ROWS = 0.12  # of the scenes have things of one kind side by side
 POSE_CHANCES = np.array([0.2, 0.15, 0.08, 0.08, 0.05, 0.09, 0.05, 0.05, 0.05, 0.05, 0.06, 0.03, 0.0, 0.06])
 
 
@@ -136,19 +144,18 @@ class AdditionSettings:
 
 
 def add_to(scene: SeenScene, rng: Rng, settings: AdditionSettings) -> None:
-    """Add a few people and things to a scene: one or two near, in a third of the scenes more behind them."""
+    """Add a few people and things to a scene: one or two near, in many scenes a crowd or a row of things."""
     wanted = [_spot(rng, scene, 0.9, 7.0) for _ in range(1 + (rng.random() < 0.35) + (rng.random() < 0.15))]
-    if rng.random() < 0.33:
-        distance = rng.uniform(3, 12)
-        wanted += [
-            _spot(rng, scene, distance, distance * rng.uniform(1.1, 2)) for _ in range(rng.integers(2, 9))
-        ]
-        crowd_of_people = rng.random() < 0.75
-    else:
-        crowd_of_people = False
+    alone = len(wanted)
+    if rng.random() < ROWS:
+        add_row(scene, rng, settings, wanted[0])
+    crowd_of_people = False
+    if rng.random() < CROWDED:
+        wanted += _crowd(rng, scene, wanted[0])
+        crowd_of_people = rng.random() < 0.8
     for number, first in enumerate(wanted):
         spot, sunshine = first, rng.uniform(0, 1.2)
-        in_crowd = number > 2 and crowd_of_people
+        in_crowd = number >= alone and crowd_of_people
         person = None
         if settings.people and (in_crowd or rng.random() < 0.5):
             person = deepcopy(rng), in_crowd
@@ -161,6 +168,28 @@ def add_to(scene: SeenScene, rng: Rng, settings: AdditionSettings) -> None:
             if scene.add(Placement(mesh=mesh, spot=spot, sunshine=sunshine, person=person)) or in_crowd:
                 break
             spot = _spot(rng, scene, 0.9, 7.0)
+
+
+def _crowd(rng: Rng, scene: SeenScene, first: Array) -> list[Array]:
+    """Places of a crowd: behind each other, some of them beside the first thing of the scene."""
+    distance = rng.uniform(2, 12)
+    count = rng.integers(2, 9) if rng.random() < 0.7 else rng.integers(8, 16)
+    deep = rng.uniform(1.1, 2)
+    spots = [_spot(rng, scene, distance, distance * deep) for _ in range(count)]
+    return [first + rng.normal(0, 0.75, 3) * [1, 0, 1] if rng.random() < BESIDE else spot for spot in spots]
+
+
+def add_row(scene: SeenScene, rng: Rng, settings: AdditionSettings, first: Array) -> None:
+    """Add things of one kind side by side, as vehicles are parked."""
+    kind = str(rng.choice(settings.kinds))
+    turn = turn_about(1, rng.uniform(0, 360))
+    shift, sunshine = np.zeros(3), rng.uniform(0, 1.2)
+    along = turn @ [0, 0, 1] if rng.random() < 0.6 else turn @ [1, 0, 0]
+    for _ in range(rng.integers(2, 6)):
+        mesh = MAKERS[kind][0](rng).moved(turn @ turn_about(1, rng.normal(0, 6)), np.zeros(3)).standing()
+        wide = float(np.ptp(mesh.positions @ along))
+        scene.add(Placement(mesh=mesh, spot=first + shift, sunshine=sunshine))
+        shift = shift + along * wide * rng.uniform(1.0, 1.5)
 
 
 def _spot(rng: Rng, scene: SeenScene, near_m: float, far_m: float) -> Array:
@@ -202,6 +231,7 @@ def thing(rng: Rng, settings: AdditionSettings) -> Mesh:
     mesh = MAKERS[kind][0](rng)
     if kind == "two_wheeled" and settings.people and rng.random() < 0.75:
         rider, bones = _posed(rng, settings, "ride")
+        rider = joined([rider, *headgear(rng, bones, HELMETS["ride"])])
         shift = np.array([-0.16, 0.86, 0]) - turn_about(1, 90) @ bones["Hips"]
         mesh = joined([mesh, rider.moved(turn_about(1, 90), shift)])
     lean = turn_about(0, rng.normal(0, 8)) if rng.random() < 0.3 else np.eye(3)
@@ -218,7 +248,7 @@ def draw_person(
         else str(rng.choice(POSES, p=POSE_CHANCES / POSE_CHANCES.sum()))
     )
     mesh, bones = _posed(rng, settings, name, swing)
-    parts = [mesh]
+    parts = [mesh, *headgear(rng, bones, HELMETS.get(name, HAT))]
     if name == "sit":
         half = np.array([rng.uniform(0.22, 0.9), (bones["Hips"][1] - 0.1) / 2, rng.uniform(0.2, 0.35)])
         parts.append(
@@ -231,7 +261,25 @@ def draw_person(
         turn = turn_about(1, rng.uniform(0, 360)) @ turn_about(0, rng.uniform(0, 180))
         parts.append(held.moved(turn, hand, float(size)))
     facing = rng.normal(180, 55) if rng.random() < 0.7 else rng.uniform(0, 360)
-    return joined(parts).moved(turn_about(1, facing), np.zeros(3))
+    person = joined(parts).moved(turn_about(1, facing), np.zeros(3))
+    if calm or rng.random() > TUMBLED:
+        return person
+    turn = np.linalg.qr(rng.normal(0, 1, (3, 3)))[0]
+    turned = person.moved(turn * np.linalg.det(turn), np.zeros(3)).standing()
+    return turned.moved(np.eye(3), np.array([0, max(0.0, rng.normal(0, 0.6)), 0]))
+
+
+def headgear(rng: Rng, bones: dict[str, Array], chance: float) -> list[Mesh]:
+    """A helmet around the head, a cap on it, or nothing."""
+    is_worn, is_helmet = rng.random() < chance, chance > HAT or rng.random() < 0.4
+    skin, half = skin_of(rng, contrast=1.0), rng.uniform([0.12, 0.13, 0.13], [0.15, 0.16, 0.17])
+    if not is_worn or "HeadEnd" not in bones:
+        return []
+    if not is_helmet:
+        half = half * [0.9, 0.5, 0.9]
+    up = bones["HeadEnd"] - bones["Head"]
+    size, height = float(np.linalg.norm(up)) / HEAD_M, 0.5 if is_helmet else 0.95
+    return [lump(rng, half * size, skin, rough=0.02).moved(np.eye(3), bones["Head"] + height * up)]
 
 
 def _posed(
@@ -243,8 +291,11 @@ def _posed(
     mine = [file for number, file in enumerate(files) if number % settings.every in settings.offsets]
     avatar, pose = read_avatar(mine[rng.integers(len(mine))]), draw_pose(rng, name)
     mesh, bones = avatar.posed(swing.apply(pose) if swing else pose)
+    colors = mesh.colors
+    if rng.random() < DYED:
+        colors = dyed(colors, avatar.positions, avatar.zones(), rng)
     scale = float(rng.uniform(0.88, 1.08)) * (1.0 if rng.random() < 0.85 else rng.uniform(0.55, 0.85))
     tint = np.exp(rng.normal(0, 0.3, 3) * (rng.random() < 0.5) + rng.normal(0, 0.25))
-    colors = np.clip(mesh.colors * tint, 0.005, 0.95)
+    colors = np.clip(colors * tint, 0.005, 0.95)
     tinted = Mesh(positions=mesh.positions, normals=mesh.normals, colors=colors, triangles=mesh.triangles)
     return tinted.moved(np.eye(3), np.zeros(3), scale), {bone: at * scale for bone, at in bones.items()}

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from any2bokeh.arrays import Integers32
 from any2bokeh.errors import SettingsError
 from any2bokeh.lab.compact.scenes.cast import Array
+from any2bokeh.lab.compact.scenes.dyes import zone_of
 from any2bokeh.lab.compact.scenes.meshes import Mesh, Rng, turn_about
 
 FULL_WEIGHT = 255
@@ -173,6 +174,11 @@ class Avatar:
     inverse_bind: Array
     joints: NDArray[np.uint8]
     weights: Array
+
+    def zones(self) -> NDArray[np.uint8]:
+        """Return which clothes each corner belongs to, by the bone that moves it most; see ``dyes``."""
+        strongest = np.take_along_axis(self.joints, self.weights.argmax(1)[:, None], 1)[:, 0]
+        return np.array([zone_of(bone) for bone in self.bones], np.uint8)[strongest]
 
     def skeleton(self, pose: dict[str, Array]) -> Array:
         """World matrices of the bones, ``B 4 4``; a pose turns them about the axes of the world at rest."""

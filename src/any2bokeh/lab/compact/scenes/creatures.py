@@ -26,6 +26,7 @@ from any2bokeh.lab.compact.scenes.meshes import (
 from any2bokeh.lab.compact.scenes.vehicles import METAL, car, two_wheeled
 
 FUR = np.array([0.32, 0.24, 0.16])
+PIED = 0.25  # of the heads and of the legs of animals have a color of their own
 LEAF = np.array([0.12, 0.24, 0.06])
 
 
@@ -35,6 +36,7 @@ def four_legged(rng: Rng) -> Mesh:
     long, thick = tall * draw_between(rng, 0.75, 1.7), tall * draw_between(rng, 0.14, 0.3)
     leg, slim = tall - thick * 1.2, thick * draw_between(rng, 0.18, 0.4)
     coat = skin_of(rng, tint=FUR * rng.uniform(0.15, 2.6) if rng.random() < 0.75 else None, contrast=1.0)
+    head_coat, leg_coat = (skin_of(rng, contrast=1.0) if rng.random() < PIED else coat for _ in range(2))
     sag = rng.uniform(-0.1, 0.1, 4) * tall
     spine = np.array(
         [
@@ -58,7 +60,7 @@ def four_legged(rng: Rng) -> Mesh:
         tube(
             np.stack([neck_end, (neck_end + nose) / 2, nose]),
             [head, head * 0.8, head * draw_between(rng, 0.3, 0.65)],
-            coat,
+            head_coat,
         )
     )
     for side in (-1, 1):
@@ -70,13 +72,15 @@ def four_legged(rng: Rng) -> Mesh:
             )
             * head
         )
-        parts.append(tube(np.stack([ear, tip]), [head * 0.35, head * 0.12], coat, corners=8))
+        parts.append(tube(np.stack([ear, tip]), [head * 0.35, head * 0.12], head_coat, corners=8))
         for hip in (spine[0] + at(thick * 0.4, 0, 0), spine[-1] - at(thick * 0.4, 0, 0)):
             swing = rng.normal(0, 0.22, 2) * leg
             top = hip + at(0, -thick * 0.3, side * thick * 0.55)
             knee = np.array([hip[0] + swing[0], leg * 0.5, top[2]])
             foot = np.array([hip[0] + swing.sum(), slim * 0.5 + max(0, rng.normal(0, 0.1)) * leg, top[2]])
-            parts.append(tube(np.stack([top, knee, foot]), [slim * 1.9, slim, slim * 0.8], coat, corners=10))
+            parts.append(
+                tube(np.stack([top, knee, foot]), [slim * 1.9, slim, slim * 0.8], leg_coat, corners=10)
+            )
     tail = spine[0] + np.stack(
         [
             [0, 0, 0],

@@ -19,6 +19,8 @@ from any2bokeh.lab.compact.scenes.meshes import (
 
 METAL = np.array([0.2, 0.2, 0.22])
 RUBBER = np.array([0.03, 0.03, 0.03])
+SKY = np.array([0.8, 0.9, 1.0])
+OTHER_TOP = 0.4  # of the cars have a hood and a roof of another color than their sides
 
 
 def _wheel(rng: Rng, radius: float, wide: float, hub_at: Array) -> Mesh:
@@ -58,14 +60,27 @@ def car(rng: Rng) -> Mesh:
         * long
     )
     tops = np.array([clear, hood, hood * 1.05, high, high, hood * 1.05, hood * 0.9, clear])
-    paint, glass = skin_of(rng, contrast=0.35), skin_of(rng, tint=np.array([0.05, 0.06, 0.07]), contrast=0.5)
+    paint, top = skin_of(rng, contrast=0.35), skin_of(rng, contrast=0.35)
+    top = top if rng.random() < OTHER_TOP else paint
+    # Panes are dark, or show the sky.
+    panes = np.array([0.05, 0.06, 0.07]) if rng.random() < 0.6 else rng.uniform(0.1, 0.9) * SKY
+    glass, low_paint = skin_of(rng, tint=panes, contrast=0.7), skin_of(rng, tint=RUBBER * 2, contrast=0.3)
+    sill = clear + (hood - clear) * draw_between(rng, 0.1, 0.5) * (rng.random() < 0.5)
     spine = np.stack([xs, tops, 0 * xs], 1)
     parts = []
     for side in (-1, 1):
         low = spine * [1, 0, 0] + at(0, clear, 0)
+        if sill > clear:
+            parts.append(
+                panel(
+                    low + at(0, 0, side * wide * 1.01),
+                    spine * [1, 0, 0] + at(0, sill, side * wide * 1.0),
+                    low_paint,
+                )
+            )
         edge = spine + at(0, 0, side * wide * 0.82)
         parts.append(panel(low + at(0, 0, side * wide), edge, paint))
-        parts.append(panel(edge, spine, paint))
+        parts.append(panel(edge, spine, top))
         pane = [
             np.array([[xs[3] + 0.05 * long, y, side * wide * 1.0], [xs[4], y, side * wide * 1.0]])
             for y in (hood * 1.06, high * 0.95)
