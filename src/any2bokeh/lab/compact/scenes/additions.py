@@ -26,6 +26,7 @@ HELMETS = {"ride": 0.8}  # how often, by pose; of all others:
 HAT = 0.1
 HEAD_M = 0.17  # from the neck to the top
 CROWDED, BESIDE = 0.45, 0.3  # of the scenes have a crowd; of those in it stand beside the first thing
+GROUPED = 0.33  # of the scenes without people have a group of things
 ROWS = 0.12  # of the scenes have things of one kind side by side
 POSE_CHANCES = np.array([0.2, 0.15, 0.08, 0.08, 0.05, 0.09, 0.05, 0.05, 0.05, 0.05, 0.06, 0.03, 0.0, 0.06])
 
@@ -146,13 +147,14 @@ class AdditionSettings:
 def add_to(scene: SeenScene, rng: Rng, settings: AdditionSettings) -> None:
     """Add a few people and things to a scene: one or two near, in many scenes a crowd or a row of things."""
     wanted = [_spot(rng, scene, 0.9, 7.0) for _ in range(1 + (rng.random() < 0.35) + (rng.random() < 0.15))]
-    alone = len(wanted)
-    if rng.random() < ROWS:
+    # Scenes without people keep the draws that they have had from the start: seeds of them are known.
+    alone = len(wanted) if settings.people else 3
+    if settings.people and rng.random() < ROWS:
         add_row(scene, rng, settings, wanted[0])
     crowd_of_people = False
-    if rng.random() < CROWDED:
-        wanted += _crowd(rng, scene, wanted[0])
-        crowd_of_people = rng.random() < 0.8
+    if rng.random() < (CROWDED if settings.people else GROUPED):
+        wanted += _crowd(rng, scene, wanted[0]) if settings.people else _group(rng, scene)
+        crowd_of_people = rng.random() < (0.8 if settings.people else 0.75)
     for number, first in enumerate(wanted):
         spot, sunshine = first, rng.uniform(0, 1.2)
         in_crowd = number >= alone and crowd_of_people
@@ -168,6 +170,12 @@ def add_to(scene: SeenScene, rng: Rng, settings: AdditionSettings) -> None:
             if scene.add(Placement(mesh=mesh, spot=spot, sunshine=sunshine, person=person)) or in_crowd:
                 break
             spot = _spot(rng, scene, 0.9, 7.0)
+
+
+def _group(rng: Rng, scene: SeenScene) -> list[Array]:
+    """Places of a few things behind each other."""
+    distance = rng.uniform(3, 12)
+    return [_spot(rng, scene, distance, distance * rng.uniform(1.1, 2)) for _ in range(rng.integers(2, 9))]
 
 
 def _crowd(rng: Rng, scene: SeenScene, first: Array) -> list[Array]:
