@@ -102,6 +102,7 @@ def test_json_is_one_document_with_the_facts(bokeh: Bokeh, clip: Path, lens: lis
         "focus": [0.5, 0.5],
         "k": [16, 16],
         "focus_m": None,
+        "exports": [],
         "error": None,
     }
 

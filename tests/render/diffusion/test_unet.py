@@ -16,7 +16,9 @@ from any2bokeh.settings.weights_settings import KPrecision, MaskMode
 
 CASES = tensors("tiny_unet_cases")
 FUNCTIONS = tensors("functions")
-ATOL = 5e-4  # of outputs with a standard deviation of 0.5; nearly all of it are phases of K in float32
+# Of outputs with a standard deviation of 0.5. Nearly all of it are phases of K in float32, whose sines differ
+# by processor: without AVX-512 by up to 6.6e-4 in one case, 1.4e-4 in the others.
+ATOL = 1e-3
 MODES: list[MaskMode] = ["released", "paper"]
 
 
