@@ -19,7 +19,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What a report tells: seconds per frame of each stage, and until a process begins to work."""
+    """The figures of a report: seconds per frame of each stage, and until a process begins to work."""
 
     start_s: float
     shots_s: float

@@ -3,7 +3,7 @@
     python benchmarks/focus.py CLIP DISPARITY MASK [--at f12] [--size 640]
 
 The mask shows the subject. For the sharp clip, and for results of several ways of giving the focus: the mean
-change from frame to frame of what does not move with the subject, in code values of 255, and the largest step
+change from frame to frame away from the subject, in code values of 255, and the largest step
 of the focus. ``--at`` is the moment of a click in the middle of the subject.
 """
 
@@ -89,7 +89,7 @@ def shrunk(picture: Tensor, size: int) -> NDArray[np.uint8]:
 
 
 def still_part(mask: NDArray[np.bool_], picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """What is well away from the subject, at the size of a picture."""
+    """The part well away from the subject, at the size of a picture."""
     resized = cv2.resize(mask.astype(np.uint8), picture.shape[::-1], interpolation=cv2.INTER_NEAREST)
     reach = 2 * FAR_FROM_SUBJECT_PX + 1
     return np.asarray(cv2.dilate(resized, np.ones((reach, reach), np.uint8)) == 0)

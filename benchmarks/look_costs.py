@@ -1,4 +1,4 @@
-"""What the look costs: apertures and grain, beside the plain disc, on frames of 1080p.
+"""The cost of the look: apertures and grain, beside the plain disc, on frames of 1080p.
 
     python benchmarks/look_costs.py [--frames 5 --k 20]
 

@@ -1,4 +1,4 @@
-"""What is in focus, and how far everything is out of it, as files beside the result."""
+"""The circle of confusion and the matte of the focus, as files beside the result."""
 
 import json
 from collections.abc import Callable

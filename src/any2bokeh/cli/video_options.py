@@ -56,9 +56,8 @@ VIDEO_OPTIONS: dict[object, dict[str, Any]] = {
         "codec": option("--codec", help="Video encoder, such as libx265; by default it follows the source."),
         "crf": option(
             "--crf",
-            help="Quality, lower is better: 16, the default of H.264, looks like the source, 23 is"
-            " smaller. The codec has a range"
-            " of its own.",
+            help="Quality, lower is better: 16, the default of H.264, looks like the source, 23 is smaller."
+            " The codec has a range of its own.",
             accepted=video_settings.CRF,
         ),
         "preset": option("--preset", help="Preset of the encoder, such as slow."),

@@ -95,9 +95,9 @@ def write_page(
         "command": asdict(command),
         "stills": page_stills(found),
     }
-    for done, (moment, still) in enumerate(zip(found, data["stills"], strict=True)):
-        on_progress(Progress("things", done, len(found)))
+    for done, (moment, still) in enumerate(zip(found, data["stills"], strict=True), start=1):
         still["things"] = as_text(pack_masks(masks_of_things(moment, clip.click_network)))
+        on_progress(Progress("things", done, len(found)))
     # The lens, whatever renders the clip: the page shows some dozens of small stills.
     lens = replace(settings.render, renderer="lens")
     budget = ByteBudget(int(PAGE_BYTES * RENDERED_SHARE / BASE64), renderings)

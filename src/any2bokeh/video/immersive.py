@@ -55,7 +55,7 @@ class Projection:
 
 @dataclass(frozen=True)
 class ImmersiveTags:
-    """What a file says of a picture that is no plain one; ``None`` for what it does not say.
+    """The tags of a picture that is no plain one; ``None`` for those that a file does not have.
 
     ``stereo_mode`` is Matroska's number.
     """

@@ -121,7 +121,7 @@ def answers(depth: CompactNetwork, network: ClickNetwork, batch: SubjectBatch) -
 
 
 def look_again(network: ClickNetwork, seen: SeenCells, task: SubjectTask) -> Prompt:
-    """Return the prompt of a click, in which each last mask is what the network finds without one.
+    """Return the prompt of a click, in which each last mask is the network's answer without one.
 
     So it learns to mend its own first look, and how good that is; ``task`` says where there is a last mask.
     """

@@ -204,7 +204,7 @@ def _check_finite(loss: Tensor, norm: Tensor | None, step: int) -> None:
     for value, what in ((loss, "loss"), (norm, "gradient")):
         if value is not None and not bool(torch.isfinite(torch.as_tensor(value)).all()):
             raise TrainingError(
-                f"Training stops at step {step}: the {what} is {float(value)}, and no number.",
+                f"Training stops at step {step}: the {what} is {value.item()}, and no number.",
                 hint="Try a lower `training.learning_rate`, `training.precision=no`, or look at the data:"
                 " `resume` goes on from the step before.",
             )

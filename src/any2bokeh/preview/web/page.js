@@ -24,7 +24,6 @@ function dropKey(still) {
 
 function setPoint({ x, y }) {
   const disparity = disparities[state.still], thing = things[state.still].find((one) => isInside(one, x, y));
-  state.isThing = thing !== undefined;
   state.mask = state.mode === "subject" ? thing ?? growRegion(disparity, x, y) : null;
   const read = (state.mask && disparityOf(disparity, state.mask)) ?? readAt(disparity, x, y, data.patchShare);
   const value = Number(read.toFixed(3));

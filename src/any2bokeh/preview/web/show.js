@@ -8,7 +8,7 @@ const BINS = 96, TINT_STAYS_MS = 900, TINT_FADES_MS = 350, KEY_STEP = 0.02;
 
 const state = {
   still: Math.floor(lastStill / 2), focus: data.focus, strength: data.strength, view: "refocused",
-  range: data.zone.dofRange, mode: "hold", keys: new Map(), point: null, mask: null, isThing: false, cross: null, tintedAt: -1e9,
+  range: data.zone.dofRange, mode: "hold", keys: new Map(), point: null, mask: null, cross: null, tintedAt: -1e9,
 };
 const disparities = await Promise.all(stills.map(({ disparity }) => unpack(disparity)));
 const things = await Promise.all(stills.map((still) => unpackThings(still.things)));
@@ -194,7 +194,7 @@ function hint() {
   }
   if (state.mode === "subject") {
     if (!state.point) return "Click the thing that should stay sharp wherever it moves.";
-    if (state.isThing) return "The outline is that of the bundled network; all of the subject stays sharp.";
+    if (things[state.point.still].includes(state.mask)) return "The outline is that of the bundled network; all of the subject stays sharp.";
     return "The outline is its surface in the disparity; the command finds all of it, and all of it stays sharp.";
   }
   return state.point ? `The same by the point: --focus-at ${pointOf(state.point)}` : "Click what should be sharp in the whole clip.";

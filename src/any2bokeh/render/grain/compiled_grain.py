@@ -45,7 +45,7 @@ class GrainPlaces(NamedTuple):
 def find_places(sharp: NDArray[np.uint32], seed: int, side: int, places: Integers) -> None:
     """Draw the places of all squares of ``sharp H W``, the bits of a picture, in a tile of ``side`` pixels.
 
-    They follow from the seed and from what the square shows: a picture that is repeated, or a square of it
+    They follow from the seed and from the pixels of the square: a picture that is repeated, or a square of it
     whose noise a codec has frozen, has the same grain again, any other one fresh grain.
     """
     height, width = sharp.shape
@@ -116,6 +116,36 @@ def _step_of(radii_px: Floats, radius_px: np.float32) -> tuple[int, np.float32]:
 
 
 @compiled
+def _wave_at(
+    tiles: Floats, places: Integers, y: int, x: int, step: int, share: np.float32, part: np.float32
+) -> tuple[np.float32, np.float32, np.float32]:
+    """The grain of luma and both colors at a pixel: ``part`` of that between tile ``step`` and the next.
+
+    At the upper and left edge of a square the grain of the square before fades out.
+    """
+    one, half = np.float32(1), np.float32(0.5)
+    patch_row, row, patch_column, column = y // PATCH_PX, y % PATCH_PX, x // PATCH_PX, x % PATCH_PX
+    above, left = int(row < FADE_PX and patch_row > 0), int(column < FADE_PX and patch_column > 0)
+    down_share = (np.float32(row) + half) / np.float32(FADE_PX) if above else one
+    across_share = (np.float32(column) + half) / np.float32(FADE_PX) if left else one
+    luma, blue, red = np.float32(0), np.float32(0), np.float32(0)
+    for i in range(above + 1):
+        for j in range(left + 1):
+            weight = np.sqrt(
+                (one - down_share if i else down_share) * (one - across_share if j else across_share)
+            )
+            place = places[patch_row - i, patch_column - j]
+            down = (place[0] + row + i * PATCH_PX) % tiles.shape[-1]
+            across = (place[1] + column + j * PATCH_PX) % tiles.shape[-1]
+            first, second = tiles[step, :, down, across], tiles[step + 1, :, down, across]
+            near, far = weight * part * (one - share), weight * part * share
+            luma += near * first[0] + far * second[0]
+            blue += near * first[1] + far * second[1]
+            red += near * first[2] + far * second[2]
+    return luma, blue, red
+
+
+@compiled
 def _hidden_share(places: GrainPlaces, y: int, x: int) -> tuple[np.float32, np.float32]:
     """The share of a pixel that blurred things in front hide, and their radius."""
     rows, columns = places.cover.shape
@@ -147,63 +177,33 @@ def add_grain_rows(
 
     Untouched pixels stay as they are.
     """
-    side, levels = source.tiles.shape[3], source.sigma.shape[1]
+    levels = source.sigma.shape[1]
     zero, one = np.float32(0), np.float32(1)
     for y in range(rows[0], rows[1]):
         red, green, blue = codes[0, y], codes[1, y], codes[2, y]
         own_red, own_green, own_blue = sharp[0, y], sharp[1, y], sharp[2, y]
-        patch_row, row = y // PATCH_PX, y % PATCH_PX
-        above = int(row < FADE_PX and patch_row > 0)
-        down_share = (np.float32(row) + np.float32(0.5)) / np.float32(FADE_PX) if above else one
         for x in range(codes.shape[2]):
             if (red[x] == own_red[x]) & (green[x] == own_green[x]) & (blue[x] == own_blue[x]):
                 continue
             step, share = _step_of(source.radii_px, grain.radius_px[y, x])
-            own = one  # the weight of the grain for the pixel's own blur, beside that for things over it
-            over, over_share = 0, zero
             hidden, hidden_px = _hidden_share(grain, y, x)
-            if hidden > np.float32(0.01) and hidden_px > grain.radius_px[y, x]:
-                # Under a share, so much of the amplitude is left as is not hidden.
+            is_hidden = hidden > np.float32(0.01) and hidden_px > grain.radius_px[y, x]
+            own = one  # the part of the grain for the pixel's own blur, beside that for things over it
+            if is_hidden:  # under a share, so much of the amplitude is left as is not hidden
                 own = one - np.sqrt(max(one - (one - hidden) * (one - hidden), zero))
-                over, over_share = _step_of(source.radii_px, hidden_px)
-            patch_column, column = x // PATCH_PX, x % PATCH_PX
-            left = int(column < FADE_PX and patch_column > 0)
-            across_share = (np.float32(column) + np.float32(0.5)) / np.float32(FADE_PX) if left else one
-            luma_wave, blue_wave, red_wave = zero, zero, zero
-            for i in range(above + 1):
-                for j in range(left + 1):
-                    weight = np.sqrt(
-                        (one - down_share if i else down_share) * (one - across_share if j else across_share)
-                    )
-                    place = grain.places[patch_row - i, patch_column - j]
-                    down = (place[0] + row + i * PATCH_PX) % side
-                    across = (place[1] + column + j * PATCH_PX) % side
-                    first, second = (
-                        source.tiles[step, :, down, across],
-                        source.tiles[step + 1, :, down, across],
-                    )
-                    near, far = weight * own * (one - share), weight * own * share
-                    luma_wave += near * first[0] + far * second[0]
-                    blue_wave += near * first[1] + far * second[1]
-                    red_wave += near * first[2] + far * second[2]
-                    if own < one:
-                        first = source.tiles[over, :, down, across]
-                        second = source.tiles[over + 1, :, down, across]
-                        near, far = (
-                            weight * (one - own) * (one - over_share),
-                            weight * (one - own) * over_share,
-                        )
-                        luma_wave += near * first[0] + far * second[0]
-                        blue_wave += near * first[1] + far * second[1]
-                        red_wave += near * first[2] + far * second[2]
+            wave = _wave_at(source.tiles, grain.places, y, x, step, share, own)
+            if is_hidden:
+                step, share = _step_of(source.radii_px, hidden_px)
+                over = _wave_at(source.tiles, grain.places, y, x, step, share, one - own)
+                wave = wave[0] + over[0], wave[1] + over[1], wave[2] + over[2]
             luma = np.float32(0.2126) * red[x] + np.float32(0.7152) * green[x] + np.float32(0.0722) * blue[x]
             level = min(max(luma * np.float32(levels) - np.float32(0.5), zero), np.float32(levels - 1))
             bin = min(int(level), levels - 2)
             between = level - np.float32(bin)
             sigma = source.sigma[:, bin : bin + 2]
-            luma_grain = luma_wave * (sigma[0, 0] + between * (sigma[0, 1] - sigma[0, 0]))
-            blue_grain = blue_wave * (sigma[1, 0] + between * (sigma[1, 1] - sigma[1, 0]))
-            red_grain = red_wave * (sigma[2, 0] + between * (sigma[2, 1] - sigma[2, 0]))
+            luma_grain = wave[0] * (sigma[0, 0] + between * (sigma[0, 1] - sigma[0, 0]))
+            blue_grain = wave[1] * (sigma[1, 0] + between * (sigma[1, 1] - sigma[1, 0]))
+            red_grain = wave[2] * (sigma[2, 0] + between * (sigma[2, 1] - sigma[2, 0]))
             red[x] += luma_grain + red_grain
             blue[x] += luma_grain + blue_grain
             green[x] += luma_grain - (

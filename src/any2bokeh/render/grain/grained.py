@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from any2bokeh.arrays import Floats
-from any2bokeh.optics.coc import coc_px
 from any2bokeh.optics.transfer import keeps_beyond_white
+from any2bokeh.render.aovs import scene_coc
 from any2bokeh.render.base import Renderer, RendererAround
 from any2bokeh.render.grain.clip_noise import ClipNoise, from_noise_codes, is_light, to_noise_codes
 from any2bokeh.render.grain.compiled_grain import (
@@ -73,7 +73,6 @@ class GrainedRenderer(RendererAround):
         self._source = GrainSource(
             make_tiles(noise), np.array(RADII_PX, np.float32), (amount * noise.sigma).astype(np.float32)
         )
-        self._longer_side_px = pictures.longer_side_px
         self._in_work: deque[Scene] = deque()
         self._pool = ThreadPoolExecutor(torch.get_num_threads())
 
@@ -106,11 +105,7 @@ class GrainedRenderer(RendererAround):
     def _grain_of(self, scene: Scene, own: Floats) -> GrainPlaces:
         """Where the grain of a frame comes from; ``own 3 H W`` are the codes of its sharp picture."""
         height, width = own.shape[1:]
-        coc: Floats = (
-            coc_px(scene.disparity[0], scene.focus_disparity, scene.blur_strength, self._longer_side_px)
-            .contiguous()
-            .numpy()
-        )
+        coc: Floats = scene_coc(scene, self._pictures)[0].contiguous().numpy()
         places: NDArray[np.int64] = np.empty((-(-height // PATCH_PX), -(-width // PATCH_PX), 2), np.int64)
         find_places(own[1].view(np.uint32), SEED, TILE_PX, places)
         farthest_px = -float(coc.min())  # in front of the focal plane
