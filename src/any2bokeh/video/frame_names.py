@@ -242,7 +242,7 @@ def export_target(result: Path, export: Export) -> Path:
     for a result on stdout.
     """
     if result == Path("-"):
-        raise SettingsError("`exports` stand beside the result, which has no place on stdout.")
+        raise SettingsError("`exports` needs a result in a file: it has no place beside stdout.")
     suffix = result.suffix.lower()
     name = None if exists(result) else numbered_name(result)
     if suffix not in PICTURE_SUFFIXES:
