@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
@@ -125,7 +126,11 @@ def test_the_processes_that_are_started_see_one_gpu_each(
 
     def watched(process: SpawnProcess) -> None:
         start(process)
-        variables = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
+        told = Path(f"/proc/{process.pid}")
+        # Until it has become another program, a process shows the variables of the one that started it.
+        while b"spawn_main" not in (told / "cmdline").read_bytes():
+            time.sleep(0.001)
+        variables = (told / "environ").read_bytes().split(b"\0")
         seen.extend(one.decode() for one in variables if one.startswith(b"CUDA_VISIBLE_DEVICES="))
 
     monkeypatch.setattr(SpawnProcess, "start", watched)
