@@ -122,6 +122,15 @@ def test_a_png_keeps_profile_texts_and_density(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_picture_file(tmp_path / "b.png").codes, read.codes)
 
 
+def test_a_png_is_packed_fast_and_still_small(tmp_path: Path) -> None:
+    codes = np.broadcast_to(np.arange(400, dtype=np.uint16)[:, None] * 100, (300, 400, 3))
+    picture_kind(tmp_path / "a.png").write(tmp_path / "a.png", StoredPicture(codes=codes, bits=16))
+    data = (tmp_path / "a.png").read_bytes()
+    effort = data[data.index(b"IDAT") + 5] >> 6  # RFC 1950: 0 to 3, from the fastest to the slowest
+    assert effort == 0 and len(data) < codes.nbytes / 20
+    np.testing.assert_array_equal(read_picture_file(tmp_path / "a.png").codes, codes)
+
+
 def test_a_jpeg_keeps_quality_profile_and_exif_but_no_thumbnail(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "Maker"

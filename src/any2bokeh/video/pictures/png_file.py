@@ -24,6 +24,9 @@ KEPT_CHUNKS = (b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"mDCV", b"cLLI", b"
 KEPT_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 LINEAR = 8  # H.273's transfer of linear light
 LINEAR_GAMMA = 100_000
+# At zlib's own level, 6, packing took two thirds of a run: 2.4 CPU-s for a frame of 1080p with 16 bits,
+# where level 1 takes 0.33. Files grow by 1 to 8 %, those whose codes have 8 bits by up to 20 %.
+ZLIB_LEVEL = 1
 
 # What FFmpeg decodes to, and the format with the same codes that NumPy takes.
 _READ_AS = {
@@ -76,6 +79,7 @@ def write_png_file(path: Path, picture: StoredPicture) -> None:
     encoder = av.CodecContext.create("png", "w")
     encoder.width, encoder.height, encoder.pix_fmt = frame.width, frame.height, stored
     encoder.time_base = 1
+    encoder.options = {"compression_level": str(ZLIB_LEVEL)}
     made = b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])
     pixels = [(kind, data) for kind, data in _chunks(made) if kind in (b"IHDR", b"IDAT", b"IEND")]
     path.write_bytes(
