@@ -30,6 +30,11 @@ Bokeh = Callable[..., Any]
         (["--focus", "0.5", "--k", "8", "--overwrite", "--skip-existing"], "--overwrite --skip-existing"),
         (["--focus", "0.5", "--k", "8", "--renderer", "magic"], "--renderer 'magic' lens small"),
         (["--focus", "0.5", "--k", "8", "--aperture", "hexagon"], "--aperture 'hexagon' disc polygon"),
+        (["--focus", "0.5", "--k", "8", "--aperture", "star.png"], "--aperture picture 'star.png'"),
+        (
+            ["--focus", "0.5", "--k", "8", "--aperture", f"{'s' * 300}.png"],
+            f"--aperture picture '{'s' * 28}...{'s' * 24}.png'",
+        ),
         (["--focus", "0.5", "--k", "8", "--blades", "6"], "--blades --aperture polygon"),
         (["--focus", "0.5", "--k", "8", "--roundness", "1"], "--roundness --aperture polygon"),
         (["--focus", "0.5", "--k", "8", "--rotation", "0"], "--rotation --aperture polygon"),

@@ -141,9 +141,11 @@ def parse_aperture(text: str) -> str | AperturePicture:
     """Read the name of a shape, or the file of a picture."""
     if text in get_args(ApertureShape):
         return text
-    if "." not in text and not exists(Path(text)):
+    if not exists(Path(text)):
         shapes = ", ".join(get_args(ApertureShape))
-        raise SettingsError(f"--aperture must be one of {shapes}, or a picture, got {shown(text)}.")
+        raise SettingsError(
+            f"--aperture must be one of {shapes}, or a picture that can be found, got {shown(text)}."
+        )
     from any2bokeh.video.aperture_file import read_aperture
 
     return read_aperture(text)
