@@ -109,7 +109,7 @@ class RefocusedFrames(Generic[Picture], Iterator[Picture], Closeable):
         ahead = [first, *islice(given, MEASURED_FRAMES - 1)] if self._settings.grain else [first]
         plain = make_renderer(self._settings, device, pictures, self._strongest)
         renderer = with_grain(
-            plain, self._settings.grain, lambda: measure_noise(kind.pairs(ahead), "srgb"), pictures
+            plain, self._settings, lambda: measure_noise(kind.pairs(ahead), "srgb"), pictures
         )
         self.size, self.renderer = (kind.height, kind.width), renderer.name
         try:

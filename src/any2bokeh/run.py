@@ -19,6 +19,7 @@ from any2bokeh.session import ClipSession
 from any2bokeh.settings.clip_settings import ClipSettings
 from any2bokeh.settings.depth_settings import TrackSettings
 from any2bokeh.settings.mask_settings import MaskSettings
+from any2bokeh.settings.render_settings import RenderSettings
 from any2bokeh.settings.run_settings import Settings
 from any2bokeh.settings.video_settings import Aov
 from any2bokeh.subject.grown_masks import write_masks
@@ -76,12 +77,12 @@ def refocus(
             check_target(settings.save_focus_track, overwrite=overwrite)
         pictures, strongest = clip.info.pictures, settings.focus.strongest
         frames = 0
-        layers = collect_layers(clip, settings.encode.aovs)
+        layers = collect_layers(clip, settings.encode.aovs, settings.render)
         existing = ExistingFrames(
             overwrite=overwrite, keep=skip_existing, run_key=f"{source.resolve()} {target} {settings}"
         )
         made = make_renderer(settings.render, clip.device, pictures, strongest)
-        with closing(with_grain(made, settings.render.grain, clip.find_noise, pictures)) as renderer:
+        with closing(with_grain(made, settings.render, clip.find_noise, pictures)) as renderer:
             log.info("%s is rendered by %s on %s.", source, renderer.name, clip.device)
             with (
                 open_exports(target, clip.video, settings.encode, existing) as exports,
@@ -115,23 +116,23 @@ def refocus(
 def exported(
     scenes: Iterator[Scene], exports: Exports, pictures: PictureFormat, *, align_edges: bool
 ) -> Iterator[Scene]:
-    """Give scenes on, of which each was exported before, as it is drawn."""
+    """Give scenes on, of which each was exported before; with edges aligned, if they were for that."""
     for scene in scenes:
-        if exports:
-            drawn = aligned_scene(scene, pictures) if align_edges else scene
-            for export, write in exports.items():
-                write(exported_values(export, drawn, pictures).cpu().numpy(), scene.pts)
+        if exports and align_edges:
+            scene = aligned_scene(scene, pictures)
+        for export, write in exports.items():
+            write(exported_values(export, scene, pictures).cpu().numpy(), scene.pts)
         yield scene
 
 
-def collect_layers(clip: ClipSession, aovs: Sequence[Aov]) -> LayerCollector:
+def collect_layers(clip: ClipSession, aovs: Sequence[Aov], render: RenderSettings) -> LayerCollector:
     """Return what makes the layers called ``aovs``; raises ``SettingsError`` where the clip has none such."""
     if "subject" in aovs and clip.subject is None:
         raise SettingsError(
             "`aovs=subject` needs a subject that is held: `points` or `focus_mask`, without `subject_depth`."
         )
     depth_of = clip.disparity.depth_of if "depth" in aovs else None
-    return LayerCollector(aovs, clip.info.pictures, depth_of)
+    return LayerCollector(aovs, clip.info.pictures, depth_of, align_edges=render.align_edges)
 
 
 def estimate_depth(

@@ -82,9 +82,10 @@ class Scene:
     ``blur_strength`` is the radius of the circle of confusion in pixels, per unit of disparity
     difference, in a frame whose longer displayed side is 1024 pixels. ``coverage``, ``1 H W`` float32 in
     0..1, is the share of each pixel that held subjects cover, ``None`` where none is held; from a half on
-    ``disparity`` is theirs. A renderer that cannot use it ignores it. For those who go on working with the
-    picture, and not for renderers: ``matte`` is the share of all that are held, in focus or not, and
-    ``unshaped`` is the disparity before a depth of field changed it, ``None`` where none did.
+    ``disparity`` is theirs. A renderer that cannot use it ignores it. ``edges_aligned`` says that edges of
+    disparity have been brought to where the picture has them. For those who go on working with the picture,
+    and not for renderers: ``matte`` is the share of all that are held, in focus or not, and ``unshaped`` is
+    the disparity before a depth of field or that alignment changed it, ``None`` where neither did.
     """
 
     sharp: Tensor
@@ -93,6 +94,7 @@ class Scene:
     blur_strength: float
     pts: int
     coverage: Tensor | None = None
+    edges_aligned: bool = False
     matte: Tensor | None = None
     unshaped: Tensor | None = None
 

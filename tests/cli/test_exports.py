@@ -135,6 +135,9 @@ def test_edges_are_those_that_the_lens_draws(
     coc = radii(read_picture_file(tmp_path / "in.coc.png").codes[..., 0])
     near = np.flatnonzero(coc[80] < -5)
     assert (near[0], near[-1]) == ((52, 107) if options else (50, 109))
+    alone = bokeh("refocus", tmp_path / "in.png", *how, *options, "-o", tmp_path / "alone.png")
+    assert alone.code == 0, alone.err
+    assert (tmp_path / "in.refocus.png").read_bytes() == (tmp_path / "alone.png").read_bytes()
 
 
 def test_a_sequence_has_sequences_with_its_numbers(plates: Path, tmp_path: Path, bokeh: Callable) -> None:

@@ -1,15 +1,21 @@
 """Edges of disparity that are wrong throughout a frame, brought to where the picture has them."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import cv2
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d, pad
 
 from any2bokeh.depth.edge_alignment import align_edges
-from any2bokeh.render.base import AligningRenderer
+from any2bokeh.render.aovs import LayerCollector, scene_coc
+from any2bokeh.render.base import AligningRenderer, aligned_scene
+from any2bokeh.render.grain.clip_noise import LEVELS, ClipNoise
+from any2bokeh.render.grain.flat_blocks import BLOCK_PX
+from any2bokeh.render.grain.grained import GrainedRenderer
 from any2bokeh.scene import Frame, PictureFormat, Scene
 
 HEIGHT, WIDTH = 72, 96
@@ -112,7 +118,7 @@ class Recorder:
     def render(self, scenes: Iterator[Scene]) -> Iterator[Frame]:
         for scene in scenes:
             self.seen.append(scene.disparity)
-            yield Frame(picture=scene.sharp, pts=scene.pts)
+            yield Frame(picture=scene.sharp * 0.999, pts=scene.pts)
 
     def context(self, part: range, frames: int) -> range:
         return part
@@ -145,3 +151,43 @@ def test_every_renderer_sees_aligned_disparity_but_where_a_mask_tells_the_edges(
     assert len(list(renderer.render(scenes))) == len(plans)
     assert wrong(recorder.seen[0], near) < 0.15 * wrong(given, near)
     assert recorder.seen[1] is given and recorder.seen[2] is given
+
+
+def test_edges_are_aligned_once_and_layers_keep_the_disparity_that_was_given() -> None:
+    near = discs()
+    given, pictures = grown(disparity(near), -1), PictureFormat(height=HEIGHT, width=WIDTH)
+    scene = Scene(sharp=picture(near), disparity=given, focus_disparity=0.5, blur_strength=300.0, pts=0)
+    layers = LayerCollector(("coc", "disparity"), pictures, None, align_edges=True)
+    drawn = layers.note(scene)
+    assert aligned_scene(drawn, pictures) is drawn
+    made = layers.layers_at(0)
+    assert torch.equal(made["disparity"], given[0])
+    assert torch.equal(made["coc"], scene_coc(drawn, pictures)[0])
+    assert not torch.equal(made["coc"], scene_coc(scene, pictures)[0])
+    exact = aligned_scene(replace(scene, disparity=disparity(near)), pictures)
+    assert exact.edges_aligned and exact.unshaped is None
+
+
+def test_grain_follows_the_edges_that_are_drawn() -> None:
+    near = discs()
+    pictures = PictureFormat(height=HEIGHT, width=WIDTH)
+    given = Scene(
+        sharp=picture(near),
+        disparity=grown(disparity(near), -1),
+        focus_disparity=NEAR,
+        blur_strength=300.0,
+        pts=0,
+    )
+    white = np.tile(np.eye(3, dtype=complex), (BLOCK_PX, BLOCK_PX, 1, 1))
+    noise = ClipNoise(np.full((3, LEVELS), 0.01), white)
+    lens = Recorder()
+    drawn, as_given = (
+        GrainedRenderer(AligningRenderer(lens, pictures), noise, 1.0, pictures, align_edges=True),
+        GrainedRenderer(lens, noise, 1.0, pictures),
+    )
+    [made] = drawn.render(iter([given]))
+    [wanted] = as_given.render(iter([aligned_scene(given, pictures)]))
+    [ignored] = as_given.render(iter([given]))
+    assert torch.equal(made.picture, wanted.picture)
+    assert not torch.equal(made.picture, ignored.picture)
+    assert torch.equal(lens.seen[0], lens.seen[1])

@@ -129,9 +129,10 @@ class PartMaker(Closeable):
     @cached_property
     def _renderer(self) -> Renderer:
         settings, clip = self._work.settings, self._clip
-        pictures, grain = clip.info.pictures, settings.render.grain
+        pictures = clip.info.pictures
         made = make_renderer(settings.render, clip.device, pictures, settings.focus.strongest)
-        renderer = self._opened.enter_context(closing(with_grain(made, grain, clip.find_noise, pictures)))
+        grained = with_grain(made, settings.render, clip.find_noise, pictures)
+        renderer = self._opened.enter_context(closing(grained))
         # The same network in windows of another length, as of a GPU with less memory, draws other pictures.
         facts = {"renderer": renderer.name, "window": str(renderer.context(range(500, 501), 1000))}
 
@@ -220,7 +221,8 @@ class PartMaker(Closeable):
 
     def _rendered(self, around: range) -> Generator[Frame]:
         """The frames of some scenes, with their layers; none where nothing can be decoded."""
-        layers = collect_layers(self._clip, self._work.settings.encode.aovs)
+        settings = self._work.settings
+        layers = collect_layers(self._clip, settings.encode.aovs, settings.render)
 
         def noted(scenes: Iterator[Scene]) -> Iterator[Scene]:
             with suppress(NothingShownError):

@@ -131,7 +131,7 @@ def _renderer(clip: ClipSession, settings: PreviewSettings) -> Renderer:
     pictures, render = clip.info.pictures.as_shown, settings.render
     made = make_renderer(render, clip.device, pictures, settings.focus.strongest)
     is_shown = pictures == clip.info.pictures  # else its noise is that of other code values
-    return with_grain(made, render.grain if is_shown else 0, clip.find_noise, pictures)
+    return with_grain(made, render, clip.find_noise, pictures) if is_shown else made
 
 
 def _width(picture: Tensor, sizes: tuple[int, int]) -> int:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from any2bokeh.errors import SettingsError
 from any2bokeh.optics.coc import coc_px, focus_matte
+from any2bokeh.render.base import aligned_scene
 from any2bokeh.scene import PictureFormat, Scene
 from any2bokeh.settings.video_settings import Aov, Export
 
@@ -32,7 +33,8 @@ def exported_values(export: Export, scene: Scene, pictures: PictureFormat) -> Te
 class LayerCollector:
     """Makes the layers of scenes on their way to the renderer, and hands them to the frames made of them.
 
-    ``depth_of`` gives the distance that disparity stands for, where that is known.
+    ``depth_of`` gives the distance that disparity stands for, where that is known. With ``align_edges`` radii
+    are those of a renderer that aligns edges.
     """
 
     def __init__(
@@ -40,6 +42,8 @@ class LayerCollector:
         aovs: Sequence[Aov],
         pictures: PictureFormat,
         depth_of: Callable[[Tensor], Tensor] | None,
+        *,
+        align_edges: bool,
     ) -> None:
         if "depth" in aovs and depth_of is None:
             raise SettingsError(
@@ -47,11 +51,13 @@ class LayerCollector:
                 hint="`track` with `kind=depth` gives them; `aovs=disparity` is always there.",
             )
         self._aovs, self._depth_of = aovs, depth_of
-        self._pictures = pictures
+        self._pictures, self._align_edges = pictures, align_edges and "coc" in aovs
         self._waiting: dict[int, dict[str, Tensor]] = {}
 
     def note(self, scene: Scene) -> Scene:
-        """Keep the layers of a scene until its frame comes; return the scene."""
+        """Keep the layers of a scene until its frame comes; return the scene, as far as it is drawn."""
+        if self._align_edges:
+            scene = aligned_scene(scene, self._pictures)
         if self._aovs:
             self._waiting[scene.pts] = {LAYER_NAMES[aov]: self._layer(aov, scene)[0] for aov in self._aovs}
         return scene

@@ -144,10 +144,12 @@ class AligningRenderer(RendererAround):
 
 
 def aligned_scene(scene: Scene, pictures: PictureFormat) -> Scene:
-    """Return the scene with edges of disparity aligned that are steps to a lens.
+    """Return the scene with edges of disparity aligned that are steps to a lens; itself where they are.
 
     Where a subject is held, its mask has told the edges already.
     """
+    if scene.edges_aligned:
+        return scene
     from any2bokeh.depth.edge_alignment import align_edges  # imports the compiler
 
     height, width = scene.sharp.shape[1:]
@@ -158,4 +160,8 @@ def aligned_scene(scene: Scene, pictures: PictureFormat) -> Scene:
     sharp = scene.sharp
     if pictures.transfer == "linear":  # colors are compared as they are seen
         sharp = sharp.clamp(0, 1).sqrt()
-    return replace(scene, disparity=align_edges(scene.disparity, sharp, EDGE_STEP_PX / scale.px))
+    disparity = align_edges(scene.disparity, sharp, EDGE_STEP_PX / scale.px)
+    if disparity is scene.disparity:
+        return replace(scene, edges_aligned=True)
+    unshaped = scene.disparity if scene.unshaped is None else scene.unshaped
+    return replace(scene, disparity=disparity, unshaped=unshaped, edges_aligned=True)

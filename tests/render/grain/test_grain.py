@@ -18,7 +18,7 @@ from any2bokeh.render.grain.grain_tile import RADII_PX, make_tiles, missing_ampl
 from any2bokeh.render.grain.grained import GrainedRenderer, with_grain
 from any2bokeh.render.lens.renderer import make_lens
 from any2bokeh.scene import Frame, PictureFormat, Scene
-from any2bokeh.settings.render_settings import LensSettings
+from any2bokeh.settings.render_settings import LensSettings, RenderSettings
 
 HEIGHT, WIDTH = 320, 512
 PICTURES = PictureFormat(height=HEIGHT, width=WIDTH)
@@ -264,8 +264,8 @@ def test_clips_without_noise_get_none(caplog: pytest.LogCaptureFixture) -> None:
     clean = torch.from_numpy(still(np.random.default_rng(1)))
     for frames in ([clean, clean], [torch.zeros(3, 20, 30)] * 2, [torch.ones(3, HEIGHT, WIDTH)] * 2):
         noise = measure_noise([(frames[0], frames[1])], "srgb")
-        assert with_grain(inner, 1.0, lambda noise=noise: noise, PICTURES) is inner
-    assert with_grain(inner, 0.0, lambda: pytest.fail("measured for nothing"), PICTURES) is inner
+        assert with_grain(inner, RenderSettings(grain=1.0), lambda noise=noise: noise, PICTURES) is inner
+    assert with_grain(inner, RenderSettings(), lambda: pytest.fail("measured for nothing"), PICTURES) is inner
 
 
 def test_less_blur_asks_for_less_grain() -> None:

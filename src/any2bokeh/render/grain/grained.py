@@ -13,7 +13,7 @@ from torch import Tensor
 from any2bokeh.arrays import Floats
 from any2bokeh.optics.transfer import keeps_beyond_white
 from any2bokeh.render.aovs import scene_coc
-from any2bokeh.render.base import Renderer, RendererAround
+from any2bokeh.render.base import Renderer, RendererAround, aligned_scene
 from any2bokeh.render.grain.clip_noise import ClipNoise, from_noise_codes, is_light, to_noise_codes
 from any2bokeh.render.grain.compiled_grain import (
     CELL_PX,
@@ -28,6 +28,7 @@ from any2bokeh.render.grain.compiled_grain import (
 )
 from any2bokeh.render.grain.grain_tile import RADII_PX, SEED, TILE_PX, make_tiles
 from any2bokeh.scene import Frame, PictureFormat, Scene
+from any2bokeh.settings.render_settings import RenderSettings
 
 BAND_ROWS = 64
 
@@ -35,13 +36,16 @@ log = logging.getLogger(__name__)
 
 
 def with_grain(
-    renderer: Renderer, amount: float, noise: Callable[[], ClipNoise | None], pictures: PictureFormat
+    renderer: Renderer,
+    settings: RenderSettings,
+    noise: Callable[[], ClipNoise | None],
+    pictures: PictureFormat,
 ) -> Renderer:
-    """Return the renderer, with ``amount`` times the ``noise`` of the clip where it takes that away.
+    """Return the renderer, with ``settings.grain`` times the clip's ``noise`` where it takes that away.
 
-    The noise is measured only if there is an amount.
+    The noise is measured only if grain is asked for.
     """
-    if not amount:
+    if not settings.grain:
         return renderer
     try:
         measured = noise()
@@ -56,7 +60,7 @@ def with_grain(
         log.info("No grain is put back: the noise of the clip, %.2f of 255, is not visible.", codes)
         return renderer
     log.info("Noise of up to %.1f of 255 is put back where blur takes it away.", codes)
-    return GrainedRenderer(renderer, measured, amount, pictures)
+    return GrainedRenderer(renderer, measured, settings.grain, pictures, align_edges=settings.align_edges)
 
 
 class GrainedRenderer(RendererAround):
@@ -64,12 +68,20 @@ class GrainedRenderer(RendererAround):
 
     Grain depends on the sharp picture alone, square by square: it is new in each frame, as its noise is, and
     the same where that is repeated or frozen. Parts of a clip that are rendered apart have the same. Pixels
-    that the renderer left as they are stay so.
+    that the renderer left as they are stay so. With ``align_edges`` the renderer is one that aligns edges.
     """
 
-    def __init__(self, inner: Renderer, noise: ClipNoise, amount: float, pictures: PictureFormat) -> None:
+    def __init__(
+        self,
+        inner: Renderer,
+        noise: ClipNoise,
+        amount: float,
+        pictures: PictureFormat,
+        *,
+        align_edges: bool = False,
+    ) -> None:
         super().__init__(inner)
-        self._pictures = pictures
+        self._pictures, self._align_edges = pictures, align_edges
         self._source = GrainSource(
             make_tiles(noise), np.array(RADII_PX, np.float32), (amount * noise.sigma).astype(np.float32)
         )
@@ -123,5 +135,7 @@ class GrainedRenderer(RendererAround):
 
     def _noted(self, scenes: Iterator[Scene]) -> Iterator[Scene]:
         for scene in scenes:
+            if self._align_edges:  # the renderer sees that it is done
+                scene = aligned_scene(scene, self._pictures)
             self._in_work.append(scene)
             yield scene
