@@ -66,7 +66,7 @@ def test_name_that_no_file_can_have(refuses: Bokeh, lens: list[object]) -> None:
 def test_text_called_mp4(refuses: Bokeh, tmp_path: Path, lens: list[object]) -> None:
     text = tmp_path / "notes.mp4"
     text.write_text("This is no film. " * 200)
-    refuses("refocus", text, *lens, facts=(text,))
+    refuses("refocus", text, *lens, facts=(text, "is a text file"))
 
 
 def test_empty_file(refuses: Bokeh, tmp_path: Path, lens: list[object]) -> None:
@@ -145,7 +145,7 @@ def test_missing_track(refuses: Bokeh, clip: Path, tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(("content", "why"), [("", ["empty"]), ("no film" * 99, [])])
+@pytest.mark.parametrize(("content", "why"), [("", ["empty"]), ("no film" * 99, ["text file"])])
 def test_track_that_is_no_video_is_told_from_the_clip(
     content: str, why: list[str], refuses: Bokeh, clip: Path, tmp_path: Path
 ) -> None:

@@ -176,6 +176,40 @@ def test_what_is_no_file_is_told_apart(tmp_path):
             open_gray(pattern)
 
 
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"Notes on a film.\n" * 400, "a text file"),
+        ("Gr\u00fc\u00dfe\n".encode() * 999, "a text file"),  # a letter is cut where looking ends
+        ("Notes\n".encode("utf-16"), "a text file"),
+        (b"\n<!DOCTYPE html>\n<html><body>404</body></html>", "an HTML page"),
+        (b'<?xml version="1.0"?><Error/>', "an XML file"),
+        (b'{"error": "not found"}', "a JSON file"),
+        (b"version https://git-lfs.github.com/spec/v1\nsize 9\n", "Git LFS"),
+        (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "a PDF"),
+        (b"PK\x03\x04" + bytes(99), "a ZIP archive"),
+        (b"\x1f\x8b\x08\x00" + bytes(99), "a gzip archive"),
+    ],
+)
+def test_what_is_no_video_at_all_is_named(tmp_path, content, kind):
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(content)
+    with pytest.raises(VideoError, match=kind) as refused:
+        probe_video(path)
+    assert not refused.value.hint  # it is no recording that could be repaired
+    with pytest.raises(DisparityError, match=kind):
+        open_gray(path)
+
+
+@pytest.mark.parametrize("content", [bytes(5000), b"text\0" * 999, b"\xff\xfe\xd8" + bytes(99)])
+def test_what_nobody_can_name_may_be_damaged(tmp_path, content):
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(content)
+    with pytest.raises(VideoError, match="damaged") as refused:
+        probe_video(path)
+    assert refused.value.hint
+
+
 def huge_png(path):
     """A PNG that declares 60000x60000 pixels and holds none."""
 

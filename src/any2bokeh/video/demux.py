@@ -12,7 +12,7 @@ import av
 from av.stream import Discard, Disposition
 
 from any2bokeh.errors import VideoError
-from any2bokeh.video.limits import check_pixels, check_readable, max_pixels
+from any2bokeh.video.limits import check_pixels, check_readable, kind_of_other, max_pixels
 
 DECODER_THREADS = 4  # more gain little, and each holds frames of its own
 
@@ -44,6 +44,8 @@ def open_source(path: Path) -> Any:
     except (av.FFmpegError, OSError) as error:
         if path.is_file() and path.stat().st_size == 0:
             raise VideoError(f"{path} is empty.") from error
+        if kind := kind_of_other(path):
+            raise VideoError(f"{path} is {kind}, not a video.") from error
         raise VideoError(
             f"{path} cannot be read as a video: its format is unknown, or it is damaged or incomplete.",
             hint="A recording that was interrupted often lacks its index: repair it, or export it again.",
@@ -58,7 +60,8 @@ def video_stream(path: Path, container: Any) -> Any:
     stream = container.streams.best("video")
     is_text = container.format.name == "tty"  # which FFmpeg would paint, as ANSI art
     if stream is None or stream.disposition & Disposition.attached_pic or is_text:
-        raise VideoError(f"{path} contains no video.")
+        kind = kind_of_other(path)  # many a text is taken for subtitles
+        raise VideoError(f"{path} is {kind}, not a video." if kind else f"{path} contains no video.")
     if stream.codec_context is None:
         raise VideoError(f"{path} contains video in an unsupported codec.")
     check_pixels(path, stream.codec_context.width, stream.codec_context.height)

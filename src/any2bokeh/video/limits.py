@@ -1,5 +1,6 @@
 """Limits of the input: files only, and pictures no larger than memory should be taken for."""
 
+import codecs
 import os
 import re
 import stat
@@ -22,6 +23,21 @@ _KINDS = (
     (stat.S_ISSOCK, "a socket"),
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
+)
+_LOOKED_AT_BYTES = 4096
+_BEGINNINGS = (
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"%PDF-", "a PDF"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    (b"Rar!\x1a\x07", "a RAR archive"),
+)
+_TEXTS = (
+    (r"version https://git-lfs\.", "a pointer of Git LFS"),
+    (r"#EXTM3U", "a playlist"),
+    (r"<(!doctype )?html", "an HTML page"),
+    (r"<\?xml", "an XML file"),
+    (r'[\[{]\s*["\[{\]}]', "a JSON file"),
 )
 
 
@@ -82,3 +98,32 @@ def check_readable(path: Path, what: str, error_class: type[RefocusError] = Vide
     for is_kind, kind in _KINDS:
         if is_kind(mode):
             raise error_class(f"{path} is {kind}, not {what}.")
+
+
+def kind_of_other(path: Path) -> str | None:
+    """What a file is by its first bytes, in words, if that is a text, a document or an archive."""
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(_LOOKED_AT_BYTES)
+    except OSError:
+        return None
+    if kind := next((kind for bytes_, kind in _BEGINNINGS if beginning.startswith(bytes_)), None):
+        return kind
+    text = _text_of(beginning)
+    if not text:
+        return None
+    for pattern, kind in _TEXTS:
+        if re.match(rf"\s*{pattern}", text, re.IGNORECASE):
+            return kind
+    return "a text file"
+
+
+def _text_of(beginning: bytes) -> str:
+    """The text that a file begins with; an empty one if it is no text."""
+    is_wide = beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    decoder = codecs.getincrementaldecoder("utf-16" if is_wide else "utf-8-sig")()
+    try:
+        text = decoder.decode(beginning)  # a character may be cut off at the end
+    except UnicodeDecodeError:
+        return ""
+    return "" if re.search(r"[^\s\x1b\x20-\x7e\x80-\U0010ffff]", text) else text
