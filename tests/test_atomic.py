@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
+from facts import naming
 
 from any2bokeh import atomic
 from any2bokeh.atomic import (
@@ -21,7 +22,7 @@ from any2bokeh.atomic import (
     rename_to_new,
     sole_user,
 )
-from any2bokeh.errors import DatasetError, VideoError
+from any2bokeh.errors import DatasetError, RefocusError, VideoError
 
 Way = Callable[[pytest.MonkeyPatch], None]
 
@@ -377,3 +378,14 @@ def test_folder_has_one_user_at_a_time(tmp_path: Path) -> None:
         assert raised.value is busy
     with sole_user(tmp_path, busy):
         pass
+
+
+def test_a_lock_is_no_link_to_another_file(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / ".lock").symlink_to(tmp_path / "mine")
+    with (
+        pytest.raises(RefocusError, match=naming(tmp_path / ".lock")),
+        sole_user(tmp_path, AssertionError()),
+    ):
+        pass
+    assert (tmp_path / "mine").read_text() == "mine"

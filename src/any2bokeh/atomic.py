@@ -72,11 +72,11 @@ def partial_file(
     # The suffix stays at the end: FFmpeg chooses the container by it.
     partial = _hidden_beside(target, target.suffix)
     try:
-        with _sentence(target, error_class):
+        with writes_to(target, error_class):
             _create(partial)
         with _named(partial, target):
             yield partial
-        with _sentence(target, error_class):
+        with writes_to(target, error_class):
             if overwrite:
                 os.replace(partial, target)
                 return
@@ -174,15 +174,21 @@ def rename_to_new(source: Path, target: Path) -> None:
 def sole_user(folder: Path, busy: Exception, name: str = ".lock") -> Iterator[None]:
     """Hold the lock of ``folder``, a file called ``name`` in it, which a process loses however it ends.
 
-    Raises ``busy`` at once if another process holds it.
+    Raises ``busy`` at once if another process holds it, ``RefocusError`` if the file is a link or a folder.
     """
     from filelock import FileLock, Timeout  # here: it loads asyncio, and most runs lock nothing
 
+    lock = FileLock(folder / name, timeout=0)
     try:
-        with FileLock(folder / name, timeout=0):
-            yield
-    except Timeout as error:
+        lock.acquire()
+    except Timeout as error:  # which is an OSError
         raise busy from error
+    except OSError as error:
+        raise RefocusError(f"{folder / name} cannot be written: {error.strerror}.") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def remove_left_behind(folder: Path) -> None:
@@ -323,7 +329,8 @@ def _named(partial: Path, target: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _sentence(target: Path, error_class: type[RefocusError]) -> Iterator[None]:
+def writes_to(target: Path, error_class: type[RefocusError]) -> Iterator[None]:
+    """Turn an ``OSError`` of the block into a sentence about ``target``, which the block writes."""
     try:
         yield
     except OSError as error:

@@ -47,6 +47,14 @@ def parse_json(text: str) -> Any:
     return found
 
 
+def parse_table(text: str) -> dict[str, Any]:
+    """Return the names and values that a text of JSON holds; raises ``ValueError``."""
+    found = parse_json(text)
+    if not isinstance(found, dict):
+        raise ValueError(f"it holds no table of names and values, but {shown(found)}")
+    return found
+
+
 def parse_toml(text: str) -> dict[str, Any]:
     """Return the tables of a text of TOML; raises ``ValueError``."""
     try:

@@ -106,6 +106,18 @@ def test_a_missing_prediction_leaves_the_rest(bokeh: Bokeh, data: Path, tmp_path
     assert json.loads((out / "evaluation.json").read_text())["figures"]["peer"]["psnr"] == pytest.approx(100)
 
 
+@pytest.mark.parametrize("name", ["pictures", "results"])
+def test_a_file_in_the_place_of_a_folder_of_results_is_named(
+    name: str, bokeh: Bokeh, data: Path, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text("mine")
+    run = bokeh("evaluate", data, "-o", tmp_path, "--methods", "none", "--limit", 1)
+    assert run.code == 1
+    [error] = run.errors
+    assert names(error, tmp_path / name, "cannot be written")
+    assert (tmp_path / name).read_text() == "mine"
+
+
 def test_cases_that_fail_in_the_same_way_are_told_of_once(bokeh: Bokeh, data: Path, tmp_path: Path) -> None:
     (tmp_path / "peer").mkdir()
     options = ("--methods", "none", "--shown", 0, "--predictions", f"peer={tmp_path / 'peer'}")

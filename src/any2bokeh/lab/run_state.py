@@ -1,6 +1,7 @@
 """Parts that all training runs share: the learning rate over a run, its resumable state, its journal."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,8 +9,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from any2bokeh.atomic import partial_file
-from any2bokeh.errors import WeightsError
+from any2bokeh.atomic import partial_file, writes_to
+from any2bokeh.errors import SettingsError, WeightsError
 
 
 def rate_share(step: int, steps: int, *, warmup: int, cooldown: int) -> float:
@@ -40,5 +41,13 @@ def read_run_state(path: Path) -> tuple[int, dict[str, Tensor]]:
 
 def add_to_journal(journal: Path, entry: Mapping[str, float]) -> None:
     """Append figures of a step as a line of JSON."""
-    with journal.open("a", encoding="utf-8") as file:
+    with (
+        writes_to(journal, SettingsError),
+        open(journal, "a", encoding="utf-8", opener=_open_no_link) as file,
+    ):
         file.write(json.dumps(entry) + "\n")
+
+
+def _open_no_link(path: str, flags: int) -> int:
+    """Open a file, but never the one that a link of this name leads to."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)

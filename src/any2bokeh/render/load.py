@@ -1,6 +1,5 @@
 """The networks that draw: their files on this machine, and the renderer that runs them."""
 
-import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import torch
 from torch import nn
 
 from any2bokeh.device import choose_render_dtype, has_bfloat16
+from any2bokeh.documents import parse_table, read_document
 from any2bokeh.errors import WeightsError
 from any2bokeh.render.diffusion.answer import NetworkAnswer, RefocusedAnswer
 from any2bokeh.render.diffusion.codec import Codec, make_codec
@@ -161,7 +161,7 @@ def _load_part(
 ) -> Part:
     config, weights = files
     try:
-        document = json.loads(config.read_text(encoding="utf-8"))
+        document = parse_table(read_document(config))
         with torch.device("meta"):
             part = make(document)
     except (OSError, ValueError) as error:

@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from any2bokeh.documents import parse_json
+from any2bokeh.documents import parse_json, read_document
 from any2bokeh.errors import WeightsError, shown
 from any2bokeh.paths import checkpoints_folder
 from any2bokeh.settings.weights_settings import ImportSettings, KPrecision, MaskMode
@@ -214,13 +214,17 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     for path in (FACTS_FILE, *(f"{part}/{name}" for part in PARTS for name in (CONFIG_FILE, WEIGHTS_FILE))):
         if not (folder / path).is_file():
             raise WeightsError(f"{folder} is not a checkpoint: {path} is missing.")
-    facts = folder / FACTS_FILE
+    return Checkpoint(folder, read_facts(folder / FACTS_FILE))
+
+
+def read_facts(path: Path) -> CheckpointFacts:
+    """Return the facts in a file; raises ``WeightsError``."""
     try:
-        return Checkpoint(folder, CheckpointFacts.from_json(facts.read_text(encoding="utf-8")))
+        return CheckpointFacts.from_json(read_document(path))
     except WeightsError as error:
-        raise WeightsError(f"{facts} cannot be used: {error.message}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise WeightsError(f"{facts} cannot be read: {error}.") from error
+        raise WeightsError(f"{path} cannot be used: {error.message}") from error
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path} cannot be read: {error}.") from error
 
 
 def load_weights(

@@ -145,6 +145,44 @@ def test_a_file_in_the_place_of_a_run_is_named(
     assert (tmp_path / "run").read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    ("name", "leads_to", "why"),
+    [("run", "nowhere", "is a file"), ("run", "run", "is a file"), ("r" * 300, "", "too long")],
+)
+def test_a_name_that_no_run_can_have_is_named(
+    name: str, leads_to: str, why: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / name
+    if leads_to:
+        run.symlink_to(tmp_path / leads_to)
+    assert main(["train", str(run), "--data", str(data), "--device", "cpu"]) == 2
+    assert why in " ".join(capsys.readouterr().err.split())
+
+
+def test_settings_that_are_not_of_a_run_are_not_replaced(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "settings.toml"
+    mine.write_text("learning_rate = 1e-4\n")  # for --config, perhaps
+    assert main(["train", str(tmp_path), "--data", str(data), "--device", "cpu"]) == 2
+    assert "settings.tomlisnotofarun" in "".join(capsys.readouterr().err.split())
+    assert mine.read_text() == "learning_rate = 1e-4\n"
+
+
+@pytest.mark.parametrize("name", [".lock", "tensorboard", "pictures", "journal.jsonl"])
+def test_what_is_in_the_way_of_a_run_is_named_and_stays(
+    name: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, mine = tmp_path / "run", tmp_path / "mine.txt"
+    run.mkdir()
+    mine.write_text("mine")
+    (run / name).symlink_to(mine)
+    train = ["train", str(run), "--data", str(data), "--stage", "correction", "--size", "tiny"]
+    assert main([*train, *SETTINGS, "--set", "steps=1", "--set", "crop=64", "--device", "cpu"]) != 0
+    assert f"{run / name}cannotbewritten" in "".join(capsys.readouterr().err.split())
+    assert mine.read_text() == "mine"
+
+
 def test_what_is_not_installed_is_named(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

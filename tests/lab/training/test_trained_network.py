@@ -130,6 +130,32 @@ def test_the_published_kind_of_network_trains_too(stage: StageName, svd: Path) -
     assert not any("time" in name for name in learns) or stage != "detail"
 
 
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("stage", ["geometry", "detail", "correction"])
+@pytest.mark.slow
+def test_two_frames_of_64_pixels_have_gradients_that_are_numbers(
+    stage: StageName, precision: torch.dtype
+) -> None:
+    network = network_of(stage, "texture_loss=published") if stage == "detail" else network_of(stage)
+    noise = a_batch(clips=1)
+    still = {name: values.new_full(values.shape, 0.5) for name, values in vars(noise).items()}
+    for batch in (noise, Batch(**still)):  # whose features have no variance to be divided by
+        shown = batch if stage == "correction" else replace(batch, through_lens=None)
+        with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+            loss = network(shown)
+        loss.backward()
+        gradients = [p.grad for p in network.parameters() if p.grad is not None]
+        assert gradients and all(bool(values.isfinite().all()) for values in (loss, *gradients))
+
+
+@pytest.mark.parametrize("text", [b"{", b"[]", b"[" * 90_000, b"\xff"])
+@pytest.mark.parametrize("name", ["unet/config.json", "bokeh.json"])
+def test_weights_to_start_from_that_are_damaged_are_named(svd: Path, name: str, text: bytes) -> None:
+    (svd / name).write_bytes(text)
+    with pytest.raises(WeightsError, match=naming(svd / name)):
+        load_start(str(svd), corrects=False)
+
+
 def test_weights_that_do_not_fit_a_stage_are_errors(svd: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="stage"):
         load_start(str(svd), corrects=True)

@@ -13,6 +13,7 @@ from square_clips import RunOf, steps_kept
 from any2bokeh.atomic import sole_user
 from any2bokeh.errors import DatasetError, SettingsError, WeightsError
 from any2bokeh.lab.run_state import read_run_state, write_run_state
+from any2bokeh.lab.training import trainer
 from any2bokeh.lab.training.run_folder import RunFolder, State, load_state
 from any2bokeh.lab.training.trainer import TrainingError, make_state, make_windows, train
 from any2bokeh.lab.training.training_settings import RunSettings, StageName
@@ -205,6 +206,27 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_what_was_good(
     assert not folder.checkpoint.exists()
     if folder.state.exists():
         assert all(bool(torch.isfinite(weight).all()) for weight in weights_after(folder).values())
+
+
+def test_a_gradient_that_is_no_number_stops_the_step_that_has_it(
+    run_of: RunOf, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps_back = iter(range(10))
+
+    def spoil(gradient: torch.Tensor) -> torch.Tensor:
+        return gradient * float("nan") if next(steps_back) == 2 else gradient
+
+    def make_spoiled(run: RunSettings, device: torch.device) -> State:
+        state = make_state(run, device)
+        state.trained["unet.conv_out.bias"].register_hook(spoil)
+        return state
+
+    monkeypatch.setattr(trainer, "make_state", make_spoiled)
+    run = run_of("geometry", "steps=6", "crop=64", "frames=2", "accumulate=1")
+    assert not run.training.clip_gradient  # where nothing else looks at gradients
+    with pytest.raises(TrainingError, match="step 3: the gradient"):
+        train(run, folder, "cpu")
+    assert steps_kept(folder.state) == 2
 
 
 def test_a_run_does_not_go_on_from_what_is_no_number(run_of: RunOf, folder: RunFolder) -> None:

@@ -45,6 +45,18 @@ def test_with_the_lens_perturbing_changes_its_picture_too_and_the_target_stays(
     assert not differing(perturbed, again)
 
 
+@pytest.mark.parametrize("damage", [b"", b"\x93NUMPY\x01\0", b"no pictures"])
+def test_kept_pictures_that_were_damaged_are_made_anew(data: Path, tmp_path: Path, damage: bytes) -> None:
+    windows = windows_of(data, settings_of("perturbed=0"), tmp_path)
+    before, kept = windows[0], sorted(tmp_path.iterdir())
+    contents = [path.read_bytes() for path in kept]
+    kept[0].write_bytes(damage)
+    kept[1].write_bytes(contents[1][:-1])
+    kept[2].write_bytes(contents[0])  # disparity in the place of pictures
+    assert not differing(before, windows[0])
+    assert [path.read_bytes() for path in kept] == contents
+
+
 def test_a_window_depends_on_its_number_and_the_seed_alone(data: Path) -> None:
     windows = windows_of(data, settings_of("perturbed=0.5"))
     there = [windows[number] for number in range(6)]

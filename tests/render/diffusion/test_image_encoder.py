@@ -67,6 +67,7 @@ def test_an_encoder_of_another_kind_is_refused(clip_files: tuple[Path, Path], tm
     config.write_text(json.dumps(document("tiny_clip_config") | {"hidden_size": 48}))
     with pytest.raises(WeightsError, match="shape"):
         load_image_encoder(config, clip_files[1], CPU, torch.float32, normalize=False)
-    config.write_text("{")
-    with pytest.raises(WeightsError, match=naming(config)):
-        load_image_encoder(config, clip_files[1], CPU, torch.float32, normalize=False)
+    for text in (b"{", b"[]", b"[" * 90_000, b"\xff"):
+        config.write_bytes(text)
+        with pytest.raises(WeightsError, match=naming(config)):
+            load_image_encoder(config, clip_files[1], CPU, torch.float32, normalize=False)

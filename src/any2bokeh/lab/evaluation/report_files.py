@@ -8,8 +8,9 @@ from string import Template
 
 import torch
 
-from any2bokeh.atomic import partial_file
+from any2bokeh.atomic import partial_file, writes_to
 from any2bokeh.depth.colormap import colorize
+from any2bokeh.errors import VideoError
 from any2bokeh.lab.evaluation.measurement import CaseResult
 from any2bokeh.lab.evaluation.plots import draw_plot
 from any2bokeh.lab.evaluation.report import FigureCell, Report, heads, plots, rows
@@ -151,7 +152,8 @@ def _markdown_lines(report: Report, folder: Path) -> Iterator[str]:
     yield from (f"- **{method.name}**: {method.what}" for method in report.methods)
     for number, plot in enumerate(plots(report)):
         path = folder / "pictures" / f"plot-{number}.svg"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with writes_to(path.parent, VideoError):
+            path.parent.mkdir(parents=True, exist_ok=True)
         with partial_file(path, overwrite=True) as partial:
             partial.write_text(draw_plot(plot), encoding="utf-8", errors="replace")
         yield from ("", f"![{plot.title}]({path.relative_to(folder).as_posix()})")

@@ -8,8 +8,9 @@ import cv2
 import torch
 from torch import Tensor
 
-from any2bokeh.atomic import partial_file
+from any2bokeh.atomic import partial_file, writes_to
 from any2bokeh.depth.colormap import colorize
+from any2bokeh.errors import VideoError
 from any2bokeh.lab.evaluation.scores import ReferenceFrame
 from any2bokeh.preview.moments import fitted
 from any2bokeh.preview.pack import ByteBudget, webps
@@ -99,7 +100,8 @@ def write_pictures(folder: Path, case: str, method: str, shots: ReportStills, mo
     """Write all pictures of a method, each of at most so many bytes where its quality allows that."""
     for kind, picture in shots.pictures().items():
         path = picture_path(folder, case, method, kind)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with writes_to(path.parent, VideoError):
+            path.parent.mkdir(parents=True, exist_ok=True)
         with partial_file(path, overwrite=True) as partial:
             partial.write_bytes(ByteBudget(most_bytes, 1).first_that_fits(webps(picture)))
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from any2bokeh.documents import parse_json, read_document
+from any2bokeh.documents import parse_table, read_document
 from any2bokeh.errors import SettingsError, WeightsError, shown
 from any2bokeh.lab.training.training_settings import SizeName, StageName
 from any2bokeh.paths import checkpoints_folder
@@ -22,6 +22,7 @@ from any2bokeh.weights.checkpoint import (
     WEIGHTS_FILE,
     CheckpointFacts,
     load_weights,
+    read_facts,
 )
 from any2bokeh.weights.disk import FACTS_FILE
 from any2bokeh.weights.download import model_folder
@@ -114,7 +115,7 @@ def load_start(start: str, *, corrects: bool) -> tuple[BokehUNet, Codec, Checkpo
     facts = TRAINED_FACTS
     is_ours = (folder / FACTS_FILE).is_file()
     if is_ours:
-        facts = CheckpointFacts.from_json((folder / FACTS_FILE).read_text(encoding="utf-8"))
+        facts = read_facts(folder / FACTS_FILE)
     if (facts.answers == "correction") != corrects:
         raise SettingsError(f"The answer of the weights in {folder} is {facts.answers}, not this stage's.")
     may_lack = _never if is_ours else _is_of_the_paper
@@ -158,7 +159,7 @@ def _load(
     folder: Path, make: Callable[[dict[str, object]], Part], may_lack: Callable[[str], bool]
 ) -> tuple[Part, tuple[str, ...]]:
     try:
-        config = parse_json(read_document(folder / CONFIG_FILE))
+        config = parse_table(read_document(folder / CONFIG_FILE))
     except (OSError, ValueError) as error:
         raise WeightsError(f"{folder / CONFIG_FILE} cannot be used: {error}") from error
     part = make(config)

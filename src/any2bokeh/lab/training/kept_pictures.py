@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from any2bokeh.atomic import partial_file
+from any2bokeh.atomic import partial_file, writes_to
+from any2bokeh.errors import SettingsError
 from any2bokeh.lab.perturbation import perturb
 from any2bokeh.lab.synthesis.dataset_clip import ClipSetting, DatasetClip
 from any2bokeh.lab.training.training_settings import TrainingPerturbSettings
@@ -58,11 +59,13 @@ class KeptPictures:
         }
         read = {}
         for name, path in paths.items():
-            if not path.is_file():
-                self._folder.mkdir(parents=True, exist_ok=True)
+            if (kept := _load(path, clip, name)) is None:  # it is missing or damaged, and made anew
+                with writes_to(self._folder, SettingsError):
+                    self._folder.mkdir(parents=True, exist_ok=True)
+                kept = makers[name]()
                 with partial_file(path, overwrite=True) as partial:
-                    np.save(partial, makers[name]())
-            read[name] = np.load(path, mmap_mode="r")[frames]
+                    np.save(partial, kept)
+            read[name] = kept[frames]
         return read
 
     def _path(self, clip: DatasetClip, what: str) -> Path:
@@ -98,6 +101,17 @@ class KeptPictures:
             pictures = PictureFormat(height=clip.height, width=clip.width)
             self._lenses[size] = make_lens(LensSettings(), torch.device("cpu"), pictures)
         return self._lenses[size]
+
+
+def _load(path: Path, clip: DatasetClip, name: str) -> Codes | None:
+    """The codes of a clip's pictures in a file; ``None`` if it holds no such pictures."""
+    try:
+        kept: Codes = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
+        return None
+    channels, kind = (1, np.uint16) if name == "disparity" else (3, np.uint8)
+    wanted = (clip.frames, channels, clip.height, clip.width), kind
+    return kept if (kept.shape, kept.dtype) == wanted else None
 
 
 def perturbed_disparity(

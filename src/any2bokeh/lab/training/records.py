@@ -8,12 +8,15 @@ import torch
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from any2bokeh.atomic import writes_to
+from any2bokeh.errors import SettingsError
 from any2bokeh.lab.frame_metrics import motion_error, psnr
 from any2bokeh.lab.run_state import add_to_journal
 from any2bokeh.lab.training.run_folder import JOURNAL, RunFolder
 from any2bokeh.lab.training.trained_network import TrainedNetwork
 from any2bokeh.lab.training.windows import Batch, Take, TrainingWindows
 
+BOARD = "tensorboard"
 MOST_CLIPS = 24  # that are looked at
 
 
@@ -22,7 +25,9 @@ class Records:
 
     def __init__(self, folder: RunFolder, *, is_main: bool) -> None:
         self._journal = folder.path / JOURNAL
-        self._board = SummaryWriter(str(folder.path / "tensorboard")) if is_main else None
+        board = folder.path / BOARD
+        with writes_to(board, SettingsError):
+            self._board = SummaryWriter(str(board)) if is_main else None
         self._started = time.monotonic()
 
     def __enter__(self) -> Self:

@@ -1,6 +1,7 @@
 """The folder of a run: its settings, the state that it goes on from, and the checkpoint."""
 
 import json
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from any2bokeh.atomic import partial_file, partial_folder
+from any2bokeh.atomic import partial_file, partial_folder, writes_to
 from any2bokeh.errors import SettingsError, WeightsError
 from any2bokeh.lab.run_state import read_run_state, write_run_state
 from any2bokeh.lab.training.trained_network import TrainedNetwork
 from any2bokeh.lab.training.training_settings import RunSettings, TrainingSettings, make_settings, read_toml
+from any2bokeh.paths import is_folder
 from any2bokeh.weights.checkpoint import CONFIG_FILE, WEIGHTS_FILE
 from any2bokeh.weights.disk import FACTS_FILE, sha256_of, write_manifest
 from any2bokeh.weights.tensors import TensorFile, part_of, write_half
@@ -48,11 +50,23 @@ class RunFolder:
         return self.path / CHECKPOINT
 
     def check_new(self) -> None:
-        """Raise ``SettingsError`` if there is a run in it that has come somewhere."""
-        if self.path.is_file():
-            raise SettingsError(f"{self.path} is a file, not a folder for a run.")
+        """Raise ``SettingsError`` if there is a run in it that has come somewhere, or something else."""
+        if not is_folder(self.path):
+            if os.path.lexists(self.path):
+                raise SettingsError(f"{self.path} is a file, not a folder for a run.")
+            with writes_to(self.path, SettingsError):
+                self.path.exists()  # it does not, unless its name is too long to ask
+            return
         if self.state.exists() or self.checkpoint.exists():
             raise SettingsError(f"There is a run in {self.path}.", hint="`resume`, or another folder")
+        if os.path.lexists(self.path / SETTINGS):
+            try:
+                self.read_settings()
+            except SettingsError as error:
+                raise SettingsError(
+                    f"{self.path / SETTINGS} is not of a run, and is not replaced: {error.message}",
+                    hint="Choose another folder for the run.",
+                ) from error
 
     def write_settings(self, run: RunSettings) -> None:
         """Write the settings of the run, all of them; makes the folder."""

@@ -13,7 +13,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor
 
-from any2bokeh.atomic import sole_user
+from any2bokeh.atomic import sole_user, writes_to
 from any2bokeh.device import choose_device, has_bfloat16
 from any2bokeh.errors import RefocusError, SettingsError
 from any2bokeh.lab.training.initial_network import find_image_encoder, make_network, side_multiple
@@ -90,7 +90,8 @@ class TrainingError(RefocusError):
 @contextmanager
 def _begun(run: RunSettings, folder: RunFolder) -> Iterator[None]:
     """Keep other runs out of ``folder``, which is made if there is none, and write the settings into it."""
-    folder.path.mkdir(parents=True, exist_ok=True)
+    with writes_to(folder.path, SettingsError):
+        folder.path.mkdir(parents=True, exist_ok=True)
     with sole_user(folder.path, SettingsError(f"Another run writes to {folder.path}.")):
         folder.write_settings(run)
         yield
@@ -185,8 +186,9 @@ def _steps(
                 loss: Tensor = network(batch)
                 accelerator.backward(loss)
                 norm = None
-                if accelerator.sync_gradients and settings.clip_gradient:
-                    norm = accelerator.clip_grad_norm_(network.parameters(), settings.clip_gradient)
+                if accelerator.sync_gradients:
+                    largest = settings.clip_gradient or math.inf  # a norm is needed to see what is no number
+                    norm = accelerator.clip_grad_norm_(network.parameters(), largest)
                 _check_finite(loss, None if accelerator.scaler else norm, state.step + 1)
                 state.is_whole = not accelerator.sync_gradients
                 optimizer.step()

@@ -3,15 +3,14 @@
 The only user of transformers here, imported where a checkpoint takes embeddings.
 """
 
-import json
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, interpolate, pad
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
+from any2bokeh.documents import parse_table, read_document
 from any2bokeh.errors import WeightsError
 from any2bokeh.weights.checkpoint import load_weights
 
@@ -60,7 +59,7 @@ def load_image_encoder(
 ) -> ImageEncoder:
     """Return the encoder of these files. Raises ``WeightsError`` if they are damaged or of another kind."""
     try:
-        document: dict[str, Any] = json.loads(config.read_text(encoding="utf-8"))
+        document = parse_table(read_document(config))
         with torch.device("meta"):
             network = CLIPVisionModelWithProjection(CLIPVisionConfig(**document))
     except (OSError, ValueError, TypeError) as error:
