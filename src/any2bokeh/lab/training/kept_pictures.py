@@ -110,7 +110,7 @@ def _load(path: Path, clip: DatasetClip, name: str) -> Codes | None:
     except (OSError, ValueError, EOFError):
         return None
     channels, kind = (1, np.uint16) if name == "disparity" else (3, np.uint8)
-    wanted = (clip.frames, channels, clip.height, clip.width), kind
+    wanted = (clip.frames, channels, clip.height, clip.width), np.dtype(kind)
     return kept if (kept.shape, kept.dtype) == wanted else None
 
 
