@@ -64,6 +64,32 @@ def test_soft_edges_become_steps_where_the_picture_has_its_edge(slope: float, fa
     assert off_by_a_tenth(bilinear(small)) > 0.25
 
 
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_of_an_averaged_map_each_surface_keeps_its_area_whatever_the_colors_say(factor: int) -> None:
+    y, x = grid()
+    disc = (y - 71.3) ** 2 + (x - 90.6) ** 2 < 40**2
+    truth = torch.where(disc, NEAR, FAR)[None]
+    small = halve(truth, factor)
+    # Half of the disc looks like the background.
+    result = upsample_disparity(small, textured(disc & (x < 90)))
+    kept = (halve(result, factor) - small).abs() * factor**2 / (NEAR - FAR)  # pixels too many in a sample
+    assert kept.max() < 0.01
+    # Where the picture shows the edge it is found to the pixel, elsewhere to within a sample's area.
+    wrong = (result - truth).abs()[0] > 0.1
+    assert not wrong[x < 86].any()
+    assert wrong.sum() < 0.05 * near_edge(truth, 1).sum()
+
+
+@pytest.mark.parametrize("sampled", ["nearest-exact", "bilinear"])
+def test_a_map_that_was_not_averaged_is_not_held_to_its_areas(sampled: str) -> None:
+    mask = slanted_edge(0.3)
+    truth = torch.where(mask, NEAR, FAR)[None]
+    drawn = soften(soften(truth)) if sampled == "bilinear" else truth
+    small = F.interpolate(drawn[None], scale_factor=0.25, mode=sampled)
+    result = upsample_disparity(small.view(1, HEIGHT // 4, WIDTH // 4), textured(mask))
+    assert ((result - truth).abs() > 0.1)[near_edge(truth, 4)].float().mean() < 0.03
+
+
 @pytest.mark.parametrize("shift", [-3, 3])
 def test_an_edge_drawn_beside_the_object_moves_to_the_object(shift: int) -> None:
     mask = slanted_edge(0.3)

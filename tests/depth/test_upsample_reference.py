@@ -47,8 +47,8 @@ def soft(disparity: Tensor, size: tuple[int, int]) -> Tensor:
 def check(disparity: Tensor, picture: Tensor) -> None:
     result, expected = upsample_disparity(disparity, picture), upsample_reference(disparity, picture)
     assert result.shape == expected.shape and result.dtype == torch.float32
-    off = (result - expected).abs() > 1e-4  # where the votes are even, rounding decides
-    assert off.sum() <= max(1, 5e-5 * off.numel()), f"{off.sum()} of {off.numel()} pixels differ"
+    off = (result - expected).abs() > 1e-4  # where votes are even, rounding decides: two change places
+    assert off.sum() <= max(2, 1e-4 * off.numel()), f"{off.sum()} of {off.numel()} pixels differ"
 
 
 @pytest.mark.slow
@@ -57,6 +57,7 @@ def test_boxes_become_the_same(small: tuple[int, int], large: tuple[int, int]) -
     for count in (0, 3, 20):
         disparity, picture = boxes(*large, count)
         check(soft(disparity, small), picture)
+        check(F.interpolate(disparity[None], small, mode="area")[0], picture)
         check(F.interpolate(disparity[None], small, mode="nearest")[0], picture)
 
 

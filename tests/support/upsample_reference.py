@@ -8,7 +8,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from any2bokeh.depth.steps import FLAT_REACH, RADIUS, RAMP, STEP
-from any2bokeh.depth.upsample import COLOR_SIGMA, DISTANCE_SIGMA, TRUST, UNLIKE_VOTE
+from any2bokeh.depth.upsample import (
+    AT_A_STEP,
+    AVERAGED,
+    COLOR_SIGMA,
+    DISTANCE_SIGMA,
+    MIXED,
+    TRUST,
+    UNLIKE_VOTE,
+)
 
 PIXELS_AT_ONCE = 16384  # bounds the working memory to about 10 MB
 
@@ -101,8 +109,29 @@ def _choose_surfaces(cells: Tensor, samples: _Samples, smooth: Tensor, picture: 
         farther[pixels] = torch.where(changed, far, here)
         votes[pixels] = torch.where(apart, vote + TRUST * (2 * place - 1), 0)
     # Neighbors mostly belong together: a 3x3 sum lets a lone pixel follow them.
-    chosen = torch.where(_box_sum(votes.view(height, width)).flatten() > 0, nearer, farther)
-    return chosen.view(1, height, width)
+    sums = _box_sum(votes.view(height, width)).flatten()
+    is_near = sums > 0
+    values = samples.surface[0].view(samples.height + 2 * RADIUS, -1)[RADIUS:-RADIUS, RADIUS:-RADIUS]
+    found = list[tuple[Tensor, float]]()
+    mixed = at_steps = 0
+    for y, x in cells.tolist():
+        pixels = (rows[y].unique()[:, None] * width + columns[x].unique()).flatten()
+        near, far = nearer[pixels].mean().item(), farther[pixels].mean().item()
+        if near - far <= STEP:
+            continue
+        share = (values[y, x].item() - far) / (near - far)
+        found.append((pixels, min(max(share, 0), 1)))
+        around = values[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
+        off = AT_A_STEP * (near - far)
+        if around.max() >= near - off and around.min() <= far + off:
+            at_steps += 1
+            mixed += MIXED < share < 1 - MIXED
+    if AVERAGED[0] * at_steps < mixed < AVERAGED[1] * at_steps:
+        for pixels, share in found:
+            first = sums[pixels].argsort(descending=True)[: int(share * len(pixels) + 0.5)]
+            is_near[pixels] = False
+            is_near[pixels[first]] = True
+    return torch.where(is_near, nearer, farther).view(1, height, width)
 
 
 def pixels_of_samples(count: int, size: int, device: torch.device) -> Tensor:
