@@ -9,7 +9,7 @@ from lenses import compiled_lens, torch_lens
 
 from any2bokeh.device import choose_device
 from any2bokeh.render.base import make_renderer
-from any2bokeh.render.lens.cpu.compiled_disocclusion import list_rows
+from any2bokeh.render.lens.cpu.compiled_disocclusion import grow_rows, list_rows
 from any2bokeh.render.lens.cpu.compiled_edges import matte_rows
 from any2bokeh.render.lens.cpu.compiled_engine import CompiledEngine
 from any2bokeh.render.lens.renderer import LensRenderer, make_lens
@@ -74,6 +74,18 @@ def test_loops_compiled_for_a_small_frame_serve_large_ones_and_bands_without_edg
         picture = torch.rand(3, height, 80)
         lens.refocus(Scene(sharp=picture, disparity=disparity, focus_disparity=0.5, blur_strength=99, pts=0))
     assert [len(loop.signatures) for loop in (matte_rows, list_rows)] == [1, 1]
+    lens.close()
+
+
+@pytest.mark.slow
+def test_the_first_large_frame_compiles_nothing() -> None:
+    lens = make_lens(LensSettings(), torch.device("cpu"), PictureFormat(height=816, width=1024))
+    assert isinstance(lens.engine, CompiledEngine)  # which waits until it is warm
+    before = len(grow_rows.signatures)
+    disparity = (torch.arange(1024) >= 512).float().expand(1, 816, 1024).contiguous()
+    picture = torch.rand(3, 816, 1024)
+    lens.refocus(Scene(sharp=picture, disparity=disparity, focus_disparity=0.5, blur_strength=9, pts=0))
+    assert before == len(grow_rows.signatures) == 1
     lens.close()
 
 

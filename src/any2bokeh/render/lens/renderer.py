@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
@@ -38,8 +38,9 @@ def make_lens(settings: LensSettings, device: torch.device, pictures: PictureFor
 
     if device.type != "cpu":
         log.info("The lens renders on the CPU: on %s it has not been measured yet.", device)
-    renderer = LensRenderer(CompiledEngine(lens), code)
-    renderer.warm_up()
+    engine = CompiledEngine(lens)
+    renderer = LensRenderer(engine, code)
+    renderer.warm_up(lambda: engine.compile_for(pictures))
     return renderer
 
 
@@ -131,13 +132,16 @@ class LensRenderer:
         around = look_around(frame, neighbors, self._lens.reach)
         return self.engine.draw_among(frame, around, neighbors)
 
-    def warm_up(self) -> None:
-        """Render a frame in the background, so that loops are compiled before the first scene comes."""
+    def warm_up(self, compile_rest: Callable[[], None]) -> None:
+        """Render a frame in the background, so that loops are compiled before the first scene comes.
+
+        ``compile_rest`` compiles those that a small frame leaves out.
+        """
         thread = ThreadPoolExecutor(1)
-        self._warm = thread.submit(self._draw_edges)
+        self._warm = thread.submit(self._draw_edges, compile_rest)
         thread.shutdown(wait=False)
 
-    def _draw_edges(self) -> None:
+    def _draw_edges(self, compile_rest: Callable[[], None]) -> None:
         """Draw edges, one of them a subject's."""
         columns = torch.arange(32) / 32
         disparity = (columns >= 0.5).float().expand(1, 16, 32).contiguous()
@@ -152,6 +156,7 @@ class LensRenderer:
             coverage=coverage,
         )
         self._engine.draw(scene, self._engine.coc(scene))
+        compile_rest()
 
     def peak_bytes(self, pictures: PictureFormat) -> int | None:
         """Return the peak memory of a whole run on such pictures; ``None`` where nobody has measured it."""

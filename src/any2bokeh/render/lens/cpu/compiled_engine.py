@@ -15,6 +15,7 @@ from torch.nn.functional import pad
 
 from any2bokeh.arrays import Floats
 from any2bokeh.render.lens.aperture import DrawnExtent, zone_kernels
+from any2bokeh.render.lens.cpu.compiled_disocclusion import grow_rows
 from any2bokeh.render.lens.cpu.compiled_edges import mark_ramps, snap_rows
 from any2bokeh.render.lens.cpu.compiled_frame import CompiledFrame, in_bands
 from any2bokeh.render.lens.cpu.compiled_light import code_table, linear_table
@@ -22,7 +23,7 @@ from any2bokeh.render.lens.cpu.compiled_subject import uncover_rows
 from any2bokeh.render.lens.cpu.layer_stack import LayerStack, stack_layers
 from any2bokeh.render.lens.engine import Lens
 from any2bokeh.render.lens.layers import Layer, plan_layers
-from any2bokeh.render.lens.model import OCCLUDED_REACH, sample_step
+from any2bokeh.render.lens.model import OCCLUDED_REACH, sample_step, search_stride
 from any2bokeh.render.lens.neighbors import Neighbor, PreparedFrame, recall_points
 from any2bokeh.render.lens.surroundings import Surroundings
 from any2bokeh.scene import PictureFormat, Scene
@@ -100,6 +101,12 @@ class CompiledEngine:
         occluded = drawn.placed(occluded._replace(light=seen.numpy(), coc=depths.numpy()))
         picture = torch.from_numpy(drawn.compose(fringe, occluded, code_table(self.lens.transfer)))
         return picture[:, margin:-margin, margin:-margin].contiguous()
+
+    def compile_for(self, pictures: PictureFormat) -> None:
+        """Compile the loop that such pictures need and small ones do not: see ``find_occluded``."""
+        if search_stride(pictures.height, pictures.width) > 1:
+            nothing = np.zeros((5, 1, 1), np.float32)
+            grow_rows(nothing, 0, 1, np.empty_like(nothing))
 
     def peak_bytes(self, pictures: PictureFormat) -> int | None:
         """The peak memory of a whole run on such pictures."""
