@@ -24,6 +24,7 @@ from typing import NoReturn
 
 import numpy as np
 import torch
+from boxes import with_hostile_part
 from films import write_clip, write_track
 from safetensors.torch import save_file
 
@@ -155,6 +156,12 @@ def make_seeds(folder: Path) -> dict[str, list[tuple[Path, Reader]]]:
             for kind, sound in (("mp4", "aac"), ("mkv", "flac"))
         ],
     }
+    seeds["boxes"] = [
+        (path, reader)
+        for path, _ in seeds["video"]
+        if path.suffix in (".mp4", ".mov", ".mkv")
+        for reader in (read_video, copy_video)
+    ]
     frames = np.random.default_rng(0).random((3, 8, 9)).astype(np.float32)
     np.save(folder / "track.npy", frames)
     np.savez_compressed(folder / "track.npz", frames)
@@ -217,7 +224,8 @@ def run_all(runs: int, seed: int, keep: Path | None = None) -> dict[str, Tally]:
             for number in range(max(1, runs * shares[kind] // sum(shares.values()))):
                 source, reader = files[number % len(files)]
                 damaged = Path(folder) / f"damaged{source.suffix}"
-                damaged.write_bytes(mutated(source.read_bytes(), chance))
+                damage = with_hostile_part if kind == "boxes" else mutated
+                damaged.write_bytes(damage(source.read_bytes(), chance))
                 try_one(damaged, reader, tally)
                 if keep and tally.faults and damaged.exists():
                     keep.mkdir(exist_ok=True)
@@ -355,7 +363,7 @@ UNET = (
     ' "CrossAttnDownBlockSpatioTemporal", "CrossAttnDownBlockSpatioTemporal", "DownBlockSpatioTemporal"]}'
 )
 VAE = '{"block_out_channels": [32, 64], "layers_per_block": 1, "latent_channels": 4, "scaling_factor": 0.18}'
-SHARES = {"video": 5, "whole run": 1, "track": 6, "picture": 5, "weights": 3, "document": 13}
+SHARES = {"video": 5, "boxes": 3, "whole run": 1, "track": 6, "picture": 5, "weights": 3, "document": 13}
 
 
 def table_of(tallies: dict[str, Tally]) -> str:
