@@ -13,7 +13,9 @@ from any2bokeh.focus.focus_track import Focus
 from any2bokeh.lab.synthesis.ray_tracer import RayTracer
 from any2bokeh.lab.synthesis.stage import Camera, FrameView, Trajectory
 from any2bokeh.motion.camera import fit_motion, make_thumbnail
+from any2bokeh.optics.coc import CocScale
 from any2bokeh.optics.transfer import from_linear
+from any2bokeh.render.lens.neighbors import Neighbor, recall_points
 from any2bokeh.scene import Scene
 from any2bokeh.settings.render_settings import LensSettings
 
@@ -113,6 +115,33 @@ def test_a_cut_borrows_nothing_from_the_other_shot(clip: list[Scene]) -> None:
         for picture in noise
     ]
     assert torch.equal(render([clip[0], *other], BEST)[0], render(clip[:1], BEST)[0])
+
+
+def seen(color: float, distance: int) -> Neighbor:
+    """A frame that shows one gray everywhere, as far away as the occluded surface, from where this one is."""
+    picture = torch.full((3, 8, 8), color) ** 2.2
+    return Neighbor(picture, picture, torch.full((8, 8), 0.2), distance, lambda x, y, disparity: (x, y))
+
+
+@pytest.mark.parametrize(
+    ("colors", "expected"),
+    [
+        ([0.9, 0.85], 0.9),  # another color than that around, on which both agree
+        ([0.9, 0.4], 0.5),  # something that moves by itself
+        ([0.9, 0.9, 0.4], 0.5),
+        ([0.9], 0.5),  # nobody else saw it
+        ([0.6], 0.6),
+        ([], 0.5),
+    ],
+)
+def test_an_occluded_point_takes_the_color_that_frames_agree_on(colors: list[float], expected: float) -> None:
+    scale = CocScale.of(0.5, 40.0, 1024)
+    neighbors = [seen(color, distance) for distance, color in enumerate(colors, start=1)]
+    place, light = torch.tensor([3.0]), torch.full((3, 1), 0.5) ** 2.2
+    coc = scale.coc(torch.tensor([0.2]))
+    found, found_coc = recall_points(place, place, light, coc, neighbors, scale)
+    assert found.pow(1 / 2.2).flatten().tolist() == pytest.approx([expected] * 3, abs=0.02)
+    torch.testing.assert_close(found_coc, coc)
 
 
 def test_a_still_clip_is_rendered_as_its_first_frame(clip: list[Scene]) -> None:

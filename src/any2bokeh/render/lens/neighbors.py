@@ -14,6 +14,8 @@ from any2bokeh.scene import Scene
 
 REACH = 3  # frames to each side: the third adds 0.03 dB
 AGREE_PX = 0.7  # circles of confusion of one surface, seen in two frames
+UNLIKE = 0.25  # code values between what frames saw of one point and their mean
+UNLIKE_GUESS = 0.25  # the same between what a single frame saw and the background around
 SETTLING_ROUNDS = 4  # of looking up the disparity at the place that the disparity itself decides
 
 Places = tuple[Tensor, Tensor]
@@ -109,7 +111,8 @@ def recall_points(
     Each point (``x``, ``y`` in pixels of the frame) is looked up where its surface has moved to. Its color
     there is taken if the disparity is that of the surface; frames count by the inverse square of their
     distance. Where all of them saw something at least ``EDGE_STEP_PX`` farther instead, that is the
-    occluded surface.
+    occluded surface. Things that move by themselves are somewhere else in each frame: where frames do not
+    agree on a color, or one alone saw another than the one given, the point stays as given.
     """
     disparity = scale.disparity(coc)
     x, y = x.to(disparity.dtype), y.to(disparity.dtype)
@@ -127,16 +130,22 @@ def recall_points(
         farther = (agreement > 0) & ((disparity - settled) * scale.px >= EDGE_STEP_PX) & ~seen
         disparity = torch.where(farther, settled, disparity)
         seen |= farther
-    total, weights = torch.zeros_like(linear), torch.zeros_like(x)
-    for other in neighbors:
+    colors, weights = linear.new_zeros(len(neighbors), *linear.shape), x.new_zeros(len(neighbors), len(x))
+    for number, other in enumerate(neighbors):
         there = other.move(x, y, disparity)
-        agreement, color = _sample(other.matted, other.disparity, there, disparity, tolerance)
-        weight = agreement / other.distance**2
-        total += color * weight
-        weights += weight
-    seen = weights > 0
-    light = torch.where(seen, total / weights.clamp(min=1e-9), linear)
-    return light, torch.where(seen, scale.coc(disparity), coc)
+        agreement, colors[number] = _sample(other.matted, other.disparity, there, disparity, tolerance)
+        weights[number] = agreement / other.distance**2
+    light = (colors * weights[:, None]).sum(0) / weights.sum(0).clamp(min=1e-9)
+    is_seen = weights > 0
+    agrees = (_difference(colors, light) <= UNLIKE) | ~is_seen
+    believed = (is_seen.sum(0) > 1) | (_difference(light, linear) <= UNLIKE_GUESS)
+    seen = is_seen.any(0) & agrees.all(0) & believed
+    return torch.where(seen, light, linear), torch.where(seen, scale.coc(disparity), coc)
+
+
+def _difference(one: Tensor, other: Tensor) -> Tensor:
+    """How much linear light ``... 3 P`` differs in any channel, about in code values: ``... P``."""
+    return (one.clamp(min=0).pow(1 / 2.2) - other.clamp(min=0).pow(1 / 2.2)).abs().amax(-2)
 
 
 def recall_outside(
