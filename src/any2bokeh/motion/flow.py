@@ -17,13 +17,13 @@ from any2bokeh.arrays import Bytes, Floats
 from any2bokeh.optics.smoothstep import smoothstep
 from any2bokeh.video.lossless import to_uint8_rgb
 
+SMALLEST_PX = 32  # a side below this holds too little for a flow
 _NEAR_PX, _FAR_PX = 0.5, 1.5  # there and back again must end this near to the start
 _LONG_WAY = 0.05  # longer ways may err by this share of their length
 _MISPLACED_PX = 0.5  # a flow's tolerated error: so far, the pictures' gradients explain a difference
 _WINDOW_PX = 5  # of the comparison of pictures
 _STILL_PX = 0.2  # a shorter way between places that look the same as they are is none: see _hold_still
 _STILL = 1.5 / 255
-_SMALLEST_PX = 32  # a side below this holds too little for a flow
 _EVERY = 8  # rows and columns that tell how much the light has changed
 
 
@@ -111,7 +111,7 @@ def dense_flow(first: Bytes, second: Bytes, preset: FlowPreset) -> Floats:
 
 def flow_between(first: Bytes, second: Bytes) -> tuple[Flow, Flow]:
     """Return the flow from gray picture ``first`` to ``second``, both ``h w``, and the one back."""
-    if min(first.shape) < _SMALLEST_PX:
+    if min(first.shape) < SMALLEST_PX:
         none = Flow(np.zeros((*first.shape, 2), np.float32), np.ones(first.shape, np.float32))
         return none, none
     there = dense_flow(first, second, FlowPreset.UNREFINED)

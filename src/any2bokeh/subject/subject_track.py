@@ -2,13 +2,15 @@
 
 import logging
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -22,6 +24,7 @@ from any2bokeh.motion.shots import find_shots
 from any2bokeh.progress import OnCount
 from any2bokeh.scene import Frame
 from any2bokeh.subject.hold import COLUMNS, INSIDE, Standing, hold, small_maps, standing_in
+from any2bokeh.subject.mask_gaps import LONGEST_S, fill_gaps
 from any2bokeh.subject.matting import refine_edges
 from any2bokeh.subject.occlusion import SubjectView, find_occluders
 from any2bokeh.subject.subject_doubts import tell_doubts
@@ -36,14 +39,14 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class _Occluders:
-    """The occluders of a subject in one frame, a bit for each pixel of the small picture."""
+class _Region:
+    """Some pixels of one frame's small picture, a bit for each of all."""
 
     bits: bytes
     size: tuple[int, int]
 
     @classmethod
-    def pack(cls, found: Flags) -> "_Occluders":
+    def pack(cls, found: Flags) -> "_Region":
         return cls(np.packbits(found).tobytes(), (found.shape[0], found.shape[1]))
 
     def unpack(self) -> Tensor:
@@ -54,10 +57,14 @@ class _Occluders:
 
 @dataclass(frozen=True, eq=False)
 class _Measurements:
-    """What reading a mask once from end to end tells: of each frame, and where shots start but the first."""
+    """What reading a mask once from end to end tells: of each frame, and where shots start but the first.
+
+    ``carried`` are the masks of frames in which it is empty for a moment.
+    """
 
     standings: Sequence[Standing | None]
-    occluders: Sequence[_Occluders | None]
+    occluders: Sequence[_Region | None]
+    carried: Sequence[_Region | None]
     starts: Sequence[int]
 
 
@@ -71,7 +78,6 @@ class SubjectTrack(Closeable):
         self._path, self._clip, self._measurements = path, clip, measurements
         standings, starts = measurements.standings, measurements.starts
         self._times = clip.video.times
-        self._occluders = measurements.occluders
         found = np.array([one.disparity if one else np.nan for one in standings])
         self.measured = Measured(smooth_focus(found, clip.video.times_s, FOCUS_SMOOTHING_S, starts), starts)
         self._standings = _smoothed(standings, clip.video.times_s, starts)
@@ -95,8 +101,9 @@ class SubjectTrack(Closeable):
         standing = self._standings[number]
         if standing is None:
             return disparity, None
-        coverage = refine_edges(self._masks.values_at(frame.pts), frame.picture.cpu()).to(disparity.device)
-        occluders = self._occluders[number]
+        carried, occluders = self._measurements.carried[number], self._measurements.occluders[number]
+        mask = carried.unpack()[None].float() if carried else self._masks.values_at(frame.pts)
+        coverage = refine_edges(mask, frame.picture.cpu()).to(disparity.device)
         held = hold(
             disparity,
             coverage,
@@ -110,16 +117,13 @@ class SubjectTrack(Closeable):
         """Write the measurements to an ``.npz``, which ``open_measured`` opens without measuring again."""
         measured = self._measurements
         rows = np.array([_as_row(one) for one in measured.standings])
-        bits = [one.bits if one else b"" for one in measured.occluders]
-        sizes = [one.size if one else (0, 0) for one in measured.occluders]
         with target.open("wb") as file:
             np.savez(
                 file,
                 standings=rows,
-                occluders=np.frombuffer(b"".join(bits), np.uint8),
-                occluder_bytes=np.array([len(one) for one in bits]),
-                occluder_sizes=np.array(sizes),
                 starts=np.array(measured.starts, int),
+                **_as_arrays("occluder", measured.occluders),
+                **_as_arrays("carried", measured.carried),
             )
 
     def close(self) -> None:
@@ -137,7 +141,8 @@ def measure_subject(path: Path, clip: DepthClip, on_frames: OnCount) -> SubjectT
     """
     count = len(clip.video.times)
     standings: list[Standing | None] = [None] * count
-    occluders: list[_Occluders | None] = [None] * count
+    occluders: list[_Region | None] = [None] * count
+    carried: list[_Region | None] = [None] * count
     shares = [_UNSEEN] * count
     numbers: list[int] = []
     starts: list[int] = []
@@ -145,34 +150,65 @@ def measure_subject(path: Path, clip: DepthClip, on_frames: OnCount) -> SubjectT
     def views() -> Iterator[SubjectView]:
         looks = ((one.number, _view(one), one.thumbnail) for one in masked_frames(path, clip, on_frames))
         for (number, view, _), starts_shot in find_shots(looks, lambda look: look[2]):
-            standings[number] = view.standing
-            shares[number] = float(view.inside.mean())
             numbers.append(number)
             if starts_shot:
                 starts.append(number)
             yield replace(view, starts_shot=starts_shot)
 
-    for place, found in enumerate(find_occluders(views())):
-        occluders[numbers[place]] = _Occluders.pack(found) if found is not None else None
+    def filled() -> Iterator[SubjectView]:
+        for place, view in enumerate(fill_gaps(views(), round(LONGEST_S / _frame_s(clip)))):
+            standings[numbers[place]] = view.standing
+            shares[numbers[place]] = float(view.inside.mean())
+            carried[numbers[place]] = _Region.pack(view.inside) if view.is_carried else None
+            yield view
+
+    for place, found in enumerate(find_occluders(filled())):
+        occluders[numbers[place]] = _Region.pack(found) if found is not None else None
     if not any(standings):
         raise empty_mask(path, clip)
     tell_doubts(clip.video.info.path, shares, clip.video.times_s)
     if any(occluders):
         log.info("Something occludes the subject in %d frames.", sum(map(bool, occluders)))
-    return SubjectTrack(path, clip, _Measurements(standings, occluders, starts[1:]))
+    if any(carried):
+        log.warning(
+            "The mask of the subject in %s is empty for a moment (%d frames in all): it is carried through.",
+            clip.video.info.path,
+            sum(map(bool, carried)),
+        )
+    return SubjectTrack(path, clip, _Measurements(standings, occluders, carried, starts[1:]))
 
 
 def open_measured(path: Path, clip: DepthClip, saved: Path) -> SubjectTrack:
     """Return the subject that the mask at ``path`` shows, as it was measured and saved before."""
     with np.load(saved, allow_pickle=False) as file:
-        ends = np.cumsum(file["occluder_bytes"])
-        bits, sizes = file["occluders"].tobytes(), file["occluder_sizes"].tolist()
-        occluders = [
-            _Occluders(bits[end - count : end], (height, width)) if height else None
-            for end, count, (height, width) in zip(ends, file["occluder_bytes"], sizes, strict=True)
-        ]
         standings = [_from_row(row) for row in file["standings"]]
-        return SubjectTrack(path, clip, _Measurements(standings, occluders, file["starts"].tolist()))
+        occluders, carried = _from_arrays("occluder", file), _from_arrays("carried", file)
+        return SubjectTrack(path, clip, _Measurements(standings, occluders, carried, file["starts"].tolist()))
+
+
+def _as_arrays(name: str, regions: Sequence[_Region | None]) -> dict[str, Any]:
+    """Regions as arrays of a file, each under a name that begins with ``name``."""
+    bits = [one.bits if one else b"" for one in regions]
+    return {
+        f"{name}_bits": np.frombuffer(b"".join(bits), np.uint8),
+        f"{name}_bytes": np.array([len(one) for one in bits]),
+        f"{name}_sizes": np.array([one.size if one else (0, 0) for one in regions]),
+    }
+
+
+def _from_arrays(name: str, arrays: Mapping[str, NDArray[Any]]) -> list[_Region | None]:
+    bits, counts = arrays[f"{name}_bits"].tobytes(), arrays[f"{name}_bytes"]
+    return [
+        _Region(bits[end - count : end], (height, width)) if height else None
+        for end, count, (height, width) in zip(
+            np.cumsum(counts), counts, arrays[f"{name}_sizes"].tolist(), strict=True
+        )
+    ]
+
+
+def _frame_s(clip: DepthClip) -> float:
+    """How long a frame of the clip lasts [s]; a second where there is one alone."""
+    return float(np.median(np.diff(clip.video.times_s))) if len(clip.video.times) > 1 else 1.0
 
 
 def _view(one: MaskedFrame) -> SubjectView:
