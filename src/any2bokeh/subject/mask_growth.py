@@ -7,7 +7,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import pairwise, zip_longest
+from heapq import merge
+from itertools import pairwise
 from typing import Generic
 
 import numpy as np
@@ -104,21 +105,21 @@ class MaskGrowth(Closeable, Generic[View]):
         self._first = starts[place - 1]
         self._stop = starts[place] if place < len(starts) else len(video.times)
 
-    def look_back(self) -> Iterator[None]:
-        """Follow the subject back to the start of its shot; yields after each frame.
+    def look_back(self) -> Iterator[int]:
+        """Follow the subject back to the start of its shot; yields each frame's number before it looks there.
 
         Memory does not depend on the clip's length: the masks found wait on the disk. Raises ``FocusError``
         if no frame from the click on can be decoded.
         """
-        start = self._start()
-        if self._subject.number == self._first:
+        start, last = self._start(), self._subject.number
+        if last == self._first:
             return
-        here = self._segmenter.start(start, self._subject.clicks_at(self._subject.number))
-        yield
-        for mask in self._backwards(here):
-            self._before.push(mask)
+        yield last
+        earlier = self._backwards(self._segmenter.start(start, self._subject.clicks_at(last)))
+        for number in reversed(range(self._first, last)):
+            yield number
+            self._before.push(next(earlier))
             self._tell()
-            yield
 
     def masks(self) -> Iterator[Tensor | None]:
         """Yield for each frame of the clip, in order, its mask, ``1 h w``, or ``None`` where there is none.
@@ -239,7 +240,8 @@ def grow_masks(
             stack.enter_context(MaskGrowth(subject, make_segmenter(), video, starts, tell(which)))
             for which, subject in enumerate(subjects)
         ]
-        for _ in zip_longest(*(growth.look_back() for growth in growths)):
+        # From the latest frame on, so that all who look at a frame do so one right after the other.
+        for _ in merge(*(growth.look_back() for growth in growths), reverse=True):
             pass
         for pts, *masks in zip(video.times, *(growth.masks() for growth in growths), strict=True):
             found = iter(masks)
