@@ -26,13 +26,22 @@ FRAMES, PARTS = 450, 5
 HANG_S = 120
 
 
-@pytest.fixture
-def command(tmp_path: Path) -> list[object]:
+@pytest.fixture(scope="module")
+def command(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
     """How a clip of a few parts is refocused, which takes a while."""
-    clip = write_clip(tmp_path / "clip.mkv", frames=FRAMES)
-    track = write_track(tmp_path / "track.mkv", frames=FRAMES)
+    folder = tmp_path_factory.mktemp("film")
+    clip = write_clip(folder / "clip.mkv", frames=FRAMES)
+    track = write_track(folder / "track.mkv", frames=FRAMES)
     lens = ("--focus", "0.5", "--k", "128", "--renderer", "lens", "--device", "cpu", "--lossless")
     return ["refocus", clip, "--disparity", track, *lens]
+
+
+@pytest.fixture(scope="module")
+def whole(command: list[object], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a run gives that nobody stops."""
+    target = tmp_path_factory.mktemp("whole") / "one.mkv"
+    run_here(*command, "-o", target)
+    return target
 
 
 def start(*arguments: object) -> "subprocess.Popen[str]":
@@ -84,7 +93,7 @@ def parts_there(work: Work) -> list[int]:
     ids=["one run", "two workers", "two workers and their parent", "a shard"],
 )
 def test_a_run_in_parts_ends_with_143_and_goes_on_later(
-    command: list[object], how: list[str], whom: str, tmp_path: Path, hashes: Hashes
+    command: list[object], whole: Path, how: list[str], whom: str, tmp_path: Path, hashes: Hashes
 ) -> None:
     out, work = tmp_path / "out.mkv", tmp_path / "work"
     is_shard = "--shard" in how
@@ -107,8 +116,7 @@ def test_a_run_in_parts_ends_with_143_and_goes_on_later(
     if is_shard:
         assert parts_there(read_work(folder)) == list(range(PARTS))
         run_here("join", work, "-o", out)
-    run_here(*command, "-o", tmp_path / "one.mkv")
-    assert hashes(out) == hashes(tmp_path / "one.mkv")
+    assert hashes(out) == hashes(whole)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the system does not tell the children of a process")

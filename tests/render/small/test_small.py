@@ -91,7 +91,7 @@ def test_it_is_nearer_to_the_truth_than_the_lens_above_all_where_disparity_is_wr
 
 @pytest.mark.slow
 def test_half_precision_costs_less_than_a_code_value(clip: DatasetClip) -> None:
-    scenes = scenes_of(clip, clip.disparity())
+    scenes = scenes_of(clip, clip.disparity())[:2]  # most processors take minutes for more
     whole, half = (render(scenes, "small", dtype) for dtype in ("float32", "bfloat16"))
     assert 0 < (whole - half).abs().max() < 2 / 255
     assert (whole - half).abs().mean() < 0.1 / 255
