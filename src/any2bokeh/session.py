@@ -20,7 +20,7 @@ from any2bokeh.errors import VideoError
 from any2bokeh.focus.depth_of_field import focused_scene
 from any2bokeh.focus.focus_track import FocusTrack
 from any2bokeh.focus.lens_track import open_lens_track
-from any2bokeh.focus.points import check_places
+from any2bokeh.focus.points import check_points
 from any2bokeh.focus.pull import (
     depth_ranges,
     pull_focus,
@@ -75,7 +75,7 @@ class ClipSession(Closeable):
             self.video = stack.enter_context(open_footage(source, settings.input, settings.time_range))
             self.info, self.times, self.span = self.video.info, self.video.times, self.video.span
             if settings.focus:
-                check_places(settings.focus, self.info)
+                check_points(settings.focus, self.video)
                 for mask in settings.focus.masks:  # told before minutes go into depth
                     open_mask(mask, self.video).close()
                 if settings.focus.focus_track and open_lens_track(settings.focus.focus_track, self.video):
@@ -159,13 +159,12 @@ class ClipSession(Closeable):
     def _likeliest(self) -> Point:
         """A point on the subject that the clip most likely has; raises ``FocusError`` if it has none."""
         point, count = find_likeliest(self.video, self.click_network)
-        frame = point.at.frame if point.at else 0
         news.info(
-            "The subject of %s is taken to be the thing at %s in frame %s, the likeliest of %d:"
+            "The subject of %s is taken to be the thing at %s@f%s, the likeliest of %d:"
             " `points=X,Y@TIME` chooses another.",
             self.info.path,
             point,
-            frame,
+            point.at.frame if point.at else 0,
             count,
         )
         return point

@@ -73,9 +73,17 @@ def test_a_mask_that_exists_is_left_unless_it_may_be_replaced(bokeh: Bokeh, clip
 @pytest.mark.slow
 def test_without_a_download_the_bundled_network_finds_the_thing(bokeh: Bokeh, clip: Path) -> None:
     run = bokeh("mask", clip, *THERE)
-    assert (run.code, warnings(run)) == (0, []), run.err
+    [warning] = warnings(run)
+    assert run.code == 0 and "bundled network may miss parts" in warning, run.err
     found = masks(clip.with_name("clip.mask.mkv"))
     assert found.shape == (4, 48, 64) and found[2, 20, 20] > 0.5
+
+
+def test_a_moment_that_the_clip_does_not_have_is_told_before_depth_is_estimated(
+    bokeh: Bokeh, clip: Path
+) -> None:
+    run = bokeh("refocus", clip, "--subject", "9,9@9s", "--k", "8", "--progress", "plain")
+    assert run.code == 1 and "9 s" in run.err and "depth" not in run.err
 
 
 def test_the_network_asked_for_must_be_here(bokeh: Bokeh, clip: Path) -> None:
@@ -140,7 +148,7 @@ def test_what_is_followed_is_held_as_a_subject_is(
     by_click, by_follow = tmp_path / "click.mkv", tmp_path / "follow.mkv"
     lens = ("--disparity", track, "--k", "20", "--lossless")
     run = bokeh("refocus", clip, *THERE, *lens, "-o", by_click)
-    assert (run.code, warnings(run)) == (0, []), run.err
+    assert run.code == 0, run.err
     assert bokeh("refocus", clip, "--follow", THERE[1], *lens, "-o", by_follow).code == 0
     assert frames(by_click) == frames(by_follow)
 

@@ -107,21 +107,62 @@ def _match(reader: GrayReader, what: str, video: FilmedFrames) -> list[int]:
     if reader.times and reader.time_base:
         track = FrameTimes(reader.times, reader.time_base)
     info, times = video.info, video.times
-    matched = match_frames(track, FrameTimes(times, info.time_base))
+    whole = FrameTimes(video.all_times, info.time_base)
+    wanted = np.searchsorted(whole.pts, times)
+    part = FrameTimes(times, info.time_base)
+    if isinstance(track, FrameTimes) and _shows_another_part(track, part, whole):
+        raise DisparityError(
+            f"The {what} {reader.path} shows {_stretch(track)} of {info.path},"
+            f" where {_stretch(part)} is asked for."
+        )
+    matched = match_frames(track, part)
     if matched is None:
-        whole = FrameTimes(video.all_times, info.time_base)
-        wanted = np.searchsorted(whole.pts, times)
         matched = match_frames(track, whole)
         if matched is None and isinstance(track, FrameTimes) and len(times) < len(whole.pts):
             matched = nearest_in_time(track, whole)  # a track of the range alone, or a little more
         if matched is None or matched[wanted].min() < 0:
-            raise DisparityError(
-                f"The {what} {reader.path} has {reader.frame_count} frames, which match the"
-                f" {len(whole.pts)} frames of {info.path} neither in time nor in number.",
-                hint=f"Cut the {what} to the part that the clip shows.",
-            )
+            raise _no_match(reader, what, video)
         matched = matched[wanted]
     return [int(number) for number in matched]
+
+
+def _shows_another_part(track: FrameTimes, part: FrameTimes, whole: FrameTimes) -> bool:
+    """Whether a track's times are those of frames of the video, most of which are not in a part of it.
+
+    Times that begin with the video's may have been counted anew.
+    """
+    if track.seconds()[0] <= whole.seconds()[0] or nearest_in_time(whole, track).min() < 0:
+        return False
+    return bool((nearest_in_time(track, part) >= 0).mean() < 0.5)
+
+
+def _stretch(frames: FrameTimes) -> str:
+    first, last = frames.seconds()[[0, -1]]
+    return f"{first:.2f} to {last:.2f} s"
+
+
+def _no_match(reader: GrayReader, what: str, video: FilmedFrames) -> DisparityError:
+    """The error of a track whose frames are not those of a video: which it lacks, or how many it has."""
+    info, times, here = video.info, video.times, len(video.times)
+    asked = f"{here} frames" + (
+        f" asked for of the {len(video.all_times)}" if here < len(video.all_times) else ""
+    )
+    if reader.times and reader.time_base:
+        part = FrameTimes(times, info.time_base)
+        lacking = np.flatnonzero(nearest_in_time(FrameTimes(reader.times, reader.time_base), part) < 0)
+        if 0 < len(lacking) < here / 2:
+            return DisparityError(
+                f"The {what} {reader.path} lacks {len(lacking)} of the {asked} of {info.path},"
+                f" the first at {part.seconds()[lacking[0]]:.2f} s.",
+                hint=f"Each frame needs one of the {what}, even if it is black.",
+            )
+    return DisparityError(
+        f"The {what} {reader.path} has {reader.frame_count} frames, which match the {asked} of {info.path}"
+        " neither in time nor in number.",
+        hint=f"Cut the {what} to the part that the clip shows."
+        if reader.frame_count > here
+        else "It needs a picture for each frame that the clip shows.",
+    )
 
 
 def _match_numbers(reader: GrayReader, what: str, video: FilmedFrames) -> list[int] | None:

@@ -27,14 +27,15 @@ def place_of(point: Point, info: VideoInfo) -> tuple[float, float]:
     return (point.x + 0.5) / info.width, (point.y + 0.5) / info.height
 
 
-def check_places(settings: FocusSettings, info: VideoInfo) -> None:
-    """Raise ``FocusError`` for a point outside the picture, before minutes are spent on its disparity."""
+def check_points(settings: FocusSettings, video: Clip) -> None:
+    """Raise ``FocusError`` for a point outside the picture or the part, before minutes go into disparity."""
     keys = settings.focus_disparity if isinstance(settings.focus_disparity, tuple) else ()
     at_keys = [key.value for key in keys if isinstance(key.value, Point)]
     subject = settings.subject
     for point in (settings.focus_at, settings.follow, *subject.points, *subject.not_points, *at_keys):
         if point is not None:
-            place_of(point, info)
+            place_of(point, video.info)
+            time_of(point, video)
 
 
 def time_of(point: Point, video: Clip) -> int:

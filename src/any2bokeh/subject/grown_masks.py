@@ -21,7 +21,7 @@ from any2bokeh.errors import DisparityError
 from any2bokeh.progress import OnCount, ignore
 from any2bokeh.settings.focus_settings import SubjectSettings
 from any2bokeh.subject.mask_growth import grow_masks, place_subjects
-from any2bokeh.subject.segmentation_networks import Segmentation
+from any2bokeh.subject.segmentation_networks import Segmentation, ShippedSegmentation
 from any2bokeh.video.clip import Clip
 from any2bokeh.video.gray import open_gray
 from any2bokeh.video.lossless import GRAY, LosslessWriter, to_uint8
@@ -112,6 +112,11 @@ def _grow(plans: Sequence[GrowthPlan], targets: Sequence[Path], on_frames: OnCou
             info.path,
             segmentation.name,
             len(video.times),
+        )
+    if isinstance(segmentation, ShippedSegmentation) and segmentation.is_fallback:
+        log.warning(
+            "The bundled network may miss parts of a subject: point at those as well."
+            " `bokeh download-weights` fetches a better one, once."
         )
     size = (info.width, info.height)
     nothing = np.zeros((1, info.height, info.width), np.uint8)

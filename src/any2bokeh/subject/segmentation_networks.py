@@ -48,11 +48,12 @@ class DownloadedSegmentation(FetchedModel):
 
 @dataclass(frozen=True)
 class ShippedSegmentation:
-    """The bundled network, of which docs/click.md tells."""
+    """The bundled network, of which docs/click.md tells; a fallback where no better one was fetched."""
 
     name: str = "bundled"
     source: str = "any2bokeh"
     takes_seconds: bool = False
+    is_fallback: bool = False
 
     @property
     def revision(self) -> str:
@@ -89,4 +90,4 @@ def find_segmentation(choice: SubjectNetwork, device: torch.device, *, patient: 
                 log.warning("%s is here, but not the package timm, which it needs.", name)
                 continue
             return DownloadedSegmentation(catalog[name], model_folder(catalog[name]))
-    return ShippedSegmentation()
+    return ShippedSegmentation(is_fallback=True)
