@@ -8,6 +8,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from any2bokeh.lab.evaluation.measurement import CaseResult, Evaluation, shared,
 from any2bokeh.lab.evaluation.methods import Method, choose_methods
 from any2bokeh.lab.evaluation.metric_networks import Networks, find_networks
 from any2bokeh.lab.evaluation.scores import ReferenceFrame
+from any2bokeh.lab.evaluation.stills import ReportStills
 from any2bokeh.lab.evaluation.store import Store
 from any2bokeh.lab.frame_metrics import dis_flow
 from any2bokeh.lab.synthesis.dataset import open_dataset
@@ -226,6 +228,20 @@ def test_memory_does_not_grow_with_the_clip(tmp_path: Path) -> None:
         assert len(result.scores["ahead"].series["vepi"]) == frames
         assert set(result.failures) == {"failing"}
         assert case.most <= 12
+
+
+def test_pictures_for_the_report_keep_a_row_of_each_frame_and_not_the_frame(tmp_path: Path) -> None:
+    stills, alive = ReportStills(20), set[int]()
+    with LongCase(20).open() as case:
+        for number, frame in enumerate(case):
+            # The memory of the tensor is that of the array, which lives as long as any part of it is used.
+            stored = np.random.default_rng(0).random((3, 16, 24), np.float32)
+            alive.add(number)
+            weakref.finalize(stored, alive.discard, number)
+            stills.add(torch.from_numpy(stored), ReferenceFrame(frame, dis_flow))
+            del stored
+            assert len(alive) <= 2
+    assert stills.pictures()["slice"].shape[2] == 24
 
 
 def test_items_are_shared_in_order_and_a_consumer_that_is_dropped_holds_nothing() -> None:

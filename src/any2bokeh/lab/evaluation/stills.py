@@ -66,7 +66,7 @@ class ReportStills:
             self._row = Places.of(seen).row
         reference = seen.frame.scene.sharp if seen.frame.ground_truth is None else seen.frame.ground_truth
         if self._number < MOST_ROWS:
-            self._rows.append(picture[:, self._row])
+            self._rows.append(picture[:, self._row].clone())  # a view would keep the whole picture
             self._row_errors.append(_error(picture[:, self._row], reference[:, self._row]))
         if self._number == self._middle:
             places = Places.of(seen)
