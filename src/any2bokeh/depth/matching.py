@@ -143,10 +143,9 @@ def _stretch(frames: FrameTimes) -> str:
 
 def _no_match(reader: GrayReader, what: str, video: FilmedFrames) -> DisparityError:
     """The error of a track whose frames are not those of a video: which it lacks, or how many it has."""
-    info, times, here = video.info, video.times, len(video.times)
-    asked = f"{here} frames" + (
-        f" asked for of the {len(video.all_times)}" if here < len(video.all_times) else ""
-    )
+    info, times = video.info, video.times
+    here, whole = len(times), len(video.all_times)
+    asked = f"{here} frames" if here == whole else f"{here} frames asked for of the {whole}"
     if reader.times and reader.time_base:
         part = FrameTimes(times, info.time_base)
         lacking = np.flatnonzero(nearest_in_time(FrameTimes(reader.times, reader.time_base), part) < 0)
@@ -154,7 +153,7 @@ def _no_match(reader: GrayReader, what: str, video: FilmedFrames) -> DisparityEr
             return DisparityError(
                 f"The {what} {reader.path} lacks {len(lacking)} of the {asked} of {info.path},"
                 f" the first at {part.seconds()[lacking[0]]:.2f} s.",
-                hint=f"Each frame needs one of the {what}, even if it is black.",
+                hint=f"Each frame needs its picture in the {what}.",
             )
     return DisparityError(
         f"The {what} {reader.path} has {reader.frame_count} frames, which match the {asked} of {info.path}"
