@@ -121,7 +121,7 @@ def _match(reader: GrayReader, what: str, video: FilmedFrames) -> list[int]:
         if matched is None and isinstance(track, FrameTimes) and len(times) < len(whole.pts):
             matched = nearest_in_time(track, whole)  # a track of the range alone, or a little more
         if matched is None or matched[wanted].min() < 0:
-            raise _no_match(reader, what, video)
+            raise _no_match(reader, track, part, what, video)
         matched = matched[wanted]
     return [int(number) for number in matched]
 
@@ -141,14 +141,14 @@ def _stretch(frames: FrameTimes) -> str:
     return f"{first:.2f} to {last:.2f} s"
 
 
-def _no_match(reader: GrayReader, what: str, video: FilmedFrames) -> DisparityError:
+def _no_match(
+    reader: GrayReader, track: FrameTimes | int, part: FrameTimes, what: str, video: FilmedFrames
+) -> DisparityError:
     """The error of a track whose frames are not those of a video: which it lacks, or how many it has."""
-    info, times = video.info, video.times
-    here, whole = len(times), len(video.all_times)
+    info, here, whole = video.info, len(part.pts), len(video.all_times)
     asked = f"{here} frames" if here == whole else f"{here} frames asked for of the {whole}"
-    if reader.times and reader.time_base:
-        part = FrameTimes(times, info.time_base)
-        lacking = np.flatnonzero(nearest_in_time(FrameTimes(reader.times, reader.time_base), part) < 0)
+    if isinstance(track, FrameTimes):
+        lacking = np.flatnonzero(nearest_in_time(track, part) < 0)
         if 0 < len(lacking) < here / 2:
             return DisparityError(
                 f"The {what} {reader.path} lacks {len(lacking)} of the {asked} of {info.path},"

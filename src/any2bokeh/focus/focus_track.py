@@ -93,6 +93,11 @@ class Curve:
         return start + share * (self.values[after] - start)
 
 
+def frame_interval_s(times_s: NDArray[np.float64]) -> float:
+    """Return how long most frames last [s], of their times; a second where there is one alone."""
+    return float(np.median(np.diff(times_s))) if len(times_s) > 1 else 1.0
+
+
 def smooth_focus(
     values: NDArray[np.float64],
     times_s: NDArray[np.float64],

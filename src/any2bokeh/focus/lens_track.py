@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from any2bokeh.errors import FocusError
+from any2bokeh.focus.focus_track import frame_interval_s
 from any2bokeh.focus.lens_samples import LensSample, read_lens_samples
 from any2bokeh.settings.focus_settings import CameraSettings
 from any2bokeh.settings.values import frame_ranges
@@ -81,7 +82,7 @@ def _matched(path: Path, samples: list[LensSample], video: Clip) -> dict[int, Le
 def _places(path: Path, samples: list[LensSample], video: Clip) -> list[int]:
     """The number of the sample of each frame of the whole clip: that nearest in time, else as counted."""
     frames_s = np.array([video.seconds(pts) for pts in video.all_times])
-    interval_s = float(np.median(np.diff(frames_s))) if len(frames_s) > 1 else 1.0
+    interval_s = frame_interval_s(frames_s)
     times = [one.time_s for one in samples]
     if None in times:
         if len(samples) != len(frames_s):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from any2bokeh.arrays import Bytes, Floats
-from any2bokeh.motion.flow import FlowPreset, dense_flow, landing_places, warp
+from any2bokeh.motion.flow import SMALLEST_PX, FlowPreset, dense_flow, landing_places, warp
 
 Places = TypeVar("Places", Tensor, NDArray[Any])
 
@@ -93,7 +93,7 @@ def fit_motion(first: Thumbnail, second: Thumbnail, size: tuple[int, int]) -> Ca
     against the picture moved by that, and the eleven parameters are fitted to it, robustly.
     """
     height, width = first.gray.shape
-    if min(height, width) < 32:
+    if min(height, width) < SMALLEST_PX:
         return None
     texture = _samples(first)
     guess = _search_parallax(first, second)

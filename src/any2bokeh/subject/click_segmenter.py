@@ -14,7 +14,7 @@ from torch.nn.functional import avg_pool2d, interpolate
 from any2bokeh.arrays import Bytes, Doubles, Floats
 from any2bokeh.depth.compact import WEIGHTS as DEPTH_WEIGHTS
 from any2bokeh.depth.compact import CompactNetwork
-from any2bokeh.motion.flow import FlowPreset, dense_flow, warp
+from any2bokeh.motion.flow import SMALLEST_PX, FlowPreset, dense_flow, warp
 from any2bokeh.scene import Frame
 from any2bokeh.subject.click_network import CELL_PX, MARKS, ClickNetwork, FoundMask, Memory, Prompt, SeenCells
 from any2bokeh.subject.click_views import Window, draw_blot, view_shape
@@ -262,7 +262,7 @@ def remembered(*cells: Memory | None) -> Memory | None:
 
 def warped_to(view: ClickView, before: ClickView, mask: Floats) -> Floats:
     """Return the mask ``h w`` of the frame before as it is expected in this one."""
-    if view.gray.shape != before.gray.shape or min(view.gray.shape) < 32:
+    if view.gray.shape != before.gray.shape or min(view.gray.shape) < SMALLEST_PX:
         return mask
     shift = dense_flow(view.gray, before.gray, FlowPreset.UNREFINED)
     small = cv2.resize(mask, view.gray.shape[::-1], interpolation=cv2.INTER_AREA)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from any2bokeh.arrays import Floats
 from any2bokeh.errors import FocusError
-from any2bokeh.motion.flow import FlowPreset, dense_flow, vector_length
+from any2bokeh.motion.flow import SMALLEST_PX, FlowPreset, dense_flow, vector_length
 from any2bokeh.settings.focus_settings import Point
 from any2bokeh.settings.values import TimePoint
 from any2bokeh.subject.click_segmenter import SEEN, ClickView, LoadedClickNetwork
@@ -79,7 +79,7 @@ def _standardized(disparity: Tensor) -> Floats:
 def _own_motion(view: ClickView, later: ClickView) -> Floats:
     """How far each pixel ``h w`` moves against most others, in shares of the longer side per frame."""
     gray = view.gray
-    if later is view or later.gray.shape != gray.shape or min(gray.shape) < 32:
+    if later is view or later.gray.shape != gray.shape or min(gray.shape) < SMALLEST_PX:
         return np.zeros(gray.shape, np.float32)
     shift = dense_flow(gray, later.gray, FlowPreset.UNREFINED)
     height, width = gray.shape

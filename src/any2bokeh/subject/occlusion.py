@@ -16,13 +16,14 @@ import numpy as np
 import torch
 
 from any2bokeh.arrays import Bytes, Flags, Floats
-from any2bokeh.motion.flow import SMALLEST_PX, FlowPreset, dense_flow
+from any2bokeh.motion.flow import FlowPreset, dense_flow
 from any2bokeh.subject.hold import Standing, grown
 
 REACH = 6  # frames to each side whose masks are brought here
 NEARER = 0.06  # disparity by which a thing is before the subject: more than a depth of field
 CUT_SHARE = 0.4  # of the border with the mask, along which the mask must be cut
 BORDER_PX = 4  # of the small picture: the width of the border around the mask
+SMALLEST_PX = 16  # a side below this holds too little for the motion of all of a subject
 LEAST_PX = 24  # of such a border
 BETWEEN_SHARE = 0.5  # of a thing's border, that lies between two parts of the mask
 

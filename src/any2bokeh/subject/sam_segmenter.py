@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from any2bokeh.documents import parse_json, read_document
+from any2bokeh.documents import parse_table, read_document
 from any2bokeh.errors import WeightsError, install_hint
 from any2bokeh.scene import Frame
 from any2bokeh.subject.segmenter import Click
@@ -181,11 +181,7 @@ def load_sam(folder: Path, device: torch.device, dtype: torch.dtype) -> SamNetwo
 
 def _stated_config(folder: Path) -> dict[str, Any]:
     """The configuration as it stands in the folder, without the defaults of transformers."""
-    path = folder / "config.json"
     try:
-        stated = parse_json(read_document(path))
+        return parse_table(read_document(folder / "config.json"))
     except (OSError, ValueError) as error:
         raise WeightsError(f"The {WHAT} in {folder} cannot be loaded: {error}") from error
-    if not isinstance(stated, dict):
-        raise WeightsError(f"The {WHAT} in {folder} cannot be loaded: {path} is no configuration.")
-    return stated

@@ -17,7 +17,7 @@ from torch.nn.functional import interpolate
 from any2bokeh.arrays import Doubles, Flags
 from any2bokeh.closeable import Closeable
 from any2bokeh.depth.track import DepthClip, MatchedFrames, open_mask
-from any2bokeh.focus.focus_track import smooth_focus
+from any2bokeh.focus.focus_track import frame_interval_s, smooth_focus
 from any2bokeh.focus.masked import MaskedFrame, Measured, empty_mask, masked_frames
 from any2bokeh.motion.flow import to_gray
 from any2bokeh.motion.shots import find_shots
@@ -156,7 +156,9 @@ def measure_subject(path: Path, clip: DepthClip, on_frames: OnCount) -> SubjectT
             yield replace(view, starts_shot=starts_shot)
 
     def filled() -> Iterator[SubjectView]:
-        for place, view in enumerate(fill_gaps(views(), round(LONGEST_S / _frame_s(clip)))):
+        for place, view in enumerate(
+            fill_gaps(views(), round(LONGEST_S / frame_interval_s(clip.video.times_s)))
+        ):
             standings[numbers[place]] = view.standing
             shares[numbers[place]] = float(view.inside.mean())
             carried[numbers[place]] = _Region.pack(view.inside) if view.is_carried else None
@@ -204,11 +206,6 @@ def _from_arrays(name: str, arrays: Mapping[str, NDArray[Any]]) -> list[_Region 
             np.cumsum(counts), counts, arrays[f"{name}_sizes"].tolist(), strict=True
         )
     ]
-
-
-def _frame_s(clip: DepthClip) -> float:
-    """How long a frame of the clip lasts [s]; a second where there is one alone."""
-    return float(np.median(np.diff(clip.video.times_s))) if len(clip.video.times) > 1 else 1.0
 
 
 def _view(one: MaskedFrame) -> SubjectView:

@@ -14,8 +14,8 @@ from any2bokeh.scene import Scene
 
 REACH = 3  # frames to each side: the third adds 0.03 dB
 AGREE_PX = 0.7  # circles of confusion of one surface, seen in two frames
-UNLIKE = 0.25  # code values between what frames saw of one point and their mean
-UNLIKE_GUESS = 0.25  # the same between what a single frame saw and the background around
+# Code values between what frames saw of one point and their mean, or one alone and the background around.
+UNLIKE = 0.25
 SETTLING_ROUNDS = 4  # of looking up the disparity at the place that the disparity itself decides
 
 Places = tuple[Tensor, Tensor]
@@ -138,7 +138,7 @@ def recall_points(
     light = (colors * weights[:, None]).sum(0) / weights.sum(0).clamp(min=1e-9)
     is_seen = weights > 0
     agrees = (_difference(colors, light) <= UNLIKE) | ~is_seen
-    believed = (is_seen.sum(0) > 1) | (_difference(light, linear) <= UNLIKE_GUESS)
+    believed = (is_seen.sum(0) > 1) | (_difference(light, linear) <= UNLIKE)
     seen = is_seen.any(0) & agrees.all(0) & believed
     return torch.where(seen, light, linear), torch.where(seen, scale.coc(disparity), coc)
 
