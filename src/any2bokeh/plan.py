@@ -25,6 +25,7 @@ class Plan:
 
     ``memory_bytes`` is the renderer's figure. ``depth_seconds`` is measured with the network on noise (where
     the motion chooses keyframes: the least that it takes); ``None`` where nothing has to be estimated.
+    ``subject_seconds`` is about how long following a subject takes; ``None`` where none is pointed at.
     ``render_seconds`` is measured on the first frame. It is rough where the disparity is not there yet, so
     that a ramp takes its place, and where a frame takes too long to try: then operations are counted.
     ``exists`` says that a file of the result's name is there, which a run replaces only if it is told to;
@@ -40,6 +41,7 @@ class Plan:
     encoder: str
     memory_bytes: int | None
     depth_seconds: float | None
+    subject_seconds: float | None
     render_seconds: float
     is_rough: bool
     exists: bool
@@ -48,6 +50,9 @@ class Plan:
     def __str__(self) -> str:
         memory = f"about {self.memory_bytes / 1e6:.0f} MB" if self.memory_bytes else "unknown"
         depth = "" if self.depth_seconds is None else f"  estimate:  about {_duration(self.depth_seconds)}\n"
+        subject = (
+            "" if self.subject_seconds is None else f"  subject:   about {_duration(self.subject_seconds)}\n"
+        )
         roughly = "roughly" if self.is_rough else "about"
         return (
             f"  frames:    {self.frames} of {self.width}x{self.height}\n"
@@ -55,7 +60,7 @@ class Plan:
             f"  renderer:  {self.renderer} on {self.device}\n"
             f"  encoder:   {self.encoder}\n"
             f"  memory:    {memory}\n"
-            f"{depth}"
+            f"{depth}{subject}"
             f"  rendering: {roughly} {_duration(self.render_seconds)}"
             + "".join(f"\n  export:    {path}" for path in self.exports)
             + ("\n  result:    exists already; `overwrite=True` replaces it" if self.exists else "")
@@ -73,8 +78,8 @@ def make_plan(source: Path, target: Path, settings: Settings) -> Plan:
         with closing(renderer):
             encoder = describe_result(target, clip.video, settings.encode)
             disparity, is_there = _find_disparity(clip)
-            # The masks of a subject that is pointed at would be grown first, which takes long.
-            is_known = is_there and settings.focus.pointed is None
+            growths = clip.plan_growths()
+            is_known = is_there and not growths  # masks would be grown first, which takes long
             operations = renderer.operations_per_frame
             if operations is None:
                 scene = _first_scene(clip) if is_known else _stand_in(clip)
@@ -91,6 +96,7 @@ def make_plan(source: Path, target: Path, settings: Settings) -> Plan:
                 encoder=encoder,
                 memory_bytes=renderer.peak_bytes(pictures),
                 depth_seconds=None if is_there else clip.estimate.seconds(),
+                subject_seconds=sum(growth.seconds() for growth in growths) if growths else None,
                 render_seconds=seconds,
                 is_rough=operations is not None or not is_known,
                 exists=target.exists(),

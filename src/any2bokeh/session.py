@@ -124,14 +124,20 @@ class ClipSession(Closeable):
 
         Masks are grown now, unless the cache has them; raises ``WeightsError`` if the network is not here.
         """
+        growths = self.plan_growths()
+        if growths:
+            return self._grow(growths)
+        return self.settings.focus.masks if self.settings.focus else ()
+
+    def plan_growths(self) -> list[GrowthPlan]:
+        """Return what growing the masks of all subjects comes to; nothing where no thing is pointed at."""
         focus = self.settings.focus
         if focus is None or focus.masks or focus.pointed is None:
-            return focus.masks if focus else ()
+            return []
         pointed = focus.pointed
         # Where the focus goes from one to the other, each has a mask of its own.
         alone = [replace(pointed, points=(point,)) for point in pointed.points]
-        growths = [self.plan_growth(one) for one in (alone if focus.pulls_between_subjects else [pointed])]
-        return self._grow(growths)
+        return [self.plan_growth(one) for one in (alone if focus.pulls_between_subjects else [pointed])]
 
     def plan_growth(self, pointed: SubjectSettings) -> GrowthPlan:
         """Return what growing masks from points comes to; raises ``WeightsError`` as ``masks`` do."""

@@ -1,6 +1,7 @@
 """``bokeh mask`` and ``--subject``: a click becomes a mask, and what it shows stays sharp."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -151,6 +152,21 @@ def test_what_is_followed_is_held_as_a_subject_is(
     assert run.code == 0, run.err
     assert bokeh("refocus", clip, "--follow", THERE[1], *lens, "-o", by_follow).code == 0
     assert frames(by_click) == frames(by_follow)
+
+
+@pytest.mark.slow
+def test_a_dry_run_knows_how_long_following_takes(bokeh: Bokeh, clip: Path, track: Path) -> None:
+    def planned(*options: object) -> float | None:
+        run = bokeh("refocus", clip, *options, "--disparity", track, "--k", "8", "--dry-run", "--json")
+        seconds: float | None = json.loads(run.out)["results"][0]["subject_seconds"]
+        return seconds
+
+    assert planned("--focus", "0.5") is None
+    assert 0 < (planned(*THERE) or 0) < 60
+    text = bokeh("refocus", clip, *THERE, "--disparity", track, "--k", "8", "--dry-run").out
+    assert re.search(r"subject: +about \d+ s", text)
+    assert bokeh("refocus", clip, *THERE, "--disparity", track, "--k", "8").code == 0
+    assert planned(*THERE, "--overwrite") == 0  # the masks are kept
 
 
 @pytest.mark.slow

@@ -89,7 +89,7 @@ VIDEO_OPTIONS: dict[object, dict[str, Any]] = {
         "exports": typer.Option(
             "--export",
             help="Write gray files for blur drawn elsewhere, <stem>.<name>.<ext> beside the result: coc (the"
-            " radius in pixels), focus-matte (white in focus), or both: coc,focus-matte.",
+            " radius in pixels), focus-matte (white where in focus), or both: coc,focus-matte.",
             parser=parse_names,
             metavar="NAMES",
         ),
