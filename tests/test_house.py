@@ -17,6 +17,7 @@ LIBRARIES = {
     "av": ("video",),
     "cv2": (
         "motion",
+        "subject.click_motion",
         "subject.click_segmenter",
         "subject.likely_subject",
         "subject.hold",

@@ -11,8 +11,8 @@ from any2bokeh.errors import FocusError, SettingsError
 from any2bokeh.lab.compact.made_pictures import make_shot
 from any2bokeh.lab.compact.scenes.additions import AdditionSettings
 from any2bokeh.settings.focus_settings import LikeliestPoint, Point, SubjectSettings
-from any2bokeh.subject.click_segmenter import ClickView, load_click_network
-from any2bokeh.subject.likely_subject import _own_motion, _prominence, find_likeliest
+from any2bokeh.subject.click_segmenter import load_click_network
+from any2bokeh.subject.likely_subject import _prominence, find_likeliest
 from any2bokeh.subject.seen_things import Thing
 from any2bokeh.video.clip import VideoClip
 from any2bokeh.video.create import create_video
@@ -59,17 +59,6 @@ def test_a_thing_that_is_nearer_moves_and_is_central_stands_out_more() -> None:
     assert _prominence(Thing(np.roll(mask, (-20, -30), (0, 1)), 1), flat, still) < plain - 0.1
     narrow = np.where(mask * np.arange(80) > 42, 1, 0).astype(np.float32)
     assert _prominence(Thing(narrow, 1), flat, still) < plain
-
-
-def test_motion_is_told_apart_from_the_cameras() -> None:
-    rng = np.random.default_rng(0)
-    wide = np.kron(rng.integers(0, 255, (30, 40)), np.ones((4, 4))).astype(np.uint8)
-    before, after = wide[:96, :128].copy(), wide[:96, 4:132].copy()  # a pan
-    thing = np.kron(rng.integers(0, 255, (6, 6)), np.ones((4, 4))).astype(np.uint8)
-    before[40:64, 50:74], after[40:64, 56:80] = thing, thing
-    color = np.zeros((192, 256, 3), np.uint8)
-    motion = _own_motion(ClickView(color, before), ClickView(color, after))
-    assert motion[44:60, 54:70].mean() > 5 * motion[:30].mean()
 
 
 def test_one_subject_is_chosen_or_points_are_given() -> None:

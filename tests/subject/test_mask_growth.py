@@ -41,6 +41,7 @@ class SameColor:
 
     alive: ClassVar["weakref.WeakSet[View]"] = weakref.WeakSet()
     most_alive = 0
+    beside: ClassVar[View | None] = None  # of the last start
 
     def view(self, frame: Frame) -> View:
         view = View(frame.picture)
@@ -48,9 +49,10 @@ class SameColor:
         SameColor.most_alive = max(SameColor.most_alive, len(SameColor.alive))
         return view
 
-    def start(self, view: View, clicks: Sequence[Click]) -> Tensor:
+    def start(self, view: View, clicks: Sequence[Click], beside: View | None = None) -> Tensor:
         [own, *others] = clicks
         assert own.on_subject
+        SameColor.beside = beside
         self._color = view.picture[:, int(own.y * HEIGHT), int(own.x * WIDTH)].clone()
         return self.step(view, others)
 
@@ -99,6 +101,20 @@ def test_a_subject_is_followed_both_ways_from_its_click(tmp_path: Path, number: 
     clip = film(tmp_path / "clip.mkv", passing, 30)
     found = lefts(clip, SubjectSettings(points=(at(number, 8 + 2 * number),)))
     assert found == [4 + 2 * number for number in range(30)]
+
+
+@pytest.mark.parametrize(("number", "beside"), [(0, 1), (13, 14), (29, 28)])
+def test_the_frame_beside_the_click_shows_how_things_move(tmp_path: Path, number: int, beside: int) -> None:
+    clip = film(tmp_path / "clip.mkv", passing, 30)
+    lefts(clip, SubjectSettings(points=(at(number, 8 + 2 * number),)))
+    assert SameColor.beside is not None
+    red = SameColor.beside.picture[0, 30] - SameColor.beside.picture[2, 30] > 0.5
+    assert int(red.nonzero()[0]) == 4 + 2 * beside
+
+
+def test_a_single_frame_has_none_beside_it(tmp_path: Path) -> None:
+    assert lefts(film(tmp_path / "clip.mkv", passing, 1), SubjectSettings(points=(at(0, 8),))) == [4]
+    assert SameColor.beside is None
 
 
 def test_more_frames_than_are_held_are_gone_through_backwards(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """The network that finds a subject from clicks: a decoder on what the compact depth network sees.
 
 The depth network is shared and keeps its weights. From its features at five sizes, marks of the clicks, the
-last mask and cells that were remembered, this decoder draws the mask (docs/click.md says how it learned).
+last mask, motion, and cells that were remembered, this decoder draws the mask (docs/click.md says how it
+learned).
 """
 
 from dataclasses import dataclass, field
@@ -13,9 +14,14 @@ from torch.nn.functional import avg_pool2d, interpolate, normalize, relu
 from any2bokeh.depth.compact import CompactDims, CompactView, GlobalAttention, Residual, places_of
 
 CELL_PX = 8  # a side of the cells that are compared and remembered
+MOTION_UNIT = 0.002  # of the frame's longer side: motion of so much is neither little nor large
 MARKS = 3  # channels: clicks on the subject, clicks on other things, the last mask
 _MATCHES = 5  # channels: two of the clicks, three of memory
-_HINTS = MARKS + _MATCHES + 4  # and whether there is a last mask, or a memory; disparity; its distance
+_MOTIONS = 5  # channels: x, y and length of motion, its distance from the subject's, whether it is known
+_FINER = MARKS + 2 + _MOTIONS  # and disparity, and its distance from the subject's
+_HINTS = _FINER + _MATCHES + 2  # and whether there is a last mask, or a memory
+_LOUDNESS = 4.0  # of these: about as large as the features, so that it is learned as fast
+_ALIKE = 0.3  # of the subject's own motion: how far its parts may differ
 _UNLIKE = 2.0  # no cosine is farther from another
 
 
@@ -60,11 +66,16 @@ class FoundMask:
 
 @dataclass(frozen=True, eq=False)
 class SeenCells:
-    """Features of pictures at the five sizes, standardized, ``keys B K H/8 W/8``, and raw disparity."""
+    """Features of pictures at the five sizes, standardized, ``keys B K H/8 W/8``, and raw disparity.
+
+    ``motion B 3 H/2 W/2`` is that of each pixel apart from the camera's (x, y), in ``MOTION_UNIT``, and
+    whether it is known, 0 or 1.
+    """
 
     levels: list[Tensor]
     keys: Tensor
     disparity: Tensor
+    motion: Tensor
 
 
 class Standardizer(nn.Module):
@@ -101,7 +112,7 @@ class ClickNetwork(nn.Module):
         self.key = nn.Conv2d(seen[2] + seen[3], dims.key, 1)
         self.sharpness = nn.Parameter(torch.tensor(15.0))
         self.coarsest = nn.Conv2d(seen[4] + _HINTS + 2, widths[4], 1)
-        inputs = (seen[0] + MARKS + 2, seen[1] + MARKS + 2, seen[2] + _HINTS, seen[3] + _HINTS)
+        inputs = (seen[0] + _FINER, seen[1] + _FINER, seen[2] + _HINTS, seen[3] + _HINTS)
         self.lateral = nn.ModuleList(nn.Conv2d(inputs[level], widths[level], 1) for level in range(4))
         self.reduce = nn.ModuleList(nn.Conv2d(widths[level + 1], widths[level], 1) for level in range(4))
         self.around = nn.ModuleList(
@@ -118,23 +129,28 @@ class ClickNetwork(nn.Module):
             assert isinstance(standardizer, Standardizer)
             standardizer.settle(torch.cat(parts, 1).float())
 
-    def see(self, view: CompactView) -> SeenCells:
-        """Return what the depth network saw in pictures as the decoder takes it, for any prompt."""
+    def see(self, view: CompactView, motion: Tensor) -> SeenCells:
+        """Return what the depth network saw in pictures, and their motion, as the decoder takes it.
+
+        It is the same for any prompt. ``motion`` is described in ``SeenCells``.
+        """
         levels = [
             standardizer(torch.cat(parts, 1))
             for standardizer, *parts in zip(self.standardizers, view.encoded, view.decoded, strict=True)
         ]
         coarse = interpolate(levels[3], size=levels[2].shape[2:], mode="bilinear")
         keys = normalize(self.key(torch.cat([levels[2], coarse], 1)), dim=1)
-        return SeenCells(levels, keys, view.disparity)
+        return SeenCells(levels, keys, view.disparity, motion)
 
     def forward(self, cells: SeenCells, prompt: Prompt, memory: Memory | None) -> FoundMask:
         """Return the subject in the pictures that were seen."""
         seen, marks = cells.levels, prompt.marks
         disparity = _standardized(cells.disparity)
-        distance = disparity - _mean_where(disparity, marks[:, :1] + marks[:, 2:])
-        hints = self._hints(cells.keys, prompt, memory, torch.cat([disparity, distance], 1))
-        finer = torch.cat([marks, disparity, distance], 1)  # B 5 H/2 W/2
+        own = marks[:, :1] + marks[:, 2:]
+        distance = disparity - _mean_where(disparity, own)
+        motion = _motions(cells.motion, own)
+        finer = torch.cat([marks, disparity, distance, motion], 1)  # B 10 H/2 W/2
+        hints = self._hints(cells.keys, prompt, memory, torch.cat([disparity, distance, motion], 1))
         beside = [finer, avg_pool2d(finer, 2), hints, avg_pool2d(hints, 2)]
         x = self.coarsest(torch.cat([seen[4], avg_pool2d(hints, 4), places_of(seen[4])], 1))
         kept = x
@@ -150,9 +166,9 @@ class ClickNetwork(nn.Module):
         mask = self.head[1](relu(self.head[0](relu(x))))
         return FoundMask(mask, self._quality(kept, mask.detach()))
 
-    def _hints(self, keys: Tensor, prompt: Prompt, memory: Memory | None, disparity: Tensor) -> Tensor:
-        """All that is known of each cell besides its looks: ``B 12 H/8 W/8``."""
-        marks, disparity = avg_pool2d(prompt.marks, CELL_PX // 2), avg_pool2d(disparity, CELL_PX // 2)
+    def _hints(self, keys: Tensor, prompt: Prompt, memory: Memory | None, facts: Tensor) -> Tensor:
+        """All that is known of each cell besides its looks: ``B 17 H/8 W/8``."""
+        marks, facts = avg_pool2d(prompt.marks, CELL_PX // 2), avg_pool2d(facts, CELL_PX // 2)
         batch, _, rows, columns = keys.shape
         clicked = torch.cat([_likeness(keys, marks[:, :1]), _likeness(keys, marks[:, 1:2])], 1)
         if memory is None:
@@ -167,7 +183,7 @@ class ClickNetwork(nn.Module):
             remembers = 1.0
         flags = torch.stack([prompt.follows, torch.full_like(prompt.follows, remembers)], 1)
         flags = flags[:, :, None, None].expand(batch, 2, rows, columns)
-        return torch.cat([marks, clicked, matches, flags, disparity], 1)
+        return torch.cat([marks, clicked, matches, flags, facts], 1)
 
     def _quality(self, cells: Tensor, mask: Tensor) -> Tensor:
         """The logit of the likely IoU, of features ``B C h w`` and a mask's logits."""
@@ -183,8 +199,18 @@ def _standardized(disparity: Tensor) -> Tensor:
     return (disparity - mean) / (disparity.std((2, 3), keepdim=True) + 1e-3)
 
 
+def _motions(motion: Tensor, own: Tensor) -> Tensor:
+    """Motion as the decoder takes it, ``B 5 h w``; ``own B 1 h w`` weighs the subject's pixels."""
+    moved, known = motion[:, :2], motion[:, 2:]
+    length = moved.norm(dim=1, keepdim=True)
+    subject = _mean_where(moved, own)
+    away = (moved - subject).norm(dim=1, keepdim=True)
+    unlike = away / (1 + away + _ALIKE * subject.norm(dim=1, keepdim=True))
+    return _LOUDNESS * torch.cat([moved / (1 + length), length / (1 + length), unlike * known, known], 1)
+
+
 def _mean_where(values: Tensor, weights: Tensor) -> Tensor:
-    """The mean of ``B 1 h w``, ``B 1 1 1``; 0 where there is no weight."""
+    """The mean of ``B C h w``, ``B C 1 1``; 0 where there is no weight."""
     return (values * weights).sum((2, 3), keepdim=True) / (weights.sum((2, 3), keepdim=True) + 1e-3)
 
 

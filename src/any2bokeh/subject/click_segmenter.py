@@ -14,8 +14,9 @@ from torch.nn.functional import avg_pool2d, interpolate
 from any2bokeh.arrays import Bytes, Doubles, Floats
 from any2bokeh.depth.compact import WEIGHTS as DEPTH_WEIGHTS
 from any2bokeh.depth.compact import CompactNetwork
-from any2bokeh.motion.flow import SMALLEST_PX, FlowPreset, dense_flow, warp
+from any2bokeh.motion.flow import warp
 from any2bokeh.scene import Frame
+from any2bokeh.subject.click_motion import flow_to, motion_in, to_units
 from any2bokeh.subject.click_network import CELL_PX, MARKS, ClickNetwork, FoundMask, Memory, Prompt, SeenCells
 from any2bokeh.subject.click_views import Window, draw_blot, view_shape
 from any2bokeh.subject.segmenter import Click
@@ -93,10 +94,14 @@ class LoadedClickNetwork:
         last: Floats | None,
         clicks: Sequence[Click],
         memory: Memory | None,
+        motion: Floats | None,
     ) -> Look:
-        """Return the subject in a window of a frame; ``last`` is its expected mask ``h w``."""
+        """Return the subject in a window of a frame; ``last`` is its expected mask ``h w``.
+
+        ``motion h w 2`` is that of the frame, of any size, see ``to_units``.
+        """
         weight = self.network.coarsest.weight
-        cells = self._see(view, window)
+        cells = self._see(view, window, motion)
         half = cells.disparity.shape[2:]
         marks = _blots(view, window, clicks, half)
         if last is not None:
@@ -115,11 +120,11 @@ class LoadedClickNetwork:
         return Look(mask, float(found.quality.float().sigmoid()), Memory(cells.keys.flatten(2), shares))
 
     def look_around(
-        self, view: ClickView, window: Window, places: Sequence[tuple[float, float]]
+        self, view: ClickView, window: Window, places: Sequence[tuple[float, float]], motion: Floats | None
     ) -> tuple[FoundMask, Tensor]:
         """Return the things at ``places``, shares of the frame's sides, and the disparity of the window."""
         weight, count = self.network.coarsest.weight, len(places)
-        cells = self._see(view, window)
+        cells = self._see(view, window, motion)
         half = cells.disparity.shape[2:]
         marks = np.stack([_blots(view, window, [Click(x, y)], half) for x, y in places])
         prompt = Prompt(
@@ -128,12 +133,13 @@ class LoadedClickNetwork:
         )
         levels = [level.expand(count, -1, -1, -1) for level in cells.levels]
         each = SeenCells(
-            levels, cells.keys.expand(count, -1, -1, -1), cells.disparity.expand(count, -1, -1, -1)
+            levels,
+            *(part.expand(count, -1, -1, -1) for part in (cells.keys, cells.disparity, cells.motion)),
         )
         with torch.no_grad():
             return self.network(each, prompt, None), cells.disparity
 
-    def _see(self, view: ClickView, window: Window) -> SeenCells:
+    def _see(self, view: ClickView, window: Window, motion: Floats | None) -> SeenCells:
         weight = self.network.coarsest.weight
         rows, columns = window.size
         size, _ = view_shape(columns / rows)
@@ -142,7 +148,9 @@ class LoadedClickNetwork:
         picture = torch.from_numpy(part).permute(2, 0, 1)[None].to(weight.device, weight.dtype) / 255
         with torch.no_grad():
             seen = self.depth.look(picture.contiguous(memory_format=torch.channels_last))
-            result: SeenCells = self.network.see(seen)
+            rows, columns = seen.disparity.shape[2:]
+            moved = torch.from_numpy(motion_in(motion, window, view.size, (rows, columns)))[None]
+            result: SeenCells = self.network.see(seen, moved.to(weight.device, weight.dtype))
         return result
 
 
@@ -174,37 +182,43 @@ class ClickSegmenter:
         gray = cv2.cvtColor(cv2.resize(codes, half, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
         return ClickView(codes, gray)
 
-    def start(self, view: ClickView, clicks: Sequence[Click]) -> Tensor:
+    def start(self, view: ClickView, clicks: Sequence[Click], beside: ClickView | None = None) -> Tensor:
         """Return the mask of the thing under ``clicks``; see ``SubjectSegmenter``."""
-        looks = [self._first_look(view, clicks, share) for share in FIRST_WINDOWS]
+        motion = to_units(flow_to(view.gray, beside.gray)) if beside else None
+        looks = [self._first_look(view, clicks, share, motion) for share in FIRST_WINDOWS]
         best = max(looks, key=lambda look: look.quality)
         mask = _with_clicks(best.mask, clicks)
         window = window_around(mask, view.size)
         self._subject = _Subject(view, mask, best.cells, window, colors_in(view, mask))
         return _shown(mask)
 
-    def _first_look(self, view: ClickView, clicks: Sequence[Click], share: float) -> Look:
+    def _first_look(
+        self, view: ClickView, clicks: Sequence[Click], share: float, motion: Floats | None
+    ) -> Look:
         height, width = view.size
         own = next((click for click in clicks if click.on_subject), clicks[0])
         _, shape = view_shape(width / height)
         window = Window.around(own.x * width, own.y * height, share * width, shape, view.size)
-        look = self._loaded.look(view, window, None, clicks, None)
+        look = self._loaded.look(view, window, None, clicks, None, motion)
         for _ in range(LOOKS_AGAIN):
             window = window_around(look.mask, view.size, clicks)
-            look = self._loaded.look(view, window, look.mask, clicks, None)
+            look = self._loaded.look(view, window, look.mask, clicks, None, motion)
         return look
 
     def step(self, view: ClickView, clicks: Sequence[Click] = ()) -> Tensor:
         """Return its mask in the next frame; see ``SubjectSegmenter``."""
         subject = self._subject
         assert subject is not None
-        expected = warped_to(view, subject.before, subject.mask)
+        shift = flow_to(view.gray, subject.before.gray)
+        expected = subject.mask if shift is None else warped_along(shift, subject.mask)
         if subject.lost_for and not clicks:
             window = subject.window.wider(1 + WIDENING * subject.lost_for, view.size)
             expected = np.zeros_like(expected)
         else:
             window = subject.window = window_around(expected, view.size, clicks)
-        look = self._loaded.look(view, window, expected, clicks, remembered(subject.first, subject.recent))
+        memory = remembered(subject.first, subject.recent)
+        motion = to_units(shift, expected)
+        look = self._loaded.look(view, window, expected, clicks, memory, motion)
         subject.before = view
         area = float((look.mask > SEEN).mean())
         colors = colors_in(view, look.mask)
@@ -260,12 +274,9 @@ def remembered(*cells: Memory | None) -> Memory | None:
     return Memory(torch.cat([one.keys for one in there], 2), torch.cat([one.shares for one in there], 1))
 
 
-def warped_to(view: ClickView, before: ClickView, mask: Floats) -> Floats:
-    """Return the mask ``h w`` of the frame before as it is expected in this one."""
-    if view.gray.shape != before.gray.shape or min(view.gray.shape) < SMALLEST_PX:
-        return mask
-    shift = dense_flow(view.gray, before.gray, FlowPreset.UNREFINED)
-    small = cv2.resize(mask, view.gray.shape[::-1], interpolation=cv2.INTER_AREA)
+def warped_along(shift: Floats, mask: Floats) -> Floats:
+    """Return a mask ``h w`` from where a flow of any size leads."""
+    small = cv2.resize(mask, shift.shape[1::-1], interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(warp(small, shift), mask.shape[::-1]), np.float32)
 
 

@@ -10,9 +10,11 @@ from torch import Tensor
 
 from any2bokeh.arrays import Floats
 from any2bokeh.errors import FocusError
-from any2bokeh.motion.flow import SMALLEST_PX, FlowPreset, dense_flow, vector_length
+from any2bokeh.motion.flow import vector_length
 from any2bokeh.settings.focus_settings import Point
 from any2bokeh.settings.values import TimePoint
+from any2bokeh.subject.click_motion import flow_to, to_units
+from any2bokeh.subject.click_network import MOTION_UNIT
 from any2bokeh.subject.click_segmenter import SEEN, ClickView, LoadedClickNetwork
 from any2bokeh.subject.seen_things import MOST_CUT, Thing, each_once, look_at_places
 from any2bokeh.video.clip import Clip
@@ -65,10 +67,12 @@ def _candidates(video: Clip, network: LoadedClickNetwork, share: float) -> list[
         views = [segmenter.view(frame) for frame in islice(frames, APART + 1)]
     if not views:
         return []
-    found, seen = look_at_places(network, views[0], GRID)
-    disparity, motion = _standardized(seen), _own_motion(views[0], views[-1])
-    likelihoods = {one: one.quality * _prominence(one, disparity, motion) for one in found}
-    return [Candidate(one, number, likelihoods[one]) for one in each_once(found, likelihoods.__getitem__)]
+    motion = to_units(flow_to(views[0].gray, views[-1].gray)) if len(views) > 1 else None
+    found, seen = look_at_places(network, views[0], GRID, motion)
+    disparity, speed = _standardized(seen), _speed(motion, views[0])
+    likelihoods = {one: one.quality * _prominence(one, disparity, speed) for one in found}
+    likely = each_once(found, likelihoods.__getitem__)
+    return [Candidate(one, number, likelihoods[one]) for one in likely if likelihoods[one] > 0]
 
 
 def _standardized(disparity: Tensor) -> Floats:
@@ -76,28 +80,15 @@ def _standardized(disparity: Tensor) -> Floats:
     return np.asarray((values - values.mean()) / (values.std() + 1e-3), np.float32)
 
 
-def _own_motion(view: ClickView, later: ClickView) -> Floats:
-    """How far each pixel ``h w`` moves against most others, in shares of the longer side per frame."""
-    gray = view.gray
-    if later is view or later.gray.shape != gray.shape or min(gray.shape) < SMALLEST_PX:
-        return np.zeros(gray.shape, np.float32)
-    shift = dense_flow(gray, later.gray, FlowPreset.UNREFINED)
-    height, width = gray.shape
-    y, x = np.mgrid[:height:4, :width:4].reshape(2, -1).astype(np.float32)
-    basis = np.stack([np.ones_like(x), x / width, y / height], 1)
-    sampled = shift[::4, ::4].reshape(-1, 2)
-    kept = np.ones(len(x), bool)
-    for _ in range(3):  # the camera's motion is that of most pixels: an affine one, without those that differ
-        plane = np.linalg.lstsq(basis[kept], sampled[kept], rcond=None)[0]
-        missed = np.abs(sampled - basis @ plane).sum(1)
-        kept = missed <= np.median(missed) + 1e-3
-    rows, columns = np.mgrid[:height, :width].astype(np.float32)
-    camera = plane[0] + columns[..., None] / width * plane[1] + rows[..., None] / height * plane[2]
-    own: Floats = vector_length(*cv2.split((shift - camera).astype(np.float32)))
-    return own / np.float32(max(height, width) * APART)
+def _speed(motion: Floats | None, view: ClickView) -> Floats:
+    """How far each pixel ``h w`` moves by itself, in shares of the longer side per frame."""
+    if motion is None:
+        return np.zeros(view.gray.shape, np.float32)
+    length: Floats = vector_length(*cv2.split(motion))
+    return length * np.float32(MOTION_UNIT / APART)
 
 
-def _prominence(thing: Thing, disparity: Floats, motion: Floats) -> float:
+def _prominence(thing: Thing, disparity: Floats, speed: Floats) -> float:
     """How much a thing stands out, 0..1."""
     inside = thing.mask > SEEN
     size = inside.shape[::-1]
@@ -106,7 +97,7 @@ def _prominence(thing: Thing, disparity: Floats, motion: Floats) -> float:
     ring = (cv2.dilate(inside.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0) & ~inside
     behind = disparity[ring].mean() if ring.any() else disparity.mean()
     ahead = np.clip((disparity[inside].mean() - behind) / AHEAD, 0, 1)
-    moves = np.clip(cv2.resize(motion, size)[inside].mean() / MOVING, 0, 1)
+    moves = np.clip(cv2.resize(speed, size)[inside].mean() / MOVING, 0, 1)
     rows, columns = np.nonzero(inside)
     away = np.hypot(rows.mean() / size[1] - 0.5, columns.mean() / size[0] - 0.5)
     large = min(inside.mean() / FULL_AREA, 1) ** 0.5

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from heapq import merge
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Generic
 
 import numpy as np
@@ -115,7 +115,7 @@ class MaskGrowth(Closeable, Generic[View]):
         if last == self._first:
             return
         yield last
-        earlier = self._backwards(self._segmenter.start(start, self._subject.clicks_at(last)))
+        earlier = self._backwards(self._start_from(start))
         for number in reversed(range(self._first, last)):
             yield number
             self._before.push(next(earlier))
@@ -138,21 +138,32 @@ class MaskGrowth(Closeable, Generic[View]):
         """Drop the masks that nobody asked for."""
         self._before.close()
 
-    def _start(self) -> View:
-        """The view of the frame with the click, or of the first one after it that can be decoded."""
-        start = next(self._views(self._subject.number, self._stop), None)
-        if start is None:
+    def _start(self) -> tuple[View, View | None]:
+        """The view of the frame with the click, or of the first one after it that can be decoded.
+
+        With it comes that of the next frame of its shot; of the last one before it where there is none.
+        """
+        number = self._subject.number
+        found = [view for _, view in islice(self._views(number, self._stop), 2)]
+        if not found:
             raise FocusError(f"{self._video.info.path} has no frame that can be decoded from the point on.")
-        return start[1]
+        if len(found) == 1:
+            found += [view for _, view in self._views(max(self._first, number - 1), number)]
+        return found[0], found[1] if len(found) > 1 else None
+
+    def _start_from(self, start: tuple[View, View | None]) -> Tensor:
+        """The mask at the click; earlier subjects are forgotten."""
+        view, beside = start
+        return self._segmenter.start(view, self._subject.clicks_at(self._subject.number), beside)
 
     def _tell(self) -> None:
         self._done += 1
         self._on_frames(self._done)
 
-    def _forwards(self, start: View) -> Iterator[Tensor]:
+    def _forwards(self, start: tuple[View, View | None]) -> Iterator[Tensor]:
         """The masks from the frame with the click to the last of its shot."""
         first = self._subject.number
-        mask = self._segmenter.start(start, self._subject.clicks_at(first))
+        mask = self._start_from(start)
         yield mask
         found = (
             (number - first - 1, self._segmenter.step(view, self._subject.clicks_at(number)))

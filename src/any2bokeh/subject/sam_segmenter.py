@@ -64,7 +64,7 @@ class SamSegmenter:
         square = interpolate(frame.picture[None], size, mode="bilinear", antialias=True)[0]
         return (square.clamp(0, 1) * 255).round().to(torch.uint8).cpu()
 
-    def start(self, view: Tensor, clicks: Sequence[Click]) -> Tensor:
+    def start(self, view: Tensor, clicks: Sequence[Click], beside: Tensor | None = None) -> Tensor:
         """Return the mask of the thing under ``clicks``; see ``SubjectSegmenter``."""
         weight, side = self._weight, self._side_px
         self._session = self._session_class(

@@ -44,7 +44,7 @@ class Thing:
 
 
 def look_at_places(
-    network: LoadedClickNetwork, view: ClickView, grid: tuple[int, int]
+    network: LoadedClickNetwork, view: ClickView, grid: tuple[int, int], motion: Floats | None = None
 ) -> tuple[list[Thing], Tensor]:
     """Return the things at the places of a grid (rows, columns), at half the size of a view of the frame.
 
@@ -52,7 +52,7 @@ def look_at_places(
     """
     rows, columns = grid
     places = [((c + 0.5) / columns, (r + 0.5) / rows) for r in range(rows) for c in range(columns)]
-    found, disparity = network.look_around(view, Window(0, 0, *view.size), places)
+    found, disparity = network.look_around(view, Window(0, 0, *view.size), places, motion)
     masks = found.mask.float().sigmoid().cpu().numpy()[:, 0]
     qualities = found.quality.float().sigmoid().tolist()
     things = [Thing(mask, quality) for mask, quality in zip(masks, qualities, strict=True)]
@@ -83,7 +83,7 @@ def find_things(network: LoadedClickNetwork, view: ClickView, grid: tuple[int, i
 def _look_closer(network: LoadedClickNetwork, view: ClickView, thing: Thing) -> Thing:
     mask = cv2.resize(thing.mask, view.size[::-1], interpolation=cv2.INTER_LINEAR)
     clicks = [Click(*thing.inner_point())]
-    look = network.look(view, window_around(mask, view.size, clicks), mask, clicks, None)
+    look = network.look(view, window_around(mask, view.size, clicks), mask, clicks, None, None)
     return Thing(look.mask, look.quality)
 
 

@@ -27,8 +27,10 @@ class SubjectSegmenter(Protocol[View]):
         """Return its view of a frame, small enough to hold dozens of them."""
         ...
 
-    def start(self, view: View, clicks: Sequence[Click]) -> Tensor:
+    def start(self, view: View, clicks: Sequence[Click], beside: View | None = None) -> Tensor:
         """Return the mask of the thing under ``clicks``; earlier subjects are forgotten.
+
+        ``beside`` is the frame after it, or before it: it shows how things move.
 
         A mask is ``1 h w`` in 0..1 on the CPU, of a size of the segmenter's own, the same for all frames.
         """

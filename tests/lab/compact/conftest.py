@@ -26,7 +26,7 @@ PLACES = np.array(
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    """Five pictures of one bright square each, which is nearer than its surroundings."""
+    """Five pictures of one bright square each, nearer than its surroundings, which moves to the right."""
     folder = tmp_path / "pictures"
     folder.mkdir()
     for number in range(5):
@@ -37,7 +37,9 @@ def pictures(tmp_path: Path) -> Path:
         square = np.s_[30:80, 20 + 10 * number : 70 + 10 * number]
         picture[square] += 0.6
         disparity[square], owners[square] = 1, 1
-        write_picture(folder / f"{number:06d}", (picture, disparity, owners))
+        flow = np.zeros((96, 160, 2), np.float32)
+        flow[square] = 3, 0
+        write_picture(folder / f"{number:06d}", (picture, disparity, owners), flow)
     return folder
 
 

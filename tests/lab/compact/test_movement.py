@@ -4,8 +4,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
-from any2bokeh.lab.compact.made_pictures import draw_moments, make_picture, make_shot
+from any2bokeh.errors import VideoError
+from any2bokeh.lab.compact.__main__ import app
+from any2bokeh.lab.compact.made_pictures import (
+    FLOW,
+    FLOW_SIDE,
+    draw_moments,
+    make_picture,
+    make_shot,
+    moment_paths,
+    read_flow,
+    write_picture,
+)
 from any2bokeh.lab.compact.scenes.additions import AdditionSettings
 from any2bokeh.lab.compact.scenes.avatars import Swing, draw_pose
 
@@ -43,3 +55,25 @@ def test_moments_begin_at_the_first_and_rise() -> None:
     times = draw_moments(4, 5)
     assert times[0] == 0 and draw_moments(4, 1) == [0]
     assert all(0.04 <= step <= 0.7 for step in np.diff(times))
+
+
+@pytest.mark.slow
+def test_moments_are_written_with_their_flow(tmp_path: Path) -> None:
+    options = ["--first", "3", "--count", "1", "--moments", "2", "--unit", str(UNIT)]
+    assert CliRunner().invoke(app, ["make", str(tmp_path), *options]).exit_code == 0
+    for path in moment_paths(tmp_path, 3, 2):
+        flow = read_flow(path)
+        assert flow is not None and min(flow.shape[:2]) == FLOW_SIDE and flow.shape[2] == 2
+        assert flow.any() and np.abs(flow).max() < FLOW_SIDE
+
+
+def test_a_flow_is_read_as_it_was_written(tmp_path: Path) -> None:
+    path, black = tmp_path / "1", np.zeros((6, 8), np.float32)
+    flow = np.random.default_rng(0).normal(0, 20, (6, 8, 2)).astype(np.float32)
+    write_picture(path, (np.zeros((6, 8, 3), np.float32), black, black.astype(np.uint8)), flow)
+    np.testing.assert_allclose(read_flow(path), flow, atol=1 / 100)
+    path.with_suffix(FLOW).write_bytes(b"nothing")
+    with pytest.raises(VideoError, match=r"1\.flow\.png"):
+        read_flow(path)
+    path.with_suffix(FLOW).unlink()
+    assert read_flow(path) is None

@@ -9,7 +9,7 @@ import torch
 from any2bokeh.errors import SettingsError
 from any2bokeh.lab.compact.batches import BatchSettings
 from any2bokeh.lab.compact.made_pictures import moment_paths, write_picture
-from any2bokeh.lab.compact.subject_batches import SubjectBatch, SubjectBatches, list_pairs
+from any2bokeh.lab.compact.subject_batches import SubjectBatch, SubjectBatches, _lead, list_pairs
 from any2bokeh.lab.compact.wrong_masks import draw_place, wrong_mask
 
 LENGTH = 3
@@ -20,7 +20,13 @@ def batches(folder: Path, seed: int = 5) -> SubjectBatches:
 
 
 def tensors(batch: SubjectBatch) -> list[torch.Tensor]:
-    return [batch.pictures, *vars(batch.click).values(), *vars(batch.follow).values(), batch.shares]
+    return [
+        batch.pictures,
+        batch.motion,
+        *vars(batch.click).values(),
+        *vars(batch.follow).values(),
+        batch.shares,
+    ]
 
 
 def test_a_batch_depends_on_its_number_and_the_seed_alone(pictures: Path) -> None:
@@ -39,6 +45,7 @@ def test_both_moments_of_a_pair_are_seen_in_windows_of_one_size(pictures: Path) 
         batch = batches(pictures)[step]
         height, width = batch.pictures.shape[2:]
         assert height % 32 == width % 32 == 0 and batch.pictures.shape[:2] == (2 * LENGTH, 3)
+        assert batch.motion.shape == (2 * LENGTH, 3, height // 2, width // 2)
         for task in (batch.click, batch.follow):
             assert task.marks.shape == (2 * LENGTH, 3, height // 2, width // 2)
             assert task.truth.shape == (2 * LENGTH, 1, height // 2, width // 2)
@@ -70,6 +77,36 @@ def test_the_thing_that_is_followed_is_the_bright_square(pictures: Path) -> None
             inside, outside = truth > 0.99, truth < 0.01
             if inside.sum() > 50 and outside.sum() > 50:
                 assert picture[inside].median() > picture[outside].median()
+
+
+def test_the_square_moves_along_or_leads(pictures: Path) -> None:
+    """The square of these pictures moves to the right; to the left if mirrored, and anywhere if it leads."""
+    known = right = left = led = 0
+    for step in range(20):
+        batch = batches(pictures)[step]
+        for motion, truth in zip(batch.motion, batch.follow.truth[:, 0], strict=True):
+            inside = truth > 0.99
+            if motion[2].max() == 0 or inside.sum() < 200:
+                continue
+            x, y = (float(part[inside].median()) for part in motion[:2])
+            known += 1
+            led += abs(y) > 0.1
+            right += abs(y) <= 0.1 and x > 0.5
+            left += abs(y) <= 0.1 and x < -0.5
+    assert known > 60 and 0.4 * known < led < 0.8 * known
+    assert min(right, left) > 0.05 * known and right + left + led > 0.9 * known
+
+
+def test_a_subject_that_leads_goes_a_way_of_its_own() -> None:
+    inside = np.zeros((96, 160), bool)
+    inside[20:80, 60:120] = True
+    for seed in range(5):
+        motion = _lead(np.ones((90, 150, 2), np.float32), inside, np.random.default_rng(seed))
+        assert motion is not None and np.ptp(motion[30:60, 70:100], axis=(0, 1)).max() == 0
+        around = motion[:10]
+        assert 0 <= around.min() == around.max() <= 1
+        assert np.abs(motion[40, 80] - around[0, 0]).max() > 0.05
+    assert _lead(None, inside, np.random.default_rng(0)) is None
 
 
 def test_moments_of_one_scene_are_a_pair(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from any2bokeh.lab.compact.__main__ import app
 from any2bokeh.lab.compact.batches import BatchSettings
 from any2bokeh.lab.compact.learning_run import CHECKPOINT, JOURNAL, WEIGHTS_FILE
 from any2bokeh.lab.compact.subject_batches import SubjectBatches, SubjectTask
+from any2bokeh.lab.compact.subject_measures import measure_click_network
 from any2bokeh.lab.compact.subject_trainer import (
     SubjectTraining,
     SubjectTrainingSettings,
@@ -57,7 +58,7 @@ def test_a_last_mask_with_a_click_is_what_the_network_finds_without_it() -> None
     marks = torch.rand(3, 3, 32, 48)
     task = SubjectTask(marks, torch.tensor([1.0, 0.0, 1.0]), torch.zeros(3, 1, 32, 48), torch.ones(3))
     with torch.no_grad():
-        seen = network.see(depth.look(torch.rand(3, 3, 64, 96)))
+        seen = network.see(depth.look(torch.rand(3, 3, 64, 96)), torch.rand(3, 3, 32, 48))
     prompt = look_again(network, seen, task)
     torch.testing.assert_close(prompt.marks[:, :2], marks[:, :2])
     torch.testing.assert_close(prompt.marks[1], marks[1])  # no last mask is asked for
@@ -108,7 +109,7 @@ def test_the_journal_has_the_figures_and_the_folder_the_weights(pictures: Path, 
 
 def test_a_perfect_mask_has_hardly_any_loss_and_counts_alone(pictures: Path) -> None:
     task = SubjectBatches(settings(pictures, 1).data, 1)[0].follow
-    likely = torch.full((len(task.truth),), 9.0)
+    likely = torch.where(task.truth.amax((1, 2, 3)) > 0.5, 9.0, -9.0)  # of a subject that is not seen: none
     perfect, overlap = subject_loss(FoundMask(task.truth.round() * 40 - 20, likely), task)
     wrong, other = subject_loss(FoundMask(20 - task.truth.round() * 40, -likely), task)
     assert perfect < 0.4 < 5 < wrong
@@ -148,3 +149,15 @@ def test_the_command_makes_two_moments_and_names_a_folder_without_masks(tmp_path
     ]
     result = CliRunner().invoke(app, asked)
     assert isinstance(result.exception, SettingsError)
+
+
+def test_weights_are_measured_with_motion_and_without(pictures: Path) -> None:
+    torch.manual_seed(0)
+    depth, network = CompactNetwork(TINY_DEPTH).eval(), ClickNetwork(TINY).eval()
+    data = BatchSettings(folders=((pictures, 1.0),), seed=3, length=2)
+    moving = measure_click_network(depth, network, data, 2)
+    assert moving == measure_click_network(depth, network, data, 2)
+    still = measure_click_network(depth, network, data, 2, moving=False)
+    assert still != moving
+    for found in (moving, still):
+        assert min(found.click, found.again, found.following) >= 0 and abs(found.too_well) <= 1

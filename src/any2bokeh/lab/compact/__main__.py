@@ -15,16 +15,19 @@ from any2bokeh.lab.compact.imagenet import imagenet_file
 from any2bokeh.lab.compact.learning_run import write_weights
 from any2bokeh.lab.compact.made_pictures import (
     UNIT,
-    draw_moments,
     list_pictures,
-    make_shot,
+    make_moments,
+    make_picture,
     moment_paths,
     write_picture,
 )
 from any2bokeh.lab.compact.measures import measure_estimator
 from any2bokeh.lab.compact.scenes.additions import AdditionSettings
 from any2bokeh.lab.compact.scenes.creatures import MAKERS
+from any2bokeh.lab.compact.subject_measures import measure_click_network
 from any2bokeh.lab.compact.subject_trainer import SubjectTrainingSettings, train_subject
+from any2bokeh.subject.click_segmenter import WEIGHTS as CLICK_WEIGHTS
+from any2bokeh.subject.click_segmenter import load_click_network
 
 app = typer.Typer(help=__doc__, no_args_is_help=True)
 
@@ -50,7 +53,10 @@ def make(
     every: Annotated[int, typer.Option(help="With --parts: how many parts the avatars are split into.")] = 1,
     parts: Annotated[str, typer.Option(help="Parts of the avatars that are used, for example 1,2,3.")] = "0",
     moments: Annotated[
-        int, typer.Option(help="Pictures of each scene, some time apart; more than one for the subject.")
+        int,
+        typer.Option(
+            help="Pictures of each scene, some time apart; more than one, with flow, for the subject."
+        ),
     ] = 1,
     unit: Annotated[int, typer.Option(help="Size: pictures are 7 to 14 times this high and wide.")] = UNIT,
 ) -> None:
@@ -65,10 +71,14 @@ def make(
     folder.mkdir(parents=True, exist_ok=True)
     for seed in range(first, first + count):
         paths = moment_paths(folder, seed, moments)
-        if not paths[-1].with_suffix(".png").exists():
-            shot = make_shot(seed, draw_moments(seed, moments), None if plain else additions, unit)
-            for path, made in zip(paths, shot, strict=True):
-                write_picture(path, made)
+        if paths[-1].with_suffix(".png").exists():
+            continue
+        if moments == 1:
+            write_picture(paths[0], make_picture(seed, None if plain else additions, unit))
+            continue
+        shot = make_moments(seed, moments, None if plain else additions, unit)
+        for path, (made, flow) in zip(paths, shot, strict=True):
+            write_picture(path, made, flow)
 
 
 @app.command("train")
@@ -155,6 +165,25 @@ def measure(
     estimator = load_compact(torch.device("cpu"), torch.float32, weights)
     for folder in folders:
         typer.echo(f"{folder}: {measure_estimator(estimator, list_pictures(folder), side).means()}")
+
+
+@app.command("measure-subject")
+def measure_subject_weights(
+    data: Annotated[list[str], typer.Option(help="FOLDER:SHARE of pictures made with --moments 2.")],
+    weights: Annotated[
+        Path, typer.Option(help="Of the network; without it those that ship.")
+    ] = CLICK_WEIGHTS,
+    batches: Annotated[int, typer.Option(help="Of four pairs of pictures.")] = 24,
+    seed: Annotated[int, typer.Option(help="Decides the views and the clicks.")] = 7,
+    still: Annotated[bool, typer.Option(help="Tell the network nothing of motion.")] = False,
+) -> None:
+    """Measure weights of the network that finds a subject on pictures that no training saw."""
+    _begin(2)
+    loaded = load_click_network(torch.device("cpu"), torch.float32, weights)
+    found = measure_click_network(
+        loaded.depth, loaded.network, _batches(data, seed, 4), batches, moving=not still
+    )
+    typer.echo(found)
 
 
 def _begin(threads: int) -> None:

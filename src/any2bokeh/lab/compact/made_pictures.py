@@ -1,7 +1,8 @@
 """Pictures with their exact disparity in a folder: made from seeds, written and read.
 
 ``NUMBER.jpg`` is the picture, ``NUMBER.png`` its disparity in 16 bits (near is large, 0 is unknown), and
-``NUMBER.owners.png``, where something was added to the scene, whose each pixel is.
+``NUMBER.owners.png``, where something was added to the scene, whose each pixel is. ``NUMBER.flow.png`` is the
+optical flow to a moment later, as it is estimated from both pictures: x and y in 1/64 px, 32768 is 0.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from any2bokeh.arrays import Floats
+from any2bokeh.arrays import Bytes, Floats
 from any2bokeh.atomic import partial_file
 from any2bokeh.errors import SettingsError, VideoError
 from any2bokeh.lab.compact.scenes.additions import AdditionSettings, Placement, SeenScene, add_to
@@ -19,6 +20,7 @@ from any2bokeh.lab.compact.scenes.cast import render
 from any2bokeh.lab.compact.scenes.film import develop
 from any2bokeh.lab.compact.scenes.maker import build_scene
 from any2bokeh.lab.compact.scenes.movement import add_again
+from any2bokeh.motion.flow import FlowPreset, dense_flow
 
 PERCENTILES = (1.0, 98.5)  # of inverse depth: they become 0 and 1
 SAMPLES_PER_PIXEL = 1.25  # along each axis, before the picture is brought to its size
@@ -26,6 +28,9 @@ LARGEST_CODE = 65535  # of disparity; 0 says that it is unknown, so 1 is the far
 JPEG_QUALITY = 94
 OWNERS = ".owners.png"
 APART_S = (0.04, 0.7)  # moments of a scene
+FLOW, FLOW_S = ".flow.png", (0.03, 0.13)  # to a moment so much later
+FLOW_SIDE = 240  # pixels, the shorter one
+FLOW_STEPS, NO_FLOW = 64, 32768  # codes per pixel; that of no motion
 
 # Height and width in multiples of UNIT: wide, narrower, square, upright.
 UNIT = 30
@@ -86,6 +91,30 @@ def draw_moments(seed: int, count: int) -> list[float]:
     return [0.0, *np.cumsum(np.exp(rng.uniform(least, most, count - 1)))]
 
 
+def make_moments(
+    seed: int, count: int, additions: AdditionSettings | None = None, unit: int = UNIT
+) -> Iterator[tuple[MadePicture, Floats]]:
+    """Yield pictures of a scene at ``count`` moments, each with its flow ``h w 2`` [px] to a bit later."""
+    rng = np.random.default_rng((seed, 79))
+    least, most = np.log(FLOW_S)
+    times: list[float] = []
+    for time_s in draw_moments(seed, count):
+        times += [time_s, time_s + float(np.exp(rng.uniform(least, most)))]
+    shot = make_shot(seed, times, additions, unit)
+    for made, (later, *_) in zip(shot, shot, strict=True):
+        yield made, dense_flow(_grayed(made[0]), _grayed(later), FlowPreset.UNREFINED)
+
+
+def _grayed(picture: Floats) -> Bytes:
+    """R'G'B' ``H W 3`` as the flow of a clip sees it."""
+    height, width = picture.shape[:2]
+    scale = FLOW_SIDE / min(height, width)
+    codes = np.round(picture * 255).astype(np.uint8)
+    size = round(width * scale), round(height * scale)
+    small = cv2.resize(codes, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
 def moment_paths(folder: Path, seed: int, count: int) -> list[Path]:
     """Return the paths, without suffix, of the pictures of a scene at ``count`` moments."""
     if count == 1:
@@ -93,7 +122,7 @@ def moment_paths(folder: Path, seed: int, count: int) -> list[Path]:
     return [folder / f"{seed:06d}-{moment}" for moment in range(count)]
 
 
-def write_picture(path: Path, made: MadePicture) -> None:
+def write_picture(path: Path, made: MadePicture, flow: Floats | None = None) -> None:
     """Write the files of one picture; its disparity last, so that it counts as made when it is there."""
     picture, disparity, owners = made
     codes = np.round(picture[..., ::-1] * 255).astype(np.uint8)
@@ -101,6 +130,10 @@ def write_picture(path: Path, made: MadePicture) -> None:
     cv2.imwrite(str(path.with_suffix(".jpg")), codes, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if owners.any():
         cv2.imwrite(str(path.with_suffix(OWNERS)), owners, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    if flow is not None:
+        shift = np.round(flow * FLOW_STEPS + NO_FLOW).clip(0, LARGEST_CODE).astype(np.uint16)
+        channels = np.dstack([np.zeros_like(shift[..., 0]), shift[..., ::-1]])  # blue, green, red: none, y, x
+        cv2.imwrite(str(path.with_suffix(FLOW)), channels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
     with partial_file(path.with_suffix(".png"), overwrite=True) as partial:
         cv2.imwrite(str(partial), depth, [cv2.IMWRITE_PNG_COMPRESSION, 1])
 
@@ -134,3 +167,14 @@ def read_owners(path: Path) -> NDArray[np.uint8] | None:
     if owners is None:
         raise VideoError(f"{file} cannot be read.")
     return np.asarray(owners, np.uint8)
+
+
+def read_flow(path: Path) -> Floats | None:
+    """Return the flow ``h w 2`` [px] from ``NUMBER.jpg`` to a moment later, if it was written."""
+    file = path.with_suffix(FLOW)
+    if not file.exists():
+        return None
+    channels = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+    if channels is None or channels.ndim != 3 or channels.dtype != np.uint16:
+        raise VideoError(f"{file} cannot be read.")
+    return np.asarray((channels[..., :0:-1].astype(np.float32) - NO_FLOW) / FLOW_STEPS, np.float32)

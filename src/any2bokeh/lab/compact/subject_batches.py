@@ -15,8 +15,9 @@ from torch.utils.data import DataLoader, Dataset
 from any2bokeh.arrays import Floats
 from any2bokeh.errors import SettingsError
 from any2bokeh.lab.compact.batches import BatchSettings, FolderShares, age
-from any2bokeh.lab.compact.made_pictures import list_pictures, read_owners, read_picture
-from any2bokeh.lab.compact.wrong_masks import draw_place, wrong_mask
+from any2bokeh.lab.compact.made_pictures import list_pictures, read_flow, read_owners, read_picture
+from any2bokeh.lab.compact.wrong_masks import draw_place, slipped_mask, wrong_mask
+from any2bokeh.subject.click_motion import motion_in, to_units
 from any2bokeh.subject.click_network import MARKS
 from any2bokeh.subject.click_views import VIEW_SIZES, Window, draw_blot
 
@@ -29,7 +30,16 @@ UNION = 0.15  # of the subjects are two things
 OTHER = 0.3  # of the clicks are on another thing than that which the view was chosen for
 AGAIN = 0.35  # of the clicks come with what a first look found
 SAME_LIGHT = 0.6  # of the pairs are aged alike
-OCCLUDED = 0.12  # of the views have something put before them
+OCCLUDED = 0.15  # of the views have something put before them
+SURPRISING = 0.6  # of these, the last mask is that from before
+SLIPPED = 0.06  # of the last masks show something else
+MISREMEMBERED = 0.3  # of the masks in memory are wrong as last masks are
+PASSING = 3.0  # units of motion that these things have, standard deviation
+UNKNOWN = 0.12  # of the motions
+SPEEDS = (-1.2, 0.6)  # logarithms of the factors that motion is multiplied by
+LED = 0.6  # of the pairs: films follow moving things
+CALM, LEADING = (0.0, 1.0), 4.0  # how much motion is left around it; of its own, in units
+BLOCK_PX = 6
 CUT_AWAY = 0.08  # of the pairs end in another scene: the subject is gone
 ELSEWHERE = 100  # is added to the owners of that scene
 Rng = np.random.Generator
@@ -52,10 +62,13 @@ class SubjectTask:
 class SubjectBatch:
     """Pictures ``B 3 H W`` of two moments, the later ones in the second half, and two tasks for each.
 
-    In ``follow`` the other moment is remembered, with the subject's ``shares B 1 H/2 W/2`` in this one.
+    ``motion B 3 H/2 W/2`` is described in ``SeenCells``.
+
+    In ``follow`` the other moment is remembered, with the ``shares B 1 H/2 W/2`` taken for the subject's.
     """
 
     pictures: Tensor
+    motion: Tensor
     click: SubjectTask
     follow: SubjectTask
     shares: Tensor
@@ -63,10 +76,11 @@ class SubjectBatch:
 
 @dataclass(eq=False)
 class _View:
-    """One moment as it is looked at: R'G'B' ``H W 3`` and whose each pixel is ``H W``."""
+    """One moment as it is looked at: R'G'B' ``H W 3``, whose each pixel is ``H W``, motion ``3 H/2 W/2``."""
 
     picture: Floats
     owners: NDArray[np.uint8]
+    motion: Floats
 
     def mask(self, chosen: tuple[int, ...]) -> Floats:
         """Return the mask of some things, of half the size."""
@@ -85,6 +99,16 @@ def _halved(inside: NDArray[np.bool_]) -> Floats:
 Asked = tuple[Floats, float, Floats, float]  # marks 3 h w, follows, truth h w, counts
 
 
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """Both moments: a click and a following task for each, and the subject's shares ``h w`` in memory."""
+
+    views: list[_View]
+    clicks: list[Asked]
+    follows: list[Asked]
+    shares: list[Floats]
+
+
 class SubjectBatches(Dataset[SubjectBatch]):
     """Batch ``step``, which depends on nothing but the settings and its number."""
 
@@ -99,7 +123,7 @@ class SubjectBatches(Dataset[SubjectBatch]):
         """Return one batch."""
         rng = np.random.default_rng((self._settings.seed, step))
         size = VIEW_SIZES[rng.integers(len(VIEW_SIZES))]
-        pairs: list[tuple[list[_View], list[Asked], list[Asked]]] = []
+        pairs: list[_Pair] = []
         while len(pairs) < self._settings.length:
             files = self._folders.choose(rng)
             paths = files[rng.integers(len(files))]
@@ -108,13 +132,13 @@ class SubjectBatches(Dataset[SubjectBatch]):
             if pair is not None:
                 pairs.append(pair)
         order = [(pair, moment) for moment in (0, 1) for pair in pairs]
-        pictures = np.ascontiguousarray([pair[0][moment].picture for pair, moment in order])
-        follow = [pair[2][moment] for pair, moment in order]
+        pictures = np.ascontiguousarray([pair.views[moment].picture for pair, moment in order])
         return SubjectBatch(
             torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous(),
-            _task([pair[1][moment] for pair, moment in order]),
-            _task(follow),
-            torch.from_numpy(np.stack([asked[2] for asked in follow]))[:, None],
+            torch.from_numpy(np.stack([pair.views[moment].motion for pair, moment in order])),
+            _task([pair.clicks[moment] for pair, moment in order]),
+            _task([pair.follows[moment] for pair, moment in order]),
+            torch.from_numpy(np.stack([pair.shares[moment] for pair, moment in order]))[:, None],
         )
 
 
@@ -134,17 +158,20 @@ def list_pairs(folder: Path) -> list[tuple[Path, Path]]:
 
 def draw_pair(
     paths: tuple[Path, Path], size: tuple[int, int], rng: Rng, elsewhere: Path | None = None
-) -> tuple[list[_View], list[Asked], list[Asked]] | None:
-    """Return views of both moments, and a click and a following task for each; nothing without a subject.
+) -> _Pair | None:
+    """Return the questions about two moments of a scene; nothing without a subject.
 
     ``elsewhere`` is a picture of another scene that takes the place of the second moment.
     """
     pictures = [read_picture(path)[0] for path in paths]
     owners = [_owners_of(path, picture) for path, picture in zip(paths, pictures, strict=True)]
+    motions = [_motion_of(path, rng) for path in paths]
     if rng.random() < 0.5:
         pictures.reverse()
         owners.reverse()
+        motions.reverse()
     if elsewhere:
+        motions[1] = _motion_of(elsewhere, rng)
         pictures[1] = read_picture(elsewhere)[0]
         others = _owners_of(elsewhere, pictures[1])
         owners[1] = np.where(others > 0, others + ELSEWHERE, 0).astype(np.uint8)
@@ -160,42 +187,78 @@ def draw_pair(
     lights = [int(rng.integers(2**31))] * 2
     if rng.random() > SAME_LIGHT:
         lights[1] += 1
+    if rng.random() < LED:
+        led = [(motion, np.isin(mine, chosen)) for motion, mine in zip(motions, owners, strict=True)]
+        motions = [_lead(motion, inside, rng) for motion, inside in led]
     mirrored = rng.random() < 0.5
     views: list[_View] = []
+    unoccluded: list[Floats] = []
     window = None
-    for picture, mine, light in zip(pictures, owners, lights, strict=True):
+    for picture, mine, motion, light in zip(pictures, owners, motions, lights, strict=True):
         inside = np.isin(mine, chosen)
         window = _draw_window(inside, size, rng, window.within(inside.shape) if window else None)
-        view = _cut_view(picture, mine, window, size, light)
+        view = _cut_view(picture, mine, motion, window, size, light)
         if mirrored:
-            view = _View(view.picture[:, ::-1], view.owners[:, ::-1])
+            flipped = view.motion[..., ::-1] * np.array([-1, 1, 1], np.float32)[:, None, None]
+            view = _View(view.picture[:, ::-1], view.owners[:, ::-1], flipped)
+        unoccluded.append(view.mask(chosen))
         if rng.random() < OCCLUDED:
             _occlude(view, chosen, rng)
         views.append(view)
     masks = [view.mask(chosen) for view in views]
-    seen = [bool(mask.sum() > 4) for mask in masks]
-    lasts = [masks[0], masks[0] if elsewhere else masks[1]]  # gone, it is expected where it was
+    shares = [
+        wrong_mask(mask, view.others(chosen), rng) if rng.random() < MISREMEMBERED else mask
+        for mask, view in zip(masks, views, strict=True)
+    ]
+    seen = [bool(mask.sum() > 4) for mask in shares]
+    lasts = unoccluded if rng.random() < SURPRISING else masks
+    lasts = [lasts[0], lasts[0] if elsewhere else lasts[1]]  # gone, it is expected where it was
     clicks = [_click_task(view, chosen, rng) for view in views]
     follows = [
         _follow_task(view, chosen, last, rng, is_known)
         for view, last, is_known in zip(views, lasts, seen[::-1], strict=True)
     ]
-    return views, clicks, follows
+    return _Pair(views, clicks, follows, shares)
 
 
 def _cut_view(
-    picture: NDArray[np.uint8], owners: NDArray[np.uint8], window: Window, size: tuple[int, int], light: int
+    picture: NDArray[np.uint8],
+    owners: NDArray[np.uint8],
+    motion: Floats | None,
+    window: Window,
+    size: tuple[int, int],
+    light: int,
 ) -> _View:
     """The window of a picture, aged as ``light`` draws it."""
     shrinks = cv2.INTER_AREA if window.size[0] >= size[0] else cv2.INTER_LINEAR
     part = cv2.resize(picture[window.part], size[::-1], interpolation=shrinks).astype(np.float32) / 255
     mine = cv2.resize(owners[window.part], size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-    return _View(age(part, np.random.default_rng(light)), np.asarray(mine, np.uint8))
+    moved = motion_in(motion, window, (picture.shape[0], picture.shape[1]), (size[0] // 2, size[1] // 2))
+    return _View(age(part, np.random.default_rng(light)), np.asarray(mine, np.uint8), moved)
 
 
 def _owners_of(path: Path, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     found = read_owners(path)
     return np.zeros(picture.shape[:2], np.uint8) if found is None else found
+
+
+def _motion_of(path: Path, rng: Rng) -> Floats | None:
+    """The motion in a picture ``h w 2``, as if it were quicker or slower; in some it is not known."""
+    flow, is_known = read_flow(path), rng.random() > UNKNOWN
+    speed = np.float32(np.exp(rng.uniform(*SPEEDS)))
+    return to_units(flow * speed) if flow is not None and is_known else None
+
+
+def _lead(motion: Floats | None, inside: NDArray[np.bool_], rng: Rng) -> Floats | None:
+    """Motion ``h w 2`` in which the subject goes a way of its own before calmer surroundings."""
+    if motion is None:
+        return None
+    height, width = motion.shape[:2]
+    blocks = max(1, width // BLOCK_PX), max(1, height // BLOCK_PX)  # a flow does not know outlines
+    share = cv2.resize(inside.astype(np.float32), blocks, interpolation=cv2.INTER_AREA)
+    there = cv2.resize(share, (width, height), interpolation=cv2.INTER_NEAREST) > rng.uniform(0.15, 0.7)
+    calmer = motion * np.float32(rng.uniform(*CALM))
+    return np.where(there[..., None], motion + rng.normal(0, LEADING, 2), calmer).astype(np.float32)
 
 
 def _draw_window(inside: NDArray[np.bool_], size: tuple[int, int], rng: Rng, last: Window | None) -> Window:
@@ -234,6 +297,8 @@ def _occlude(view: _View, chosen: tuple[int, ...], rng: Rng) -> None:
     other = np.clip(other * rng.uniform(0.5, 1.3) + rng.normal(0, 0.15, 3), 0, 1).astype(np.float32)
     view.picture = np.where(canvas[..., None] > 0, other, view.picture)
     view.owners = np.where(canvas > 0, 0, view.owners).astype(np.uint8)
+    small = cv2.resize(canvas, (width // 2, height // 2), interpolation=cv2.INTER_NEAREST) > 0
+    view.motion[:2] = np.where(small, rng.normal(0, PASSING, (2, 1, 1)) * view.motion[2], view.motion[:2])
 
 
 def _click_task(view: _View, chosen: tuple[int, ...], rng: Rng) -> Asked:
@@ -266,7 +331,8 @@ def _follow_task(view: _View, chosen: tuple[int, ...], last: Floats, rng: Rng, i
     """
     truth = view.mask(chosen)
     marks = np.zeros((MARKS, *truth.shape), np.float32)
-    marks[2] = wrong_mask(last, view.others(chosen), rng)
+    slips = is_known and rng.random() < SLIPPED
+    marks[2] = slipped_mask(last, rng) if slips else wrong_mask(last, view.others(chosen), rng)
     if truth.sum() > LEAST_SEEN_PX and rng.random() < 0.08:
         draw_blot(marks[0], *draw_place(truth, rng))
     if rng.random() < 0.08:

@@ -111,7 +111,7 @@ def answers(depth: CompactNetwork, network: ClickNetwork, batch: SubjectBatch) -
     with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
         with torch.no_grad():
             view = depth.look(pictures)
-        seen = network.see(view)
+        seen = network.see(view, batch.motion)
         click = network(seen, look_again(network, seen, batch.click), None)
         # Each moment is followed from the other.
         keys = seen.keys.flatten(2).roll(half, 0)
@@ -131,7 +131,8 @@ def look_again(network: ClickNetwork, seen: SeenCells, task: SubjectTask) -> Pro
     marks = task.marks.clone()
     first = marks[again]
     first[:, 2] = 0
-    cells = SeenCells([level[again] for level in seen.levels], seen.keys[again], seen.disparity[again])
+    levels = [level[again] for level in seen.levels]
+    cells = SeenCells(levels, seen.keys[again], seen.disparity[again], seen.motion[again])
     with torch.no_grad():
         found = network(cells, Prompt(first, torch.zeros_like(task.follows[again])), None)
     marks[again, 2] = found.mask[:, 0].float().sigmoid().to(marks.dtype)
@@ -147,12 +148,17 @@ def subject_loss(found: FoundMask, task: SubjectTask) -> tuple[Tensor, float]:
     both, either = (share * truth).sum((1, 2, 3)), (share + truth - share * truth).sum((1, 2, 3))
     there = (truth.sum((1, 2, 3)) > 0).float()
     overlap_loss = there * (1 - (both + 1) / (either + 1))
-    inside, wanted = mask.detach() > 0, truth > 0.5
-    overlap = (inside & wanted).sum((1, 2, 3)) / (inside | wanted).sum((1, 2, 3)).clamp(min=1)
+    overlap = overlap_with(found, truth)
     quality = binary_cross_entropy_with_logits(found.quality.float(), overlap, reduction="none")
     loss = (counts * (2 * cross + overlap_loss + QUALITY_SHARE * quality)).sum()
     looked_at = there * task.counts
     return loss, float((overlap * looked_at).sum() / looked_at.sum().clamp(min=1))
+
+
+def overlap_with(found: FoundMask, truth: Tensor) -> Tensor:
+    """Return the IoU ``B`` of masks with the true ones ``B 1 h w``; 0 where both are empty."""
+    inside, wanted = found.mask.detach() > 0, truth > 0.5
+    return (inside & wanted).sum((1, 2, 3)) / (inside | wanted).sum((1, 2, 3)).clamp(min=1)
 
 
 def first_decoder(settings: SubjectTrainingSettings) -> ClickNetwork:

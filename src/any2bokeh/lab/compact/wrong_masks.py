@@ -6,6 +6,7 @@ import numpy as np
 from any2bokeh.arrays import Floats
 
 EMPTY = 0.1  # of the last masks are lost altogether
+TAKEN = (0.6, 0.2, 0.12, 0.08)  # how often none, one, two or three other things are taken for the subject
 Rng = np.random.Generator
 
 
@@ -21,12 +22,19 @@ def wrong_mask(mask: Floats, others: Floats, rng: Rng) -> Floats:
     middle = np.array([columns.mean(), rows.mean()])
     if rng.random() < 0.35:  # a part is missing
         wrong = wrong * (1 - _ellipse(mask.shape, middle + rng.normal(0, 0.35 * size, 2), size, rng))
-    if rng.random() < 0.3:  # something was taken for it
-        blob = _ellipse(mask.shape, middle + rng.normal(0, 0.5 * size, 2), 0.7 * size, rng)
+    for _ in range(rng.choice(len(TAKEN), p=TAKEN)):  # something was taken for it
+        blob = _ellipse(mask.shape, middle + rng.normal(0, 0.5 * size, 2), rng.uniform(0.5, 1.3) * size, rng)
         wrong = np.maximum(wrong, blob * (others if rng.random() < 0.5 else 1))
     if rng.random() < 0.5:
         wrong = cv2.GaussianBlur(wrong, (0, 0), max(0.5, size * rng.uniform(0.005, 0.04)))
     return np.clip(wrong, 0, 1).astype(np.float32)
+
+
+def slipped_mask(mask: Floats, rng: Rng) -> Floats:
+    """Return a mask ``h w`` that went astray: about as large as the subject's, and anywhere."""
+    size = max(8.0, 2 * float(mask.sum()) ** 0.5)
+    height, width = mask.shape
+    return _ellipse(mask.shape, rng.uniform(0, (width, height)), size, rng)
 
 
 def _bend(mask: Floats, size: float, rng: Rng) -> Floats:
