@@ -2,12 +2,17 @@
 
 import logging
 import re
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from any2bokeh.subject.subject_doubts import tell_doubts
+from any2bokeh.subject.segmenter import Click
+from any2bokeh.subject.subject_doubts import tell_doubtful_start, tell_doubts
+from any2bokeh.video.clip import VideoClip
+from any2bokeh.video.create import create_video
 
 RATE = 24
 
@@ -40,3 +45,30 @@ def test_many_losses_are_counted(caplog: pytest.LogCaptureFixture) -> None:
     [message] = told(caplog, ([0.0] * 24 + [0.1] * 24) * 5)
     assert len(re.findall(r"from [\d.]+ to", message)) == 3
     assert "2 times more" in message
+
+
+@pytest.mark.parametrize(
+    ("click", "found"),
+    [
+        (Click(0.5, 0.5), None),  # in the middle of a thing
+        (Click(0.41, 0.5), None),  # near its edge
+        (Click(0.1, 0.1), "beside it"),  # what was found is elsewhere
+        (Click(0.5, 0.95), "38%"),  # the ground
+    ],
+)
+def test_a_click_beside_a_subject_or_on_the_ground_is_told(
+    click: Click, found: str | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    mask = np.zeros((480, 854), np.float32)
+    mask[150:330, 340:514] = 1
+    if click.y > 0.9:
+        mask[400:] = 1
+    with create_video(tmp_path / "clip.mkv", 64, 48, Fraction(24)) as video:
+        video.write(torch.zeros(3, 48, 64))
+    info = VideoClip(tmp_path / "clip.mkv").info
+    with caplog.at_level(logging.WARNING):
+        tell_doubtful_start(info, mask, click)
+    messages = [one.getMessage() for one in caplog.records if one.name.startswith("any2bokeh")]
+    assert len(messages) == (found is not None)
+    for message in messages:
+        assert found and found in message and f"{click.x * 64:.0f},{click.y * 48:.0f}" in message

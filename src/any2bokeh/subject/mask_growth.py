@@ -22,6 +22,7 @@ from any2bokeh.motion.shots import find_shots, shot_thumbnail
 from any2bokeh.progress import OnCount
 from any2bokeh.settings.focus_settings import SubjectSettings
 from any2bokeh.subject.segmenter import Click, SubjectSegmenter, View
+from any2bokeh.subject.subject_doubts import tell_doubtful_start
 from any2bokeh.video.clip import Clip
 from any2bokeh.video.lossless import to_float, to_uint8, to_uint8_rgb
 from any2bokeh.video.span import Span
@@ -101,6 +102,7 @@ class MaskGrowth(Closeable, Generic[View]):
         self._subject, self._segmenter, self._video = subject, segmenter, video
         self._on_frames, self._done = on_frames, 0
         self._before = MaskStack()
+        self._is_started = False
         place = bisect_right(starts, subject.number)
         self._first = starts[place - 1]
         self._stop = starts[place] if place < len(starts) else len(video.times)
@@ -154,7 +156,11 @@ class MaskGrowth(Closeable, Generic[View]):
     def _start_from(self, start: tuple[View, View | None]) -> Tensor:
         """The mask at the click; earlier subjects are forgotten."""
         view, beside = start
-        return self._segmenter.start(view, self._subject.clicks_at(self._subject.number), beside)
+        mask = self._segmenter.start(view, self._subject.clicks_at(self._subject.number), beside)
+        if not self._is_started:
+            tell_doubtful_start(self._video.info, mask[0].numpy(), self._subject.click)
+        self._is_started = True
+        return mask
 
     def _tell(self) -> None:
         self._done += 1

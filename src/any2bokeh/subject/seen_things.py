@@ -34,13 +34,18 @@ class Thing:
 
     def cut_share(self) -> float:
         """Return the share of the frame's edges that it covers, 0..1."""
-        inside = self.mask > SEEN
-        return float(np.concatenate([inside[0], inside[-1], inside[:, 0], inside[:, -1]]).mean())
+        return cut_share(self.mask)
 
     def overlap(self, other: "Thing") -> float:
         """Return the IoU with another one, 0..1."""
         first, second = self.mask > SEEN, other.mask > SEEN
         return float((first & second).sum() / max((first | second).sum(), 1))
+
+
+def cut_share(mask: Floats) -> float:
+    """Return the share of a frame's edges that a mask ``h w`` covers, 0..1."""
+    inside = mask > SEEN
+    return float(np.concatenate([inside[0], inside[-1], inside[:, 0], inside[:, -1]]).mean())
 
 
 def look_at_places(

@@ -1,4 +1,4 @@
-"""Warnings of a subject that cannot be held: in which seconds, and what to try."""
+"""Warnings of a subject that was hardly meant, or cannot be held: where, when, and what to try."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -8,10 +8,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from any2bokeh.arrays import Doubles
+from any2bokeh.arrays import Doubles, Floats
+from any2bokeh.subject.click_segmenter import SEEN
+from any2bokeh.subject.seen_things import MOST_CUT, cut_share
+from any2bokeh.subject.segmenter import Click
+from any2bokeh.video.opening import VideoInfo
 
 LONG_S = 1.0  # shorter losses are held through, as of somebody who passes behind a post
 EVERYTHING = 0.97  # of the picture: a larger subject leaves nothing to blur
+AROUND = (0.006, 0.012)  # of the longer side: how far from a click the mask around it is looked at
+ALONE = 0.15  # of that ring: less of a mask there belongs to something else
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +41,28 @@ def tell_doubts(path: Path, shares: Sequence[float], times_s: Doubles) -> None:
             path,
             "; ".join(parts),
         )
+
+
+def tell_doubtful_start(info: VideoInfo, mask: Floats, click: Click) -> None:
+    """Log a warning if a click on a subject found something that was hardly meant, ``mask h w`` in 0..1."""
+    height, width = mask.shape
+    rows, columns = np.arange(height)[:, None] + 0.5, np.arange(width) + 0.5
+    away = np.hypot(columns - click.x * width, rows - click.y * height) / max(height, width)
+    ring = mask[(away > AROUND[0]) & (away < AROUND[1])]
+    share = cut_share(mask)
+    if ring.size and (ring > SEEN).mean() < ALONE:
+        found = "nothing stands out there, and something beside it is followed"
+    elif share > MOST_CUT:
+        found = f"its mask reaches along {share:.0%} of the picture's edges, as the ground or a wall does"
+    else:
+        return
+    log.warning(
+        "The point %.0f,%.0f in %s is hardly on a subject: %s. Point well inside your subject.",
+        click.x * info.width,
+        click.y * info.height,
+        info.path,
+        found,
+    )
 
 
 def _stretches(chosen: NDArray[np.bool_], times_s: Doubles, least_s: float) -> Iterator[tuple[float, float]]:
