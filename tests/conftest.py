@@ -22,7 +22,7 @@ QUIET = (
     *("--disable-background-networking", "--disable-component-update"),
 )
 
-# A shell lets what it starts in the background ignore these, and programs that tests start inherit that.
+# Programs that a shell starts in the background ignore these, and so do the programs that tests start.
 HEARD = [signal.SIGINT, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 for number in HEARD:
     if signal.getsignal(number) is signal.SIG_IGN:

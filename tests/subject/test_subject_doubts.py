@@ -52,7 +52,7 @@ def test_many_losses_are_counted(caplog: pytest.LogCaptureFixture) -> None:
     [
         (Click(0.5, 0.5), None),  # in the middle of a thing
         (Click(0.41, 0.5), None),  # near its edge
-        (Click(0.1, 0.1), "beside it"),  # what was found is elsewhere
+        (Click(0.1, 0.1), "beside it"),  # something elsewhere was found
         (Click(0.5, 0.95), "38%"),  # the ground
     ],
 )

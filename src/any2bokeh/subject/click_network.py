@@ -130,9 +130,9 @@ class ClickNetwork(nn.Module):
             standardizer.settle(torch.cat(parts, 1).float())
 
     def see(self, view: CompactView, motion: Tensor) -> SeenCells:
-        """Return what the depth network saw in pictures, and their motion, as the decoder takes it.
+        """Return the depth network's features of pictures, and their motion, as the decoder takes them.
 
-        It is the same for any prompt. ``motion`` is described in ``SeenCells``.
+        They are the same for any prompt. ``motion`` is described in ``SeenCells``.
         """
         levels = [
             standardizer(torch.cat(parts, 1))

@@ -20,7 +20,8 @@ from any2bokeh.lab.compact.scenes.cast import render
 from any2bokeh.lab.compact.scenes.film import develop
 from any2bokeh.lab.compact.scenes.maker import build_scene
 from any2bokeh.lab.compact.scenes.movement import add_again
-from any2bokeh.motion.flow import FlowPreset, dense_flow
+from any2bokeh.subject.click_motion import flow_to
+from any2bokeh.subject.click_segmenter import FLOW_SHRINKS, SHORTER_SIDE
 
 PERCENTILES = (1.0, 98.5)  # of inverse depth: they become 0 and 1
 SAMPLES_PER_PIXEL = 1.25  # along each axis, before the picture is brought to its size
@@ -29,7 +30,7 @@ JPEG_QUALITY = 94
 OWNERS = ".owners.png"
 APART_S = (0.04, 0.7)  # moments of a scene
 FLOW, FLOW_S = ".flow.png", (0.03, 0.13)  # to a moment so much later
-FLOW_SIDE = 240  # pixels, the shorter one
+FLOW_SIDE = SHORTER_SIDE // FLOW_SHRINKS  # pixels, the shorter one: as in a clip
 FLOW_STEPS, NO_FLOW = 64, 32768  # codes per pixel; that of no motion
 
 # Height and width in multiples of UNIT: wide, narrower, square, upright.
@@ -93,7 +94,7 @@ def draw_moments(seed: int, count: int) -> list[float]:
 
 def make_moments(
     seed: int, count: int, additions: AdditionSettings | None = None, unit: int = UNIT
-) -> Iterator[tuple[MadePicture, Floats]]:
+) -> Iterator[tuple[MadePicture, Floats | None]]:
     """Yield pictures of a scene at ``count`` moments, each with its flow ``h w 2`` [px] to a bit later."""
     rng = np.random.default_rng((seed, 79))
     least, most = np.log(FLOW_S)
@@ -102,7 +103,7 @@ def make_moments(
         times += [time_s, time_s + float(np.exp(rng.uniform(least, most)))]
     shot = make_shot(seed, times, additions, unit)
     for made, (later, *_) in zip(shot, shot, strict=True):
-        yield made, dense_flow(_grayed(made[0]), _grayed(later), FlowPreset.UNREFINED)
+        yield made, flow_to(_grayed(made[0]), _grayed(later))
 
 
 def _grayed(picture: Floats) -> Bytes:

@@ -14,7 +14,7 @@ from any2bokeh.scene import Scene
 
 REACH = 3  # frames to each side: the third adds 0.03 dB
 AGREE_PX = 0.7  # circles of confusion of one surface, seen in two frames
-# Code values between what frames saw of one point and their mean, or one alone and the background around.
+# Code values between the views of one point and their mean, or one alone and the background around.
 UNLIKE = 0.25
 SETTLING_ROUNDS = 4  # of looking up the disparity at the place that the disparity itself decides
 
