@@ -19,6 +19,7 @@ from any2bokeh.render.diffusion.blocks import (
     FeedForward,
     NumberEmbedding,
     SpatialResBlock,
+    TemporalConvolution,
     TemporalResBlock,
     Upsample,
     embed_number,
@@ -136,3 +137,20 @@ def test_numbers_are_embedded_as_in_the_published_network(channels: int) -> None
     theirs = Timesteps(channels, flip_sin_to_cos=True, downscale_freq_shift=0)
     for numbers in (torch.tensor([0.0, 1.0, 6.0, 127.0, 0.02]), torch.arange(5)):
         assert torch.equal(embed_number(numbers, channels), theirs(numbers))
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 8])
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_gradients_along_time_are_right_for_any_number_of_frames(frames: int, precision: torch.dtype) -> None:
+    features, toward = torch.randn(2, 1, 32, frames, 4, 4)
+    plain = nn.Conv3d(32, 32, (3, 1, 1), padding=(1, 0, 0))
+    own = TemporalConvolution(32)
+    own.load_state_dict(plain.state_dict())
+    (plain(features) * toward).sum().backward()
+    with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+        found = own(features)
+    (found.float() * toward).sum().backward()
+    tolerance = {"rtol": 1e-4, "atol": 1e-4} if precision == torch.float32 else {"rtol": 0.05, "atol": 0.1}
+    torch.testing.assert_close(found.float(), plain(features), **tolerance)
+    for one, other in zip(own.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, **tolerance)

@@ -13,7 +13,14 @@ from torch.nn.functional import scaled_dot_product_attention, silu
 
 from any2bokeh.documents import check_sizes
 from any2bokeh.errors import ShapeError, WeightsError, shown
-from any2bokeh.render.diffusion.blocks import NORM_GROUPS, Downsample, ResBlock, SpatialResBlock, Upsample
+from any2bokeh.render.diffusion.blocks import (
+    NORM_GROUPS,
+    Downsample,
+    ResBlock,
+    SpatialResBlock,
+    TemporalConvolution,
+    Upsample,
+)
 
 LATENT_STRIDE = 8  # pixels per latent cell
 EPS = 1e-6  # of norms, but for those along time
@@ -216,7 +223,7 @@ class VAEDecoder(nn.Module):
             self.add_module(f"skip_conv_{i}", skip)
         self.conv_norm_out = nn.GroupNorm(NORM_GROUPS, fine, EPS)
         self.conv_out = nn.Conv2d(fine, 3, 3, padding=1)
-        self.time_conv_out = nn.Conv3d(3, 3, (3, 1, 1), padding=(1, 0, 0))
+        self.time_conv_out = TemporalConvolution(3)
 
     def forward(self, latents: Tensor, skips: tuple[Tensor, ...]) -> Tensor:
         """Return ``T 3 H W`` for unscaled latents ``T 4 h w`` of one window of frames, and their skips."""
