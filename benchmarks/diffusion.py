@@ -21,7 +21,6 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from any2bokeh.device import choose_device, choose_render_dtype
-from any2bokeh.render.diffusion.answer import RefocusedAnswer
 from any2bokeh.render.diffusion.attention import MPIAttention, PlaneTokens
 from any2bokeh.render.diffusion.image_encoder import ImageEncoder
 from any2bokeh.render.diffusion.network import BokehNetwork
@@ -128,9 +127,7 @@ def time_renderer(
     """Seconds per frame, by part and in all."""
     clock = Clock(network.device)
     height, width = size.work_size * 9 // 16, size.work_size
-    renderer = DiffusionRenderer(
-        network, RefocusedAnswer(settings.work_size), settings, PictureFormat(height=height, width=width)
-    )
+    renderer = DiffusionRenderer(network, settings, PictureFormat(height=height, width=width))
     parts = {"VAE encode and CLIP": "encode", "U-Net": "denoise", "VAE decode": "decode"}
     own = {method: getattr(network, method) for method in parts.values()}
     for name, method in parts.items():
@@ -151,9 +148,7 @@ def run_published_manner(network: BokehNetwork, size: Size, frames: int) -> floa
     """Seconds per frame of a straightforward implementation; the last chunk is padded with its last frame."""
     unet, vae, clip, device = network._unet, network._vae, network._clip, network.device
     frame = WorkingFrame.fit(size.work_size * 9 // 16, size.work_size, 1, size.work_size)
-    inputs = network_inputs(
-        list(make_scenes(frames, size)), RefocusedAnswer(size.work_size), frame, 1.5, device
-    )
+    inputs = network_inputs(list(make_scenes(frames, size)), frame, 1.5, device)
     for module in unet.modules():
         if isinstance(module, MPIAttention):
             module.forward = MethodType(attend_to_all, module)  # type: ignore[method-assign]
@@ -233,7 +228,11 @@ def print_times(
         cells = " | ".join(f"{row[name]:.3f}" for name in names)
         print(f"| {count} | {cells} | {there:.3f} | {there / row['in all']:.2f} |")
     if device.type == "cuda":
-        print(f"\npeak memory {torch.cuda.max_memory_allocated(device) / 2**30:.1f} GiB")
+        height, width = size.work_size * 9 // 16, size.work_size
+        pictures = PictureFormat(height=height, width=width)
+        counted = DiffusionRenderer(network, settings, pictures).peak_bytes(pictures)
+        peak = torch.cuda.max_memory_allocated(device)
+        print(f"\npeak memory {peak / 2**30:.1f} GiB with both, counted for one {counted / 2**30:.1f} GiB")
 
 
 def main() -> None:

@@ -38,7 +38,7 @@ from any2bokeh.optics.coc import CocScale
 from any2bokeh.optics.transfer import from_linear, to_linear
 from any2bokeh.render.base import make_renderer
 from any2bokeh.scene import PictureFormat, Scene
-from any2bokeh.settings.render_settings import LensSettings, RenderSettings
+from any2bokeh.settings.render_settings import LensSettings, RendererName, RenderSettings
 from any2bokeh.video.png import write_png
 
 GAP_PX = 4
@@ -97,11 +97,12 @@ def baseline(take: Take, name: str, *, in_linear_light: bool = True) -> Tensor:
     return torch.stack(frames).clamp(0, 1)
 
 
-def lens(take: Take, settings: LensSettings) -> Tensor:
+def lens(take: Take, settings: LensSettings, renderer: RendererName = "lens") -> Tensor:
     """What ``bokeh refocus`` draws, before it is encoded."""
     _, _, height, width = take.sharp.shape
     pictures = PictureFormat(height=height, width=width)
-    renderer = make_renderer(RenderSettings(lens=settings), torch.device("cpu"), pictures)
+    asked = RenderSettings(renderer=renderer, lens=settings)
+    drawing = make_renderer(asked, torch.device("cpu"), pictures, take.case.blur_strength)
     scenes = (
         Scene(
             sharp=sharp,
@@ -112,7 +113,7 @@ def lens(take: Take, settings: LensSettings) -> Tensor:
         )
         for pts, (sharp, disparity) in enumerate(zip(take.sharp, take.disparity, strict=True))
     )
-    return torch.stack([frame.picture for frame in renderer.render(scenes)])
+    return torch.stack([frame.picture for frame in drawing.render(scenes)])
 
 
 METHODS: dict[str, Render] = {
@@ -124,6 +125,8 @@ METHODS: dict[str, Render] = {
     "`occlusion-gather`": partial(baseline, name="occlusion-gather"),
     "lens": partial(lens, settings=LensSettings()),
     "lens, `--quality best`": partial(lens, settings=LensSettings(quality="best")),
+    "`small`": partial(lens, settings=LensSettings(), renderer="small"),
+    "`small`, `--quality best`": partial(lens, settings=LensSettings(quality="best"), renderer="small"),
     "lens, `--highlights 1`": partial(lens, settings=LensSettings(highlights=1)),
 }
 LOOKS = tuple(
@@ -138,7 +141,7 @@ LOOKS = tuple(
 LOOK = Crop(name="look", case="lamps at night", left=0, top=10, width=200, height=160)
 LOOK_STRENGTH = 96
 SHOWN = ("no blur", "gather, linear light", "lens")  # in crops, before the truth
-DISTURBED = ("lens", "lens, `--quality best`")
+DISTURBED = ("lens", "lens, `--quality best`", "`small`", "`small`, `--quality best`")
 
 
 def disturbed(take: Take, disturb: Disturb) -> Take:

@@ -110,7 +110,7 @@ def arguments_of(command: str, folder: Path) -> list[str]:
             *("--size", "x".join(map(str, SIZES[size])), "--samples", "4"),
         ],
         "train": [
-            *("train", str(folder / "run"), "--data", data, "--stage", "correction", "--size", "tiny"),
+            *("train", str(folder / "run"), "--data", data, "--stage", "geometry", "--size", "tiny"),
             *("--device", "cpu", *training),
         ],
         "mask": ["mask", clip, "--subject", "400,500", "--disparity", track, "-y"],

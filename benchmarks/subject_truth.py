@@ -29,8 +29,8 @@ from torch import Tensor
 from any2bokeh.lab.frame_metrics import near_steps, psnr
 from any2bokeh.lab.synthesis.dataset import open_dataset
 from any2bokeh.lab.synthesis.dataset_clip import ClipSetting, DatasetClip
-from any2bokeh.lab.training.kept_pictures import perturbed_disparity
 from any2bokeh.lab.training.training_settings import TrainingPerturbSettings
+from any2bokeh.lab.training.windows import perturbed_disparity
 from any2bokeh.optics.coc import REFERENCE_SIDE_PX, coc_px
 from any2bokeh.render.base import Renderer, make_renderer
 from any2bokeh.scene import Frame, PictureFormat, Scene

@@ -23,6 +23,7 @@ LIBRARIES = {
         "subject.hold",
         "subject.matting",
         "subject.occlusion",
+        "render.small.correction",
         "subject.seen_things",
         "lab",
     ),  # regions of pixels; the laboratory draws

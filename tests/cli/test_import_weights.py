@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from any2bokeh.lab.training.initial_network import make_network
 from any2bokeh.lab.training.run_folder import RunFolder
 from any2bokeh.lab.training.trained_network import TrainedNetwork
-from any2bokeh.lab.training.training_settings import StageName, training_settings
+from any2bokeh.lab.training.training_settings import training_settings
 from any2bokeh.render.diffusion.unet import BokehUNet, UNetDims
 from any2bokeh.weights.checkpoint import find_checkpoint
 
@@ -91,14 +91,11 @@ def test_what_cannot_be_is_one_error(
     assert list((tmp_path / "home").glob("weights/*")) == []
 
 
-@pytest.mark.parametrize("stage", ["geometry", "correction"])
-def test_a_trained_checkpoint_needs_no_import(
-    bokeh: Bokeh, stage: StageName, published: Path, tmp_path: Path
-) -> None:
+def test_a_trained_checkpoint_needs_no_import(bokeh: Bokeh, published: Path, tmp_path: Path) -> None:
     """Its codec has no weights that an autoencoder has: the error said nothing else."""
     folder = RunFolder(tmp_path / "run")
     folder.path.mkdir()
-    folder.write_checkpoint(TrainedNetwork(*make_network(stage, "tiny", None), training_settings(stage)))
+    folder.write_checkpoint(TrainedNetwork(*make_network("tiny", None), training_settings("geometry")))
     run = bokeh("import-weights", folder.checkpoint)
     assert (run.code, run.out) == (1, "")
     assert names(run.errors[0], folder.checkpoint, "bokeh train")

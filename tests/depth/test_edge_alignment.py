@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d, pad
 
-from any2bokeh.depth.edge_alignment import align_edges
+from any2bokeh.depth.edge_alignment import align_edges, look_at_edges
 from any2bokeh.render.aovs import LayerCollector, scene_coc
 from any2bokeh.render.base import AligningRenderer, aligned_scene
 from any2bokeh.render.grain.clip_noise import LEVELS, ClipNoise
@@ -191,3 +191,16 @@ def test_grain_follows_the_edges_that_are_drawn() -> None:
     assert torch.equal(made.picture, wanted.picture)
     assert not torch.equal(made.picture, ignored.picture)
     assert torch.equal(lens.seen[0], lens.seen[1])
+
+
+def test_looking_at_edges_tells_rings_and_which_side_a_pixel_looks_like() -> None:
+    disparity = torch.full((1, 32, 48), 0.2)
+    disparity[..., :24] = 0.8
+    picture = torch.full((3, 32, 48), 0.2)
+    picture[..., :26] = 0.9  # the nearer thing is two pixels larger than its disparity
+    rings, evidence = look_at_edges(disparity, picture, 0.3)
+    assert rings[0, 16].tolist()[19:29] == [0, 4, 3, 2, 1, -1, -2, -3, -4, 0]
+    assert (evidence[0, 16, 21:26] > 0.5).all() and (evidence[0, 16, 26:28] < -1).all()
+    assert evidence[0, :, :20].abs().max() == evidence[0, :, 28:].abs().max() == 0
+    flat, nothing = look_at_edges(torch.full((1, 32, 48), 0.5), picture, 0.3)
+    assert flat.abs().max() == nothing.abs().max() == 0

@@ -111,7 +111,7 @@ COMMANDS = (
     Command(
         "train",
         [
-            ("train", "run", "--data", "data", "--stage", "correction", "--size", "tiny", *TRAINING),
+            ("train", "run", "--data", "data", "--stage", "geometry", "--size", "tiny", *TRAINING),
         ],
         write_data,
         begun="run/state.safetensors",

@@ -196,7 +196,7 @@ def make_seeds(folder: Path) -> dict[str, list[tuple[Path, Reader]]]:
         "models.toml": (shipped_catalog().read_text("utf-8"), load_catalog),
         "clip.json": ('{"name": "000000", "rate": "24", "objects": [{"index": 1}]}', read_json),
         "run.toml": (
-            "steps = 20\nlearning_rate = 1e-4\nframes = 2\n[perturb]\nvariants = 2\n",
+            "steps = 20\nlearning_rate = 1e-4\nframes = 2\n[perturb]\nnoise = 0.2\n",
             read_settings,
         ),
         "scale.json": (

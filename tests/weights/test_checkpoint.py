@@ -53,6 +53,21 @@ def test_facts_in_their_older_spelling_are_read():
     assert CheckpointFacts.from_json(older) == PUBLISHED_FACTS
 
 
+FORMER = {"answers": "refocused", "largest_blur": None, "correction_weight": 1.0}
+
+
+def test_facts_that_checkpoints_once_had_are_read():
+    former = json.loads(PUBLISHED_FACTS.to_json()) | FORMER
+    assert CheckpointFacts.from_json(json.dumps(former)) == PUBLISHED_FACTS
+
+
+def test_a_checkpoint_that_corrected_the_lens_is_refused(tmp_path):
+    former = json.loads(TRAINED_FACTS.to_json()) | FORMER | {"answers": "correction", "largest_blur": 15.0}
+    folder = write_checkpoint(tmp_path / "mine", json.dumps(former))
+    with pytest.raises(WeightsError, match=naming(folder / "bokeh.json", "small network")):
+        find_checkpoint(folder)
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [

@@ -91,14 +91,14 @@ def _encoders() -> dict[str, str]:
 def _networks(*, verify: bool) -> dict[str, str]:
     """The bundled networks, and those on the hub with whether they are on this machine."""
     from any2bokeh.depth.compact import WEIGHTS
-    from any2bokeh.render.load import SMALL
+    from any2bokeh.render.small.corrected_lens import WEIGHTS as SMALL_WEIGHTS
     from any2bokeh.subject.click_segmenter import WEIGHTS as CLICK_WEIGHTS
     from any2bokeh.weights.catalog import load_catalog
 
     shipped = {
         "compact": f"{WEIGHTS}, rougher than the others (license as this program)",
         "subject": f"{CLICK_WEIGHTS}, rougher than the others (license as this program)",
-        "small": f"{SMALL}, for --renderer small (license as this program)",
+        "small": f"{SMALL_WEIGHTS}, for --renderer small (license as this program)",
     }
     models = [model for model in load_catalog().values() if model.repository]
     return shipped | {

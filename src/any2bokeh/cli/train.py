@@ -37,9 +37,8 @@ def train_command(
         str,
         option(
             "--stage",
-            help="Stage of training: geometry, temporal, detail, one after the other, train the paper's"
-            " network; correction trains a small network that corrects the lens.",
-            metavar="geometry|temporal|detail|correction",
+            help="Stage of training: geometry, temporal, detail, one after the other.",
+            metavar="geometry|temporal|detail",
         ),
     ] = "geometry",
     size: Annotated[

@@ -71,6 +71,20 @@ def align_edges(disparity: Tensor, picture: Tensor, step: float) -> Tensor:
     return torch.from_numpy(values)[None]
 
 
+def look_at_edges(disparity: Tensor, picture: Tensor, step: float) -> tuple[Tensor, Tensor]:
+    """The rings around edges of disparity ``1 H W``, and how their pixels look in ``picture`` ``3 H W``.
+
+    Rings are ``1 H W``, distances [px] from a step of at least ``step``, below 0 on its farther side and 0
+    away from edges. The other, ``1 H W``, is the logarithm of how much more a pixel's color is like those of
+    the nearer side around it; 0 away from edges.
+    """
+    values, colors = disparity[0].contiguous().numpy(), picture.contiguous().numpy()
+    rings, evidence = np.empty(values.shape, np.int8), np.zeros_like(values)
+    if find_rings(values, np.float32(step), rings, np.zeros(STEEPNESS_BINS, np.int64)):
+        _weigh_colors(values, colors, rings, np.ones(2 * REACH_PX + 1, np.bool_), evidence)
+    return torch.from_numpy(rings)[None].float(), torch.from_numpy(evidence)[None]
+
+
 def _judge_rings(shares: Doubles) -> tuple[Floats, Floats]:
     """The log-odds of each ring that it is of the nearer surface, and how much its pixels' colors count.
 
@@ -94,14 +108,29 @@ def _judge_rings(shares: Doubles) -> tuple[Floats, Floats]:
 
 
 @compiled
-def _evidence(disparity: Floats, colors: Floats, rings: Rings, y: int, x: int) -> np.float32:
+def _closeness() -> Floats:
+    """How much colors around a pixel count by their distance alone, ``2 COLORS_PX + 1`` squared."""
+    side = 2 * COLORS_PX + 1
+    away = np.float32(-1 / (2 * CLOSENESS_PX**2))
+    weights = np.empty((side, side), np.float32)
+    for row in range(side):
+        for column in range(side):
+            weights[row, column] = np.exp(
+                away * np.float32((row - COLORS_PX) ** 2 + (column - COLORS_PX) ** 2)
+            )
+    return weights
+
+
+@compiled
+def _evidence(
+    disparity: Floats, colors: Floats, rings: Rings, closeness: Floats, y: int, x: int
+) -> np.float32:
     """The logarithm of how much more a pixel's color is like the nearer side's than the farther side's."""
     height, width = disparity.shape
     low, high = span_around(disparity, y, x)
     middle = np.float32(0.5) * (low + high)
     red, green, blue = colors[0, y, x], colors[1, y, x], colors[2, y, x]
     unlike = np.float32(-1 / (2 * COLOR_SPREAD**2))
-    away = np.float32(-1 / (2 * CLOSENESS_PX**2))
     near_total = far_total = LEAST_WEIGHT
     near = far = LEAST_WEIGHT
     for row in range(max(y - COLORS_PX, 0), min(y + COLORS_PX + 1, height)):
@@ -109,7 +138,7 @@ def _evidence(disparity: Floats, colors: Floats, rings: Rings, y: int, x: int) -
             if row == y and column == x:
                 continue
             weight = CLEANNESS[abs(rings[row, column])]
-            weight *= np.exp(away * np.float32((row - y) ** 2 + (column - x) ** 2))
+            weight *= closeness[row - y + COLORS_PX, column - x + COLORS_PX]
             reds, greens, blues = (
                 colors[0, row, column] - red,
                 colors[1, row, column] - green,
@@ -131,7 +160,7 @@ def _survey(disparity: Floats, colors: Floats, rings: Rings, every: int, sums: D
     Pixels count by how clearly they look like one of the sides.
     """
     height, width = disparity.shape
-    passed = 0
+    closeness, passed = _closeness(), 0
     for y in range(height):
         for x in range(width):
             if rings[y, x] == 0:
@@ -139,7 +168,9 @@ def _survey(disparity: Floats, colors: Floats, rings: Rings, every: int, sums: D
             passed += 1
             if passed % every:
                 continue
-            share = np.float32(1) / (np.float32(1) + np.exp(-_evidence(disparity, colors, rings, y, x)))
+            share = np.float32(1) / (
+                np.float32(1) + np.exp(-_evidence(disparity, colors, rings, closeness, y, x))
+            )
             clarity = abs(share + share - np.float32(1))
             ring = rings[y, x] + REACH_PX
             sums[0, ring] += clarity * share
@@ -151,10 +182,11 @@ def _weigh_colors(
     disparity: Floats, colors: Floats, rings: Rings, is_wanted: NDArray[np.bool_], evidence: Floats
 ) -> None:
     """Fill ``evidence H W`` in the rings that are wanted."""
+    closeness = _closeness()
     for y in range(disparity.shape[0]):
         for x in range(disparity.shape[1]):
             if rings[y, x] != 0 and is_wanted[rings[y, x] + REACH_PX]:
-                evidence[y, x] = _evidence(disparity, colors, rings, y, x)
+                evidence[y, x] = _evidence(disparity, colors, rings, closeness, y, x)
 
 
 @compiled

@@ -116,9 +116,15 @@ def _make(
     name = choose_renderer(settings, device, pictures, blur_strength)
     if name == "lens":
         return make_lens(settings.lens, device, pictures)
-    from any2bokeh.render.load import load_renderer
+    network: Renderer
+    if name == "small":
+        from any2bokeh.render.small.corrected_lens import load_small
 
-    network = load_renderer(replace(settings, renderer=name), device, pictures.as_shown, blur_strength)
+        network = load_small(settings, device, pictures.as_shown, blur_strength)
+    else:
+        from any2bokeh.render.diffusion.load import load_diffusion
+
+        network = load_diffusion(settings, device, pictures.as_shown)
     if not pictures.keeps_beyond_white:
         return network
     from any2bokeh.render.display_referred import DisplayReferredRenderer

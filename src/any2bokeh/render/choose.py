@@ -1,7 +1,7 @@
 """Which renderer runs where ``auto`` is asked for, and why."""
 
 import logging
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import torch
 
@@ -24,9 +24,12 @@ def choose_renderer(
     ``blur_strength`` is the largest K asked for, where that is known. Raises ``SettingsError`` where a
     network is asked for together with what only the lens can do.
     """
-    if settings.renderer in ("diffusion", "small") and settings.lens != LensSettings():
+    lens = settings.lens
+    if settings.renderer == "small":  # it corrects the lens's picture, of either quality
+        lens = replace(lens, quality=LensSettings.quality)
+    if settings.renderer in ("diffusion", "small") and lens != LensSettings():
         raise SettingsError(
-            f"The network draws its own aperture; only the lens supports {_asked_of_lens(settings.lens)}.",
+            f"The network draws its own aperture; only the lens supports {_asked_of_lens(lens)}.",
             hint="Use `renderer=lens`.",
         )
     if settings.renderer == "small" and settings.diffusion.weights is not None:
@@ -78,7 +81,7 @@ def _why_lens(
     frame = WorkingFrame.of(pictures, settings.diffusion.work_size)
     if blur_strength and frame.net_blur_strength(blur_strength) > LARGEST_NET_BLUR_STRENGTH:
         return f"K {blur_strength:g} exceeds the range of its training"
-    from any2bokeh.render.load import find_parts
+    from any2bokeh.render.diffusion.load import find_parts
 
     try:
         find_parts(settings.diffusion.weights)

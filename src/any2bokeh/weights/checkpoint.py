@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Collection
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -28,9 +28,10 @@ DEFAULT_NAME = ImportSettings().name
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
 PARTS = ("unet", "vae")
-Answer = Literal["refocused", "correction"]
 # How checkpoints spelled their facts before this project chose American spelling.
 OLDER_NAMES = {"licence": "license", "clip_normalisation": "clip_normalization"}
+# Facts that checkpoints once had, with the values of those that are read still.
+FORMER_FACTS = {"answers": "refocused", "largest_blur": None, "correction_weight": 1.0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +42,8 @@ class CheckpointFacts:
     ``mpi_alpha``: the power of the MPI plane thresholds. ``time_ids``: frames per second minus one,
     motion bucket, noise augmentation, as the U-Net is given them. ``clip_normalization``: whether
     pictures are standardized before CLIP. ``k_precision``: how the embedding of K is worked out.
-    ``answers``: whether the U-Net gives the refocused picture, or a correction to what the lens renderer
-    makes, which it is shown. ``image_encoder``: whether it is given CLIP's embeddings, or nothing in their
-    place. ``largest_blur``: the largest K, in pixels of its frames, that a correction was trained with.
+    ``image_encoder``: whether the U-Net is given CLIP's embeddings, or nothing in their place.
     ``trained_steps``: for how many steps it was trained from random weights, where that is known.
-    ``correction_weight``: the share of a correction that is used, 0..1. With 1 the pictures are best that are
-    like those it was trained on; with less, those that are not.
     """
 
     mask_mode: MaskMode
@@ -56,10 +53,7 @@ class CheckpointFacts:
     k_precision: KPrecision
     license: str
     source: str
-    answers: Answer = "refocused"
     image_encoder: bool = True
-    largest_blur: float | None = None
-    correction_weight: float = 1.0
     trained_steps: int | None = None
 
     def __post_init__(self) -> None:
@@ -70,10 +64,7 @@ class CheckpointFacts:
         self._check("k_precision", _is_one_of(KPrecision), f"one of {', '.join(get_args(KPrecision))}")
         self._check("license", _is_text, "a text")
         self._check("source", _is_text, "a text")
-        self._check("answers", _is_one_of(Answer), f"one of {', '.join(get_args(Answer))}")
         self._check("image_encoder", lambda value: isinstance(value, bool), "true or false")
-        self._check("largest_blur", _is_nothing_or_above_0, "a number of pixels above 0")
-        self._check("correction_weight", _is_share, "a share from 0 to 1")
         self._check("trained_steps", _is_nothing_or_a_count, "a number of steps, or null")
 
     def _check(self, field: str, accepts: Callable[..., bool], wanted: str) -> None:
@@ -90,6 +81,9 @@ class CheckpointFacts:
         if not isinstance(table, dict):
             raise WeightsError(f"It must be one JSON object, got {type(table).__name__}.")
         table = {OLDER_NAMES.get(name, name): value for name, value in table.items()}
+        for name, value in FORMER_FACTS.items():
+            if table.pop(name, value) != value:
+                raise WeightsError("They correct the lens's picture; only the small network does so now.")
         names = {field.name for field in fields(cls)}
         if unknown := sorted(set(table) - names):
             raise WeightsError(f"{unknown[0]} is not a fact of a checkpoint.")
@@ -113,16 +107,8 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _is_nothing_or_above_0(value: object) -> bool:
-    return value is None or (isinstance(value, int | float) and _is_number(value) and value > 0)
-
-
 def _is_nothing_or_a_count(value: object) -> bool:
     return value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0)
-
-
-def _is_share(value: object) -> bool:
-    return isinstance(value, int | float) and _is_number(value) and 0 <= value <= 1
 
 
 def _is_three_numbers(value: object) -> bool:

@@ -53,23 +53,11 @@ def test_a_trained_checkpoint_refocuses_a_clip(data: Path, tmp_path: Path) -> No
     assert refocused.shape == pictures(open_dataset(data).clips[0].folder / "sharp.mkv").shape
 
 
-@pytest.mark.slow
-def test_a_correction_that_learned_nothing_yet_refocuses_as_the_lens(data: Path, tmp_path: Path) -> None:
-    run = str(tmp_path / "run")
-    train = ["train", run, "--data", str(data), "--stage", "correction", "--size", "tiny", "--device", "cpu"]
-    assert main([*train, *SETTINGS, "--set", "steps=1", "--set", "learning_rate=1e-12"]) == 0
-    weights = ("--renderer", "diffusion", "--weights", f"{run}/checkpoint")
-    corrected = refocus(data, tmp_path / "corrected.mkv", *weights)
-    lens = refocus(data, tmp_path / "lens.mkv", "--renderer", "lens")
-    assert (corrected.int() - lens.int()).abs().max() <= 1
-    assert (corrected != lens).float().mean() < 0.01  # where rounding was near a half
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no groups of processes there")
 def test_ctrl_c_reaches_the_processes_that_read_too_and_the_run_goes_on(data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     program = "import sys; from any2bokeh.cli import main; sys.exit(main())"
-    options = ["--data", data, "--stage", "correction", "--size", "tiny", "--device", "cpu", *SETTINGS]
+    options = ["--data", data, "--stage", "geometry", "--size", "tiny", "--device", "cpu", *SETTINGS]
     arguments = ["train", run, *options, "--set", "steps=10000", "--set", "workers=2"]
     process = subprocess.Popen(
         [sys.executable, "-c", program, *map(str, arguments)],
@@ -130,7 +118,7 @@ def test_a_clip_whose_name_leads_elsewhere_writes_nothing(
     scene = next((evil / "clips").iterdir()) / "scene.json"
     scene.write_text(json.dumps(json.loads(scene.read_text()) | {"name": "../../evil"}))
     before = sorted(tmp_path.rglob("*"))
-    given = ["--data", str(evil), "--stage", "correction", "--size", "tiny", "--device", "cpu", *SETTINGS]
+    given = ["--data", str(evil), "--stage", "geometry", "--size", "tiny", "--device", "cpu", *SETTINGS]
     assert main(["train", str(tmp_path / "run"), *given, "--set", "steps=1"]) != 0
     assert "'../../evil'" in " ".join(capsys.readouterr().err.split())
     assert sorted(tmp_path.rglob("*")) == before
@@ -169,7 +157,7 @@ def test_settings_that_are_not_of_a_run_are_not_replaced(
     assert mine.read_text() == "learning_rate = 1e-4\n"
 
 
-@pytest.mark.parametrize("name", [".lock", "tensorboard", "pictures", "journal.jsonl"])
+@pytest.mark.parametrize("name", [".lock", "tensorboard", "journal.jsonl"])
 def test_what_is_in_the_way_of_a_run_is_named_and_stays(
     name: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -177,7 +165,7 @@ def test_what_is_in_the_way_of_a_run_is_named_and_stays(
     run.mkdir()
     mine.write_text("mine")
     (run / name).symlink_to(mine)
-    train = ["train", str(run), "--data", str(data), "--stage", "correction", "--size", "tiny"]
+    train = ["train", str(run), "--data", str(data), "--stage", "geometry", "--size", "tiny"]
     assert main([*train, *SETTINGS, "--set", "steps=1", "--set", "crop=64", "--device", "cpu"]) != 0
     assert f"{run / name}cannotbewritten" in "".join(capsys.readouterr().err.split())
     assert mine.read_text() == "mine"

@@ -47,7 +47,7 @@ def test_a_file_and_single_values_go_over_what_ships(tmp_path: Path) -> None:
         ("frames=many", ["frames", "'many'"], ""),
         ("frames=1.5", ["frames", 1.5], ""),
         ("steps=-1", ["steps", -1], ""),
-        ("loss=other", ["latents | pixels | squared | relative", "'other'"], ""),
+        ("loss=other", ["latents | pixels | squared", "'other'"], ""),
         ("frames", ["'frames'", "key=value"], "`training.learning_rate=1e-4`"),
         ("frames=0", ["frames", 1, 0], ""),
         ("perturbed=2", ["perturbed", "0 to 1", 2.0], ""),

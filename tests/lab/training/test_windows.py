@@ -9,20 +9,18 @@ from facts import naming
 from torch import Tensor
 
 from any2bokeh.errors import DatasetError
-from any2bokeh.lab.training.kept_pictures import KeptPictures
 from any2bokeh.lab.training.training_settings import TrainingSettings, change_settings, training_settings
 from any2bokeh.lab.training.windows import TrainingWindows, open_clips
 
-EVERYWHERE = ("perturb.everywhere=true", "perturb.variants=2", "crop=48", "frames=3")
+EVERYWHERE = ("perturb.everywhere=true", "crop=48", "frames=3")
 
 
 def settings_of(*changes: str) -> TrainingSettings:
     return change_settings(training_settings("temporal"), [*EVERYWHERE, *changes])
 
 
-def windows_of(data: Path, settings: TrainingSettings, kept: Path | None = None) -> TrainingWindows:
-    pictures = KeptPictures(kept, settings.perturb) if kept else None
-    return TrainingWindows(open_clips(data), settings, 16, pictures)
+def windows_of(data: Path, settings: TrainingSettings) -> TrainingWindows:
+    return TrainingWindows(open_clips(data), settings, 16)
 
 
 def differing(first: dict[str, Tensor], second: dict[str, Tensor]) -> set[str]:
@@ -33,28 +31,6 @@ def test_perturbing_changes_disparity_only(data: Path) -> None:
     true, perturbed = (windows_of(data, settings_of(f"perturbed={share}"))[3] for share in (0, 1))
     assert differing(true, perturbed) == {"disparity", "perturbed"}
     assert perturbed["disparity"].min() >= 0 and perturbed["disparity"].max() <= 1
-
-
-def test_with_the_lens_perturbing_changes_its_picture_too_and_the_target_stays(
-    data: Path, tmp_path: Path
-) -> None:
-    whole = [settings_of(f"perturbed={share}", "crop=0") for share in (0, 1)]
-    true, perturbed = (windows_of(data, settings, tmp_path / "lens")[3] for settings in whole)
-    assert differing(true, perturbed) == {"disparity", "perturbed", "through_lens"}
-    again = windows_of(data, whole[1], tmp_path / "lens")[3]
-    assert not differing(perturbed, again)
-
-
-@pytest.mark.parametrize("damage", [b"", b"\x93NUMPY\x01\0", b"no pictures"])
-def test_kept_pictures_that_were_damaged_are_made_anew(data: Path, tmp_path: Path, damage: bytes) -> None:
-    windows = windows_of(data, settings_of("perturbed=0"), tmp_path)
-    before, kept = windows[0], sorted(tmp_path.iterdir())
-    contents = [path.read_bytes() for path in kept]
-    kept[0].write_bytes(damage)
-    kept[1].write_bytes(contents[1][:-1])
-    kept[2].write_bytes(contents[0])  # disparity in the place of pictures
-    assert not differing(before, windows[0])
-    assert [path.read_bytes() for path in kept] == contents
 
 
 def test_a_window_depends_on_its_number_and_the_seed_alone(data: Path) -> None:
@@ -77,7 +53,7 @@ def test_flipping_and_perturbing_are_drawn_apart(data: Path) -> None:
     windows = windows_of(data, settings_of("perturbed=0.5"))
     drawn = [windows.take(number) for number in range(400)]
     for is_perturbed in (False, True):
-        flips = [take.is_flipped for take in drawn if (take.variant > 0) == is_perturbed]
+        flips = [take.is_flipped for take in drawn if (take.perturb_seed is not None) == is_perturbed]
         assert sum(flips) / len(flips) == pytest.approx(0.5, abs=0.12)
 
 
@@ -100,7 +76,7 @@ def test_clips_that_are_too_short_or_too_small_are_errors(data: Path) -> None:
     with pytest.raises(DatasetError, match=naming(8, 9)):
         windows_of(data, settings_of("frames=9"))
     with pytest.raises(DatasetError, match="multiples of 64"):
-        TrainingWindows(open_clips(data), settings_of("crop=48"), 64, None)
+        TrainingWindows(open_clips(data), settings_of("crop=48"), 64)
 
 
 def test_k_is_given_in_pixels_of_the_frame(data: Path) -> None:

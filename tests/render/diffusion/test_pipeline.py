@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from any2bokeh.errors import WeightsError
-from any2bokeh.render.diffusion.answer import RefocusedAnswer
 from any2bokeh.render.diffusion.chunks import fuse_chunks, plan_chunks
 from any2bokeh.render.diffusion.memory import DECODE_WINDOWS, SEAMLESS, Footprint, plan_windows
 from any2bokeh.render.diffusion.network import FrameCode
@@ -58,13 +57,12 @@ def render(
 ) -> list[Frame]:
     height, width = scenes[0].sharp.shape[1:] if scenes else (2, 2)
     pictures = PictureFormat(height=height, width=width)
-    answer = RefocusedAnswer(settings.work_size)
-    renderer = DiffusionRenderer(tiny_network(settings, mode), answer, settings, pictures)
+    renderer = DiffusionRenderer(tiny_network(settings, mode), settings, pictures)
     return list(renderer.render(iter(scenes)))
 
 
 def coded(scenes: list[Scene]) -> list[FrameCode]:
-    inputs = network_inputs(scenes, RefocusedAnswer(128), FRAME, 1.5, torch.device("cpu"))
+    inputs = network_inputs(scenes, FRAME, 1.5, torch.device("cpu"))
     return tiny_network(SETTINGS).encode(inputs, FRAME, keeps_skips=True)
 
 
@@ -155,9 +153,7 @@ def test_a_network_that_draws_no_numbers_is_an_error(monkeypatch: pytest.MonkeyP
     scenes = list(made_scenes(2, 64, 128))
     network = tiny_network(SETTINGS)
     monkeypatch.setattr(network, "decode", lambda window: torch.full((len(window), 3, 64, 128), torch.nan))
-    renderer = DiffusionRenderer(
-        network, RefocusedAnswer(SETTINGS.work_size), SETTINGS, PictureFormat(height=64, width=128)
-    )
+    renderer = DiffusionRenderer(network, SETTINGS, PictureFormat(height=64, width=128))
     with pytest.raises(WeightsError, match="not numbers"):
         list(renderer.render(iter(scenes)))
 
@@ -165,7 +161,7 @@ def test_a_network_that_draws_no_numbers_is_an_error(monkeypatch: pytest.MonkeyP
 @pytest.mark.slow
 def test_peak_memory_is_stated_for_any_size_and_given_back() -> None:
     network, pictures = tiny_network(SETTINGS), PictureFormat(height=64, width=128)
-    renderer = DiffusionRenderer(network, RefocusedAnswer(SETTINGS.work_size), SETTINGS, pictures)
+    renderer = DiffusionRenderer(network, SETTINGS, pictures)
     weights = network.footprint.weights
     square = PictureFormat(height=64, width=64)  # fits its budget once, not twice
     assert weights < renderer.peak_bytes(square) < renderer.peak_bytes(pictures)

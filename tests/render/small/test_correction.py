@@ -1,72 +1,115 @@
-"""Where a correction to the lens counts."""
+"""Where a correction of the lens counts, and the areas that are looked at for it."""
 
 import pytest
 import torch
+from torch import Tensor
+from torch.nn.functional import max_pool2d
 
-from any2bokeh.render.diffusion.working_frame import WorkingFrame
 from any2bokeh.render.small.correction import (
-    CORRECTED_PX,
+    CELL_PX,
     FULL_CHANGE,
-    correct,
-    correction_frame,
+    LIT_PX,
+    MARGIN_PX,
+    Area,
+    areas_to_correct,
+    correction_cells,
     correction_share,
+    largest_around,
+    lens_view,
 )
-from any2bokeh.scene import PictureFormat, Scene
+from any2bokeh.render.small.correction_network import COARSEST
 
-REACH = CORRECTED_PX + 3  # and the smoothing before and after
-
-
-def changed_square(amount: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """A picture, and what a lens made of it that changed a square in its middle."""
-    sharp = torch.full((1, 3, 64, 64), 0.5)
-    lens = sharp.clone()
-    lens[:, :, 28:36, 28:36] += amount
-    return sharp, lens
+HEIGHT, WIDTH = 96, 160
+EDGE = 80  # the column from which on things are farther
 
 
-def test_a_correction_counts_as_much_as_the_lens_changed() -> None:
-    full = correction_share(*changed_square(FULL_CHANGE))
-    assert full.shape == (1, 1, 64, 64) and full[..., 32, 32] == 1
-    torch.testing.assert_close(correction_share(*changed_square(FULL_CHANGE / 4)), full / 4)
-    more = correction_share(*changed_square(4 * FULL_CHANGE))
-    assert more[..., 32, 32] == 1 and more.max() == 1
+def two_surfaces(near_px: float, far_px: float) -> Tensor:
+    """CoC of a nearer surface on the left and a farther one on the right."""
+    coc = torch.full((1, 1, HEIGHT, WIDTH), near_px)
+    coc[..., EDGE:] = far_px
+    return coc
 
 
-def test_far_from_what_the_lens_changed_its_pixels_stay_bit_for_bit() -> None:
-    sharp, lens = changed_square(0.2)
-    scene = Scene(sharp=sharp[0], disparity=torch.zeros(1, 64, 64), focus_disparity=0, blur_strength=9, pts=0)
-    corrected = correct(scene, lens[0], torch.rand(3, 64, 64), WorkingFrame.fit(64, 64, 1, 128, 1.0))
-    changed = (corrected != lens[0]).any(0)
-    far = torch.ones(64, 64, dtype=torch.bool)
-    far[28 - REACH : 36 + REACH, 28 - REACH : 36 + REACH] = False
-    assert changed[28:36, 28:36].all()
-    assert not changed[far].any()
+def cells_of(sharp: Tensor, through_lens: Tensor, coc: Tensor) -> Tensor:
+    return correction_cells(lens_view(sharp, through_lens, coc, torch.zeros_like(coc), torch.zeros_like(coc)))
 
 
-def test_the_lens_keeps_its_detail_where_the_working_frame_is_smaller() -> None:
-    sharp = torch.rand(3, 64, 64)
-    lens = (sharp + 0.1 * torch.rand(3, 64, 64)).clamp(0, 1)
-    scene = Scene(sharp=sharp, disparity=torch.zeros(1, 64, 64), focus_disparity=0, blur_strength=9, pts=0)
-    frame = WorkingFrame.fit(64, 64, 1, 1024, 0.5)
-    assert (frame.height, frame.width) == (32, 32)
-    unchanged = correct(scene, lens, frame.scale(lens[None])[0], frame)
-    torch.testing.assert_close(unchanged, lens)
+def changed_by(amount: float) -> tuple[Tensor, Tensor]:
+    """A gray picture, and a lens's that is another everywhere."""
+    sharp = torch.full((1, 3, HEIGHT, WIDTH), 0.5)
+    return sharp, sharp + amount
 
 
-@pytest.mark.parametrize(
-    ("width", "height", "blur_strength", "wanted"),
-    [
-        (320, 192, 48, (192, 320)),  # as it was trained: 15 pixels
-        (1280, 720, 12, (720, 1280)),  # 15 pixels at the clip's own size
-        (1280, 720, 48, (180, 320)),
-        (720, 1280, 48, (320, 180)),
-        (320, 192, 0, (192, 320)),
-        (1280, 720, None, (68, 120)),  # not known: the largest that there is, 128
-    ],
-)
-def test_a_correction_is_worked_out_where_discs_are_as_large_as_in_training(
-    width: int, height: int, blur_strength: float | None, wanted: tuple[int, int]
-) -> None:
-    pictures = PictureFormat(height=height, width=width)
-    frame = correction_frame(pictures, 2048, 15.0, blur_strength)
-    assert (frame.height, frame.width) == wanted
+@pytest.mark.parametrize("coc_px", [4.0, 12.0, 24.0])
+def test_it_counts_as_far_from_an_edge_as_its_blur_reaches(coc_px: float) -> None:
+    share = correction_share(cells_of(*changed_by(0.1), two_surfaces(0.0, coc_px)))[0, 0]
+    counts = torch.nonzero(share.amax(0) > 0)[:, 0]
+    for end in (int(EDGE - counts.min()), int(counts.max() + 1 - EDGE)):
+        assert coc_px <= end <= coc_px + 3 * CELL_PX
+    assert share[:, EDGE - 1 : EDGE + 1].min() == 1
+
+
+def test_a_slope_without_an_end_has_none() -> None:
+    slope = torch.linspace(-15, 15, WIDTH).expand(1, 1, HEIGHT, WIDTH)
+    assert cells_of(*changed_by(0.1), slope).max() == 0
+
+
+def test_it_counts_as_much_as_the_lens_changed() -> None:
+    edge = two_surfaces(0.0, 12)
+    full = cells_of(*changed_by(FULL_CHANGE), edge)
+    torch.testing.assert_close(cells_of(*changed_by(FULL_CHANGE / 4), edge), full / 4)
+    assert torch.equal(cells_of(*changed_by(0.4), edge), full)
+    assert cells_of(*changed_by(0), edge).max() == 0
+
+
+def test_rims_of_clipped_lights_count_where_they_are_blurred() -> None:
+    sharp, lens = changed_by(0.1)
+    sharp[..., 40:48, 40:48] = 1
+    for coc_px, counts in ((LIT_PX / 2, False), (10.0, True)):
+        cells = cells_of(sharp, lens, two_surfaces(coc_px, coc_px))[0, 0]
+        assert bool(cells[44 // CELL_PX, 44 // CELL_PX] > 0) == counts
+        assert cells[:, 100 // CELL_PX :].max() == 0
+
+
+def test_areas_hold_all_cells_with_margins_on_the_networks_grid() -> None:
+    cells = torch.zeros(576 // CELL_PX, 1024 // CELL_PX)
+    places = [(10, 12), (11, 12), (100, 200), (20, 150)]
+    for row, column in places:
+        cells[row, column] = 0.5
+    areas = areas_to_correct(cells)
+    assert len(areas) == 3
+    held = sum(int((area_of_cells(area, cells) > 0).sum()) for area in areas)
+    assert held == len(places)
+    for area in areas:
+        assert all(side % COARSEST == 0 for side in (area.top, area.bottom, area.left, area.right))
+        assert not any(area.meets(other) for other in areas if other is not area)
+        rows, columns = torch.nonzero(area_of_cells(area, cells) > 0).T * CELL_PX
+        for first, last, start, end, whole in (
+            (rows.min(), rows.max(), area.top, area.bottom, 576),
+            (columns.min(), columns.max(), area.left, area.right, 1024),
+        ):
+            begin = start + int(first)
+            assert start == 0 or begin - start >= MARGIN_PX
+            assert end == whole or end - (start + int(last)) > MARGIN_PX
+
+
+def test_no_area_where_nothing_counts_and_one_where_much_does() -> None:
+    cells = torch.zeros(576 // CELL_PX, 1024 // CELL_PX)
+    assert areas_to_correct(cells) == []
+    cells[:, ::16] = 1
+    assert areas_to_correct(cells) == [Area(0, 576, 0, 1024)]
+
+
+def area_of_cells(area: Area, cells: Tensor) -> Tensor:
+    rows, columns = (
+        slice(area.top // CELL_PX, area.bottom // CELL_PX),
+        slice(area.left // CELL_PX, area.right // CELL_PX),
+    )
+    return cells[rows, columns]
+
+
+def test_the_largest_around_is_that_of_pooling() -> None:
+    images = torch.randn(2, 1, 40, 56)
+    for radius in (1, 4):
+        pooled = max_pool2d(images, 2 * radius + 1, 1, radius)
+        assert torch.equal(largest_around(images, radius), pooled)

@@ -1,6 +1,7 @@
 """``python -m any2bokeh.lab.compact``: make pictures, train the compact network, average, measure."""
 
 import logging
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -10,9 +11,13 @@ import typer
 
 from any2bokeh.depth.compact import SHORTER_SIDE, WEIGHTS, load_compact
 from any2bokeh.lab.compact.batches import BatchSettings
+from any2bokeh.lab.compact.correction_batches import CorrectionBatchSettings
+from any2bokeh.lab.compact.correction_trainer import CorrectionTrainingSettings, train_correction
 from any2bokeh.lab.compact.depth_trainer import CompactTrainingSettings, mean_weights, train_compact
 from any2bokeh.lab.compact.imagenet import imagenet_file
 from any2bokeh.lab.compact.learning_run import write_weights
+from any2bokeh.lab.compact.lens_clips import make_lens_clips
+from any2bokeh.lab.compact.lens_takes import LensTake, take_name, takes_of, write_take
 from any2bokeh.lab.compact.made_pictures import (
     UNIT,
     list_pictures,
@@ -26,6 +31,7 @@ from any2bokeh.lab.compact.scenes.additions import AdditionSettings
 from any2bokeh.lab.compact.scenes.creatures import MAKERS
 from any2bokeh.lab.compact.subject_measures import measure_click_network
 from any2bokeh.lab.compact.subject_trainer import SubjectTrainingSettings, train_subject
+from any2bokeh.lab.synthesis.dataset import open_dataset
 from any2bokeh.subject.click_segmenter import WEIGHTS as CLICK_WEIGHTS
 from any2bokeh.subject.click_segmenter import load_click_network
 
@@ -144,6 +150,57 @@ def train_subject_from_folder(
         learning_rate=rate,
     )
     train_subject(settings, folder)
+
+
+@app.command("make-takes")
+def make_takes(
+    folder: Annotated[Path, typer.Argument(help="Where the takes go; those that are there are kept.")],
+    first: Annotated[int, typer.Option(help="Seed of the first scene.")] = 0,
+    count: Annotated[int, typer.Option(help="How many scenes, each of the next seed.")] = 0,
+    data: Annotated[
+        Path | None, typer.Option(help="A data set of `bokeh synthesize`, to make takes of instead.")
+    ] = None,
+) -> None:
+    """Make short clips with the lens's pictures of them, with right and wrong disparity."""
+    _begin(1)
+    clips: Iterable[tuple[int, Iterator[LensTake]]] = (
+        ((seed, make_lens_clips(seed)) for seed in range(first, first + count))
+        if data is None
+        else ((number, takes_of(clip)) for number, clip in enumerate(open_dataset(data).clips))
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, takes in clips:
+        if (folder / take_name(number, 0)).exists():
+            continue
+        for version, take in reversed(list(enumerate(takes))):  # the first is written last
+            write_take(folder / take_name(number, version), take, (number, version))
+
+
+@app.command("train-correction")
+def train_correction_from_folder(
+    folder: RunFolder,
+    data: Annotated[list[Path], typer.Option(help="Folders of make-takes; may be repeated.")],
+    steps: Steps,
+    cooldown: Annotated[int, typer.Option(help="The last of them, over which the learning rate falls.")],
+    start: Annotated[
+        Path | None, typer.Option(help="Weights to begin with; without them random ones.")
+    ] = None,
+    rate: Annotated[float, typer.Option(help="Learning rate.")] = 1e-3,
+    length: Annotated[int, typer.Option(help="Crops of two frames in a batch.")] = 14,
+    crop: Annotated[int, typer.Option(help="Side of a crop in pixels, a multiple of 16.")] = 96,
+    seed: Annotated[int, typer.Option(help="Decides the crops and the first weights.")] = 0,
+    threads: Annotated[int, typer.Option(help="Of the network.")] = 2,
+) -> None:
+    """Train the network that corrects the lens, or go on with a run."""
+    _begin(threads)
+    settings = CorrectionTrainingSettings(
+        steps=steps,
+        cooldown=cooldown,
+        data=CorrectionBatchSettings(folders=tuple(data), seed=seed, length=length, crop_px=crop),
+        start=start,
+        learning_rate=rate,
+    )
+    train_correction(settings, folder)
 
 
 @app.command()

@@ -165,7 +165,7 @@ def _with_weights(settings: EvaluationSettings, checkpoint: NamedFolder) -> Eval
 
 def _check_weights(weights: str | None, settings: EvaluationSettings, device: torch.device) -> None:
     """Raise ``RefocusError`` if weights for the paper's network are missing, or this machine is too slow."""
-    from any2bokeh.render.load import find_parts
+    from any2bokeh.render.diffusion.load import find_parts
 
     find_parts(weights)
     if device.type == "cpu" and settings.methods is None and weights is None:
@@ -220,10 +220,16 @@ def _checkpoint_facts(settings: RenderSettings) -> str:
     """Return a string that changes when the weights of the network do."""
     if settings.renderer == "lens":
         return ""
-    from any2bokeh.render.load import parts_of
+    if settings.renderer == "small":
+        from any2bokeh.render.small.corrected_lens import WEIGHTS
 
-    folder = parts_of(settings).checkpoint.folder
-    states = {path: path.stat() for path in sorted(folder.rglob("*")) if path.is_file()}
+        files = [WEIGHTS]
+    else:
+        from any2bokeh.render.diffusion.load import find_parts
+
+        folder = find_parts(settings.diffusion.weights).checkpoint.folder
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+    states = {path: path.stat() for path in files}
     return " ".join(f"{path} {state.st_size} {state.st_mtime_ns}" for path, state in states.items())
 
 
@@ -244,9 +250,7 @@ def _without_ablations(names: set[str]) -> dict[str, str]:
     if "lens" in names:
         said["lens without a part"] = "It has no planes, overlap or temporal layers; lens-best adds to it."
     if "small" in names:
-        said["small without a part"] = (
-            "Its parts are trained together: other trainings enter as --checkpoint."
-        )
+        said["small without a part"] = "It is one network; without it remains the lens."
     return said
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from any2bokeh.documents import parse_table, read_document
 from any2bokeh.errors import SettingsError, WeightsError, shown
-from any2bokeh.lab.training.training_settings import SizeName, StageName
+from any2bokeh.lab.training.training_settings import SizeName
 from any2bokeh.paths import checkpoints_folder
 from any2bokeh.render.diffusion.codec import Codec, PixelCodec, PixelCodecDims, make_codec
 from any2bokeh.render.diffusion.image_encoder import ImageEncoder, image_encoder_files, load_image_encoder
@@ -35,18 +35,16 @@ SCRATCH_FACTS = replace(
 )
 SVD_MODELS = ("svd-unet", "svd-vae")
 Part = TypeVar("Part", bound=nn.Module)
-NO_ATTENTION = (False, False, False, False)  # but in the middle block
 HALVINGS = 8  # the divisor of three of them
 
 
-def _pixel_dims(factor: int, *, images: int, **widths: object) -> tuple[UNetDims, PixelCodecDims]:
-    """Sizes of a U-Net that sees so many folded ``images`` and answers one, and of its codec."""
+def _pixel_dims(factor: int, **widths: object) -> tuple[UNetDims, PixelCodecDims]:
+    """Sizes of a U-Net that sees folded picture and geometry, and of its codec."""
     codec = PixelCodecDims(factor=factor)
     folded = codec.latent_channels
     dims = UNetDims(
-        in_channels=images * folded,
+        in_channels=2 * folded,
         out_channels=folded,
-        picture_channels=folded,
         layers_per_block=1,
         context_channels=8,
         time_id_channels=32,
@@ -55,56 +53,37 @@ def _pixel_dims(factor: int, *, images: int, **widths: object) -> tuple[UNetDims
     return dims, codec
 
 
-# At (stage of the lens's correction or not, size). Attention costs the square of the cells, so networks of
-# fine cells have it in the middle block alone; few channels are normalized in wider groups, which keep more
-# of a frame's contrast.
+# Attention costs the square of the cells, so a network of finer cells has it at fewer levels; few channels
+# are normalized in wider groups, which keep more of a frame's contrast.
 PIXEL_SIZES = {
-    (False, "tiny"): _pixel_dims(8, images=2, channels=(32, 32, 64, 64), heads=(1, 1, 2, 2), norm_groups=8),
-    (False, "small"): _pixel_dims(
+    "tiny": _pixel_dims(8, channels=(32, 32, 64, 64), heads=(1, 1, 2, 2), norm_groups=8),
+    "small": _pixel_dims(
         4,
-        images=2,
         channels=(64, 96, 128, 192),
         heads=(2, 3, 4, 6),
         norm_groups=8,
         attends=(False, False, True, False),
     ),
-    (True, "tiny"): _pixel_dims(
-        2, images=3, channels=(32, 32, 32, 32), heads=(1, 1, 1, 1), norm_groups=4, attends=NO_ATTENTION
-    ),
-    (True, "small"): _pixel_dims(
-        2, images=3, channels=(64, 64, 96, 128), heads=(2, 2, 3, 4), norm_groups=4, attends=NO_ATTENTION
-    ),
 }
 
 
-def make_network(
-    stage: StageName, size: SizeName, start: str | None
-) -> tuple[BokehUNet, Codec, CheckpointFacts]:
+def make_network(size: SizeName, start: str | None) -> tuple[BokehUNet, Codec, CheckpointFacts]:
     """Return the U-Net, the codec and the facts that a run begins with, on the CPU.
 
-    Without ``start``, fresh weights; the last layer of a correction is zero, so that it begins as the lens.
-    Raises ``SettingsError`` and ``WeightsError``.
+    Without ``start``, fresh weights. Raises ``SettingsError`` and ``WeightsError``.
     """
-    corrects = stage == "correction"
-    if size == "svd" and corrects:
-        raise SettingsError("The correction has no size svd.", hint="`size=tiny|small`")
-    if size == "svd" and start is None:
+    if start is not None:
+        return load_start(start)
+    if size == "svd":
         raise SettingsError(
             "The size svd is not trained from nothing.",
             hint="`start=FOLDER` of Stable Video Diffusion's unet/ and vae/, or `size=tiny|small`",
         )
-    if start is not None:
-        return load_start(start, corrects=corrects)
-    dims, codec_dims = PIXEL_SIZES[corrects, size]
-    unet = BokehUNet(dims)
-    if not corrects:
-        return unet, PixelCodec(codec_dims), SCRATCH_FACTS
-    nn.init.zeros_(unet.conv_out.weight)
-    nn.init.zeros_(unet.conv_out.bias)  # type: ignore[arg-type]
-    return unet, PixelCodec(codec_dims), replace(SCRATCH_FACTS, answers="correction")
+    dims, codec_dims = PIXEL_SIZES[size]
+    return BokehUNet(dims), PixelCodec(codec_dims), SCRATCH_FACTS
 
 
-def load_start(start: str, *, corrects: bool) -> tuple[BokehUNet, Codec, CheckpointFacts]:
+def load_start(start: str) -> tuple[BokehUNet, Codec, CheckpointFacts]:
     """Return the networks in a folder, or of an imported checkpoint, and their facts.
 
     A folder without facts is taken for Stable Video Diffusion's: layers of the paper that its U-Net lacks are
@@ -116,8 +95,6 @@ def load_start(start: str, *, corrects: bool) -> tuple[BokehUNet, Codec, Checkpo
     is_ours = (folder / FACTS_FILE).is_file()
     if is_ours:
         facts = read_facts(folder / FACTS_FILE)
-    if (facts.answers == "correction") != corrects:
-        raise SettingsError(f"The answer of the weights in {folder} is {facts.answers}, not this stage's.")
     may_lack = _never if is_ours else _is_of_the_paper
     unet, fresh = _load(folder / "unet", lambda config: BokehUNet(UNetDims.from_config(config)), may_lack)
     vae, _ = _load(folder / "vae", make_codec, may_lack)

@@ -57,10 +57,9 @@ class Records:
 
 @torch.no_grad()
 def measure_network(network: TrainedNetwork, windows: TrainingWindows) -> tuple[dict[str, float], Tensor]:
-    """Return figures over clips, and a still: sharp, lens, refocused and true, side by side, ``3 H W``.
+    """Return figures over clips, and a still: sharp, refocused and true, side by side, ``3 H W``.
 
-    ``psnr`` [dB] and ``motion`` (see ``motion_error``) of the network's results on windows, and if it
-    corrects the lens, ``lens_psnr`` and ``lens_motion``.
+    The figures are ``psnr`` [dB] and ``motion`` (see ``motion_error``) of the network's results on windows.
     """
     device = next(network.parameters()).device
     found: dict[str, list[float]] = {}
@@ -69,18 +68,14 @@ def measure_network(network: TrainedNetwork, windows: TrainingWindows) -> tuple[
         window = windows.window(take)
         batch = Batch(**{name: value[None] for name, value in window.items()}).to(device)
         pictures = network.pictures(batch).clamp(0, 1)
-        shown = {"": pictures}
-        if batch.through_lens is not None:
-            shown["lens_"] = batch.through_lens
-        for prefix, images in shown.items():
-            found.setdefault(f"{prefix}psnr", []).append(psnr((images - batch.target).square()))
-            if images.shape[1] > 1:
-                changes = (one.diff(dim=1) for one in (images, batch.target))
-                found.setdefault(f"{prefix}motion", []).append(motion_error(*changes))
+        found.setdefault("psnr", []).append(psnr((pictures - batch.target).square()))
+        if pictures.shape[1] > 1:
+            changes = (one.diff(dim=1) for one in (pictures, batch.target))
+            found.setdefault("motion", []).append(motion_error(*changes))
         if number == 0:
-            sides = [batch.sharp, *([] if batch.through_lens is None else [batch.through_lens])]
             middle = pictures.shape[1] // 2
-            still = torch.cat([image[0, middle].cpu() for image in (*sides, pictures, batch.target)], dim=2)
+            sides = (batch.sharp, pictures, batch.target)
+            still = torch.cat([images[0, middle].cpu() for images in sides], dim=2)
     return {name: sum(values) / len(values) for name, values in found.items()}, still
 
 

@@ -21,14 +21,7 @@ from any2bokeh.weights.checkpoint import CONFIG_FILE, WEIGHTS_FILE
 from any2bokeh.weights.disk import FACTS_FILE, sha256_of, write_manifest
 from any2bokeh.weights.tensors import TensorFile, part_of, write_half
 
-SETTINGS, STATE, JOURNAL, CHECKPOINT, PICTURES = (
-    "settings.toml",
-    "state.safetensors",
-    "journal.jsonl",
-    "checkpoint",
-    "pictures",
-)
-
+SETTINGS, STATE, JOURNAL, CHECKPOINT = "settings.toml", "state.safetensors", "journal.jsonl", "checkpoint"
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # the state that AdamW keeps for each weight
 EARLY_STEPS = 10  # in which the average still forgets quickly where it began
 

@@ -5,7 +5,7 @@ from typing import get_args
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, mse_loss
+from torch.nn.functional import conv2d, l1_loss, mse_loss
 
 from any2bokeh.errors import SettingsError, ShapeError
 from any2bokeh.lab.training.training_settings import Loss, TextureLoss, TrainingSettings
@@ -15,10 +15,8 @@ from any2bokeh.render.diffusion.answer import difference_picture
 from any2bokeh.render.diffusion.codec import Codec, PixelCodec
 from any2bokeh.render.diffusion.image_encoder import ImageEncoder
 from any2bokeh.render.diffusion.unet import BokehUNet, UNetInputs
-from any2bokeh.render.small.correction import correction_geometry, correction_share
 from any2bokeh.weights.checkpoint import CheckpointFacts
 
-RELATIVE_FLOOR = 4e-6  # 60 dB, the rounding of 8 bits, of pictures in -1..1
 SOBEL_FLOOR = 1e-6  # under the root of the published texture loss, whose slope would be infinite at 0
 
 
@@ -28,21 +26,21 @@ def latent_loss(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def texture_loss(prediction: Tensor, target: Tensor, kind: TextureLoss = "paper") -> Tensor:
-    """Return how much the gradients of pictures ``... T C H W`` differ, ``...``.
+    """Return how much the gradients of pictures ``... C H W`` differ.
 
     ``paper``: the mean squared difference of the gradients along x plus that along y, of neighboring
     pixels. ``published``, as the published code has it: the mean absolute difference of the magnitudes of
     Sobel gradients, zero beyond the frame; it does not see which way an edge faces.
     """
-    if prediction.shape != target.shape or prediction.ndim < 4:
+    if prediction.shape != target.shape or prediction.ndim < 3:
         shapes = f"{tuple(prediction.shape)} and {tuple(target.shape)}"
-        raise ShapeError(f"pictures must be ... T C H W, got {shapes}")
+        raise ShapeError(f"pictures must be ... C H W, got {shapes}")
     if kind == "published":
-        return _mean((sobel_magnitude(prediction) - sobel_magnitude(target)).abs())
+        return l1_loss(sobel_magnitude(prediction), sobel_magnitude(target))
     if kind not in get_args(TextureLoss):
         raise SettingsError(f"The texture loss must be one of {', '.join(get_args(TextureLoss))}.")
     error = prediction - target
-    return _mean(error.diff(dim=-1).square()) + _mean(error.diff(dim=-2).square())
+    return error.diff(dim=-1).square().mean() + error.diff(dim=-2).square().mean()
 
 
 def sobel_magnitude(pictures: Tensor) -> Tensor:
@@ -56,31 +54,13 @@ def sobel_magnitude(pictures: Tensor) -> Tensor:
 def pixel_loss(
     prediction: Tensor, target: Tensor, kind: Loss = "pixels", texture: float = 0, of: TextureLoss = "paper"
 ) -> Tensor:
-    """Return the loss of pictures ``... T C H W`` in -1..1: their difference, plus that of their texture.
+    """Return the loss of pictures ``... C H W`` in -1..1: their difference, plus that of their texture.
 
     The mean absolute difference, or with ``squared`` the mean squared one, which PSNR measures;
-    ``texture`` is the weight of the texture loss. One number for each clip, ``...``.
+    ``texture`` is the weight of the texture loss.
     """
-    error = prediction - target
-    loss = _mean(error.square() if kind == "squared" else error.abs())
+    loss = (mse_loss if kind == "squared" else l1_loss)(prediction, target)
     return loss + texture * texture_loss(prediction, target, of) if texture else loss
-
-
-def relative_loss(
-    prediction: Tensor, lens: Tensor, target: Tensor, texture: float = 0, of: TextureLoss = "paper"
-) -> Tensor:
-    """Return the squared ``pixel_loss`` as a share of that of the lens's pictures, the mean over windows.
-
-    Pictures are ``B T 3 H W`` in -1..1. A gain of g dB over the lens is a loss of ``10 ** (-g / 10)``, be the
-    window hard or easy, down to an error of ``RELATIVE_FLOOR``: invisible errors need not get smaller.
-    """
-    ours, theirs = (pixel_loss(one, target, "squared", texture, of) for one in (prediction, lens))
-    return ((ours + RELATIVE_FLOOR) / (theirs + RELATIVE_FLOOR)).mean()
-
-
-def _mean(values: Tensor) -> Tensor:
-    """The mean of each ``T C H W`` of ``... T C H W``."""
-    return values.flatten(-4).mean(-1)
 
 
 def is_trained(name: str, settings: TrainingSettings) -> bool:
@@ -121,21 +101,12 @@ class TrainedNetwork(nn.Module):
                 target = self._latents(batch.target * 2 - 1)[0]
             return latent_loss(latents.float(), target)
         pictures, target = self.pictures(batch) * 2 - 1, batch.target * 2 - 1
-        texture = settings.texture, settings.texture_loss
-        if settings.loss == "relative":
-            assert batch.through_lens is not None  # the settings were checked against the stage
-            return relative_loss(pictures, batch.through_lens * 2 - 1, target, *texture)
-        return pixel_loss(pictures.flatten(0, 1), target.flatten(0, 1), settings.loss, *texture)
+        return pixel_loss(pictures, target, settings.loss, settings.texture, settings.texture_loss)
 
     def pictures(self, batch: Batch) -> Tensor:
         """Return the refocused pictures, ``B T 3 H W``, around 0..1."""
         latents, skips = self._denoise(batch)
-        frames = latents.shape[1]
-        pictures = self._decode(self.vae.unscaled(latents), skips).float() / 2 + 0.5
-        if batch.through_lens is None:
-            return pictures
-        share = correction_share(batch.sharp.flatten(0, 1), batch.through_lens.flatten(0, 1))
-        return torch.lerp(batch.through_lens, pictures, share.unflatten(0, (-1, frames)))
+        return self._decode(self.vae.unscaled(latents), skips).float() / 2 + 0.5
 
     def _decode(self, latents: Tensor, skips: tuple[Tensor, ...]) -> Tensor:
         """The pictures ``B T 3 H W`` of latents ``B T C h w`` and the skips of all their frames."""
@@ -152,36 +123,27 @@ class TrainedNetwork(nn.Module):
         """The scaled latents of the refocused pictures, ``B T C h w``, and the sharp ones' skips."""
         is_trained = any(weight.requires_grad for weight in self.unet.parameters())
         with torch.no_grad():
+            focus = batch.focus_disparity[..., None, None, None]
             latents, skips = self._latents(batch.sharp * 2 - 1)
-            seen = [latents, self._latents(self._geometry(batch))[0]]
-            if batch.through_lens is not None:
-                seen.append(self._latents(batch.through_lens * 2 - 1)[0])
+            geometry, _ = self._latents(difference_picture(batch.disparity, focus))
             inputs = UNetInputs(
-                latents=torch.cat(seen, dim=2),
+                latents=torch.cat([latents, geometry], dim=2),
                 embeds=self._embed(batch),
                 labels=self._labels(batch),
                 blur_strength=batch.net_blur_strength,
                 time_ids=latents.new_tensor([self.facts.time_ids] * len(latents)),
             )
         with torch.set_grad_enabled(is_trained and torch.is_grad_enabled()):
-            answer: Tensor = self.unet(
+            refocused: Tensor = self.unet(
                 inputs, mask_mode=self.facts.mask_mode, k_precision=self.facts.k_precision
             )
-        return (answer + seen[2] if self.facts.answers == "correction" else answer), skips
+        return refocused, skips
 
     def _latents(self, pictures: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Scaled latents ``B T C h w`` and skips of pictures ``B T 3 H W`` in -1..1, in full precision."""
         with torch.autocast(pictures.device.type, enabled=False):
             encoded = self.vae.encode(pictures.flatten(0, 1).float())
         return self.vae.scaled(encoded.mean).unflatten(0, pictures.shape[:2]), encoded.skips
-
-    def _geometry(self, batch: Batch) -> Tensor:
-        focus, blur_strength = (
-            numbers[..., None, None, None] for numbers in (batch.focus_disparity, batch.net_blur_strength)
-        )
-        if self.facts.answers == "correction":
-            return correction_geometry(batch.disparity, focus, blur_strength)
-        return difference_picture(batch.disparity, focus)
 
     def _labels(self, batch: Batch) -> Tensor:
         focus = batch.focus_disparity

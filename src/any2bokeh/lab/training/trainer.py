@@ -17,13 +17,11 @@ from any2bokeh.atomic import sole_user, writes_to
 from any2bokeh.device import choose_device, has_bfloat16
 from any2bokeh.errors import RefocusError, SettingsError
 from any2bokeh.lab.training.initial_network import find_image_encoder, make_network, side_multiple
-from any2bokeh.lab.training.kept_pictures import KeptPictures
 from any2bokeh.lab.training.records import Records, measure_network
-from any2bokeh.lab.training.run_folder import PICTURES, RunFolder, State, load_state, save_state
+from any2bokeh.lab.training.run_folder import RunFolder, State, load_state, save_state
 from any2bokeh.lab.training.trained_network import TrainedNetwork
 from any2bokeh.lab.training.training_settings import RunSettings, TrainingSettings
 from any2bokeh.lab.training.windows import Batch, TrainingWindows, open_clips, window_batches
-from any2bokeh.optics.coc import REFERENCE_SIDE_PX
 from any2bokeh.progress import ignore
 from any2bokeh.settings.device_settings import DeviceName
 
@@ -47,7 +45,7 @@ def train(run: RunSettings, folder: RunFolder, device: DeviceName = "auto", on_s
             f"{folder.state} is missing: the run cannot go on.",
             hint=f"A new run can begin with `start={folder.checkpoint}`",
         )
-    windows = make_windows(run.data, run.training, state.network, folder)
+    windows = make_windows(run.data, run.training, state.network)
     steps = count_steps(run.training, windows, accelerator.num_processes)
     log.info("%d steps on %s, %d trained weights.", steps, accelerator.device, state.trained_count)
     network, optimizer = accelerator.prepare(state.network, state.optimizer)
@@ -56,7 +54,7 @@ def train(run: RunSettings, folder: RunFolder, device: DeviceName = "auto", on_s
         Records(folder, is_main=accelerator.is_main_process) as records,
         _kept_when_stopped(state, folder, accelerator),
     ):
-        look = Validation(run, folder, state, records)
+        look = Validation(run, state, records)
         losses: list[float] = []
         if state.step >= steps and accelerator.is_main_process:  # killed after its state was kept
             _write_checkpoint(state, run, folder)
@@ -120,39 +118,16 @@ def make_accelerator(settings: TrainingSettings, device: DeviceName) -> Accelera
 
 def make_state(run: RunSettings, device: torch.device) -> State:
     """Return the networks as they begin, on ``device``, and their optimizer."""
-    if run.training.loss == "relative" and run.stage != "correction":
-        raise SettingsError(
-            "The loss relative to the lens is the correction's alone.", hint="`training.loss=pixels`"
-        )
     torch.manual_seed(run.training.seed)
-    unet, vae, facts = make_network(run.stage, run.size, run.start)
-    if facts.answers == "correction":
-        facts = replace(facts, largest_blur=_largest_blur(run))
+    unet, vae, facts = make_network(run.size, run.start)
     encoder = find_image_encoder(facts, device)
     network = TrainedNetwork(unet, vae, facts, run.training, encoder).to(device)
     return State(network, run.training)
 
 
-def _largest_blur(run: RunSettings) -> float | None:
-    """The largest K of the data, in pixels of their frames."""
-    strengths = (
-        max(setting.blur_strength) * max(clip.width, clip.height) / REFERENCE_SIDE_PX
-        for clip in open_clips(run.data)
-        for setting in clip.settings
-    )
-    return max(strengths, default=None)
-
-
-def make_windows(
-    data: Path, settings: TrainingSettings, network: TrainedNetwork, folder: RunFolder
-) -> TrainingWindows:
+def make_windows(data: Path, settings: TrainingSettings, network: TrainedNetwork) -> TrainingWindows:
     """Return the windows of a data set as the network takes them; raises ``DatasetError``."""
-    kept = None
-    if network.facts.answers == "correction":
-        if settings.perturbed and not settings.perturb.variants:
-            raise SettingsError("The lens's pictures are kept, so perturbed clips have a number of variants.")
-        kept = KeptPictures(folder.path / PICTURES, settings.perturb)
-    return TrainingWindows(open_clips(data), settings, side_multiple(network.unet, network.vae), kept)
+    return TrainingWindows(open_clips(data), settings, side_multiple(network.unet, network.vae))
 
 
 def count_steps(settings: TrainingSettings, windows: TrainingWindows, processes: int) -> int:
@@ -255,7 +230,6 @@ class Validation:
     """Looks at how well the network does on clips it is not trained on, or on the first that it is."""
 
     run: RunSettings
-    folder: RunFolder
     state: State
     records: Records
 
@@ -266,7 +240,7 @@ class Validation:
         with averaged(self.state):
             for perturbed in shares:
                 settings = replace(self.run.training, crop=0, flipped=0.0, perturbed=perturbed)
-                windows = make_windows(data, settings, self.state.network, self.folder)
+                windows = make_windows(data, settings, self.state.network)
                 figures, still = measure_network(self.state.network, windows)
                 kind = "perturbed" if perturbed else "true"
                 named = {f"{name}/{kind}": value for name, value in figures.items()}

@@ -14,9 +14,9 @@ from any2bokeh.lab.perturbation import PerturbSettings
 from any2bokeh.lab.run_state import rate_share
 from any2bokeh.settings.values import check_choice
 
-StageName = Literal["geometry", "temporal", "detail", "correction"]
+StageName = Literal["geometry", "temporal", "detail"]
 SizeName = Literal["tiny", "small", "svd"]
-Loss = Literal["latents", "pixels", "squared", "relative"]
+Loss = Literal["latents", "pixels", "squared"]
 TextureLoss = Literal["paper", "published"]  # see ``texture_loss``
 Precision = Literal["auto", "no", "bf16", "fp16"]
 Settings = TypeVar("Settings")
@@ -27,14 +27,9 @@ MOST = {"workers": 256, "epochs": 1_000_000, "steps": 2**31 - 1}
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingPerturbSettings(PerturbSettings):
-    """How training perturbs.
-
-    ``everywhere``: the whole frame is perturbed, not only the thing in focus. ``variants``: how many
-    versions of each clip there are; 0 is a new one each time, others can be kept (with the lens's picture).
-    """
+    """How training perturbs; ``everywhere``: the whole frame is perturbed, not only the thing in focus."""
 
     everywhere: bool = False
-    variants: int = 0
 
     @property
     def strengths(self) -> PerturbSettings:
@@ -50,15 +45,14 @@ class TrainingSettings:
 
     ``train`` and ``freeze`` are patterns of parameter names, ``unet.`` or ``vae.`` and the rest: parameters
     that only the first match are trained. ``loss``: mean squared difference of ``latents``; mean
-    absolute difference of ``pixels``; mean ``squared`` difference of pixels; that ``relative`` to the lens's,
-    window by window, which a gain in PSNR measures. All but the first plus ``texture`` times the
-    texture loss. A step is ``accumulate`` batches of ``batch`` windows of ``frames`` frames, for
-    each process; ``crop`` is the side of a square in pixels, 0 the whole frame. ``steps`` counts if it is
-    not 0, else ``epochs``. The learning rate rises over ``warmup`` steps and falls to 0 over the last
-    ``cooldown``. ``clip_gradient`` is the largest norm, 0 any. ``average``: the share that a moving average
-    of the weights keeps at each step, and the checkpoint holds that average; 0 is none. ``perturbed`` and
-    ``flipped`` are shares of windows. ``checkpointing`` saves memory for time. ``workers`` are processes
-    that read.
+    absolute difference of ``pixels``; mean ``squared`` difference of pixels, which PSNR measures. All but the
+    first plus ``texture`` times the texture loss. A step is ``accumulate`` batches of ``batch`` windows of
+    ``frames`` frames, for each process; ``crop`` is the side of a square in pixels, 0 the whole frame.
+    ``steps`` counts if it is not 0, else ``epochs``. The learning rate rises over ``warmup`` steps and falls
+    to 0 over the last ``cooldown``. ``clip_gradient`` is the largest norm, 0 any. ``average``: the share that
+    a moving average of the weights keeps at each step, and the checkpoint holds that average; 0 is none.
+    ``perturbed`` and ``flipped`` are shares of windows. ``checkpointing`` saves memory for time. ``workers``
+    are processes that read.
     """
 
     train: tuple[str, ...]

@@ -14,14 +14,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from any2bokeh.errors import DatasetError
+from any2bokeh.lab.perturbation import perturb
 from any2bokeh.lab.synthesis.dataset import open_dataset
 from any2bokeh.lab.synthesis.dataset_clip import ClipSetting, DatasetClip
-from any2bokeh.lab.training.kept_pictures import Codes, KeptPictures, perturbed_disparity
-from any2bokeh.lab.training.training_settings import TrainingSettings
+from any2bokeh.lab.training.training_settings import TrainingPerturbSettings, TrainingSettings
 from any2bokeh.optics.coc import REFERENCE_SIDE_PX
-from any2bokeh.video.lossless import to_float
-
-Images = Mapping[str, Tensor | Codes]
 
 LARGEST_SEED = 1 << 30
 CANDIDATES = 2  # places for a crop, of which the one with more to learn is taken
@@ -33,7 +30,6 @@ class Batch:
 
     ``sharp`` and ``target`` are ``B T 3 H W`` in 0..1, ``disparity`` ``B T 1 H W``, perhaps perturbed;
     ``focus_disparity`` and ``net_blur_strength`` (K in pixels of these frames) ``B T``; ``perturbed`` ``B``.
-    ``through_lens``, as ``sharp``, is the lens's rendering with this disparity, if asked for.
     """
 
     sharp: Tensor
@@ -42,25 +38,23 @@ class Batch:
     net_blur_strength: Tensor
     target: Tensor
     perturbed: Tensor
-    through_lens: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
         """The same on ``device``."""
-        moved = {name: tensor.to(device) for name, tensor in vars(self).items() if tensor is not None}
-        return Batch(**moved)
+        return Batch(**{name: tensor.to(device) for name, tensor in vars(self).items()})
 
 
 @dataclass(frozen=True)
 class Take:
     """One window: which version of which clip, from which frame on, how it is perturbed and shown.
 
-    ``variant`` 0 is the true disparity. ``rng`` decides the rest.
+    Without ``perturb_seed`` its disparity is the true one. ``rng`` decides the rest.
     """
 
     clip: DatasetClip
     setting: ClipSetting
     first: int
-    variant: int
+    perturb_seed: int | None
     is_flipped: bool
     rng: np.random.Generator
 
@@ -72,14 +66,8 @@ class TrainingWindows(Dataset[dict[str, Tensor]]):
     before any comes again.
     """
 
-    def __init__(
-        self,
-        clips: Sequence[DatasetClip],
-        settings: TrainingSettings,
-        multiple: int,
-        kept: KeptPictures | None,
-    ) -> None:
-        self._settings, self._multiple, self._kept = settings, multiple, kept
+    def __init__(self, clips: Sequence[DatasetClip], settings: TrainingSettings, multiple: int) -> None:
+        self._settings, self._multiple = settings, multiple
         self.versions = [(clip, setting) for clip in clips for setting in clip.settings]
         self._check()
 
@@ -100,23 +88,20 @@ class TrainingWindows(Dataset[dict[str, Tensor]]):
         first = int(rng.integers(clip.frames - settings.frames + 1))
         # Each has a draw of its own, also where it is not used: so one setting changes one thing.
         is_perturbed, is_flipped = rng.random() < settings.perturbed, rng.random() < settings.flipped
-        variant = int(rng.integers(settings.perturb.variants or LARGEST_SEED)) + 1
-        return Take(clip, setting, first, variant if is_perturbed else 0, is_flipped, rng)
+        perturb_seed = int(rng.integers(LARGEST_SEED))
+        return Take(clip, setting, first, perturb_seed if is_perturbed else None, is_flipped, rng)
 
     def window(self, take: Take) -> dict[str, Tensor]:
         """Read a window, perturb it, cut it out and turn it around."""
         span = (take.first, self._settings.frames)
         clip, setting, frames = take.clip, take.setting, slice(take.first, sum(span))
-        if self._kept:
-            images: Images = self._kept.read(clip, setting, take.variant, frames)
-        else:
-            images = {"sharp": clip.sharp(*span), "target": clip.refocused(setting, *span)}
-            images["disparity"] = (
-                perturbed_disparity(clip, setting, self._settings.perturb, take.variant, *span)
-                if take.variant
-                else clip.disparity(*span)
-            )
-        window = {name: _values(image) for name, image in self._cut(images, take.rng).items()}
+        images = {"sharp": clip.sharp(*span), "target": clip.refocused(setting, *span)}
+        images["disparity"] = (
+            clip.disparity(*span)
+            if take.perturb_seed is None
+            else perturbed_disparity(clip, setting, self._settings.perturb, take.perturb_seed, *span)
+        )
+        window = self._cut(images, take.rng)
         if take.is_flipped:
             window = {name: image.flip(3) for name, image in window.items()}
         scale = max(clip.width, clip.height) / REFERENCE_SIDE_PX
@@ -124,10 +109,10 @@ class TrainingWindows(Dataset[dict[str, Tensor]]):
             **{name: image.contiguous() for name, image in window.items()},
             "focus_disparity": torch.tensor(setting.focus[frames], dtype=torch.float32),
             "net_blur_strength": torch.tensor(setting.blur_strength[frames], dtype=torch.float32) * scale,
-            "perturbed": torch.tensor(take.variant > 0),
+            "perturbed": torch.tensor(take.perturb_seed is not None),
         }
 
-    def _cut(self, images: Images, rng: np.random.Generator) -> Images:
+    def _cut(self, images: Mapping[str, Tensor], rng: np.random.Generator) -> Mapping[str, Tensor]:
         """A crop of sides that the network takes: of candidates, the one where there is more to learn."""
         height, width = images["sharp"].shape[2:]
         sides = [min(self._settings.crop or side, side) for side in (height, width)]
@@ -141,16 +126,10 @@ class TrainingWindows(Dataset[dict[str, Tensor]]):
         crops = [(..., slice(top, top + rows), slice(left, left + columns)) for top, left in places]
 
         def error(crop: tuple[Any, ...]) -> float:
-            target, before = (_values(images[name][crop]) for name in ("target", self._begins_as))
-            return float((target - before).abs().sum())
+            return float((images["target"][crop] - images["sharp"][crop]).abs().sum())
 
         best = max(crops, key=error)
         return {name: image[best] for name, image in images.items()}
-
-    @property
-    def _begins_as(self) -> str:
-        """The picture nearest to the target before training."""
-        return "through_lens" if self._kept else "sharp"
 
     def _check(self) -> None:
         if not self.versions:
@@ -171,6 +150,22 @@ class TrainingWindows(Dataset[dict[str, Tensor]]):
                 )
 
 
+def perturbed_disparity(
+    clip: DatasetClip,
+    setting: ClipSetting,
+    perturbation: TrainingPerturbSettings,
+    seed: int,
+    first: int = 0,
+    count: int | None = None,
+) -> Tensor:
+    """Return a span of a clip's disparity with an estimator's mistakes, ``T 1 H W`` in 0..1."""
+    disparity = clip.disparity(first, count)
+    mask = None if perturbation.everywhere else clip.focus_mask(setting, first, count)
+    focus = torch.tensor(setting.focus[first : first + len(disparity)])
+    generator = torch.Generator().manual_seed(seed)
+    return perturb(disparity, focus, perturbation.strengths, generator, mask)
+
+
 def open_clips(folder: Path) -> tuple[DatasetClip, ...]:
     """The clips of a data set; raises ``DatasetError``."""
     return open_dataset(folder).clips
@@ -188,10 +183,6 @@ def window_batches(windows: TrainingWindows, numbers: Sequence[list[int]], worke
     )
     for batch in loader:
         yield Batch(**batch)
-
-
-def _values(image: Tensor | Codes) -> Tensor:
-    return image if isinstance(image, Tensor) else to_float(image)
 
 
 def end_in_silence(worker: int) -> None:

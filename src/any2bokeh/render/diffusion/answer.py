@@ -4,9 +4,6 @@ The paper's network draws the refocused picture itself: where nothing is blurred
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -16,69 +13,12 @@ from any2bokeh.optics.coc import coc_px
 from any2bokeh.optics.mpi import disparity_difference
 from any2bokeh.optics.smoothstep import smoothstep
 from any2bokeh.render.diffusion.working_frame import WorkingFrame
-from any2bokeh.scene import PictureFormat, Scene
+from any2bokeh.scene import Scene
 
 # Radii in pixels of the working frame between which the network's picture takes over from the original.
 SHARP_PX, BLURRED_PX = 0.5, 1.0
 # Steps to the sides and across measure distances up to 8 % too long; discs are taken for that much larger.
 CHAMFER_EXCESS = 1.09
-
-
-class NetworkAnswer(Protocol):
-    """How a network's answer becomes a frame: the network's input, and the use of its picture."""
-
-    draws_lens: bool  # whether the network takes the lens's picture as input
-
-    def frame_for(self, pictures: PictureFormat) -> WorkingFrame:
-        """The frame that the network works on."""
-        ...
-
-    def draw_lens(self, group: Sequence[Scene]) -> list[Tensor] | None:
-        """The lens's pictures of scenes, ``3 H W`` each, for a network that takes them as input."""
-        ...
-
-    def geometry(self, scene: Scene, frame: WorkingFrame) -> Tensor:
-        """The scene's geometry around the focal plane as the codec takes pictures, ``3 H W``."""
-        ...
-
-    def compose(
-        self, scene: Scene, through_lens: Tensor | None, picture: Tensor, frame: WorkingFrame
-    ) -> Tensor:
-        """The picture at the clip's size, ``3 H W``, for the network's, ``3 h w`` in 0..1, not padded."""
-        ...
-
-    def close(self) -> None:
-        """Release its resources."""
-        ...
-
-
-@dataclass(frozen=True)
-class RefocusedAnswer:
-    """The network answers the refocused picture; ``work_size`` bounds its working frame."""
-
-    work_size: int
-
-    draws_lens = False
-
-    def frame_for(self, pictures: PictureFormat) -> WorkingFrame:
-        """The largest frame within ``work_size``."""
-        return WorkingFrame.of(pictures, self.work_size)
-
-    def draw_lens(self, group: Sequence[Scene]) -> None:
-        """Nothing: the network sees no lens."""
-
-    def geometry(self, scene: Scene, frame: WorkingFrame) -> Tensor:
-        """The disparity difference as a gray picture, ``3 H W``."""
-        return difference_picture(scene.disparity, scene.focus_disparity)
-
-    def compose(
-        self, scene: Scene, through_lens: Tensor | None, picture: Tensor, frame: WorkingFrame
-    ) -> Tensor:
-        """The network's picture where something blurs: see ``compose``."""
-        return compose(scene, picture, frame)
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 def difference_picture(disparity: Tensor, focus_disparity: float | Tensor) -> Tensor:

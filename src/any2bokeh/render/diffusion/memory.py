@@ -17,8 +17,8 @@ from any2bokeh.settings.render_settings import ChunkSettings
 
 ENCODE_ELEMENTS, DENOISE_ELEMENTS, DECODE_ELEMENTS = 875, 385, 770
 SKIP_ELEMENTS = 128 + 128 / 4 + 256 / 16 + 512 / 64
-# Of the small network, measured; its codec computes in float32.
-SMALL_ENCODE_BYTES, SMALL_DENOISE_ELEMENTS, SMALL_DECODE_BYTES, SMALL_SKIP_BYTES = 160, 360, 240, 12
+# Of a network that folds 2x2 pixels into a cell, measured; larger cells take less. Its codec is in float32.
+FOLDED_ENCODE_BYTES, FOLDED_DENOISE_ELEMENTS, FOLDED_DECODE_BYTES, FOLDED_SKIP_BYTES = 160, 360, 240, 12
 ASSUMED_BYTES = 8 * 10**9  # for a CPU, where the system does not tell
 USABLE = 0.9  # of the device's memory; the rest is fragments, and other programs'
 
@@ -77,14 +77,14 @@ class Footprint:
         )
 
     @classmethod
-    def of_small(cls, weights: int, element: int) -> Self:
-        """That of the small network, whose U-Net computes in numbers of so many bytes."""
+    def of_folded(cls, weights: int, element: int) -> Self:
+        """That of a network with a pixel codec, whose U-Net computes in numbers of so many bytes."""
         return cls(
             weights=weights,
-            encode=SMALL_ENCODE_BYTES,
-            denoise=SMALL_DENOISE_ELEMENTS * element,
-            decode=SMALL_DECODE_BYTES,
-            skip=SMALL_SKIP_BYTES,
+            encode=FOLDED_ENCODE_BYTES,
+            denoise=FOLDED_DENOISE_ELEMENTS * element,
+            decode=FOLDED_DECODE_BYTES,
+            skip=FOLDED_SKIP_BYTES,
             windows=(ChunkSettings(length=1, overlap=0),),  # it decodes each frame by itself
         )
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class FrameCode:
     """One frame as the network sees it.
 
-    ``latents`` ``8 h w``, scaled: the picture's, then the geometry's, and for a correction the lens's;
+    ``latents`` ``8 h w``, scaled: the picture's, then the geometry's;
     ``embed`` ``D``, CLIP's; ``labels`` ``1 H W`` uint8 planes; ``blur_strength`` K in pixels of the working
     frame; ``skips`` what the decoder wants of the encoder, ``C H W`` at up to four sizes.
     """
@@ -40,28 +40,19 @@ class NetworkInputs:
     """Frames at the working scale, not padded, on the device.
 
     ``pictures`` and ``geometry`` (the difference of disparity, as gray pictures) are ``T 3 h w`` in -1..1;
-    ``labels`` are ``T 1 h w`` planes; ``blur_strengths`` K in pixels of the working frame; ``through_lens``
-    is what the lens renderer makes of the pictures, for networks that correct it.
+    ``labels`` are ``T 1 h w`` planes; ``blur_strengths`` K in pixels of the working frame.
     """
 
     pictures: Tensor
     geometry: Tensor
     labels: Tensor
     blur_strengths: Sequence[float]
-    through_lens: Tensor | None = None
-
-    @property
-    def images(self) -> tuple[Tensor, ...]:
-        """The pictures to encode, in the order that the U-Net takes them."""
-        lens = () if self.through_lens is None else (self.through_lens,)
-        return (self.pictures, self.geometry, *lens)
 
 
 class BokehNetwork:
     """The paper's network. Deterministic: latents are the posterior's mode, and there is no noise.
 
-    Its parts are on ``device``, or with ``low_memory`` in memory, and only brought in for their work. The
-    U-Net computes in the precision of its weights, or in ``mixed``.
+    Its parts are on ``device``, or with ``low_memory`` in memory, and only brought in for their work.
     """
 
     def __init__(
@@ -72,9 +63,8 @@ class BokehNetwork:
         facts: CheckpointFacts,
         settings: DiffusionSettings,
         device: torch.device,
-        mixed: torch.dtype | None = None,
     ) -> None:
-        self._unet, self._vae, self._clip, self._mixed = unet, vae, image_encoder, mixed
+        self._unet, self._vae, self._clip = unet, vae, image_encoder
         self.facts, self._settings, self.device = facts, settings, device
         self._resident: nn.Module | None = None
         for part in (unet, vae.encoder, vae.decoder):
@@ -102,7 +92,7 @@ class BokehNetwork:
         sizes = [sum(weight.nbytes for weight in part.parameters()) for part in self._parts]
         weights = max(sizes) if self._settings.low_memory else sum(sizes)
         if isinstance(self._vae, PixelCodec):
-            return Footprint.of_small(weights, (self._mixed or _dtype(self._unet)).itemsize)
+            return Footprint.of_folded(weights, _dtype(self._unet).itemsize)
         return Footprint.of_published(
             weights, self._encoder_dtype.itemsize, _dtype(self._vae.decoder).itemsize
         )
@@ -112,8 +102,11 @@ class BokehNetwork:
         """The network's inputs for frames, each encoded once; skips wait on the device, or in memory."""
         vae, decoder_dtype = self._vae, _dtype(self._vae.decoder)
         self._bring_in(vae.encoder)
-        seen, *others = (vae.encode(frame.pad(images).to(self._encoder_dtype)) for images in inputs.images)
-        latents = vae.scaled(torch.cat([seen.mean, *(other.mean for other in others)], dim=1))
+        seen, geometry = (
+            vae.encode(frame.pad(images).to(self._encoder_dtype))
+            for images in (inputs.pictures, inputs.geometry)
+        )
+        latents = vae.scaled(torch.cat([seen.mean, geometry.mean], dim=1))
         latents = latents.to(_dtype(self._unet))
         waits_on = self.device if keeps_skips else torch.device("cpu")
         skips = [skip.to(waits_on, decoder_dtype) for skip in seen.skips]
@@ -136,13 +129,9 @@ class BokehNetwork:
             blur_strength=torch.tensor([[frame.blur_strength for frame in frames]], device=self.device),
             time_ids=torch.tensor([facts.time_ids], device=self.device),
         )
-        mixes = self._mixed not in (None, torch.float32)
-        with torch.autocast(self.device.type, self._mixed if mixes else None, enabled=mixes):
-            latents = self._unet(
-                inputs, mask_mode=facts.mask_mode, k_precision=facts.k_precision, gates=self._settings.mpi
-            )
-        if facts.answers == "correction":
-            latents = latents.float() + inputs.latents[:, :, -latents.shape[2] :]
+        latents: Tensor = self._unet(
+            inputs, mask_mode=facts.mask_mode, k_precision=facts.k_precision, gates=self._settings.mpi
+        )
         return latents[0].float()
 
     @torch.inference_mode()

@@ -4,7 +4,7 @@ import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice, repeat
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from torch import Tensor
 from any2bokeh.errors import SettingsError, WeightsError
 from any2bokeh.optics.mpi import plane_labels, plane_thresholds
 from any2bokeh.render.choose import LARGEST_NET_BLUR_STRENGTH
-from any2bokeh.render.diffusion.answer import NetworkAnswer
+from any2bokeh.render.diffusion.answer import compose, difference_picture
 from any2bokeh.render.diffusion.chunks import fuse_chunks, needed_items
 from any2bokeh.render.diffusion.memory import WindowPlan, device_memory, plan_windows
 from any2bokeh.render.diffusion.network import BokehNetwork, FrameCode, NetworkInputs
@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 class _CodedScene:
     scene: Scene
     code: FrameCode
-    through_lens: Tensor | None
 
 
 class DiffusionRenderer:
@@ -41,20 +40,17 @@ class DiffusionRenderer:
     that overlap and are blended as pictures, and put back into the clip's own pixels.
     """
 
+    name = "diffusion"
     looks_around = True
 
     def __init__(
         self,
         network: BokehNetwork,
-        answer: NetworkAnswer,
         settings: DiffusionSettings,
         pictures: PictureFormat,
-        *,
-        name: str = "diffusion",
     ) -> None:
-        self.name = name
-        self._network, self._answer, self._settings = network, answer, settings
-        self._frame = answer.frame_for(pictures)
+        self._network, self._settings = network, settings
+        self._frame = WorkingFrame.of(pictures, settings.work_size)
         self._windows = self._plan_windows(self._frame)
 
     @property
@@ -63,10 +59,8 @@ class DiffusionRenderer:
         return _repeats(self._settings.chunks)
 
     @property
-    def operations_per_frame(self) -> float | None:
-        """Counted for the paper's network; one that corrects the lens is quick to try."""
-        if self._answer.draws_lens:
-            return None
+    def operations_per_frame(self) -> float:
+        """As counted for the paper's network."""
         pixels = self._frame.padded_height * self._frame.padded_width
         denoise = DENOISE_OPERATIONS * _repeats(self._settings.chunks)
         decode = DECODE_OPERATIONS * _repeats(self._windows.decode)
@@ -88,11 +82,10 @@ class DiffusionRenderer:
 
     def peak_bytes(self, pictures: PictureFormat) -> int:
         """The network's peak device memory for clips of ``pictures``, as counted."""
-        return self._plan_windows(self._answer.frame_for(pictures)).peak_bytes
+        return self._plan_windows(WorkingFrame.of(pictures, self._settings.work_size)).peak_bytes
 
     def close(self) -> None:
         """Give the device's memory back; nothing can be rendered after that."""
-        self._answer.close()
         self._network.release()
 
     def _plan_windows(self, frame: WorkingFrame) -> WindowPlan:
@@ -121,18 +114,16 @@ class DiffusionRenderer:
     def _encode(self, scenes: Iterator[Scene]) -> Iterator[_CodedScene]:
         device, alpha = self._network.device, self._network.facts.mpi_alpha
         while group := list(islice(scenes, self._windows.encode)):
-            lens = self._answer.draw_lens(group)
-            inputs = network_inputs(group, self._answer, self._frame, alpha, device, lens)
+            inputs = network_inputs(group, self._frame, alpha, device)
             codes = self._network.encode(inputs, self._frame, keeps_skips=self._windows.keeps_skips)
-            shown = zip(group, codes, lens or repeat(None, len(group)), strict=True)
-            yield from (_CodedScene(*one) for one in shown)
+            yield from (_CodedScene(*one) for one in zip(group, codes, strict=True))
 
     def _compose(self, shown: _CodedScene, picture: Tensor) -> Tensor:
         if not bool(picture.isfinite().all()):
             raise WeightsError(
                 "The network returned values that are not numbers.", hint="Use `dtype=float32`."
             )
-        return self._answer.compose(shown.scene, shown.through_lens, picture, self._frame)
+        return compose(shown.scene, picture, self._frame)
 
     def _denoise(self, chunk: Sequence[_CodedScene]) -> Tensor:
         return self._network.denoise([shown.code for shown in chunk])
@@ -142,17 +133,9 @@ class DiffusionRenderer:
 
 
 def network_inputs(
-    group: Sequence[Scene],
-    answer: NetworkAnswer,
-    frame: WorkingFrame,
-    mpi_alpha: float,
-    device: torch.device,
-    through_lens: Sequence[Tensor] | None = None,
+    group: Sequence[Scene], frame: WorkingFrame, mpi_alpha: float, device: torch.device
 ) -> NetworkInputs:
-    """The network's inputs; geometry and labels are made at the clip's size, then scaled.
-
-    ``through_lens`` are the lens's results for the scenes, for a network that corrects it.
-    """
+    """The network's inputs; geometry and labels are made at the clip's size, then scaled."""
 
     def stack(images: Iterable[Tensor]) -> Tensor:
         return torch.stack([image.to(device) for image in images])
@@ -160,10 +143,9 @@ def network_inputs(
     labels = stack(labels_around(s.disparity, s.focus_disparity, mpi_alpha) for s in group)
     return NetworkInputs(
         pictures=frame.scale(stack(scene.sharp for scene in group)) * 2 - 1,
-        geometry=frame.scale(stack(answer.geometry(scene, frame) for scene in group)),
+        geometry=frame.scale(stack(difference_picture(s.disparity, s.focus_disparity) for s in group)),
         labels=frame.scale_labels(labels),
         blur_strengths=[frame.net_blur_strength(scene.blur_strength) for scene in group],
-        through_lens=None if through_lens is None else frame.scale(stack(through_lens)) * 2 - 1,
     )
 
 

@@ -41,7 +41,6 @@ PUBLISHED_ATTENTION = (True, True, True, False)
 class UNetDims:
     """Sizes of the U-Net, by level, the finest first; defaults are those of the published network.
 
-    ``picture_channels`` are those of ``in_channels`` that show the picture, by default half of them.
     ``attends``: which levels have transformers; attention costs the square of the pixels, so a network that
     works at a fine scale has it at coarse levels only. The middle block always has them.
     """
@@ -53,7 +52,6 @@ class UNetDims:
     layers_per_block: int = 2
     context_channels: int = 1024
     time_id_channels: int = 256
-    picture_channels: int | None = None
     norm_groups: int = NORM_GROUPS
     attends: tuple[bool, bool, bool, bool] = PUBLISHED_ATTENTION
 
@@ -84,7 +82,6 @@ class UNetDims:
                 layers_per_block=config["layers_per_block"],
                 context_channels=config["cross_attention_dim"],
                 time_id_channels=config["addition_time_embed_dim"],
-                picture_channels=config.get("picture_channels"),
                 norm_groups=config.get("norm_num_groups", NORM_GROUPS),
                 attends=attends,
             )
@@ -92,7 +89,7 @@ class UNetDims:
             raise WeightsError(f"The U-Net's configuration is incomplete: {error}.") from error
 
     def to_config(self) -> dict[str, Any]:
-        """Return what ``from_config`` reads: diffusers' keys, and two of our own where needed."""
+        """Return what ``from_config`` reads: diffusers' keys."""
         config: dict[str, Any] = {
             "_class_name": "BokehUNet",
             "in_channels": self.in_channels,
@@ -106,8 +103,6 @@ class UNetDims:
             "down_block_types": [_block_type("Down", attends) for attends in self.attends],
             "up_block_types": [_block_type("Up", attends) for attends in self.attends[::-1]],
         }
-        if self.picture_channels is not None:
-            config["picture_channels"] = self.picture_channels
         if self.norm_groups != NORM_GROUPS:
             config["norm_num_groups"] = self.norm_groups
         return config
@@ -115,7 +110,7 @@ class UNetDims:
     @property
     def shown_channels(self) -> int:
         """Channels of the latents that show the picture, which are the first of those that go in."""
-        return self.in_channels // 2 if self.picture_channels is None else self.picture_channels
+        return self.in_channels // 2
 
     @property
     def time_channels(self) -> int:

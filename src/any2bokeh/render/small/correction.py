@@ -1,126 +1,130 @@
-"""A correction of the lens's picture: the network's input, and where its answer counts."""
+"""Where a correction of the lens counts, and the areas of a frame that the network looks at for it."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d
 
-from any2bokeh.optics.coc import REFERENCE_SIDE_PX
-from any2bokeh.optics.mpi import disparity_difference
-from any2bokeh.render.diffusion.working_frame import WorkingFrame
-from any2bokeh.render.lens.renderer import make_lens
-from any2bokeh.scene import PictureFormat, Scene
-from any2bokeh.settings.focus_settings import BLUR_STRENGTH
-from any2bokeh.settings.render_settings import LensSettings
-from any2bokeh.weights.checkpoint import CheckpointFacts
+from any2bokeh.render.small.correction_network import COARSEST, SURFACES_PX, LensView
 
-LEAST_BLUR_PX = 1e-3
-COC_UNIT_PX = 8.0  # a CoC of this size is 1 to a network that corrects the lens
-# How far from changes by the lens, in pixels of the working frame, a correction goes: geometry is wrong at
-# edges. It counts fully where the lens changed code values by this much.
-CORRECTED_PX = 8
-FULL_CHANGE = 0.04
+CELL_PX = 4  # how far a correction reaches is told for cells of so many pixels
+STEP_PX = 1.0  # of the circle of confusion within 3x3 pixels: an end of a surface, or a ramp of a soft map
+REACH_PX = 32  # no farther from an edge than this
+NOWHERE = -1e3
+CLIPPED, RIM_PX = 0.98, 4  # code value that does not tell how bright a light is; how wide its rim is
+LIT_PX = 2.0  # lights that are blurred by less are drawn as they were clipped
+FULL_CHANGE = 0.04  # code values that the lens changed: from here on a correction counts fully
+CHANGED_CELLS = 2  # how far from what it changed
+
+BLOCK_PX = 64  # areas are found from blocks of so many pixels
+MARGIN_PX = 48  # around an area: pixels farther away change the answer by less than a code value
+WHOLE_SHARE = 0.8  # of the frame: areas that are larger in all are looked at as one
 
 
-class CorrectionAnswer:
-    """The network takes the lens's picture and returns a correction to add to it.
+def lens_view(sharp: Tensor, through_lens: Tensor, coc: Tensor, rings: Tensor, evidence: Tensor) -> LensView:
+    """The view of frames in memory; see ``LensView``."""
+    nearest, farthest = -largest_around(-coc, SURFACES_PX), largest_around(coc, SURFACES_PX)
+    return LensView(sharp, through_lens, coc, nearest, farthest, rings, evidence)
 
-    ``work_size`` bounds the working frame; ``blur_strength`` is the largest K, ``None`` if not known.
+
+def correction_cells(view: LensView) -> Tensor:
+    """How much a correction counts in each cell of 4x4 pixels, ``B 1 H/4 W/4`` in 0..1.
+
+    It counts near steps of the circle of confusion and near the rims of clipped lights, as far as their blur
+    reaches, and as much as the lens changed the picture there: surfaces without an end are blurred right, and
+    where nothing changed there is nothing to correct. The view is in memory; both sides are multiples of 4.
     """
-
-    draws_lens = True
-
-    def __init__(
-        self,
-        facts: CheckpointFacts,
-        work_size: int,
-        pictures: PictureFormat,
-        blur_strength: float | None,
-        device: torch.device,
-    ) -> None:
-        self._facts, self._work_size, self._blur_strength = facts, work_size, blur_strength
-        self._lens, self._device = make_lens(LensSettings(), device, pictures), device
-
-    def frame_for(self, pictures: PictureFormat) -> WorkingFrame:
-        """The frame that the network works on."""
-        return correction_frame(pictures, self._work_size, self._facts.largest_blur, self._blur_strength)
-
-    def draw_lens(self, group: Sequence[Scene]) -> list[Tensor]:
-        """The lens's pictures of scenes, ``3 H W`` each, on the network's device."""
-        return [self._lens.refocus(scene).to(self._device) for scene in group]
-
-    def geometry(self, scene: Scene, frame: WorkingFrame) -> Tensor:
-        """The scene's geometry, ``3 H W``: see ``correction_geometry``."""
-        net_blur_strength = frame.net_blur_strength(scene.blur_strength)
-        return correction_geometry(scene.disparity, scene.focus_disparity, net_blur_strength)
-
-    def compose(
-        self, scene: Scene, through_lens: Tensor | None, picture: Tensor, frame: WorkingFrame
-    ) -> Tensor:
-        """The picture at the clip's size, ``3 H W``: see ``correct``."""
-        assert through_lens is not None  # as ``draw_lens`` gave it
-        return correct(scene, through_lens, picture, frame, self._facts.correction_weight)
-
-    def close(self) -> None:
-        """End the lens's threads."""
-        self._lens.close()
+    nearest, farthest = -largest_around(-view.coc, 1), largest_around(view.coc, 1)
+    widest = torch.maximum(nearest.abs(), farthest.abs())
+    radius = torch.where(farthest - nearest > STEP_PX, widest, NOWHERE)
+    clipped = (view.sharp.amax(dim=1, keepdim=True) > CLIPPED).float()
+    is_blurred = view.coc.abs() > LIT_PX
+    is_rim = (clipped > 0) & (largest_around(-clipped, RIM_PX) == 0) & is_blurred
+    radius = torch.maximum(radius, torch.where(is_rim, view.coc.abs(), NOWHERE))
+    reach = max_pool2d(radius, CELL_PX) + CELL_PX
+    for _ in range(REACH_PX // CELL_PX):  # passed on from cell to cell
+        reach = torch.maximum(reach, largest_around(reach, 1) - CELL_PX)
+    change = (view.through_lens - view.sharp).abs().mean(dim=1, keepdim=True)
+    change = max_pool2d(avg_pool2d(change, 3, 1, 1, count_include_pad=False), CELL_PX)
+    change = largest_around(change, CHANGED_CELLS)
+    return (reach / CELL_PX).clamp(0, 1) * (change / FULL_CHANGE).clamp(max=1)
 
 
-def correction_frame(
-    pictures: PictureFormat, work_size: int, largest_blur: float | None, blur_strength: float | None
-) -> WorkingFrame:
-    """The working frame of a clip whose largest K is ``blur_strength``, ``None`` if that is not known.
+def largest_around(images: Tensor, radius: int) -> Tensor:
+    """The largest value in the square around each element of ``B 1 H W``, within the image."""
+    square = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)  # OpenCV: ten times as fast as pooling
+    found = [torch.from_numpy(cv2.dilate(image[0].contiguous().numpy(), square)) for image in images]
+    return torch.stack(found)[:, None]
 
-    A correction to the lens is worked out at the clip's size or smaller: so that discs are no larger than
-    those that the network was trained with, ``largest_blur`` in pixels of its frames.
+
+def correction_share(cells: Tensor) -> Tensor:
+    """``correction_cells`` for each pixel, ``B 1 H W``."""
+    return interpolate(cells, scale_factor=CELL_PX, mode="bilinear", align_corners=False)
+
+
+@dataclass(frozen=True)
+class Area:
+    """Rows ``top`` to ``bottom`` and columns ``left`` to ``right`` of a frame."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def pixels(self) -> int:
+        """How many it holds."""
+        return (self.bottom - self.top) * (self.right - self.left)
+
+    def meets(self, other: "Area") -> bool:
+        """Whether both have pixels in common."""
+        return (
+            self.top < other.bottom
+            and other.top < self.bottom
+            and self.left < other.right
+            and other.left < self.right
+        )
+
+    def with_all_of(self, other: "Area") -> "Area":
+        """The smallest that holds both."""
+        return Area(
+            min(self.top, other.top),
+            max(self.bottom, other.bottom),
+            min(self.left, other.left),
+            max(self.right, other.right),
+        )
+
+    def within(self, image: Tensor) -> Tensor:
+        """Its part of ``... H W``."""
+        return image[..., self.top : self.bottom, self.left : self.right]
+
+
+def areas_to_correct(cells: Tensor) -> list[Area]:
+    """The areas, in pixels, that hold all cells ``h w`` that count, with margins; none overlaps another.
+
+    They lie on the grid of the network's coarsest cells, so that it answers as for the whole frame.
     """
-    shown_width = pictures.width * pictures.pixel_aspect
-    scale = min(1.0, 1 / pictures.pixel_aspect)  # no side is enlarged
-    if largest_blur is not None:
-        strongest = BLUR_STRENGTH.high if blur_strength is None else blur_strength
-        net_strongest = strongest * max(shown_width, pictures.height) / REFERENCE_SIDE_PX
-        scale = min(scale, largest_blur / max(net_strongest, LEAST_BLUR_PX))
-    return WorkingFrame.fit(pictures.height, pictures.width, pictures.pixel_aspect, work_size, scale)
+    height, width = (side * CELL_PX for side in cells.shape)
+    blocks = max_pool2d(cells[None, None], BLOCK_PX // CELL_PX, ceil_mode=True)[0, 0] > 0
+    _, _, boxes, _ = cv2.connectedComponentsWithStats(np.asarray(blocks.byte().cpu().numpy()), connectivity=8)
+    areas: list[Area] = []
+    for left, top, columns, rows, _ in boxes[1:].tolist():
+        area = Area(
+            max(0, top * BLOCK_PX - MARGIN_PX),
+            min(height, (top + rows) * BLOCK_PX + MARGIN_PX),
+            max(0, left * BLOCK_PX - MARGIN_PX),
+            min(width, (left + columns) * BLOCK_PX + MARGIN_PX),
+        )
+        while met := next((other for other in areas if area.meets(other)), None):
+            areas.remove(met)
+            area = area.with_all_of(met)
+        areas.append(area)
+    if sum(area.pixels for area in areas) > WHOLE_SHARE * height * width:
+        return [Area(0, height, 0, width)]
+    return areas
 
 
-def correction_geometry(
-    disparity: Tensor, focus_disparity: float | Tensor, net_blur_strength: float | Tensor
-) -> Tensor:
-    """Geometry as networks that correct the lens take it, ``... 3 H W``, for disparity ``... 1 H W``.
-
-    Three planes in the place of a gray picture's: the difference, the disparity, and the signed radius of
-    the circle of confusion; ``net_blur_strength`` is K in pixels of the working frame. For frames that differ
-    in focus and K, these are ``... 1 1 1``.
-    """
-    difference = disparity_difference(disparity, focus_disparity)
-    coc_px = net_blur_strength * (focus_disparity - disparity)
-    return torch.cat([difference * 2 - 1, disparity * 2 - 1, coc_px / COC_UNIT_PX], dim=-3)
-
-
-def correct(
-    scene: Scene, through_lens: Tensor, picture: Tensor, frame: WorkingFrame, weight: float = 1.0
-) -> Tensor:
-    """The lens's picture ``through_lens`` with the network's correction, at the clip's size, ``3 H W``.
-
-    ``picture`` is the corrected one, ``3 h w`` in 0..1 at the working scale, not padded. Its difference
-    from the lens's at that scale, times ``weight``, is enlarged and added, so that the lens's detail stays;
-    see ``correction_share`` for where. Far from all blur the original's pixels stay, bit for bit.
-    """
-    sharp, lens = (frame.scale(one.to(picture.device)[None]) for one in (scene.sharp, through_lens))
-    correction = weight * correction_share(sharp, lens) * (picture - lens)
-    if correction.shape[2:] != through_lens.shape[1:]:
-        correction = interpolate(correction, through_lens.shape[1:], mode="bicubic", align_corners=False)
-    return torch.where(correction[0] != 0, (through_lens + correction[0]).clamp(0, 1), through_lens)
-
-
-def correction_share(sharp: Tensor, through_lens: Tensor) -> Tensor:
-    """How much of a correction to the lens counts, ``T 1 H W`` in 0..1, for pictures ``T 3 H W`` in 0..1.
-
-    As much as the lens changed nearby pixels: where it changed nothing, or has nothing to blur but smooth
-    surfaces, it has little to be wrong about, and a network's answer there is noise.
-    """
-    change = (through_lens - sharp).abs().mean(dim=1, keepdim=True)
-    change = avg_pool2d(change, 3, 1, 1, count_include_pad=False)
-    around = max_pool2d(change, 2 * CORRECTED_PX + 1, 1, CORRECTED_PX)
-    return avg_pool2d((around / FULL_CHANGE).clamp(max=1), 5, 1, 2, count_include_pad=False)
+assert BLOCK_PX % COARSEST == MARGIN_PX % COARSEST == 0

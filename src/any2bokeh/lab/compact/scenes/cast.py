@@ -111,31 +111,54 @@ Solids = tuple[Integers32, Floats, Floats, Floats, Floats]
 
 def render(cast: Cast, view: Viewpoint, lights: Lights, air: Air) -> tuple[Floats, Floats]:
     """Return linear color ``H W 3`` and inverse depth ``H W`` (1/m, sky 0) of a scene."""
-    solids, corners = _packed(cast)
-    windows, distance = _windows(corners, view)
-    visible = np.flatnonzero((windows[:, 1] > windows[:, 0]) & (windows[:, 3] > windows[:, 2]))
-    order = visible[np.argsort(distance[visible])]  # near ones first hide the others cheaply
-    seen = solids[0][order], solids[1][order], solids[2][order], solids[3][order], solids[4][order]
-    depth = np.empty((view.height, view.width), np.float32)
-    owner = np.empty((view.height, view.width), np.int32)
-    trace(*seen[:3], windows[order], view.rays(), depth, owner)
+    return LitCast(cast, view, lights, air).look()
 
-    shadows, light_frame = _shadows(solids, corners, view, lights)
-    sun = np.stack([lights.toward, lights.color, lights.above, lights.below]).astype(np.float32)
-    lamps = np.array(lights.lamps, np.float32).reshape(-1, 6)
-    sky = np.zeros((3, 4), np.float32)
-    sky[0, :3], sky[1, :3], sky[2] = air.zenith, air.horizon, air.clouds
-    picture = np.empty((view.height, view.width, 3), np.float32)
-    shade(
-        seen,
-        view.rays(),
-        (depth, owner),
-        (sun, lamps, shadows, light_frame),
-        (sky, air.haze.astype(np.float32)),
-        prints(),
-        picture,
-    )
-    return picture, np.where(owner < 0, np.float32(0), 1 / depth)
+
+class LitCast:
+    """The solids of a scene in their light, to be looked at from the camera and from places beside it."""
+
+    def __init__(self, cast: Cast, view: Viewpoint, lights: Lights, air: Air) -> None:
+        self._solids, self._corners = _packed(cast)
+        self._view = view
+        self._axes, self._rays = view.axes(), view.rays()
+        self._shadows = _shadows(self._solids, self._corners, view, lights)
+        sun = np.stack([lights.toward, lights.color, lights.above, lights.below]).astype(np.float32)
+        lamps = np.array(lights.lamps, np.float32).reshape(-1, 6)
+        sky = np.zeros((3, 4), np.float32)
+        sky[0, :3], sky[1, :3], sky[2] = air.zenith, air.horizon, air.clouds
+        self._light, self._air = (sun, lamps, *self._shadows), (sky, air.haze.astype(np.float32))
+
+    def look(
+        self,
+        beside_m: tuple[float, float] = (0.0, 0.0),
+        inverse_focus: float = 0.0,
+        shift_px: tuple[float, float] = (0.0, 0.0),
+    ) -> tuple[Floats, Floats]:
+        """Return linear color ``H W 3`` and inverse depth ``H W`` (1/m, sky 0).
+
+        They are seen from a point of the lens, ``beside_m`` (right, up) of its middle, through samples
+        that lie ``shift_px`` (right, down) of the pixels' centers. Surfaces at the inverse depth
+        ``inverse_focus`` are where they are for the middle.
+        """
+        view = self._view
+        aside = beside_m[0] * self._axes[0] + beside_m[1] * self._axes[1]
+        rays = self._rays.copy()
+        rays[0] += aside.astype(np.float32)
+        rays[3] += shift_px[0] * rays[4] + shift_px[1] * rays[5] - (aside * inverse_focus).astype(np.float32)
+        scale = view.zoom * max(view.height, view.width) / 2
+        in_focus_px = beside_m[0] * inverse_focus * scale, -beside_m[1] * inverse_focus * scale
+        moved_px = in_focus_px[0] - shift_px[0], in_focus_px[1] - shift_px[1]
+        windows, distance = _windows(self._corners, view, view.place + aside, moved_px)
+        visible = np.flatnonzero((windows[:, 1] > windows[:, 0]) & (windows[:, 3] > windows[:, 2]))
+        order = visible[np.argsort(distance[visible])]  # near ones first hide the others cheaply
+        kinds, frames, forms, halves, paints = self._solids
+        seen = (kinds[order], frames[order], forms[order], halves[order], paints[order])
+        depth = np.empty((view.height, view.width), np.float32)
+        owner = np.empty((view.height, view.width), np.int32)
+        trace(*seen[:3], windows[order], rays, depth, owner)
+        picture = np.empty((view.height, view.width, 3), np.float32)
+        shade(seen, rays, (depth, owner), self._light, self._air, prints(), picture)
+        return picture, np.where(owner < 0, np.float32(0), 1 / depth)
 
 
 def _packed(cast: Cast) -> tuple[Solids, Array]:
@@ -150,15 +173,20 @@ def _packed(cast: Cast) -> tuple[Solids, Array]:
     return (kinds, frames_, forms_, halves_, paints_), corners
 
 
-def _windows(corners: Array, view: Viewpoint) -> tuple[Integers32, Array]:
-    """Rows and columns ``N 4`` where solids with these corners ``N 8 3`` may be seen, and their distance."""
-    seen = (corners - view.place) @ view.axes().T
+def _windows(
+    corners: Array, view: Viewpoint, place: Array, moved_px: tuple[float, float]
+) -> tuple[Integers32, Array]:
+    """Rows and columns ``N 4`` where solids with these corners ``N 8 3`` may be seen, and their distance.
+
+    They are seen from ``place``; all that the picture shows is moved by ``moved_px`` (right, down).
+    """
+    seen = (corners - place) @ view.axes().T
     nearest = seen[:, :, 2].min(1)
     behind = seen[:, :, 2].max(1) < NEAR_M
     z = np.maximum(seen[:, :, 2], NEAR_M)
     scale = view.zoom * max(view.height, view.width) / 2
-    columns = seen[:, :, 0] / z * scale + (view.width - 1) / 2
-    rows = -seen[:, :, 1] / z * scale + (view.height - 1) / 2
+    columns = seen[:, :, 0] / z * scale + (view.width - 1) / 2 + moved_px[0]
+    rows = -seen[:, :, 1] / z * scale + (view.height - 1) / 2 + moved_px[1]
     windows = np.stack([rows.min(1), rows.max(1) + 1, columns.min(1), columns.max(1) + 1], 1)
     windows[nearest < NEAR_M] = (0, view.height, 0, view.width)
     ends = np.array([view.height, view.height, view.width, view.width])

@@ -18,7 +18,9 @@ from any2bokeh.lab.compact.scenes.places import (
     wall,
 )
 
-PLACES: tuple[tuple[Callable[[Place], None], float], ...] = (
+Places = tuple[tuple[Callable[[Place], None], float], ...]  # how each is made, and how often
+
+PLACES: Places = (
     (room, 0.23),
     (stage, 0.24),
     (street, 0.15),
@@ -68,14 +70,16 @@ def draw_air(place: Place) -> Air:
     return Air(zenith=zenith, horizon=horizon, clouds=clouds, haze=haze)
 
 
-def build_scene(seed: int, time_s: float, height: int, width: int) -> tuple[Cast, Viewpoint, Lights, Air]:
+def build_scene(
+    seed: int, time_s: float, height: int, width: int, places: Places = PLACES
+) -> tuple[Cast, Viewpoint, Lights, Air]:
     """Return the scene of a seed as it is at ``time_s``, seen in ``height width`` samples.
 
     All random draws depend on the seed alone: at another time the same scene has moved on.
     """
     rng = np.random.default_rng(seed)
-    chances = np.array([share for _, share in PLACES])
-    build = PLACES[rng.choice(len(PLACES), p=chances / chances.sum())][0]
+    chances = np.array([share for _, share in places])
+    build = places[rng.choice(len(places), p=chances / chances.sum())][0]
     eye = float(np.clip(rng.normal(1.5, 0.4), 0.2, 3.5)) if rng.random() < 0.85 else rng.uniform(2, 9)
     place = Place(cast=Cast(), rng=rng, time_s=time_s, eye_m=eye)
     build(place)
