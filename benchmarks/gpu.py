@@ -187,7 +187,8 @@ def compare_depth(size: tuple[int, int], device: torch.device) -> None:
     """The compact network, in the precision of each."""
     width, height = size
     pictures = torch.rand(8, 3, height, width, generator=torch.Generator().manual_seed(0))
-    networks = {CPU: load_compact(CPU, torch.float32), device: load_compact(device, torch.float16)}
+    half = torch.float32 if device.type == "cpu" else torch.float16
+    networks = {CPU: load_compact(CPU, torch.float32), device: load_compact(device, half)}
     seen = (SHORTER_SIDE, SHORTER_SIDE * 16 // 9)
 
     def run(one: torch.device) -> Tensor:

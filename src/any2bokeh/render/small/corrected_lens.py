@@ -32,7 +32,8 @@ from any2bokeh.weights.checkpoint import load_weights
 
 WEIGHTS = Path(__file__).with_name("correction.safetensors")  # docs/training.md says how it was made
 LARGEST_BLUR_PX = 40.0  # K in pixels of the working frame: in training few discs were larger
-BYTES_PER_PIXEL = 700  # of the working frame, while the network runs; measured by benchmarks/memory.py
+# Memory beside the lens's, for each pixel of the working frame and of the clip's; see benchmarks/memory.py.
+WORKING_BYTES, FRAME_BYTES = 250, 25
 
 
 class SmallRenderer(RendererAround):
@@ -124,7 +125,8 @@ class SmallRenderer(RendererAround):
     def peak_bytes(self, pictures: PictureFormat) -> int | None:
         """The lens's peak and the network's; ``None`` where nobody has measured the lens's."""
         lens, (height, width) = self._inner.peak_bytes(pictures), self._size
-        return None if lens is None else lens + BYTES_PER_PIXEL * height * width
+        own = WORKING_BYTES * height * width + FRAME_BYTES * pictures.height * pictures.width
+        return None if lens is None else lens + own
 
 
 def correction_size(pictures: PictureFormat, work_size: int, blur_strength: float | None) -> tuple[int, int]:
