@@ -185,7 +185,7 @@ def train_correction_from_folder(
     start: Annotated[
         Path | None, typer.Option(help="Weights to begin with; without them random ones.")
     ] = None,
-    rate: Annotated[float, typer.Option(help="Learning rate.")] = 1e-3,
+    rate: Annotated[float, typer.Option(help="Learning rate.")] = 1.5e-3,
     length: Annotated[int, typer.Option(help="Crops of two frames in a batch.")] = 14,
     crop: Annotated[int, typer.Option(help="Side of a crop in pixels, a multiple of 16.")] = 96,
     seed: Annotated[int, typer.Option(help="Decides the crops and the first weights.")] = 0,

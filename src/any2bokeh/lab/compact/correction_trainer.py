@@ -1,7 +1,5 @@
 """The training run of the network that corrects the lens."""
 
-import logging
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,15 +13,14 @@ from any2bokeh.lab.compact.correction_batches import (
     CorrectionBatchSettings,
     correction_batches,
 )
-from any2bokeh.lab.compact.learning_run import CHECKPOINT, JOURNAL, LearningRun
-from any2bokeh.lab.run_state import add_to_journal, rate_share
+from any2bokeh.lab.compact.learning_run import CHECKPOINT, LearningRun, learn_from
+from any2bokeh.lab.run_state import rate_share
 from any2bokeh.render.small.correction import correction_cells, correction_share
 from any2bokeh.render.small.correction_network import WIDTHS, CorrectionNetwork
 from any2bokeh.weights.checkpoint import load_weights
 
-LEAST_ERROR = 4e-5  # squared, of code values: 44 dB; where the lens comes nearer, gains count for less
+LEAST_ERROR = 1e-4  # squared, of code values: 40 dB; where the lens comes nearer, gains count for less
 LEAST_CHANGE_ERROR = 1e-3  # of code values
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +36,9 @@ class CorrectionTrainingSettings:
     data: CorrectionBatchSettings
     start: Path | None = None
     warmup: int = 200
-    learning_rate: float = 1e-3
+    learning_rate: float = 1.5e-3
     weight_decay: float = 0.01
-    motion_share: float = 0.35
+    motion_share: float = 0.4
     average: float = 0.99  # of the weights: the share of the old average kept at each change
     checkpoint_every: int = 100
     widths: tuple[int, ...] = WIDTHS
@@ -116,15 +113,6 @@ def train_correction(settings: CorrectionTrainingSettings, folder: Path) -> Corr
     training = CorrectionTraining(settings)
     if (folder / CHECKPOINT).exists():
         training.load(folder / CHECKPOINT)
-    started, figures = time.monotonic(), list[dict[str, float]]()
-    for batch in correction_batches(settings.data, training.step, settings.steps):
-        figures.append(training.learn(batch))
-        if training.step % settings.checkpoint_every == 0 or training.step == settings.steps:
-            entry = {"step": float(training.step)}
-            entry |= {name: round(sum(one[name] for one in figures) / len(figures), 4) for name in figures[0]}
-            entry["seconds"] = round(time.monotonic() - started)
-            figures.clear()
-            training.save(folder)
-            log.info("%s", entry)
-            add_to_journal(folder / JOURNAL, entry)
+    batches = correction_batches(settings.data, training.step, settings.steps)
+    learn_from(batches, training.learn, training, folder, settings.steps, settings.checkpoint_every)
     return training

@@ -1,7 +1,10 @@
 """A run of training: weights that learn, their average, checkpoints to go on from, weights that ship."""
 
-from collections.abc import Iterable
+import logging
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors.torch import save_file
@@ -10,8 +13,11 @@ from torch import Tensor, nn
 from any2bokeh.atomic import partial_file
 from any2bokeh.depth.compact import Residual
 from any2bokeh.errors import WeightsError
-from any2bokeh.lab.run_state import read_run_state, write_run_state
+from any2bokeh.lab.run_state import add_to_journal, read_run_state, write_run_state
 from any2bokeh.weights.tensors import part_of
+
+Batch = TypeVar("Batch")
+log = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint.safetensors"
 JOURNAL = "journal.jsonl"
@@ -76,6 +82,28 @@ class LearningRun:
             # The fused optimizer takes it that all lie in memory as the weights do.
             moments = {kind: torch.empty_like(parameter).copy_(state[kind]) for kind in list(state)[1:]}
             self.optimizer.state[parameter] = {"step": state["step"], **moments}
+
+
+def learn_from(
+    batches: Iterable[Batch],
+    learn: Callable[[Batch], dict[str, float]],
+    run: LearningRun,
+    folder: Path,
+    steps: int,
+    checkpoint_every: int,
+) -> None:
+    """Let a run learn from batches; its checkpoints are in ``folder``, and the journal with mean figures."""
+    started, figures = time.monotonic(), list[dict[str, float]]()
+    for batch in batches:
+        figures.append(learn(batch))
+        if run.step % checkpoint_every == 0 or run.step == steps:
+            entry = {"step": float(run.step)}
+            entry |= {name: round(sum(one[name] for one in figures) / len(figures), 4) for name in figures[0]}
+            entry["seconds"] = round(time.monotonic() - started)
+            figures.clear()
+            run.save(folder)
+            log.info("%s", entry)
+            add_to_journal(folder / JOURNAL, entry)
 
 
 def soften_residuals(blocks: Iterable[nn.Module], attentions: nn.Module) -> None:

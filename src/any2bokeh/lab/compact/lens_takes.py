@@ -31,7 +31,6 @@ from any2bokeh.scene import PictureFormat, Scene
 from any2bokeh.settings.render_settings import LensSettings
 from any2bokeh.video.lossless import to_uint8
 
-Codes = NDArray[np.uint8]
 RIGHT, WRONG = "exact", ("a", "b")  # the map that is the scene's own, and others
 OF_A_MAP = ("lens", "coc", "rings", "evidence")
 LEAST_BLUR_STRENGTH = 12

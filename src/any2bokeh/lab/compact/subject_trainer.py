@@ -1,7 +1,5 @@
 """The training run of the network that finds a subject: its decoder learns, the depth network is frozen."""
 
-import logging
-import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,9 +11,9 @@ from any2bokeh.depth.compact import WEIGHTS, CompactNetwork
 from any2bokeh.device import has_bfloat16
 from any2bokeh.errors import SettingsError
 from any2bokeh.lab.compact.batches import BatchSettings
-from any2bokeh.lab.compact.learning_run import CHECKPOINT, JOURNAL, LearningRun, soften_residuals
+from any2bokeh.lab.compact.learning_run import CHECKPOINT, LearningRun, learn_from, soften_residuals
 from any2bokeh.lab.compact.subject_batches import SubjectBatch, SubjectBatches, SubjectTask, subject_batches
-from any2bokeh.lab.run_state import add_to_journal, rate_share
+from any2bokeh.lab.run_state import rate_share
 from any2bokeh.subject.click_network import (
     CELL_PX,
     ClickDims,
@@ -26,8 +24,6 @@ from any2bokeh.subject.click_network import (
     SeenCells,
 )
 from any2bokeh.weights.checkpoint import load_weights
-
-log = logging.getLogger(__name__)
 
 QUALITY_SHARE = 0.2  # of the loss
 SETTLING = 16  # pairs of pictures from which the first figures are taken
@@ -179,18 +175,8 @@ def train_subject(settings: SubjectTrainingSettings, folder: Path) -> SubjectTra
         training.load(folder / CHECKPOINT)
     elif not settings.start:
         training.settle()
-    started, figures = time.monotonic(), list[dict[str, float]]()
     batches = subject_batches(
         settings.data, training.step, settings.steps, in_background=settings.in_background
     )
-    for batch in batches:
-        figures.append(training.learn(batch))
-        if training.step % settings.checkpoint_every == 0 or training.step == settings.steps:
-            entry = {"step": float(training.step)}
-            entry |= {name: round(sum(one[name] for one in figures) / len(figures), 4) for name in figures[0]}
-            entry["seconds"] = round(time.monotonic() - started)
-            figures.clear()
-            training.save(folder)
-            log.info("%s", entry)
-            add_to_journal(folder / JOURNAL, entry)
+    learn_from(batches, training.learn, training, folder, settings.steps, settings.checkpoint_every)
     return training
