@@ -1,6 +1,5 @@
 """The frame that the network works on: the clip's picture, scaled and padded to its size."""
 
-import math
 from dataclasses import dataclass
 from typing import Self
 
@@ -32,13 +31,10 @@ class WorkingFrame:
         return cls.fit(pictures.height, pictures.width, pictures.pixel_aspect, work_size)
 
     @classmethod
-    def fit(
-        cls, height: int, width: int, pixel_aspect: float, work_size: int, largest_scale: float = math.inf
-    ) -> Self:
+    def fit(cls, height: int, width: int, pixel_aspect: float, work_size: int) -> Self:
         """The largest frame for a clip's pictures within ``work_size`` x 9/16 ``work_size`` worth of pixels.
 
-        ``pixel_aspect`` is the displayed width of a pixel over its height. The pictures are scaled by
-        ``largest_scale`` at most.
+        ``pixel_aspect`` is the displayed width of a pixel over its height.
         """
         budget = work_size * work_size * 9 // 16
         shown_width = width * pixel_aspect
@@ -48,7 +44,7 @@ class WorkingFrame:
             return SIDE_MULTIPLE * min(rows / height, columns / shown_width)
 
         most = budget // SIDE_MULTIPLE**2
-        scale = min(max(scale_of(rows) for rows in range(1, most + 1)), largest_scale)
+        scale = max(scale_of(rows) for rows in range(1, most + 1))
         content = max(1, round(height * scale)), max(1, round(shown_width * scale))
         return cls(*content, *(-(-side // SIDE_MULTIPLE) * SIDE_MULTIPLE for side in content))
 
