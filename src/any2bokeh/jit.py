@@ -164,6 +164,11 @@ class _Compiling:
             self._news.cancel()
             self._spent_s += time.monotonic() - self._since_s
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether a function is being compiled; also after one whose compiling failed."""
+        return self._depth > 0
+
     @staticmethod
     @cache
     def _tell() -> None:
@@ -171,6 +176,11 @@ class _Compiling:
 
 
 _compiling = _Compiling()
+
+
+def is_compiling() -> bool:
+    """Whether a thread of this process may be compiling a function, which nothing interrupts."""
+    return _compiling.goes_on
 
 
 def compiled_folder() -> Path | None:

@@ -7,13 +7,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from films import write_clip, write_track
 
+from any2bokeh.cli import main
 from any2bokeh.video.decode import frame_times
 
 pytestmark = pytest.mark.slow
 
 FRAMES = 200
 Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_loops(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The compiled code that these runs load: making it takes longer than they may."""
+    folder = tmp_path_factory.mktemp("compiled")
+    clip, track = write_clip(folder / "clip.mp4", frames=2), write_track(folder / "track.mkv", frames=2)
+    assert main(["refocus", str(clip), "--disparity", str(track), "--focus", "0.5", "--k", "128"]) == 0
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import ctypes
 import importlib
+import os
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,6 +34,55 @@ def test_signal_during_an_import_is_not_lost(tmp_path: Path, monkeypatch: pytest
         while time.monotonic() < until:
             time.sleep(0.01)
     assert stopped.value.exit_code == 143
+
+
+def test_signal_while_the_compiler_calls_back_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    import numba
+    from numba.core.registry import cpu_target
+
+    engine = cpu_target.target_context.codegen()._engine._ee
+    notify, calls = engine._object_cache_notify, list[str]()
+
+    def notify_and_interrupt(*arguments: Any) -> None:
+        notify(*arguments)
+        if not calls:
+            calls.append("compiled")
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(engine, "_object_cache_notify", notify_and_interrupt)
+    with pytest.raises(Stopped), signals_as_exceptions():
+        assert numba.njit(lambda number: number + 1)(1) == 2
+        time.sleep(30)
+    assert calls
+
+
+@pytest.mark.slow
+def test_ctrl_c_does_not_wait_for_a_thread_that_compiles(tmp_path: Path) -> None:
+    program = """
+import signal, sys, threading, time
+from numba.core.codegen import CPUCodeLibrary
+from any2bokeh import jit
+from any2bokeh.cli import main, program
+
+started = threading.Event()
+
+def finalize(library):
+    started.set()
+    time.sleep(90)
+
+def compile_and_stop(arguments):
+    CPUCodeLibrary.finalize = finalize
+    threading.Thread(target=jit.compiled(lambda number: number + 1), args=[1]).start()
+    started.wait()
+    signal.raise_signal(signal.SIGINT)
+
+program.run_command_line = compile_and_stop
+sys.exit(main())
+"""
+    environment = {**os.environ, "ANY2BOKEH_CACHE": str(tmp_path)}
+    command = [sys.executable, "-c", program]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    assert (run.returncode, run.stdout, run.stderr) == (130, "", "Stopped: Interrupt\n")
 
 
 @pytest.mark.parametrize("module", ["any2bokeh.cli.signals", "typer", "any2bokeh.cli.program"])

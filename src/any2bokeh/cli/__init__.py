@@ -1,6 +1,7 @@
 """The command line: options to settings, progress, exit codes; no tensors."""
 
 import os
+import sys
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,7 +21,21 @@ def main(arguments: list[str] | None = None) -> int:
         from any2bokeh.cli.talk import say
 
         say(f"Stopped: {stop}")
+        if arguments is None:
+            _leave_the_compiler(stop.exit_code)
         return stop.exit_code
+
+
+def _leave_the_compiler(exit_code: int) -> None:
+    """End the process now if a thread compiles: nothing interrupts it, and it may take half a minute.
+
+    All files are cleaned by then. Python would wait for the thread, or tear down its memory under it.
+    """
+    jit = sys.modules.get("any2bokeh.jit")
+    if jit and jit.is_compiling():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(exit_code)
 
 
 def _hold_standard_streams() -> None:

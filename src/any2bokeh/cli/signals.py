@@ -7,7 +7,12 @@ from contextlib import contextmanager
 from threading import Event, Timer
 from types import FrameType
 
-IMPORT_SYSTEM = ("importlib._bootstrap", "_frozen_importlib")  # the latter until importlib is imported
+# Modules whose functions lose what is raised in them. Large packages import parts of themselves on trial and
+# swallow whatever goes wrong; C code that calls back into Python drops it.
+SWALLOWING = (
+    *("importlib._bootstrap", "_frozen_importlib"),  # the latter until importlib is imported
+    "llvmlite.binding.executionengine",
+)
 # No system has all of them: the third is POSIX's word for a terminal that is closed, the last is Ctrl-Break
 # on Windows.
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
@@ -30,8 +35,7 @@ def signals_as_exceptions() -> Iterator[None]:
     delayed: list[tuple[int, Timer]] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
-        if _is_importing(frame):
-            # Large packages import parts of themselves on trial and swallow whatever goes wrong.
+        if _is_swallowed(frame):
             delayed.append((number, Timer(0.1, signal.raise_signal, [number])))
             delayed[-1][1].start()
             return
@@ -87,9 +91,9 @@ def _console_end_as_signal() -> Iterator[None]:
         kernel.SetConsoleCtrlHandler(handler, False)
 
 
-def _is_importing(frame: FrameType | None) -> bool:
+def _is_swallowed(frame: FrameType | None) -> bool:
     while frame:
-        if frame.f_globals.get("__name__") in IMPORT_SYSTEM:
+        if frame.f_globals.get("__name__") in SWALLOWING:
             return True
         frame = frame.f_back
     return False

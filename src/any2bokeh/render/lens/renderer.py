@@ -163,10 +163,11 @@ class LensRenderer:
         return self._engine.peak_bytes(pictures)
 
     def close(self) -> None:
-        """End the threads; nothing is rendered after that. Closing twice is harmless."""
+        """End the threads; nothing is rendered after that. Closing twice is harmless.
+
+        A thread that compiles is not waited for: it ends at its next step, which finds no others.
+        """
         self._engine.close()
-        if self._warm is not None:  # it ends at its next step, which finds no threads
-            self._warm.exception()
 
 
 def _is_in_focus(coc: Tensor) -> bool:

@@ -113,8 +113,8 @@ class CompiledEngine:
         return BASE_BYTES + BYTES_PER_PIXEL * pictures.width * pictures.height
 
     def close(self) -> None:
-        """End its threads and give its memory back."""
-        self._pool.shutdown()
+        """End its threads, each after what it does just now, and give its memory back."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
         self._arrays.clear()
 
     def _occluded_reach_px(self, coc: Tensor) -> float:
