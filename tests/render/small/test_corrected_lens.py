@@ -15,7 +15,12 @@ from any2bokeh.lab.synthesis.dataset_clip import DatasetClip
 from any2bokeh.lab.synthesis.dataset_maker import synthesize
 from any2bokeh.render.base import make_renderer
 from any2bokeh.render.small import corrected_lens as small
-from any2bokeh.render.small.corrected_lens import WEIGHTS, SmallRenderer, correction_size
+from any2bokeh.render.small.corrected_lens import (
+    WEIGHTS,
+    SmallRenderer,
+    correction_size,
+    load_small,
+)
 from any2bokeh.render.small.correction import Area
 from any2bokeh.render.small.correction_network import CorrectionNetwork
 from any2bokeh.scene import PictureFormat, Scene
@@ -133,6 +138,21 @@ def test_half_precision_costs_less_than_two_code_values(clip: DatasetClip) -> No
 def test_where_nothing_blurs_the_original_stays_bit_for_bit(clip: DatasetClip) -> None:
     scenes = [replace(scene, blur_strength=0.0) for scene in scenes_of(clip, clip.disparity())]
     assert torch.equal(render(scenes, "small"), clip.sharp())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("work_size", [1024, 128])
+def test_pixels_that_no_blur_touches_stay_bit_for_bit_beside_others(
+    clip: DatasetClip, work_size: int
+) -> None:
+    [scene, *_] = scenes_of(clip, clip.disparity())
+    [through_lens] = render([scene], "lens")
+    untouched = (through_lens == scene.sharp).all(dim=0)
+    settings = replace(SMALL, diffusion=DiffusionSettings(work_size=work_size))
+    made = load_small(settings, CPU, PictureFormat(height=clip.height, width=clip.width), None)
+    corrected = made.correct(scene, through_lens)
+    is_corrected = (corrected != through_lens).any(dim=0)
+    assert untouched.any() and is_corrected.any() and not (untouched & is_corrected).any()
 
 
 def test_a_network_whose_answers_are_no_numbers_is_an_error() -> None:

@@ -80,11 +80,14 @@ class CorrectionTraining(LearningRun):
 
 
 def corrected(network: CorrectionNetwork, batch: CorrectionBatch) -> Tensor:
-    """Return the lens's pictures of a batch with the network's correction, ``B T 3 H W``."""
+    """Return the lens's pictures of a batch with the network's correction, ``B T 3 H W``.
+
+    It counts fully near steps as well: the network would make up for a share.
+    """
     view = batch.view
     with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
         correction = network(view)
-    share = correction_share(correction_cells(view))
+    share = correction_share(correction_cells(view, step_share=1.0))
     pictures: Tensor = view.through_lens + share * correction
     return pictures.view_as(batch.truth)
 

@@ -27,11 +27,14 @@ from any2bokeh.render.small.correction_network import COARSEST, CorrectionNetwor
 from any2bokeh.scene import Frame, PictureFormat, Scene
 from any2bokeh.settings.device_settings import DtypeName
 from any2bokeh.settings.focus_settings import BLUR_STRENGTH
-from any2bokeh.settings.render_settings import LensSettings, RenderSettings
+from any2bokeh.settings.render_settings import LensQuality, LensSettings, RenderSettings
 from any2bokeh.weights.checkpoint import load_weights
 
 WEIGHTS = Path(__file__).with_name("correction.safetensors")  # docs/training.md says how it was made
 LARGEST_BLUR_PX = 40.0  # K in pixels of the working frame: in training few discs were larger
+# How much a correction counts at edges away from lights. The right color is in the picture there, or in other
+# frames, and what is wrong with a correction flickers; what a clipped light lost is in no picture.
+STEP_SHARE: dict[LensQuality, float] = {"standard": 0.5, "best": 0.0}
 # Memory beside the lens's, for each pixel of the working frame and of the clip's; see benchmarks/memory.py.
 WORKING_BYTES, FRAME_BYTES = 250, 25
 
@@ -50,9 +53,8 @@ class SmallRenderer(RendererAround):
         blur_strength: float | None,
         device: torch.device,
     ) -> None:
-        lens = make_lens(LensSettings(quality=settings.lens.quality), device, pictures)
-        super().__init__(lens)
-        self.name = "small"
+        super().__init__(make_lens(LensSettings(quality=settings.lens.quality), device, pictures))
+        self.name, self._step_share = "small", STEP_SHARE[settings.lens.quality]
         self._network, self._device = network, device
         self._dtype = _choose_dtype(settings.dtype, device)
         self._size = correction_size(pictures, settings.diffusion.work_size, blur_strength)
@@ -76,11 +78,11 @@ class SmallRenderer(RendererAround):
         """The lens's picture of a scene, ``3 H W``, with the network's correction added.
 
         A correction found in a smaller frame is enlarged, so that the lens's detail stays. Where none counts,
-        the lens's pixels stay, bit for bit.
+        the lens's pixels stay, bit for bit, and so do the scene's where no blur touches them.
         """
         height, width = self._size
         view = self._view(scene, through_lens)
-        cells = correction_cells(view)
+        cells = correction_cells(view, self._step_share)
         areas = areas_to_correct(cells[0, 0])
         if not areas:
             return through_lens
@@ -95,7 +97,9 @@ class SmallRenderer(RendererAround):
         if correction.shape[2:] != through_lens.shape[1:]:
             correction = interpolate(correction, through_lens.shape[1:], mode="bilinear", align_corners=False)
         correction = correction[0].to(through_lens.device)
-        return torch.where(correction != 0, (through_lens + correction).clamp(0, 1), through_lens)
+        is_blurred = (through_lens != scene.sharp.to(through_lens.device)).any(dim=0)
+        counts = is_blurred & (correction != 0)
+        return torch.where(counts, (through_lens + correction).clamp(0, 1), through_lens)
 
     def _view(self, scene: Scene, through_lens: Tensor) -> LensView:
         """The scene at the working size, padded by repeated edges to sides that the network takes."""
