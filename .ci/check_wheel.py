@@ -53,13 +53,13 @@ def check_files() -> None:
 
 
 def write_clip() -> None:
-    """A bright square that moves over a ramp, 3 frames at 24 frames/s."""
+    """A light that moves over a dim ramp, 3 frames at 24 frames/s."""
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     with av.open(str(CLIP), "w") as file:
         stream = file.add_stream("libx264", rate=Fraction(24), options={"crf": "12"})
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         for number in range(FRAMES):
-            picture = np.stack([rows * 2, columns, 255 - rows], axis=2).astype(np.uint8)
+            picture = (np.stack([rows * 2, columns, 255 - rows], axis=2) // 4).astype(np.uint8)
             picture[40:60, 30 + 4 * number : 60 + 4 * number] = 255
             file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         file.mux(stream.encode(None))
