@@ -168,6 +168,11 @@ class LensRenderer:
         A thread that compiles is not waited for: it ends at its next step, which finds no others.
         """
         self._engine.close()
+        if self._warm is not None:
+            from any2bokeh.jit import is_compiling  # here: plain torch has nothing to warm up
+
+            if not is_compiling():
+                self._warm.exception()
 
 
 def _is_in_focus(coc: Tensor) -> bool:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from any2bokeh.arrays import Floats
+from any2bokeh.jit import is_compiling
 from any2bokeh.render.lens.aperture import DrawnExtent, zone_kernels
 from any2bokeh.render.lens.cpu.compiled_disocclusion import grow_rows
 from any2bokeh.render.lens.cpu.compiled_edges import mark_ramps, snap_rows
@@ -113,8 +114,8 @@ class CompiledEngine:
         return BASE_BYTES + BYTES_PER_PIXEL * pictures.width * pictures.height
 
     def close(self) -> None:
-        """End its threads, each after what it does just now, and give its memory back."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """End its threads and give its memory back; one that compiles ends by itself, after that."""
+        self._pool.shutdown(wait=not is_compiling(), cancel_futures=True)
         self._arrays.clear()
 
     def _occluded_reach_px(self, coc: Tensor) -> float:
