@@ -15,8 +15,8 @@ from facts import names, naming
 from folders import catalog_entry, downloaded
 
 from any2bokeh.errors import SettingsError
-from any2bokeh.render.choose import BEST, choose_renderer
-from any2bokeh.scene import PictureFormat, Transfer
+from any2bokeh.render.choose import choose_renderer
+from any2bokeh.scene import PictureFormat
 from any2bokeh.settings.render_settings import DiffusionSettings, LensSettings, RenderSettings
 
 Bokeh = Callable[..., Any]
@@ -212,31 +212,6 @@ def test_auto_takes_the_lens_and_says_why(
     with caplog.at_level("INFO", "any2bokeh"):
         assert choose_renderer(settings, device, PICTURES, k) == "lens"
     assert names(caplog.text, reason)
-
-
-@pytest.mark.parametrize(
-    ("lens", "device", "transfer", "chosen"),
-    [
-        (BEST, CPU, "srgb", "small"),
-        (BEST, CPU, "hlg", "lens"),
-        (BEST, GPU, "srgb", "lens"),
-        (replace(BEST, cats_eye=1), CPU, "srgb", "lens"),
-        (LensSettings(), CPU, "srgb", "lens"),
-    ],
-)
-def test_the_best_quality_is_corrected_by_small_where_that_can_be(
-    lens: LensSettings,
-    device: torch.device,
-    transfer: Transfer,
-    chosen: str,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    pictures = replace(PICTURES, transfer=transfer)
-    with caplog.at_level("INFO", "any2bokeh"):
-        assert choose_renderer(RenderSettings(lens=lens), device, pictures, 16) == chosen
-    assert ("small" in caplog.text) == (chosen == "small")
-    half = RenderSettings(lens=lens, dtype="float16")  # which CPUs do not compute in
-    assert choose_renderer(half, device, pictures, 16) == "lens"
 
 
 def test_weights_that_are_named_and_not_used_are_told(caplog: pytest.LogCaptureFixture) -> None:

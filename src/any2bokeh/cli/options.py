@@ -150,7 +150,7 @@ OPTIONS: dict[object, dict[str, Any]] = {
         ),
         "quality": option(
             "--quality",
-            help="Quality of the lens; best corrects lamps and looks behind edges in other frames, slower.",
+            help="Quality of the lens; best finds occluded background in neighboring frames, slower.",
         ),
     },
     render_settings.DiffusionSettings: {

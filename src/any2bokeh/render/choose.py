@@ -11,7 +11,6 @@ from any2bokeh.settings.render_settings import LensSettings, RendererName, Rende
 
 # Memory of the published network in half precision at its default working size (memory.py counts it).
 LEAST_BYTES, LEAST_BYTES_IN_PARTS = 15 * 10**9, 7.5 * 10**9
-BEST = LensSettings(quality="best")
 LARGEST_NET_BLUR_STRENGTH = 32  # pixels of the working frame: the largest K that the network was trained on
 
 log = logging.getLogger(__name__)
@@ -22,9 +21,8 @@ def choose_renderer(
 ) -> RendererName:
     """Return the renderer: ``auto`` takes diffusion where its weights are and the device can run it.
 
-    Else the lens, in its best quality as small corrects it where that can be. ``blur_strength`` is the
-    largest K asked for, where that is known. Raises ``SettingsError`` where a network is asked for together
-    with what only the lens can do.
+    ``blur_strength`` is the largest K asked for, where that is known. Raises ``SettingsError`` where a
+    network is asked for together with what only the lens can do.
     """
     lens = settings.lens
     if settings.renderer == "small":  # it corrects the lens's picture, of either quality
@@ -47,22 +45,15 @@ def choose_renderer(
         return settings.renderer
     reason = _why_lens(settings, device, pictures, blur_strength)
     if reason:
-        is_corrected = lens == BEST and _can_be_corrected(settings, device, pictures)
-        who = "The lens, corrected by small," if is_corrected else "The lens"
         if settings.diffusion.weights is None:
-            log.info("%s renders, not the network: %s.", who, reason)
+            log.info("The lens renders, not the network: %s.", reason)
         else:
             log.warning(
-                "%s renders and ignores `weights`: %s. Use `renderer=diffusion` to force them.", who, reason
+                "The lens renders and ignores `weights`: %s. Use `renderer=diffusion` to force them.", reason
             )
-        return "small" if is_corrected else "lens"
+        return "lens"
     log.info("The network renders: its weights are on this machine, and %s can run it.", device)
     return "diffusion"
-
-
-def _can_be_corrected(settings: RenderSettings, device: torch.device, pictures: PictureFormat) -> bool:
-    """Whether small runs as it was measured: on a CPU, in a precision of CPUs, with the curve it learned."""
-    return device.type == "cpu" and settings.dtype != "float16" and pictures.transfer == "srgb"
 
 
 def _asked_of_lens(lens: LensSettings) -> str:
