@@ -118,7 +118,10 @@ def test_a_block_has_the_keys_and_the_arithmetic_of_the_class_that_it_stands_for
     with torch.no_grad():
         found, wanted = ours(*given), theirs(*given)
     assert wanted.std() > 0.01
-    assert torch.equal(found, wanted)
+    if name.startswith("temporal"):  # in two dimensions instead of three: sums may be in another order
+        torch.testing.assert_close(found, wanted)
+    else:
+        assert torch.equal(found, wanted)
 
 
 @pytest.mark.parametrize("name", BLOCKS)
