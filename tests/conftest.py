@@ -30,10 +30,13 @@ for number in HEARD:
 
 
 @pytest.fixture(autouse=True)
-def random_state() -> Iterator[None]:
+def torch_state() -> Iterator[None]:
+    """Random numbers and threads of a test's own."""
+    threads = torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(autouse=True)

@@ -145,29 +145,24 @@ class _Compiling:
     """
 
     def __init__(self) -> None:
-        self._depth, self._since_s, self._spent_s = 0, 0.0, 0.0
+        self.depth, self._since_s, self._spent_s = 0, 0.0, 0.0
         self._news = threading.Timer(0, self._tell)
 
     def begin(self) -> None:
         """A function is missing in the cache, and is compiled now."""
-        if self._depth == 0:
+        if self.depth == 0:
             self._since_s = time.monotonic()
             self._news = threading.Timer(max(SILENT_S - self._spent_s, 0), self._tell)
             self._news.daemon = True
             self._news.start()
-        self._depth += 1
+        self.depth += 1
 
     def end(self) -> None:
         """It is compiled."""
-        self._depth -= 1
-        if self._depth == 0:
+        self.depth -= 1
+        if self.depth == 0:
             self._news.cancel()
             self._spent_s += time.monotonic() - self._since_s
-
-    @property
-    def goes_on(self) -> bool:
-        """Whether a function is being compiled; also after one whose compiling failed."""
-        return self._depth > 0
 
     @staticmethod
     @cache
@@ -179,8 +174,8 @@ _compiling = _Compiling()
 
 
 def is_compiling() -> bool:
-    """Whether a thread of this process may be compiling a function, which nothing interrupts."""
-    return _compiling.goes_on
+    """Whether a thread of this process is compiling a function, which nothing interrupts, or failed to."""
+    return _compiling.depth > 0
 
 
 def compiled_folder() -> Path | None:

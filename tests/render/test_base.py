@@ -4,6 +4,7 @@ import threading
 
 import pytest
 import torch
+from compiling import wait_for_the_compiler
 
 from any2bokeh.render.base import make_renderer
 from any2bokeh.scene import PictureFormat, Scene
@@ -28,9 +29,7 @@ class TestEveryRenderer:
             sharp=torch.rand(3, 48, 64), disparity=disparity, focus_disparity=0.2, blur_strength=8.0, pts=3
         )
         assert [frame.pts for frame in renderer.render(iter([scene]))] == [3]
+        wait_for_the_compiler()
         renderer.close()
         renderer.close()
-        for thread in set(threading.enumerate()) - before:
-            if thread.name.startswith("ThreadPool"):
-                thread.join(60)  # where another lens of this process compiles, closing does not wait
-                assert not thread.is_alive()
+        assert {thread for thread in threading.enumerate() if thread.name.startswith("ThreadPool")} <= before

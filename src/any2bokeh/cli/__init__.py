@@ -29,12 +29,11 @@ def main(arguments: list[str] | None = None) -> int:
 def _leave_the_compiler(exit_code: int) -> None:
     """End the process now if a thread compiles: nothing interrupts it, and it may take half a minute.
 
-    All files are cleaned by then. Python would wait for the thread, or tear down its memory under it.
+    All files are cleaned and all lines written by then. Python would wait for the thread, or tear down its
+    memory under it.
     """
     jit = sys.modules.get("any2bokeh.jit")
     if jit and jit.is_compiling():
-        sys.stdout.flush()
-        sys.stderr.flush()
         os._exit(exit_code)
 
 

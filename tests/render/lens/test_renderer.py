@@ -5,6 +5,7 @@ import threading
 
 import pytest
 import torch
+from compiling import wait_for_the_compiler
 from lenses import compiled_lens, torch_lens
 
 from any2bokeh.device import choose_device
@@ -34,17 +35,8 @@ def blurred_scene(pts: int = 0, blur_strength: float = 200.0) -> Scene:
     )
 
 
-PATIENCE_S = 300  # for threads that compile when a lens is closed, which nobody waits for
-
-
 def pool_threads() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if thread.name.startswith("ThreadPool")}
-
-
-def check_that_they_end(threads: set[threading.Thread]) -> None:
-    for thread in threads:
-        thread.join(PATIENCE_S)
-        assert not thread.is_alive()
 
 
 @pytest.mark.parametrize(("device", "engine"), [("cpu", CompiledEngine), ("cuda", TorchEngine)])
@@ -99,9 +91,11 @@ def test_the_first_large_frame_compiles_nothing() -> None:
 
 
 def test_a_lens_closed_before_it_is_warm_leaves_no_threads() -> None:
+    assert make_lens(LensSettings(), torch.device("cpu"), PICTURES).engine  # all is compiled
+    wait_for_the_compiler()
     others = pool_threads()
     make_lens(LensSettings(), torch.device("cpu"), PICTURES).close()
-    check_that_they_end(pool_threads() - others)
+    assert not any(thread.is_alive() for thread in pool_threads() - others)
 
 
 def test_making_the_lens_leaves_the_random_state_alone() -> None:
@@ -117,9 +111,10 @@ def test_a_closed_lens_has_no_threads_and_draws_no_more(make) -> None:
     lens.refocus(blurred_scene())
     own = pool_threads() - others
     assert own
+    wait_for_the_compiler()
     lens.close()
     lens.close()
-    check_that_they_end(own)
+    assert not any(thread.is_alive() for thread in own)
     with pytest.raises(RuntimeError):
         lens.refocus(blurred_scene())
 
