@@ -23,6 +23,7 @@ LIBRARIES = {
         "subject.hold",
         "subject.matting",
         "subject.occlusion",
+        "render.lens.highlights",
         "render.small.correction",
         "subject.seen_things",
         "lab",

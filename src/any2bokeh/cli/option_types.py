@@ -74,14 +74,14 @@ def named(option_name: str, parse: Callable[[str], Value]) -> Callable[[str], Va
     return parse_named
 
 
-def auto_option(name: str, help: str, accepted: Range) -> Any:
-    """An option that takes a whole number, or ``auto``, which is ``None``."""
-    parse = number(name, accepted, int)
+def auto_option(name: str, help: str, accepted: Range, kind: type[float] = int) -> Any:
+    """An option that takes a number, or ``auto``, which is ``None``."""
+    parse = number(name, accepted, kind)
     return typer.Option(
         name,
         help=f"{help} {shown_range(accepted)}",
         parser=lambda text: None if text == "auto" else parse(text),
-        metavar="auto|N",
+        metavar="auto|N" if kind is int else "auto|X",
         show_default="auto",
     )
 

@@ -138,10 +138,12 @@ OPTIONS: dict[object, dict[str, Any]] = {
             help="Height of discs over their width; 2 makes tall ovals.",
             accepted=render_settings.ANAMORPHIC,
         ),
-        "highlights": option(
+        "highlights": auto_option(
             "--highlights",
-            help="Turn clipped lights into bright discs, so many times brighter than white; try 2.",
-            accepted=render_settings.HIGHLIGHTS,
+            "Turn clipped lights into bright discs, so many times brighter than white; auto: as much as they"
+            " seem to be, 0: not at all.",
+            render_settings.HIGHLIGHTS,
+            float,
         ),
         "highlight_threshold": option(
             "--highlight-threshold",

@@ -1,13 +1,13 @@
 """Which renderer runs where ``auto`` is asked for, and why."""
 
 import logging
-from dataclasses import fields, replace
+from dataclasses import fields
 
 import torch
 
 from any2bokeh.errors import SettingsError, WeightsError
 from any2bokeh.scene import PictureFormat
-from any2bokeh.settings.render_settings import LensSettings, RendererName, RenderSettings
+from any2bokeh.settings.render_settings import RendererName, RenderSettings
 
 # Memory of the published network in half precision at its default working size (memory.py counts it).
 LEAST_BYTES, LEAST_BYTES_IN_PARTS = 15 * 10**9, 7.5 * 10**9
@@ -24,12 +24,10 @@ def choose_renderer(
     ``blur_strength`` is the largest K asked for, where that is known. Raises ``SettingsError`` where a
     network is asked for together with what only the lens can do.
     """
-    lens = settings.lens
-    if settings.renderer == "small":  # it corrects the lens's picture, of either quality
-        lens = replace(lens, quality=LensSettings.quality)
-    if settings.renderer in ("diffusion", "small") and lens != LensSettings():
+    asked_of_lens = _asked_of_lens(settings)
+    if settings.renderer in ("diffusion", "small") and asked_of_lens:
         raise SettingsError(
-            f"The network draws its own aperture; only the lens supports {_asked_of_lens(lens)}.",
+            f"The network draws its own aperture; only the lens supports {asked_of_lens}.",
             hint="Use `renderer=lens`.",
         )
     if settings.renderer == "small" and settings.diffusion.weights is not None:
@@ -56,9 +54,14 @@ def choose_renderer(
     return "diffusion"
 
 
-def _asked_of_lens(lens: LensSettings) -> str:
-    """What differs from the lens's defaults, in words."""
+def _asked_of_lens(settings: RenderSettings) -> str:
+    """Settings of the lens that the network cannot follow, in words; empty if there are none."""
+    lens = settings.lens
     asked = [field.name for field in fields(lens) if getattr(lens, field.name) != field.default]
+    if settings.renderer == "small":  # it corrects the lens's picture, of either quality and with its lights
+        asked = [name for name in asked if name not in ("quality", "highlights", "highlight_threshold")]
+    elif lens.highlights == 0:  # no network raises them
+        asked.remove("highlights")
     return ", ".join(name.removesuffix("_deg").replace("_", " ") for name in asked)
 
 
@@ -70,7 +73,7 @@ def _why_lens(
         return "on a CPU, a frame takes minutes"
     if pictures.keeps_beyond_white:
         return "only the lens keeps light beyond white"
-    if settings.lens != LensSettings():
+    if _asked_of_lens(settings):
         return "only the lens can shape the aperture"
     from any2bokeh.render.diffusion.memory import device_memory
     from any2bokeh.render.diffusion.working_frame import WorkingFrame

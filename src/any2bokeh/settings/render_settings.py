@@ -34,7 +34,7 @@ class LensSettings:
     polygon and picture counter-clockwise on the display. In the corners of the frame ``cats_eye`` displaces
     the rim that cuts the aperture off, in radii; the light of a point stays the same. ``anamorphic`` is the
     height of the aperture over its width. ``highlights`` is how many times brighter than white a pixel above
-    ``highlight_threshold`` (code value 0..1) may become, minus one.
+    ``highlight_threshold`` (code value 0..1) may become, minus one; ``None``: as much as lights seem to be.
     ``quality`` "best" also looks into neighboring frames for regions that are occluded in one frame.
     """
 
@@ -44,7 +44,7 @@ class LensSettings:
     rotation_deg: float = 0.0
     cats_eye: float = 0.0
     anamorphic: float = 1.0
-    highlights: float = 0.0
+    highlights: float | None = None
     highlight_threshold: float = 0.95
     quality: LensQuality = "standard"
 
@@ -57,7 +57,8 @@ class LensSettings:
         ROTATION_DEG.check(self.rotation_deg)
         CATS_EYE.check(self.cats_eye)
         ANAMORPHIC.check(self.anamorphic)
-        HIGHLIGHTS.check(self.highlights)
+        if self.highlights is not None:
+            HIGHLIGHTS.check(self.highlights)
         HIGHLIGHT_THRESHOLD.check(self.highlight_threshold)
 
 

@@ -3,6 +3,7 @@
 import math
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,6 +13,8 @@ from torch import Tensor
 from any2bokeh.optics.transfer import from_linear, to_linear
 from any2bokeh.scene import Scene
 from any2bokeh.settings.render_settings import LensSettings
+
+AS_IT_IS = LensSettings(highlights=0)
 
 lens_renderer = torch_lens
 
@@ -27,10 +30,13 @@ def refocus(
     *,
     focus: float = 0.5,
     radius_per_disparity: float = 10.0,
-    settings: LensSettings | None = None,
+    settings: LensSettings = AS_IT_IS,
     pixel_aspect: float = 1.0,
 ) -> Tensor:
-    """Linear light 3 H W through the lens; CoC radius in pixels is radius_per_disparity * |d - focus|."""
+    """Linear light 3 H W through the lens; CoC radius in pixels is radius_per_disparity * |d - focus|.
+
+    Clipped lights are as bright as they are unless the settings say more.
+    """
     height, width = disparity.shape
     longer_side = max(width * pixel_aspect, height)
     scene = Scene(
@@ -40,7 +46,8 @@ def refocus(
         blur_strength=radius_per_disparity * 1024 / longer_side,
         pts=0,
     )
-    renderer = lens_renderer(settings or LensSettings(), pixel_aspect=pixel_aspect)
+    settings = replace(settings, highlights=settings.highlights or 0)
+    renderer = lens_renderer(settings, pixel_aspect=pixel_aspect)
     return to_linear(renderer.refocus(scene), "srgb")
 
 

@@ -87,7 +87,7 @@ def corrected(network: CorrectionNetwork, batch: CorrectionBatch) -> Tensor:
     view = batch.view
     with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
         correction = network(view)
-    share = correction_share(correction_cells(view, step_share=1.0))
+    share = correction_share(correction_cells(view))
     pictures: Tensor = view.through_lens + share * correction
     return pictures.view_as(batch.truth)
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from any2bokeh.optics.coc import CocScale
 from any2bokeh.optics.transfer import keeps_beyond_white
 from any2bokeh.render.lens.aperture import DrawnExtent, widest_reach
+from any2bokeh.render.lens.highlights import Highlights, find_highlights
 from any2bokeh.render.lens.model import CLIPPED
 from any2bokeh.render.lens.neighbors import Neighbor, PreparedFrame
 from any2bokeh.render.lens.surroundings import Surroundings
@@ -44,6 +45,10 @@ class Lens:
         height, width = scene.sharp.shape[1:]
         longer_side_px = max(width * self.pixel_aspect, height)
         return CocScale.of(scene.focus_disparity, scene.blur_strength, longer_side_px)
+
+    def find_highlights(self, sharp: Tensor) -> Highlights | None:
+        """The lights of a picture ``3 H W`` that this lens raises, ``None`` if there are none."""
+        return find_highlights(sharp, self.transfer, self.settings)
 
     def extent(self, coc: Tensor, margin_px: int = 0) -> DrawnExtent:
         """The drawn pixels: all of ``coc H W``, of which ``margin_px`` on each side lie outside the frame."""

@@ -69,11 +69,6 @@ SEARCH_SIDE_PX = 540  # the search runs on a frame whose shorter side is about t
 SEARCH_DIRECTIONS = ((0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1))  # down, across
 OCCLUDED_REACH = 1.1  # how far behind an edge light can come from, in largest radii
 
-# --- Highlights ---------------------------------------------------------------------------------------------
-
-HIGHLIGHT_FROM_PX, HIGHLIGHT_FULL_PX = 1.0, 4.0  # blur from which lights are raised, and fully
-LEAST_HEADROOM = 1e-3  # between the threshold and white, in code values
-
 
 def sample_step(height: int, width: int) -> int:
     """How many pixels the samples around a partly covered pixel of a frame are apart."""

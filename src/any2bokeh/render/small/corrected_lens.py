@@ -27,14 +27,12 @@ from any2bokeh.render.small.correction_network import COARSEST, CorrectionNetwor
 from any2bokeh.scene import Frame, PictureFormat, Scene
 from any2bokeh.settings.device_settings import DtypeName
 from any2bokeh.settings.focus_settings import BLUR_STRENGTH
-from any2bokeh.settings.render_settings import LensQuality, LensSettings, RenderSettings
+from any2bokeh.settings.render_settings import RenderSettings
 from any2bokeh.weights.checkpoint import load_weights
 
 WEIGHTS = Path(__file__).with_name("correction.safetensors")  # docs/training.md says how it was made
 LARGEST_BLUR_PX = 40.0  # K in pixels of the working frame: in training few discs were larger
-# How much a correction counts at edges away from lights. The right color is in the picture there, or in other
-# frames, and what is wrong with a correction flickers; what a clipped light lost is in no picture.
-STEP_SHARE: dict[LensQuality, float] = {"standard": 0.5, "best": 0.0}
+SHARE = 0.3  # of each correction that counts: what is wrong with one flickers
 # Memory beside the lens's, for each pixel of the working frame and of the clip's; see benchmarks/memory.py.
 WORKING_BYTES, FRAME_BYTES = 250, 25
 
@@ -53,8 +51,8 @@ class SmallRenderer(RendererAround):
         blur_strength: float | None,
         device: torch.device,
     ) -> None:
-        super().__init__(make_lens(LensSettings(quality=settings.lens.quality), device, pictures))
-        self.name, self._step_share = "small", STEP_SHARE[settings.lens.quality]
+        super().__init__(make_lens(settings.lens, device, pictures))
+        self.name = "small"
         self._network, self._device = network, device
         self._dtype = _choose_dtype(settings.dtype, device)
         self._size = correction_size(pictures, settings.diffusion.work_size, blur_strength)
@@ -82,7 +80,7 @@ class SmallRenderer(RendererAround):
         """
         height, width = self._size
         view = self._view(scene, through_lens)
-        cells = correction_cells(view, self._step_share)
+        cells = correction_cells(view)
         areas = areas_to_correct(cells[0, 0])
         if not areas:
             return through_lens
@@ -93,7 +91,7 @@ class SmallRenderer(RendererAround):
             raise WeightsError(
                 "The network returned values that are not numbers.", hint="Use `dtype=float32`."
             )
-        correction = (correction * correction_share(cells))[..., :height, :width]
+        correction = (SHARE * correction * correction_share(cells))[..., :height, :width]
         if correction.shape[2:] != through_lens.shape[1:]:
             correction = interpolate(correction, through_lens.shape[1:], mode="bilinear", align_corners=False)
         correction = correction[0].to(through_lens.device)

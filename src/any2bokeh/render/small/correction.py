@@ -14,11 +14,7 @@ CELL_PX = 4  # how far a correction reaches is told for cells of so many pixels
 STEP_PX = 1.0  # of the circle of confusion within 3x3 pixels: an end of a surface, or a ramp of a soft map
 REACH_PX = 32  # no farther from an edge than this
 NOWHERE = -1e3
-CLIPPED, RIM_PX = 0.98, 4  # code value that does not tell how bright a light is; how wide its rim is
-LIT_PX = 2.0  # lights that are blurred by less are drawn as they were clipped
-# Median code value up to which a frame is dim, so that what is clipped are lights, and from which on it is
-# bright, where most of it are surfaces in the sun.
-DIM, BRIGHT = 0.26, 0.34
+CLIPPED, LIT_PX = 0.98, 2.0  # code value of a clipped light, and how blurred it is where it becomes a disc
 FULL_CHANGE = 0.04  # code values that the lens changed: from here on a correction counts fully
 CHANGED_CELLS = 2  # how far from what it changed
 
@@ -33,28 +29,23 @@ def lens_view(sharp: Tensor, through_lens: Tensor, coc: Tensor, rings: Tensor, e
     return LensView(sharp, through_lens, coc, nearest, farthest, rings, evidence)
 
 
-def correction_cells(view: LensView, step_share: float) -> Tensor:
+def correction_cells(view: LensView) -> Tensor:
     """How much a correction counts in each cell of 4x4 pixels, ``B 1 H/4 W/4`` in 0..1.
 
-    It counts near the rims of clipped lights of dim frames, and ``step_share`` of it near steps of the circle
-    of confusion, as far as their blur reaches, and as much as the lens changed the picture there: surfaces
-    without an end are blurred right, and where nothing changed there is nothing to correct. The view is in
-    memory; both sides are multiples of 4.
+    It counts near steps of the circle of confusion, as far as their blur reaches, and as much as the lens
+    changed the picture there: surfaces without an end are blurred right, and where nothing changed there is
+    nothing to correct. Discs of clipped lights stay as the lens drew them. The view is in memory; both sides
+    are multiples of 4.
     """
     nearest, farthest = -largest_around(-view.coc, 1), largest_around(view.coc, 1)
     widest = torch.maximum(nearest.abs(), farthest.abs())
     of_steps = torch.where(farthest - nearest > STEP_PX, widest, NOWHERE)
-    clipped = (view.sharp.amax(dim=1, keepdim=True) > CLIPPED).float()
-    is_blurred = view.coc.abs() > LIT_PX
-    is_rim = (clipped > 0) & (largest_around(-clipped, RIM_PX) == 0) & is_blurred
-    of_lights = torch.where(is_rim, view.coc.abs(), NOWHERE)
+    is_light = (view.sharp.amax(dim=1, keepdim=True) > CLIPPED) & (view.coc.abs() > LIT_PX)
+    of_lights = torch.where(is_light, view.coc.abs(), NOWHERE)
     change = (view.through_lens - view.sharp).abs().mean(dim=1, keepdim=True)
     change = max_pool2d(avg_pool2d(change, 3, 1, 1, count_include_pad=False), CELL_PX)
     change = largest_around(change, CHANGED_CELLS)
-    median = view.sharp.mean(dim=1).flatten(1).median(dim=1).values[:, None, None, None]
-    dim = ((BRIGHT - median) / (BRIGHT - DIM)).clamp(0, 1)
-    is_near = torch.maximum(step_share * _reached(of_steps), dim * _reached(of_lights))
-    return is_near * (change / FULL_CHANGE).clamp(max=1)
+    return _reached(of_steps) * (1 - _reached(of_lights)) * (change / FULL_CHANGE).clamp(max=1)
 
 
 def _reached(radius: Tensor) -> Tensor:

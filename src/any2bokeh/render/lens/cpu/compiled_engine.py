@@ -23,6 +23,7 @@ from any2bokeh.render.lens.cpu.compiled_light import code_table, linear_table
 from any2bokeh.render.lens.cpu.compiled_subject import uncover_rows
 from any2bokeh.render.lens.cpu.layer_stack import LayerStack, stack_layers
 from any2bokeh.render.lens.engine import Lens
+from any2bokeh.render.lens.highlights import raise_highlights
 from any2bokeh.render.lens.layers import Layer, plan_layers
 from any2bokeh.render.lens.model import OCCLUDED_REACH, sample_step, search_stride
 from any2bokeh.render.lens.neighbors import Neighbor, PreparedFrame, recall_points
@@ -69,16 +70,14 @@ class CompiledEngine:
 
     def matte(self, scene: Scene, coc: Tensor) -> tuple[Tensor, Tensor]:
         """Linear light ``3 H W``, and the same without the share of nearer surfaces in edge pixels."""
-        frame = self._frame(scene.sharp, coc)
-        frame.linearize(linear_table(self.lens.transfer), self.lens.settings)
+        frame = self._linearized(scene.sharp, coc)
         linear = torch.from_numpy(frame.linear.copy())
         frame.matte_edges(self.lens.clipped, _coverage(scene))
         return linear, torch.from_numpy(frame.linear.copy())
 
     def draw(self, scene: Scene, coc: Tensor) -> Tensor:
         """The refocused picture ``3 H W`` in code values; pixels that no blur touches are the scene's own."""
-        frame = self._frame(scene.sharp, coc)
-        frame.linearize(linear_table(self.lens.transfer), self.lens.settings)
+        frame = self._linearized(scene.sharp, coc)
         fringe = frame.matte_edges(self.lens.clipped, _coverage(scene))
         occluded = frame.find_occluded(self._occluded_reach_px(coc))
         return torch.from_numpy(frame.compose(fringe, occluded, code_table(self.lens.transfer)))
@@ -121,6 +120,14 @@ class CompiledEngine:
     def _occluded_reach_px(self, coc: Tensor) -> float:
         nearest, farthest = coc.aminmax()
         return OCCLUDED_REACH * self.lens.reach * max(float(farthest), -float(nearest))
+
+    def _linearized(self, sharp: Tensor, coc: Tensor) -> CompiledFrame:
+        frame = self._frame(sharp, coc)
+        frame.linearize(linear_table(self.lens.transfer))
+        lights = self.lens.find_highlights(sharp)
+        if lights is not None:
+            raise_highlights(torch.from_numpy(frame.linear), coc, lights)
+        return frame
 
     def _frame(self, sharp: Tensor, coc: Tensor, margin_px: int = 0) -> CompiledFrame:
         layers = tuple(plan_layers(*(float(end) for end in coc.aminmax())))

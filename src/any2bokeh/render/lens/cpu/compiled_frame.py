@@ -14,7 +14,7 @@ from any2bokeh.render.lens.cpu.compiled_disocclusion import (
     search_rows,
 )
 from any2bokeh.render.lens.cpu.compiled_edges import EdgePixels, mark_edges, matte_rows
-from any2bokeh.render.lens.cpu.compiled_light import linearize_rows, raise_rows, soften_border_rows
+from any2bokeh.render.lens.cpu.compiled_light import linearize_rows, soften_border_rows
 from any2bokeh.render.lens.cpu.compiled_subject import mark_covered, separate_covered
 from any2bokeh.render.lens.cpu.compiled_surfaces import (
     BLOCK,
@@ -27,7 +27,6 @@ from any2bokeh.render.lens.cpu.compiled_surfaces import (
 from any2bokeh.render.lens.cpu.layer_stack import LayerStack
 from any2bokeh.render.lens.cpu.tiles import compose_band
 from any2bokeh.render.lens.model import EDGE_STEP_PX, sample_step, search_stride
-from any2bokeh.settings.render_settings import LensSettings
 
 BAND_ROWS = 64  # a band is one task for a thread
 # Rows of a tile, and columns for each of them. Rows are a multiple of every layer's cells, or the cells of
@@ -76,14 +75,11 @@ class CompiledFrame:
         inside = slice(margin, margin + self.height), slice(margin, margin + self.width)
         self.linear = linear[:, *inside]  # without the border
 
-    def linearize(self, table: Floats, settings: LensSettings) -> None:
+    def linearize(self, table: Floats) -> None:
         """Fill ``linear`` and ``position`` of the ground, without their border, and mark its layers."""
-        gain, threshold = np.float32(settings.highlights), np.float32(settings.highlight_threshold)
 
         def step(top: int, bottom: int) -> None:
             linearize_rows(self.ground, table, top, bottom)
-            if gain:
-                raise_rows(self.ground, gain, threshold, top, bottom)
             place_rows(self.ground, self.stack.radius_px, top, bottom)
 
         in_bands(self.run, step, self.height)

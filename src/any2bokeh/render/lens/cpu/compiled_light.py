@@ -10,20 +10,12 @@ import torch
 
 from any2bokeh.arrays import Floats
 from any2bokeh.jit import compiled
-from any2bokeh.optics.smoothstep import smoothstep
 from any2bokeh.optics.transfer import from_linear, to_linear
 from any2bokeh.render.lens.cpu.compiled_surfaces import Ground
-from any2bokeh.render.lens.model import (
-    HIGHLIGHT_FROM_PX,
-    HIGHLIGHT_FULL_PX,
-    LEAST_HEADROOM,
-    SAME_SURFACE_PX,
-)
+from any2bokeh.render.lens.model import SAME_SURFACE_PX
 from any2bokeh.settings.color_settings import TransferFunction
 
 STEPS = 2048  # of a table, which stays in the fastest cache; interpolated, its error is below 1e-6
-
-_smoothstep = compiled(smoothstep)
 
 
 @cache
@@ -66,24 +58,6 @@ def linearize_rows(ground: Ground, table: Floats, top: int, bottom: int) -> None
                 index = np.uint32(place)  # unsigned: numba need not ask whether it counts from the end
                 low = table[index]
                 light[x] = low + (place - np.float32(index)) * (table[index + np.uint32(1)] - low)
-
-
-@compiled
-def raise_rows(ground: Ground, gain: np.float32, threshold: np.float32, top: int, bottom: int) -> None:
-    """Make clipped lights brighter, as ``torch_engine.raise_highlights``, in rows of ``ground.linear``."""
-    sharp, coc, linear, margin = ground.sharp, ground.coc, ground.linear, ground.margin
-    headroom = max(np.float32(1) - threshold, np.float32(LEAST_HEADROOM))
-    from_px, defocus_range = np.float32(HIGHLIGHT_FROM_PX), np.float32(HIGHLIGHT_FULL_PX - HIGHLIGHT_FROM_PX)
-    for y in range(top, bottom):
-        for x in range(sharp.shape[2]):
-            brightest = max(max(sharp[0, y, x], sharp[1, y, x]), sharp[2, y, x])
-            if brightest > threshold:
-                excess = min((brightest - threshold) / headroom, np.float32(1))
-                defocus = min(max((abs(coc[y, x]) - from_px) / defocus_range, np.float32(0)), np.float32(1))
-                smooth = _smoothstep(excess, np.float32(2), np.float32(3))
-                factor = np.float32(1) + gain * defocus * smooth
-                for channel in range(3):
-                    linear[channel, y + margin, x + margin] *= factor
 
 
 @compiled

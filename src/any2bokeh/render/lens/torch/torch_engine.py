@@ -6,16 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from any2bokeh.optics.smoothstep import smoothstep
 from any2bokeh.optics.transfer import from_linear, keeps_beyond_white, to_linear
 from any2bokeh.render.lens.engine import Lens
-from any2bokeh.render.lens.model import (
-    CLIPPED,
-    HIGHLIGHT_FROM_PX,
-    HIGHLIGHT_FULL_PX,
-    LEAST_HEADROOM,
-    OCCLUDED_REACH,
-)
+from any2bokeh.render.lens.highlights import raise_highlights
+from any2bokeh.render.lens.model import CLIPPED, OCCLUDED_REACH
 from any2bokeh.render.lens.neighbors import Neighbor, PreparedFrame
 from any2bokeh.render.lens.surroundings import Surroundings
 from any2bokeh.render.lens.torch.compositing import draw_surfaces
@@ -24,7 +18,6 @@ from any2bokeh.render.lens.torch.edges import matte_edges, snap_ramps
 from any2bokeh.render.lens.torch.subject_edges import uncover
 from any2bokeh.render.lens.torch.surfaces import Surface
 from any2bokeh.scene import PictureFormat, Scene
-from any2bokeh.settings.render_settings import LensSettings
 
 
 class TorchEngine:
@@ -84,27 +77,16 @@ class TorchEngine:
         return None if scene.coverage is None else scene.coverage[0].to(self.device)
 
     def _linearize(self, scene: Scene, coc: Tensor) -> Tensor:
-        sharp = scene.sharp.to(self.device)
-        linear, settings = to_linear(sharp, self.lens.transfer), self.lens.settings
-        return raise_highlights(sharp, linear, coc, settings) if settings.highlights else linear
+        linear = to_linear(scene.sharp.to(self.device), self.lens.transfer)
+        lights = self.lens.find_highlights(scene.sharp)
+        if lights is not None:
+            raise_highlights(linear, coc, lights)
+        return linear
 
     def _encode(self, scene: Scene, blurred: Tensor, touched: Tensor) -> Tensor:
         transfer = self.lens.transfer
         picture = from_linear(blurred if keeps_beyond_white(transfer) else blurred.clamp(0, 1), transfer)
         return torch.where(touched, picture, scene.sharp.to(self.device)).cpu()
-
-
-def raise_highlights(sharp: Tensor, linear: Tensor, coc: Tensor, settings: LensSettings) -> Tensor:
-    """Linear light with clipped lights made up to ``1 + highlights`` times brighter.
-
-    The gain rises smoothly from the threshold to white, so that nothing pops as a light moves, and
-    with the circle of confusion: a light in focus was clipped as it should be.
-    """
-    brightest = sharp.amax(dim=0)
-    headroom = max(1 - settings.highlight_threshold, LEAST_HEADROOM)
-    excess = ((brightest - settings.highlight_threshold) / headroom).clamp(0, 1)
-    defocus = ((coc.abs() - HIGHLIGHT_FROM_PX) / (HIGHLIGHT_FULL_PX - HIGHLIGHT_FROM_PX)).clamp(0, 1)
-    return linear * (1 + settings.highlights * defocus * smoothstep(excess))
 
 
 def find_surfaces(

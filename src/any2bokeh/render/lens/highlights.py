@@ -1,0 +1,136 @@
+"""Clipped lights, and how much brighter than white they were: as asked for, or as they seem to be.
+
+A pixel on the rim of a light shows a share of it, which is not clipped where the share is small. Of a light
+that just reaches white, such pixels show all values from dark to white, half of white on average; of one that
+is ``L`` times as bright, those with more than ``1 / L`` of it are white as well, and the others show
+``1 / (2 L)`` on average. So the more abruptly a light ends, the brighter it was; and its rim still has its
+color. Blur of the picture softens rims, and the light is taken for less bright than it was.
+Surfaces in the sun end softly, and stay as they are. In a dim frame only lights are clipped, and they are
+taken to be at least somewhat brighter than white.
+"""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from any2bokeh.arrays import Flags, Floats, Integers
+from any2bokeh.optics.smoothstep import smoothstep
+from any2bokeh.optics.transfer import keeps_beyond_white, to_linear
+from any2bokeh.settings.color_settings import TransferFunction
+from any2bokeh.settings.render_settings import LensSettings
+
+FROM_PX, FULL_PX = 1.0, 4.0  # blur from which lights are raised, and fully
+LEAST_HEADROOM = 1e-3  # between the threshold and white, in code values
+
+# Rims: what they show counts from the darkest light beside them (0) to white (1).
+BESIDE_PX = 3  # how far from a rim the darkest is looked for
+AROUND = 0.05  # of the longer side: how wide the square is whose rims tell of a light
+CELL_PX = 4  # rims are summed up in cells of so many pixels
+PLAIN_RIM = 0.5  # what the rim of a light shows on average that just reaches white
+PLAIN_PIXELS = 30  # of such a rim that count with all of a frame: few pixels tell little
+COMMON_PIXELS = 60  # of the frame's mean rim that count with those around a light
+BRIGHTEST = 4.0  # times white; rims do not tell more
+# Median code value up to which a frame is dim, so that what is clipped are lights, and from which on it is
+# bright, where most of it are surfaces in the sun; the gain of lights in dim frames is at least that much.
+DIM, BRIGHT, LEAST_GAIN = 0.26, 0.34, 0.75
+DIM_STEP = 4  # every how many pixels count for the median
+RIM_SHARE = 0.5  # of the gain, for clipped pixels at a rim: lights cover but a part of them
+
+
+class Highlights(NamedTuple):
+    """Pixels of clipped lights, at ``rows`` and ``columns``.
+
+    ``gain`` is how many times brighter than white each channel was, minus one; ``3 N``.
+    """
+
+    rows: Tensor
+    columns: Tensor
+    gain: Tensor
+
+
+def find_highlights(sharp: Tensor, transfer: TransferFunction, settings: LensSettings) -> Highlights | None:
+    """The lights of a picture that are to be raised, ``None`` if there are none.
+
+    ``sharp`` is ``3 H W`` in code values, on the CPU.
+    """
+    if settings.highlights == 0 or (settings.highlights is None and keeps_beyond_white(transfer)):
+        return None
+    codes, threshold = sharp.numpy(), settings.highlight_threshold
+    is_clipped = np.greater(codes.max(axis=0), threshold)
+    clipped = _places(is_clipped)
+    if len(clipped.rows) == 0:
+        return None
+    values = torch.from_numpy(clipped.of(codes))
+    if settings.highlights is None:
+        full_gain = torch.from_numpy(_gain_by_rims(codes, is_clipped, clipped, transfer))
+    else:
+        full_gain, values = torch.tensor(settings.highlights), values.amax(dim=0).expand(3, -1)
+    # It rises smoothly from the threshold to white, so that nothing pops as a light moves.
+    excess = (values - threshold) / max(1 - threshold, LEAST_HEADROOM)
+    gain = full_gain * smoothstep(excess.clamp(0, 1))
+    return Highlights(torch.from_numpy(clipped.rows), torch.from_numpy(clipped.columns), gain)
+
+
+def raise_highlights(linear: Tensor, coc: Tensor, lights: Highlights) -> None:
+    """Make lights brighter in linear light ``3 H W``, by their circles of confusion ``H W`` [px].
+
+    A light in focus was clipped as it should be.
+    """
+    rows, columns = lights.rows.to(linear.device), lights.columns.to(linear.device)
+    defocus = ((coc[rows, columns].abs() - FROM_PX) / (FULL_PX - FROM_PX)).clamp(0, 1)
+    linear[:, rows, columns] *= 1 + lights.gain.to(linear.device) * defocus
+
+
+def _least_brightness(codes: Floats) -> float:
+    """How many times brighter than white clipped pixels were at least: in a dim frame they are lights."""
+    median = float(np.median(codes[1, ::DIM_STEP, ::DIM_STEP]))
+    return 1 + LEAST_GAIN * min(max((BRIGHT - median) / (BRIGHT - DIM), 0.0), 1.0)
+
+
+class _Places(NamedTuple):
+    """Pixels of an image; both are ``N``."""
+
+    rows: Integers
+    columns: Integers
+
+    def of(self, image: Floats) -> Floats:
+        """Its values there: ``... H W`` to ``... N``."""
+        return np.asarray(image[..., self.rows, self.columns])
+
+
+def _places(mask: Flags) -> _Places:
+    return _Places(*np.divmod(np.flatnonzero(mask), mask.shape[1]))  # several times as fast as ``nonzero``
+
+
+def _gain_by_rims(codes: Floats, is_clipped: Flags, clipped: _Places, transfer: TransferFunction) -> Floats:
+    """How many times brighter than white channels of clipped pixels were, minus one, ``3 N``."""
+    mask = is_clipped.astype(np.uint8)
+    rim = _places(cv2.dilate(mask, np.ones((3, 3), np.uint8)) > mask)
+    beside = np.ones((2 * BESIDE_PX + 1,) * 2, np.uint8)
+    darkest = np.stack([rim.of(cv2.erode(channel, beside)) for channel in codes])
+    light, dark = (to_linear(torch.from_numpy(one), transfer).numpy() for one in (rim.of(codes), darkest))
+    shown = np.maximum((light - dark) / (1 - dark), dark**2)  # beside what is bright, a rim tells little
+
+    cells = _Places(rim.rows // CELL_PX, rim.columns // CELL_PX)
+    shape = tuple(-(-side // CELL_PX) for side in mask.shape)
+    around = (2 * round(AROUND * max(shape) / 2) + 1,) * 2
+
+    def sum_around(values: Floats) -> Floats:
+        sums = np.bincount(cells.rows * shape[1] + cells.columns, values, minlength=shape[0] * shape[1])
+        sums = cv2.boxFilter(sums.reshape(shape), -1, around, normalize=False, borderType=cv2.BORDER_CONSTANT)
+        return np.asarray(sums[clipped.rows // CELL_PX, clipped.columns // CELL_PX], np.float32)
+
+    count = len(rim.rows)
+    mean = (shown.sum(axis=1, keepdims=True) + PLAIN_PIXELS * PLAIN_RIM) / (count + PLAIN_PIXELS)
+    rims = np.stack([sum_around(channel) for channel in shown]) + COMMON_PIXELS * mean
+    pixels = sum_around(np.ones(count, np.float32)) + COMMON_PIXELS
+    clearest = rims.max(axis=0)
+    brightness = np.clip(PLAIN_RIM * pixels / clearest, _least_brightness(codes), BRIGHTEST)
+    # A straight rim leaves 2/3 of the pixels around clipped.
+    inner = clipped.of(cv2.blur(mask.astype(np.float32), (3, 3), borderType=cv2.BORDER_REPLICATE))
+    share = np.clip(1 - (1 - RIM_SHARE) * 3 * (1 - inner), RIM_SHARE, 1)
+    gain: Floats = np.maximum(brightness * rims / clearest - 1, 0) * share
+    return gain

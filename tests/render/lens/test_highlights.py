@@ -1,0 +1,139 @@
+"""How bright clipped lights were, by their rims."""
+
+import cv2
+import pytest
+import torch
+from lenses import torch_lens
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from any2bokeh.optics.transfer import from_linear, to_linear
+from any2bokeh.render.lens.highlights import LEAST_GAIN, find_highlights, raise_highlights
+from any2bokeh.scene import Scene
+from any2bokeh.settings.color_settings import TransferFunction
+from any2bokeh.settings.render_settings import LensSettings
+
+HEIGHT, WIDTH = 96, 128
+FINE = 8  # samples of a pixel, down and across
+WALL = 0.1  # linear light around lamps: as bright as by day
+BY_RIMS, AS_IT_IS = LensSettings(), LensSettings(highlights=0)
+
+
+def softened(image: Tensor, sigma_px: float) -> Tensor:
+    """``H W``, blurred."""
+    return torch.from_numpy(cv2.GaussianBlur(image.numpy(), (0, 0), sigma_px))
+
+
+def coverage(radius_px: float, places: list[tuple[float, float]]) -> Tensor:
+    """The share of each pixel that discs cover, ``H W``, through a lens of the usual sharpness."""
+    y = ((torch.arange(HEIGHT * FINE) + 0.5) / FINE)[:, None]
+    x = (torch.arange(WIDTH * FINE) + 0.5) / FINE
+    inside = sum(((x - right) ** 2 + (y - down) ** 2 < radius_px**2).float() for down, right in places)
+    return softened(avg_pool2d(torch.as_tensor(inside)[None, None], FINE)[0, 0], 0.5)
+
+
+def lamps(brightness: float, tint: tuple[float, float, float] = (1, 1, 1), radius_px: float = 4.3) -> Tensor:
+    """Linear light ``3 H W`` of lamps before a wall, as bright as they are."""
+    share = coverage(radius_px, [(20.3, 24.8), (50.6, 70.2), (76.1, 30.4), (24.7, 104.9)])
+    light = brightness * torch.tensor(tint)[:, None, None]
+    return WALL + share * (light - WALL)
+
+
+def clipped(linear: Tensor) -> Tensor:
+    """Code values of a camera that ends at white."""
+    return from_linear(linear.clamp(0, 1), "srgb")
+
+
+def largest_gain(sharp: Tensor) -> Tensor:
+    """The largest gain of each channel; 0 if nothing is raised."""
+    lights = find_highlights(sharp, "srgb", BY_RIMS)
+    return torch.zeros(3) if lights is None else lights.gain.amax(dim=1)
+
+
+def test_the_brighter_a_light_was_the_more_it_is_raised_and_not_by_far_too_much() -> None:
+    times_white = (1.0, 1.25, 1.5, 2.0, 5.0)
+    gains = [float(largest_gain(clipped(lamps(times)))[0]) for times in times_white]
+    assert gains[:4] == sorted(gains[:4])
+    assert gains[0] < 0.15 and gains[3] > 0.5 and gains[4] > 0.9 * gains[3]
+    for gain, times in zip(gains, times_white, strict=True):
+        assert gain < times - 1 + 0.3
+
+
+@pytest.mark.parametrize(("wall", "least"), [(0.02, LEAST_GAIN), (0.1, 0.0)])
+def test_lights_that_end_softly_are_raised_in_dim_frames_alone(wall: float, least: float) -> None:
+    soft = softened(coverage(9.0, [(48.0, 64.0)]), 2.0)
+    sharp = clipped((wall + 1.2 * soft).expand(3, -1, -1))
+    assert largest_gain(sharp).tolist() == pytest.approx([least] * 3, abs=0.02)
+
+
+def through_the_lens(sharp: Tensor, transfer: TransferFunction, settings: LensSettings) -> Tensor:
+    """Linear light of a picture all of which is blurred by 8 pixels."""
+    scene = Scene(
+        sharp=sharp,
+        disparity=torch.full((1, HEIGHT, WIDTH), 0.25),
+        focus_disparity=0.5,
+        blur_strength=32 * 1024 / WIDTH,
+        pts=0,
+    )
+    return to_linear(torch_lens(settings, transfer=transfer).refocus(scene), transfer)
+
+
+@pytest.mark.parametrize("tint", [(1.0, 1.0, 1.0), (1.0, 0.7, 0.4)])
+def test_discs_come_near_those_of_the_light_that_was_clipped(tint: tuple[float, float, float]) -> None:
+    light = lamps(2.5, tint)
+    discs = through_the_lens(light, "linear", AS_IT_IS).clamp(0, 1)
+    as_they_seem, as_clipped = (
+        through_the_lens(clipped(light), "srgb", settings) for settings in (BY_RIMS, AS_IT_IS)
+    )
+    assert (as_they_seem - discs).abs().sum() < 0.5 * (as_clipped - discs).abs().sum()
+
+
+def test_a_light_takes_the_color_of_its_rim_and_keeps_what_was_not_clipped() -> None:
+    tint = (1.0, 0.5, 0.2)
+    sharp = clipped(lamps(3.0, tint))
+    red, green, blue = largest_gain(sharp).tolist()
+    assert red > green + 0.3 and green < 0.5 and blue == 0
+    lights = find_highlights(sharp, "srgb", BY_RIMS)
+    assert lights is not None
+    raised = to_linear(sharp, "srgb")
+    raise_highlights(raised, torch.full((HEIGHT, WIDTH), 10.0), lights)
+    assert torch.equal(raised[2], to_linear(sharp, "srgb")[2])
+
+
+def test_surfaces_in_the_sun_and_skies_stay_as_they_are() -> None:
+    generator = torch.Generator().manual_seed(3)
+    noise = torch.rand(HEIGHT, WIDTH, generator=generator)
+    folds = softened(noise, 2.5).expand(3, -1, -1)
+    shirt = (folds - folds.mean()) / folds.std() * 0.15 + 0.9
+    assert (shirt > 1).float().mean() > 0.1
+    assert largest_gain(shirt.clamp(0, 1)).max() < 0.1
+    sky = torch.linspace(0.9, 1.05, WIDTH).expand(3, HEIGHT, -1) + 0.01 * (noise - 0.5)
+    assert largest_gain(sky.clamp(0, 1)).max() < 0.1
+
+
+def test_brightness_hardly_depends_on_where_between_pixels_a_light_is() -> None:
+    brightness = []
+    for shift in (0.0, 0.25, 0.5, 0.75):
+        share = coverage(4.3, [(40 + shift, 60 + shift / 2)])
+        brightness.append(1 + float(largest_gain(clipped((WALL + 3 * share).expand(3, -1, -1)))[0]))
+    assert max(brightness) < 1.25 * min(brightness)
+
+
+def test_nothing_is_raised_without_clipped_lights_where_light_goes_beyond_white_or_if_told_so() -> None:
+    sharp = clipped(lamps(3.0))
+    assert find_highlights(sharp, "srgb", BY_RIMS) is not None
+    assert find_highlights(0.9 * sharp, "srgb", BY_RIMS) is None
+    assert find_highlights(sharp, "linear", BY_RIMS) is None
+    assert find_highlights(sharp, "srgb", AS_IT_IS) is None
+
+
+@pytest.mark.parametrize("coc_px", [0.0, 1.0, 2.5, 4.0, -8.0])
+def test_lights_are_raised_as_far_as_they_are_blurred(coc_px: float) -> None:
+    sharp = clipped(lamps(3.0))
+    lights = find_highlights(sharp, "srgb", LensSettings(highlights=2))
+    assert lights is not None
+    plain = to_linear(sharp, "srgb")
+    raised = plain.clone()
+    raise_highlights(raised, torch.full((HEIGHT, WIDTH), coc_px), lights)
+    share = min(max((abs(coc_px) - 1) / 3, 0), 1)
+    assert float((raised / plain).max()) == pytest.approx(1 + 2 * share, rel=1e-4)
