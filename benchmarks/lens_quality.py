@@ -123,11 +123,14 @@ METHODS: dict[str, Render] = {
     "`scatter`": partial(baseline, name="scatter"),
     "`planes`": partial(baseline, name="planes"),
     "`occlusion-gather`": partial(baseline, name="occlusion-gather"),
+    "lens, `--highlights 0`": partial(lens, settings=LensSettings(highlights=0)),
+    "lens, `--highlights 0 --quality best`": partial(
+        lens, settings=LensSettings(highlights=0, quality="best")
+    ),
     "lens": partial(lens, settings=LensSettings()),
     "lens, `--quality best`": partial(lens, settings=LensSettings(quality="best")),
     "`small`": partial(lens, settings=LensSettings(), renderer="small"),
     "`small`, `--quality best`": partial(lens, settings=LensSettings(quality="best"), renderer="small"),
-    "lens, `--highlights 1`": partial(lens, settings=LensSettings(highlights=1)),
 }
 LOOKS = tuple(
     LensSettings(highlights=3, **shape)
@@ -141,7 +144,13 @@ LOOKS = tuple(
 LOOK = Crop(name="look", case="lamps at night", left=0, top=10, width=200, height=160)
 LOOK_STRENGTH = 96
 SHOWN = ("no blur", "gather, linear light", "lens")  # in crops, before the truth
-DISTURBED = ("lens", "lens, `--quality best`", "`small`", "`small`, `--quality best`")
+DISTURBED = (
+    "lens, `--highlights 0`",
+    "lens",
+    "lens, `--quality best`",
+    "`small`",
+    "`small`, `--quality best`",
+)
 
 
 def disturbed(take: Take, disturb: Disturb) -> Take:

@@ -250,6 +250,20 @@ def test_hidden_background_continues_what_is_farther_not_what_is_nearer() -> Non
     assert (blurred[1, 20:76, 41:] - 0.5).abs().max() < 0.01
 
 
+def test_hidden_background_has_no_streaks() -> None:
+    generator = torch.Generator().manual_seed(0)
+    wall = torch.rand(1, 80, 120, generator=generator).expand(3, -1, -1).clone()
+    disparity = torch.full((80, 120), 0.2)
+    disparity[:, 48:72] = 0.8
+    wall[:, :, 48:72] = 0  # a dark post out of focus before a wall in focus
+    white = (disparity < 0.5).float().expand(3, -1, -1)
+    shown, share = (
+        refocus(light, disparity, focus=0.2, radius_per_disparity=20 / 0.6)[0] for light in (wall, white)
+    )
+    roughness = (shown / share)[20:-20].diff(dim=0).abs().mean(dim=0)
+    assert roughness[52:68].max() < 0.2 * roughness[:40].mean()
+
+
 def test_a_depth_ramp_has_no_bands() -> None:
     height, width = 160, 768
     disparity = torch.linspace(0, 1, height)[:, None].expand(height, width)

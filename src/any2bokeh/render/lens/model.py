@@ -67,6 +67,9 @@ LEAST_SAMPLES = 1e-3  # of a surface's weights: below, its color is not known
 
 SEARCH_SIDE_PX = 540  # the search runs on a frame whose shorter side is about this
 SEARCH_DIRECTIONS = ((0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1))  # down, across
+# Colors that walks find differ from pixel to pixel, in streaks. They are averaged with those of eight pixels
+# around, at that share of the way to the nearest hit: far behind an edge nobody knows details.
+STREAK_SHARES = (0.5, 0.25)
 OCCLUDED_REACH = 1.1  # how far behind an edge light can come from, in largest radii
 
 

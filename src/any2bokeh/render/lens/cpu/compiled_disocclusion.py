@@ -42,11 +42,11 @@ def _shifted(values: Floats, down: int, across: int) -> Floats:
 def search_rows(
     light: Floats, coc: Floats, farthest: Floats, reach_px: int, top: int, bottom: int, surface: Floats
 ) -> int:
-    """Fill rows of ``surface 5 H W`` (red, green, blue, CoC, 1) where something occluded is found.
+    """Fill rows of ``surface 5 H W`` (red, green, blue, CoC, distance) where something occluded is found.
 
-    Where nothing is, its last plane is 0. ``light 3 H W`` is of every pixel that the search steps on, and so
-    is ``coc``, which has a border of ``reach_px`` of minus infinity: nearer than all, so passed over.
-    ``farthest`` is from ``farthest_in_reach``. Return the number found.
+    The distance is that of the nearest hit [px]; where nothing is found it is 0. ``light 3 H W`` is of every
+    pixel that the search steps on, and so is ``coc``, which has a border of ``reach_px`` of minus infinity:
+    nearer than all, so passed over. ``farthest`` is from ``farthest_in_reach``. Return the number found.
     """
     hits, coc_of, distance = np.empty((8, 2), np.int64), np.empty(8, np.float32), np.empty(8, np.float32)
     pitch, flat = coc.shape[1], coc.reshape(-1)
@@ -119,7 +119,40 @@ def _average(
             out[3] += weight * coc_of[hit]
     for channel in range(4):
         out[channel] /= total
-    out[4] = 1
+    out[4] = distance[nearest]
+
+
+@compiled
+def smooth_rows(surface: Floats, share: np.float32, top: int, bottom: int, smoothed: Floats) -> None:
+    """Fill rows of ``smoothed 5 H W`` with ``surface``, its colors averaged with those around.
+
+    Those of one surface count, in eight directions, ``share`` of the distance to the nearest hit away.
+    """
+    height, width = surface.shape[1:]
+    total = np.empty(3, np.float32)
+    for y in range(top, bottom):
+        for x in range(width):
+            smoothed[4, y, x] = surface[4, y, x]
+            if surface[4, y, x] == 0:
+                continue
+            for channel in range(4):
+                smoothed[channel, y, x] = surface[channel, y, x]
+            away = int(share * surface[4, y, x])
+            if away == 0:
+                continue
+            count = np.float32(1)
+            for channel in range(3):
+                total[channel] = surface[channel, y, x]
+            for direction in range(8):
+                row, column = y + away * STEPS_DOWN[direction], x + away * STEPS_ACROSS[direction]
+                if not (0 <= row < height and 0 <= column < width) or surface[4, row, column] == 0:
+                    continue
+                if abs(surface[3, row, column] - surface[3, y, x]) <= np.float32(SAME_SURFACE_PX):
+                    count += np.float32(1)
+                    for channel in range(3):
+                        total[channel] += surface[channel, row, column]
+            for channel in range(3):
+                smoothed[channel, y, x] = total[channel] / count
 
 
 @compiled

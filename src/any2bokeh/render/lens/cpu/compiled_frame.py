@@ -12,6 +12,7 @@ from any2bokeh.render.lens.cpu.compiled_disocclusion import (
     grow_rows,
     list_rows,
     search_rows,
+    smooth_rows,
 )
 from any2bokeh.render.lens.cpu.compiled_edges import EdgePixels, mark_edges, matte_rows
 from any2bokeh.render.lens.cpu.compiled_light import linearize_rows, soften_border_rows
@@ -26,7 +27,7 @@ from any2bokeh.render.lens.cpu.compiled_surfaces import (
 )
 from any2bokeh.render.lens.cpu.layer_stack import LayerStack
 from any2bokeh.render.lens.cpu.tiles import compose_band
-from any2bokeh.render.lens.model import EDGE_STEP_PX, sample_step, search_stride
+from any2bokeh.render.lens.model import EDGE_STEP_PX, STREAK_SHARES, sample_step, search_stride
 
 BAND_ROWS = 64  # a band is one task for a thread
 # Rows of a tile, and columns for each of them. Rows are a multiple of every layer's cells, or the cells of
@@ -144,6 +145,8 @@ class CompiledFrame:
             lambda top, bottom: search_rows(light, around, farthest, reach, top, bottom, found),
             len(coc),
         )
+        for share in STREAK_SHARES:
+            found = self._smoothed(found, share)
         if stride > 1:
             grown = self.memory("grown", found.shape)
             counts = in_bands(self.run, lambda top, bottom: grow_rows(found, top, bottom, grown), len(coc))
@@ -162,6 +165,15 @@ class CompiledFrame:
         return self.placed(
             SparseSurface(stride, EDGE_STEP_PX, first, columns, colors, coverage, depths, position, visible)
         )
+
+    def _smoothed(self, found: Floats, share: float) -> Floats:
+        smoothed = self.memory(f"smoothed {share}", found.shape)
+        in_bands(
+            self.run,
+            lambda top, bottom: smooth_rows(found, np.float32(share), top, bottom, smoothed),
+            found.shape[1],
+        )
+        return smoothed
 
     def placed(self, surface: SparseSurface) -> SparseSurface:
         """``surface`` with ``position`` and ``visible`` filled; its layers are marked as present."""

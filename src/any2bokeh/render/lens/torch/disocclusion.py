@@ -11,6 +11,7 @@ from any2bokeh.render.lens.model import (
     EDGE_STEP_PX,
     SAME_SURFACE_PX,
     SEARCH_DIRECTIONS,
+    STREAK_SHARES,
     search_stride,
 )
 from any2bokeh.render.lens.neighbors import Neighbor, recall_points
@@ -23,7 +24,8 @@ def find_occluded(linear: Tensor, coc: Tensor, reach_px: float) -> Surface:
     From each pixel the search walks in eight directions, up to ``reach_px``, along the pixel's own
     surface; where that surface ends at something at least ``EDGE_STEP_PX`` farther, the background
     there continues behind the pixel. Nearer things in between are passed over. Hits on the surface of
-    the nearest hit are averaged by inverse squared distance. Large frames are searched at a
+    the nearest hit are averaged by inverse squared distance, and these colors with others around, so that
+    they leave no streaks. Large frames are searched at a
     fraction of their size, on single pixels (a mean would mix surfaces).
     """
     stride = search_stride(*coc.shape)
@@ -70,7 +72,25 @@ def _search(linear: Tensor, coc: Tensor, reach_px: int) -> Surface:
     surface.coverage[rows, columns] = 1.0
     surface.coc[rows, columns] = (coc.reshape(-1)[where] * weight).sum(0)
     surface.linear[:, rows, columns] = (linear.reshape(3, -1)[:, where] * weight).sum(1)
+    for share in STREAK_SHARES:
+        surface = _smooth(surface, rows, columns, (share * distance.amin(dim=0)).long())
     return surface
+
+
+def _smooth(surface: Surface, rows: Tensor, columns: Tensor, away: Tensor) -> Surface:
+    """A surface, its colors at pixels ``P`` averaged with those ``away`` from them in eight directions."""
+    height, width = surface.coc.shape
+    coc, linear = surface.coc[rows, columns], surface.linear.clone()
+    total, count = linear[:, rows, columns], torch.ones_like(coc)
+    for dy, dx in SEARCH_DIRECTIONS:
+        row, column = rows + away * dy, columns + away * dx
+        is_inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        row, column = row.clamp(0, height - 1), column.clamp(0, width - 1)
+        is_same = (surface.coc[row, column] - coc).abs() <= SAME_SURFACE_PX
+        counts = is_inside & is_same & (surface.coverage[row, column] > 0)
+        total, count = total + surface.linear[:, row, column] * counts, count + counts
+    linear[:, rows, columns] = total / count
+    return Surface(linear, surface.coverage, surface.coc)
 
 
 def _walk(coc: Tensor, around: Tensor, direction: tuple[int, int], reach_px: int) -> tuple[Tensor, Tensor]:
