@@ -89,8 +89,8 @@ OPTIONS: dict[object, dict[str, Any]] = {
     render_settings.RenderSettings: {
         "renderer": option(
             "--renderer",
-            help="How blur is drawn: lens needs no weights; small, bundled, corrects it at edges and lights,"
-            " and is slower; diffusion is the paper's network. auto takes diffusion where its weights and a"
+            help="How blur is drawn: lens needs no weights; small, bundled, corrects it at edges, and is"
+            " slower; diffusion is the paper's network. auto takes diffusion where its weights and a"
             " GPU are there, else lens.",
         ),
         "device": DEVICE,

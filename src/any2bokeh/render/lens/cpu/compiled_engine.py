@@ -122,6 +122,7 @@ class CompiledEngine:
         return OCCLUDED_REACH * self.lens.reach * max(float(farthest), -float(nearest))
 
     def _linearized(self, sharp: Tensor, coc: Tensor) -> CompiledFrame:
+        sharp = sharp.contiguous()
         frame = self._frame(sharp, coc)
         frame.linearize(linear_table(self.lens.transfer))
         lights = self.lens.find_highlights(sharp)
