@@ -43,7 +43,7 @@ NIGHT = next(case for case in CASES if case.name == "lamps at night")
 FIRST = 1001
 WAYS = {
     "EXR, half": (".exr", 0.0),
-    "PNG, 8 bits": (".png", 0.0),
+    "PNG, 8 bits, --highlights 0": (".png", 0.0),
     "PNG, 8 bits, --highlights 2": (".png", 2.0),
     "PNG, 8 bits, --highlights 8": (".png", 8.0),
 }

@@ -127,7 +127,7 @@ def _gain_by_rims(codes: Floats, is_clipped: Flags, clipped: _Places, transfer: 
     def sum_around(values: Floats) -> Floats:
         sums = np.bincount(sources, values, minlength=down * across).reshape(down, across)
         sums = cv2.boxFilter(sums, -1, around, normalize=False, borderType=cv2.BORDER_CONSTANT)
-        return sums.astype(np.float32).take(targets)
+        return np.asarray(sums.astype(np.float32).take(targets))
 
     count = len(rim.number)
     mean = (shown.sum(axis=1, keepdims=True) + PLAIN_PIXELS * PLAIN_RIM) / (count + PLAIN_PIXELS)
