@@ -1,7 +1,7 @@
 """Uses an installed wheel as its users do: python check_wheel.py CHECKOUT, in an empty folder.
 
-Makes a clip, and refocuses it with the compact depth network, by the lens and by the small network. Fails
-where anything comes from CHECKOUT, or is missing in the wheel.
+Makes a clip, and refocuses it with the compact depth network, and with a track by the lens and by the small
+network. Fails where anything comes from CHECKOUT, or is missing in the wheel.
 """
 
 import shutil
@@ -16,7 +16,7 @@ import av
 import numpy as np
 
 FRAMES, WIDTH, HEIGHT = 3, 160, 96
-CLIP = Path("clip.mp4")
+CLIP, TRACK = Path("clip.mp4"), Path("track.npy")
 
 
 def main() -> None:
@@ -25,7 +25,8 @@ def main() -> None:
     check_files()
     write_clip()
     assert "depth-small" in run("download-weights", "--list"), "the package's own models.toml is not read"
-    results = [refocus("lens"), refocus("small")]
+    refocus("lens", "--depth", "compact")
+    results = [refocus(renderer, "--disparity", TRACK) for renderer in ("lens", "small")]
     assert not np.array_equal(*results), "small gives what the lens gives"
 
 
@@ -53,23 +54,28 @@ def check_files() -> None:
 
 
 def write_clip() -> None:
-    """A light that moves over a dim ramp, 3 frames at 24 frames/s."""
+    """A checkered card that moves before stripes, 3 frames at 24 frames/s, and its disparity."""
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    disparity = np.full((FRAMES, HEIGHT, WIDTH), 0.1, np.float32)
     with av.open(str(CLIP), "w") as file:
         stream = file.add_stream("libx264", rate=Fraction(24), options={"crf": "12"})
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         for number in range(FRAMES):
-            picture = (np.stack([rows * 2, columns, 255 - rows], axis=2) // 4).astype(np.uint8)
-            picture[40:60, 30 + 4 * number : 60 + 4 * number] = 255
+            picture = np.stack([rows * 2, columns, 255 - rows], axis=2) // 4
+            picture = (picture + 60 * (columns // 4 % 2)[..., None]).astype(np.uint8)
+            card = slice(20, 70), slice(30 + 4 * number, 90 + 4 * number)
+            picture[card] = 80 + 120 * ((rows // 6 + columns // 6) % 2)[card][..., None]
+            disparity[number, *card] = 0.9
             file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         file.mux(stream.encode(None))
+    np.save(TRACK, disparity)
 
 
-def refocus(renderer: str) -> np.ndarray:
-    """Refocus the clip; return the pictures of the result, ``T H W 3``."""
-    target = Path(f"{renderer}.mkv")
+def refocus(renderer: str, *depth: object) -> np.ndarray:
+    """Refocus the clip with depth options; return the pictures of the result, ``T H W 3``."""
+    target = Path(f"{renderer}{depth[0]}.mkv")
     said = run(
-        *("refocus", CLIP, "--focus", "0.9", "--k", "24", "--depth", "compact", "--renderer", renderer),
+        *("refocus", CLIP, "--focus", "0.9", "--k", "96", *depth, "--renderer", renderer),
         *("--device", "cpu", "--lossless", "-o", target),
     )
     assert said.strip() == str(target), said

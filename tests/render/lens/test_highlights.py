@@ -5,7 +5,7 @@ import pytest
 import torch
 from lenses import torch_lens
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import avg_pool2d, pad
 
 from any2bokeh.optics.transfer import from_linear, to_linear
 from any2bokeh.render.lens.highlights import LEAST_GAIN, find_highlights, raise_highlights
@@ -64,6 +64,8 @@ def test_lights_that_end_softly_are_raised_in_dim_frames_alone(wall: float, leas
     soft = softened(coverage(9.0, [(48.0, 64.0)]), 2.0)
     sharp = clipped((wall + 1.2 * soft).expand(3, -1, -1))
     assert largest_gain(sharp).tolist() == pytest.approx([least] * 3, abs=0.02)
+    between_bars = pad(sharp, (WIDTH, WIDTH))
+    assert largest_gain(between_bars).tolist() == pytest.approx([least] * 3, abs=0.02)
 
 
 def through_the_lens(sharp: Tensor, transfer: TransferFunction, settings: LensSettings) -> Tensor:

@@ -36,7 +36,7 @@ BRIGHTEST = 4.0  # times white; rims do not tell more
 # Median code value up to which a frame is dim, so that what is clipped are lights, and from which on it is
 # bright, where most of it are surfaces in the sun; the gain of lights in dim frames is at least that much.
 DIM, BRIGHT, LEAST_GAIN = 0.26, 0.34, 0.75
-DIM_STEP = 4  # every how many pixels count for the median
+BLACK, DIM_STEP = 0.02, 4  # code value from which on pixels count for the median, and every how many of them
 RIM_SHARE = 0.5  # of the gain, for clipped pixels at a rim: lights cover but a part of them
 
 
@@ -85,8 +85,10 @@ def raise_highlights(linear: Tensor, coc: Tensor, lights: Highlights) -> None:
 
 
 def _least_brightness(codes: Floats) -> float:
-    """How many times brighter than white clipped pixels were at least: in a dim frame they are lights."""
-    median = float(np.median(codes[1, ::DIM_STEP, ::DIM_STEP]))
+    """How many times as bright as white clipped pixels were at least: in a dim frame they are lights."""
+    some = codes[1, ::DIM_STEP, ::DIM_STEP]
+    seen = some[some > BLACK]  # bars around a picture are not
+    median = float(np.median(seen)) if seen.size else 0.0
     return 1 + LEAST_GAIN * min(max((BRIGHT - median) / (BRIGHT - DIM), 0.0), 1.0)
 
 
