@@ -115,6 +115,6 @@ def test_signal_leaves_nothing(bokeh_process: Callable[..., Any], published: Pat
     _, err = process.communicate(timeout=60)
     if process.returncode == 0:
         pytest.skip("it was done before the signal came")
-    assert process.returncode == 128 + signal.SIGTERM
+    assert process.returncode == 128 + signal.SIGTERM, err
     assert err.splitlines()[-1].startswith("Stopped: ")
     assert list(home.iterdir()) == []

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from any2bokeh.cli.signals import CONSOLE_ENDS, Stopped, signals_as_exceptions
 
@@ -54,6 +55,36 @@ def test_signal_while_the_compiler_calls_back_is_not_lost(monkeypatch: pytest.Mo
         assert numba.njit(lambda number: number + 1)(1) == 2
         time.sleep(30)
     assert calls
+
+
+@pytest.mark.slow
+def test_signal_while_a_network_without_memory_is_made_is_not_lost() -> None:
+    """One that came while torch changed its default device became an error of torch's."""
+
+    def make_network(signal_at: int) -> int:
+        """Calls and returns until the network is made; at one of them a signal comes."""
+        count = 0
+
+        def step(*_: object) -> None:
+            nonlocal count
+            count += 1
+            if count == signal_at:
+                signal.raise_signal(signal.SIGTERM)
+
+        sys.setprofile(step)
+        try:
+            with torch.device("meta"):
+                torch.nn.Linear(2, 2)
+        finally:
+            sys.setprofile(None)
+        return count
+
+    make_network(signal_at=0)  # the first one imports modules
+    for signal_at in range(1, make_network(signal_at=0), 4):
+        with pytest.raises(Stopped), signals_as_exceptions():
+            make_network(signal_at)
+            for _ in range(200):  # a signal from another thread does not end a sleep
+                time.sleep(0.01)
 
 
 @pytest.mark.slow

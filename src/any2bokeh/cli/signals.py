@@ -8,10 +8,12 @@ from threading import Event, Timer
 from types import FrameType
 
 # Modules whose functions lose what is raised in them. Large packages import parts of themselves on trial and
-# swallow whatever goes wrong; C code that calls back into Python drops it.
+# swallow whatever goes wrong; C code that calls back into Python drops it; and while torch's default device
+# changes, another error takes its place.
 SWALLOWING = (
     *("importlib._bootstrap", "_frozen_importlib"),  # the latter until importlib is imported
     "llvmlite.binding.executionengine",
+    *("torch.overrides", "torch.utils._device"),
 )
 # No system has all of them: the third is POSIX's word for a terminal that is closed, the last is Ctrl-Break
 # on Windows.

@@ -37,7 +37,7 @@ def takes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("takes")
     for number in range(2):
         generator = torch.Generator().manual_seed(number)
-        sharp = torch.rand(2, 3, HEIGHT, WIDTH, generator=generator)
+        sharp = 0.9 * torch.rand(2, 3, HEIGHT, WIDTH, generator=generator)  # no clipped lights
         truth = sharp.clone()
         truth[..., WIDTH // 2 :] = 0.5
         disparity = torch.full((2, 1, HEIGHT, WIDTH), 0.2)
