@@ -32,10 +32,14 @@ CELL_PX = 4  # rims are summed up in cells of so many pixels
 PLAIN_RIM = 0.5  # what the rim of a light shows on average that just reaches white
 PLAIN_PIXELS = 30  # of such a rim that count with all of a frame: few pixels tell little
 COMMON_PIXELS = 60  # of the frame's mean rim that count with those around a light
+DOUBTFUL, SURE = (
+    1.2,
+    1.6,
+)  # times white: less is not believed, as clothes in the sun have such rims, and more is
 BRIGHTEST = 4.0  # times white; rims do not tell more
 # Median code value up to which a frame is dim, so that what is clipped are lights, and from which on it is
 # bright, where most of it are surfaces in the sun; the gain of lights in dim frames is at least that much.
-DIM, BRIGHT, LEAST_GAIN = 0.26, 0.34, 0.75
+DIM, BRIGHT, LEAST_GAIN = 0.26, 0.32, 0.75
 BLACK, DIM_STEP = 0.02, 4  # code value from which on pixels count for the median, and every how many of them
 RIM_SHARE = 0.5  # of the gain, for clipped pixels at a rim: lights cover but a part of them
 
@@ -86,7 +90,7 @@ def raise_highlights(linear: Tensor, coc: Tensor, lights: Highlights) -> None:
 
 def _least_brightness(codes: Floats) -> float:
     """How many times as bright as white clipped pixels were at least: in a dim frame they are lights."""
-    some = codes[1, ::DIM_STEP, ::DIM_STEP]
+    some = codes[:, ::DIM_STEP, ::DIM_STEP].mean(axis=0)
     seen = some[some > BLACK]  # bars around a picture are not
     median = float(np.median(seen)) if seen.size else 0.0
     return 1 + LEAST_GAIN * min(max((BRIGHT - median) / (BRIGHT - DIM), 0.0), 1.0)
@@ -136,7 +140,9 @@ def _gain_by_rims(codes: Floats, is_clipped: Flags, clipped: _Places, transfer: 
     rims = np.stack([sum_around(channel) for channel in shown]) + COMMON_PIXELS * mean
     pixels = sum_around(np.ones(count, np.float32)) + COMMON_PIXELS
     clearest = rims.max(axis=0)
-    brightness = np.clip(PLAIN_RIM * pixels / clearest, _least_brightness(codes), BRIGHTEST)
+    told = PLAIN_RIM * pixels / clearest
+    told = 1 + (told - 1) * smoothstep(((told - DOUBTFUL) / (SURE - DOUBTFUL)).clip(0, 1))
+    brightness = np.clip(told, _least_brightness(codes), BRIGHTEST)
     # A straight rim leaves 2/3 of the pixels around clipped.
     inner = clipped.of(cv2.blur(mask, (3, 3), borderType=cv2.BORDER_REPLICATE)) / np.float32(255)
     share = np.clip(1 - (1 - RIM_SHARE) * 3 * (1 - inner), RIM_SHARE, 1)
