@@ -25,11 +25,11 @@ from any2bokeh.settings.render_settings import LensSettings
 FROM_PX, FULL_PX = 1.0, 4.0  # blur from which lights are raised, and fully
 LEAST_HEADROOM = 1e-3  # between the threshold and white, in code values
 
-# Rims: what they show counts from the darkest light beside them (0) to white (1).
+# Light on rims counts from the darkest beside them (0) to white (1).
 BESIDE_PX = 3  # how far from a rim the darkest is looked for
 AROUND = 0.05  # of the longer side: how wide the square is whose rims tell of a light
 CELL_PX = 4  # rims are summed up in cells of so many pixels
-PLAIN_RIM = 0.5  # what the rim of a light shows on average that just reaches white
+PLAIN_RIM = 0.5  # the mean on the rim of a light that just reaches white
 PLAIN_PIXELS = 30  # of such a rim that count with all of a frame: few pixels tell little
 COMMON_PIXELS = 60  # of the frame's mean rim that count with those around a light
 DOUBTFUL, SURE = (
@@ -37,7 +37,7 @@ DOUBTFUL, SURE = (
     1.6,
 )  # times white: less is not believed, as clothes in the sun have such rims, and more is
 BRIGHTEST = 4.0  # times white; rims do not tell more
-# Median code value up to which a frame is dim, so that what is clipped are lights, and from which on it is
+# Median code value up to which a frame is dim, so that clipped pixels are lights, and from which on it is
 # bright, where most of it are surfaces in the sun; the gain of lights in dim frames is at least that much.
 DIM, BRIGHT, LEAST_GAIN = 0.26, 0.32, 0.75
 BLACK, DIM_STEP = 0.02, 4  # code value from which on pixels count for the median, and every how many of them
@@ -124,7 +124,7 @@ def _gain_by_rims(codes: Floats, is_clipped: Flags, clipped: _Places, transfer: 
     beside = np.ones((2 * BESIDE_PX + 1,) * 2, np.uint8)
     darkest = np.stack([rim.of(cv2.erode(channel, beside)) for channel in codes])
     light, dark = (to_linear(torch.from_numpy(one), transfer).numpy() for one in (rim.of(codes), darkest))
-    shown = np.maximum((light - dark) / (1 - dark), dark**2)  # beside what is bright, a rim tells little
+    shown = np.maximum((light - dark) / (1 - dark), dark**2)  # beside bright surroundings a rim tells little
 
     down, across = (-(-side // CELL_PX) for side in mask.shape)
     around = (2 * round(AROUND * max(down, across) / 2) + 1,) * 2

@@ -32,7 +32,7 @@ from any2bokeh.weights.checkpoint import load_weights
 
 WEIGHTS = Path(__file__).with_name("correction.safetensors")  # docs/training.md says how it was made
 LARGEST_BLUR_PX = 40.0  # K in pixels of the working frame: in training few discs were larger
-SHARE = 0.3  # of each correction that counts: what is wrong with one flickers
+SHARE = 0.3  # of each correction that counts: errors of corrections flicker
 # Memory beside the lens's, for each pixel of the working frame and of the clip's; see benchmarks/memory.py.
 WORKING_BYTES, FRAME_BYTES = 250, 25
 
