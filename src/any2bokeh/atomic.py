@@ -122,6 +122,20 @@ def partial_folder(
         shutil.rmtree(partial, ignore_errors=True)
 
 
+@contextmanager
+def folder_beside(target: Path) -> Iterator[Path]:
+    """Give a temporary folder beside ``target``, for libraries that write temporary files beside a result.
+
+    It is removed in the end; those of killed processes go as ``partial_file``'s do.
+    """
+    folder = _hidden_beside(target)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def check_target(target: Path, *, overwrite: bool, error_class: type[RefocusError] = VideoError) -> None:
     """Raise ``error_class`` if a file called ``target`` may not be written."""
     if is_folder(target):

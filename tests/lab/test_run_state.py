@@ -40,7 +40,7 @@ def test_a_state_stays_as_it_was_when_the_next_cannot_be_written(
     def full(*_: object) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr("any2bokeh.lab.run_state.save_file", full)
+    monkeypatch.setattr("any2bokeh.lab.tensor_files.save_file", full)
     with pytest.raises(OSError, match="no space left"):
         write_run_state(path, 2, {"weight": torch.zeros(2)})
     assert read_run_state(path)[0] == 1

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
-from any2bokeh.atomic import partial_file, writes_to
+from any2bokeh.atomic import writes_to
 from any2bokeh.errors import SettingsError, WeightsError
+from any2bokeh.lab.tensor_files import write_tensors
 
 
 def rate_share(step: int, steps: int, *, warmup: int, cooldown: int) -> float:
@@ -25,8 +26,7 @@ def write_run_state(path: Path, step: int, tensors: Mapping[str, Tensor]) -> Non
     """Write the tensors of a run and its step; the file appears under its name when it is complete."""
     # Tensors may share memory or lie in another order, which the format does not take.
     contents = {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}
-    with partial_file(path, overwrite=True, error_class=WeightsError) as partial:
-        save_file(contents, partial, {"step": str(step)})
+    write_tensors(path, contents, {"step": str(step)})
 
 
 def read_run_state(path: Path) -> tuple[int, dict[str, Tensor]]:

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from any2bokeh.atomic import partial_file
 from any2bokeh.depth.compact import Residual
 from any2bokeh.errors import WeightsError
 from any2bokeh.lab.run_state import add_to_journal, read_run_state, write_run_state
+from any2bokeh.lab.tensor_files import write_tensors
 from any2bokeh.weights.tensors import part_of
 
 Batch = TypeVar("Batch")
@@ -120,5 +119,4 @@ def soften_residuals(blocks: Iterable[nn.Module], attentions: nn.Module) -> None
 
 def write_weights(state: dict[str, Tensor], path: Path) -> None:
     """Write weights in half precision, as ``any2bokeh.weights.checkpoint`` loads them."""
-    with partial_file(path, overwrite=True, error_class=WeightsError) as partial:
-        save_file({key: value.to(torch.float16).contiguous() for key, value in state.items()}, partial)
+    write_tensors(path, {key: value.to(torch.float16).contiguous() for key, value in state.items()})

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from any2bokeh import optics, render
 from any2bokeh.atomic import partial_file
@@ -17,6 +17,7 @@ from any2bokeh.errors import VideoError
 from any2bokeh.lab import frame_metrics, perturbation
 from any2bokeh.lab.evaluation import baselines, frechet, metric_networks, scores
 from any2bokeh.lab.evaluation.scores import ClipScores
+from any2bokeh.lab.tensor_files import write_tensors
 from any2bokeh.motion import flow
 
 FORMAT = 1  # to be raised whenever the same pictures would get other figures, or the file's form changes
@@ -60,8 +61,7 @@ class Store:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if scores.features:
-                with partial_file(path.with_suffix(".safetensors"), overwrite=True) as partial:
-                    save_file(scores.features, partial)
+                write_tensors(path.with_suffix(".safetensors"), scores.features, error_class=VideoError)
             with partial_file(path, overwrite=True) as partial:
                 partial.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
         except OSError as error:
