@@ -1,9 +1,10 @@
 """The whole run, top to bottom: a clip in, the refocused clip out; or its disparity."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 from any2bokeh.atomic import check_target
@@ -90,15 +91,14 @@ def refocus(
                 prefetch(clip.scenes(), SCENES_AHEAD) as scenes,
             ):
                 drawn = exported(scenes, exports, pictures, align_edges=settings.render.align_edges)
-                wanted = (
-                    layers.note(scene) for scene in drawn if renderer.looks_around or writer.needs(scene.pts)
-                )
-                for frame in renderer.render(wanted):  # same order, same time stamps
-                    frame = replace(frame, layers=layers.layers_at(frame.pts))
-                    if writer.needs(frame.pts):
+                for run in _runs(drawn, clip.times, writer.needs, renderer.context):
+                    for frame in renderer.render(map(layers.note, run)):  # same order, same time stamps
+                        frame = replace(frame, layers=layers.layers_at(frame.pts))
+                        if not writer.needs(frame.pts):
+                            continue
                         writer.write(frame)
-                    frames += 1
-                    on_progress(Progress("render", frames, len(clip.times)))
+                        frames += 1
+                        on_progress(Progress("render", frames, len(clip.times)))
         if settings.save_focus_track:
             write_focus(settings.save_focus_track, clip.focus, clip.video.seconds, overwrite=overwrite)
         return Result(
@@ -111,6 +111,30 @@ def refocus(
             focus_m=clip.focus.meters_range,
             exports=export_targets(target, settings.encode.exports),
         )
+
+
+def _runs(
+    scenes: Iterator[Scene],
+    times: Sequence[int],
+    needs: Callable[[int], bool],
+    context: Callable[[range, int], range],
+) -> Iterator[Iterator[Scene]]:
+    """Yield those of a clip's scenes that a renderer needs to draw some frames, in runs without a gap.
+
+    ``needs`` tells by its time whether a frame is to be drawn, and ``context`` is the renderer's. Each run
+    has to be read before the next.
+    """
+    run_of: dict[int, int] = {}
+    number, stop = 0, 0
+    for frame, time in enumerate(times):
+        if needs(time):
+            around = context(range(frame, frame + 1), len(times))
+            number += around.start > stop
+            run_of |= {times[other]: number for other in range(max(around.start, stop), around.stop)}
+            stop = max(stop, around.stop)
+    for found, run in groupby(scenes, lambda scene: run_of.get(scene.pts)):
+        if found is not None:
+            yield run
 
 
 def exported(

@@ -10,6 +10,7 @@ from PIL import Image
 from stills import HEIGHT, WIDTH, stripes, write_ramps, write_sequence, write_still
 
 from any2bokeh.optics.transfer import from_linear, to_linear
+from any2bokeh.render.lens.highlights import FRAMES_BEFORE, HighlightFinder, Highlights
 from any2bokeh.video.decode import open_video
 from any2bokeh.video.pictures.picture_files import read_picture_file
 
@@ -97,6 +98,34 @@ def test_existing_frames_are_filled_up_with_skip_existing(
     assert bokeh(*how, "-n").code == 0
     np.testing.assert_array_equal(codes(folder / "shot.refocus.1003.png"), expected)
     assert (folder / "shot.refocus.1001.png").stat().st_mtime_ns == kept
+
+
+def test_a_missing_frame_is_drawn_with_the_lights_of_those_before_it(
+    tmp_path: Path, bokeh: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = list(range(1001, 1016))
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    for number in numbers:
+        away = np.hypot(columns - 9 - 0.37 * (number - 1000), rows - 20)
+        lamp = (5 - away).clip(0.05, 1)
+        write_still(tmp_path / "lamp" / f"lamp.{number}.png", np.stack([lamp] * 3, axis=-1), 16)
+    write_ramps(tmp_path / "d" / "d.%04d.png", numbers)
+    how = ("refocus", tmp_path / "lamp" / "lamp.%04d.png", "--disparity", tmp_path / "d", *HOW)
+    assert bokeh(*how).code == 0
+    missing = tmp_path / "lamp" / "lamp.refocus" / "lamp.refocus.1013.png"
+    expected = codes(missing)
+    missing.unlink()
+    seen: list[int] = []
+    find = HighlightFinder.find
+
+    def counted(self: HighlightFinder, sharp: torch.Tensor) -> Highlights | None:
+        seen.append(len(seen))
+        return find(self, sharp)
+
+    monkeypatch.setattr(HighlightFinder, "find", counted)
+    assert bokeh(*how, "-n").code == 0
+    np.testing.assert_array_equal(codes(missing), expected)
+    assert len(seen) == FRAMES_BEFORE + 1  # of 15
 
 
 def test_a_photo_becomes_a_photo(tmp_path: Path, bokeh: Callable) -> None:

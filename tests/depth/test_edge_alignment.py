@@ -110,7 +110,7 @@ def test_what_moves_is_moved_alike_in_all_frames() -> None:
 class Recorder:
     """A renderer that keeps the disparity it is given."""
 
-    name, work_per_frame, operations_per_frame, looks_around = "recorder", 1.0, None, False
+    name, work_per_frame, operations_per_frame = "recorder", 1.0, None
 
     def __init__(self) -> None:
         self.seen: list[Tensor] = []

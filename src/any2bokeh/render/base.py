@@ -32,11 +32,6 @@ class Renderer(Protocol):
         """Multiplications and additions of a frame, if that takes too long to try; else ``None``."""
         ...
 
-    @property
-    def looks_around(self) -> bool:
-        """Whether a frame is drawn by other frames as well as its own scene."""
-        ...
-
     def context(self, part: range, frames: int) -> range:
         """Return the numbers of the scenes that it must be given to draw ``part`` of a clip of ``frames``.
 
@@ -72,11 +67,6 @@ class RendererAround:
     def operations_per_frame(self) -> float | None:
         """Multiplications and additions of a frame, if that takes too long to try; else ``None``."""
         return self._inner.operations_per_frame
-
-    @property
-    def looks_around(self) -> bool:
-        """Whether a frame depends on others."""
-        return self._inner.looks_around
 
     def context(self, part: range, frames: int) -> range:
         """Return the numbers of the scenes that it must be given to draw ``part``; see ``Renderer``."""

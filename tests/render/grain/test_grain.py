@@ -104,7 +104,7 @@ def test_tiles_have_the_spectrum_of_the_noise(sigma: float) -> None:
 class Blur:
     """A renderer that blurs all of the left half by a disc, exactly."""
 
-    name, work_per_frame, operations_per_frame, looks_around = "blur", 1.0, None, False
+    name, work_per_frame, operations_per_frame = "blur", 1.0, None
 
     def context(self, part: range, frames: int) -> range:
         return part

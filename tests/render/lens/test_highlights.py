@@ -1,5 +1,7 @@
 """How bright clipped lights were, by their rims."""
 
+from itertools import pairwise
+
 import cv2
 import pytest
 import torch
@@ -8,10 +10,16 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
 from any2bokeh.optics.transfer import from_linear, to_linear
-from any2bokeh.render.lens.highlights import LEAST_GAIN, find_highlights, raise_highlights
+from any2bokeh.render.lens.highlights import (
+    FRAMES_BEFORE,
+    LEAST_GAIN,
+    HighlightFinder,
+    Highlights,
+    raise_highlights,
+)
 from any2bokeh.scene import Scene
 from any2bokeh.settings.color_settings import TransferFunction
-from any2bokeh.settings.render_settings import LensSettings
+from any2bokeh.settings.render_settings import LensQuality, LensSettings
 
 HEIGHT, WIDTH = 96, 128
 FINE = 8  # samples of a pixel, down and across
@@ -44,9 +52,16 @@ def clipped(linear: Tensor) -> Tensor:
     return from_linear(linear.clamp(0, 1), "srgb")
 
 
-def largest_gain(sharp: Tensor) -> Tensor:
+def found_in(
+    sharp: Tensor, settings: LensSettings = BY_RIMS, transfer: TransferFunction = "srgb"
+) -> Highlights | None:
+    """The lights of a picture alone."""
+    return HighlightFinder(transfer, settings).find(sharp)
+
+
+def largest_gain(sharp: Tensor, finder: HighlightFinder | None = None) -> Tensor:
     """The largest gain of each channel; 0 if nothing is raised."""
-    lights = find_highlights(sharp, "srgb", BY_RIMS)
+    lights = (finder or HighlightFinder("srgb", BY_RIMS)).find(sharp)
     return torch.zeros(3) if lights is None else lights.gain.amax(dim=1)
 
 
@@ -95,7 +110,7 @@ def test_a_light_takes_the_color_of_its_rim_and_keeps_what_was_not_clipped() -> 
     sharp = clipped(lamps(3.0, tint))
     red, green, blue = largest_gain(sharp).tolist()
     assert red > green + 0.3 and green < 0.5 and blue == 0
-    lights = find_highlights(sharp, "srgb", BY_RIMS)
+    lights = found_in(sharp)
     assert lights is not None
     raised = to_linear(sharp, "srgb")
     raise_highlights(raised, torch.full((HEIGHT, WIDTH), 10.0), lights)
@@ -121,18 +136,68 @@ def test_brightness_hardly_depends_on_where_between_pixels_a_light_is() -> None:
     assert max(brightness) < 1.25 * min(brightness)
 
 
+def passing_lamp(frames: int) -> list[Tensor]:
+    """Pictures of a lamp that moves by parts of a pixel."""
+    places = [(40.0 + 0.37 * frame, 50.0 + 0.11 * frame) for frame in range(frames)]
+    return [clipped((WALL + 3 * coverage(4.3, [place])).expand(3, -1, -1)) for place in places]
+
+
+def steps(brightness: list[float]) -> float:
+    """How much it changes from a frame to the next, in the mean, as a share."""
+    changes = [abs(after / before - 1) for before, after in pairwise(brightness)]
+    return sum(changes) / len(changes)
+
+
+def test_the_light_of_a_lamp_that_moves_between_pixels_is_steady() -> None:
+    pictures = passing_lamp(30)
+    finder = HighlightFinder("srgb", BY_RIMS)
+    in_a_row = [1 + float(largest_gain(picture, finder)[0]) for picture in pictures]
+    alone = [1 + float(largest_gain(picture)[0]) for picture in pictures]
+    assert steps(in_a_row[FRAMES_BEFORE:]) < 0.02 < 0.5 * steps(alone)
+    assert steps(in_a_row[: FRAMES_BEFORE + 1]) < steps(alone)
+    assert in_a_row[0] == alone[0] and sum(alone) < sum(in_a_row) and max(in_a_row) < 3.1 + 0.3
+
+
+def test_lights_of_another_shot_do_not_count() -> None:
+    before = clipped(lamps(4.0))
+    after = clipped(WALL + 2 * softened(coverage(12.0, [(100.0, 72.0)]), 0.5).expand(3, -1, -1))
+    finder = HighlightFinder("srgb", BY_RIMS)
+    for _ in range(FRAMES_BEFORE):
+        assert finder.find(before) is not None
+    assert largest_gain(after, finder).tolist() == pytest.approx(largest_gain(after).tolist(), abs=0.02)
+
+
+@pytest.mark.parametrize("quality", ["standard", "best"])
+def test_a_part_with_its_context_has_the_lights_of_the_whole(quality: LensQuality) -> None:
+    pictures = passing_lamp(18)
+    ramp = torch.linspace(0, 1, WIDTH).expand(1, HEIGHT, WIDTH).contiguous()
+    scenes = [
+        Scene(sharp=sharp, disparity=ramp, focus_disparity=0.9, blur_strength=80, pts=frame)
+        for frame, sharp in enumerate(pictures)
+    ]
+
+    def drawn(part: range) -> dict[int, Tensor]:
+        frames = torch_lens(LensSettings(quality=quality)).render(iter(scenes[part.start : part.stop]))
+        return {frame.pts: frame.picture for frame in frames}
+
+    whole, part = drawn(range(18)), range(14, 15)
+    around = torch_lens(LensSettings(quality=quality)).context(part, 18)
+    assert around.start > 0 and torch.equal(drawn(around)[14], whole[14])
+    assert not torch.equal(drawn(range(15 - FRAMES_BEFORE, around.stop))[14], whole[14])
+
+
 def test_nothing_is_raised_without_clipped_lights_where_light_goes_beyond_white_or_if_told_so() -> None:
     sharp = clipped(lamps(3.0))
-    assert find_highlights(sharp, "srgb", BY_RIMS) is not None
-    assert find_highlights(0.9 * sharp, "srgb", BY_RIMS) is None
-    assert find_highlights(sharp, "linear", BY_RIMS) is None
-    assert find_highlights(sharp, "srgb", AS_IT_IS) is None
+    assert found_in(sharp) is not None
+    assert found_in(0.9 * sharp) is None
+    assert found_in(sharp, transfer="linear") is None
+    assert found_in(sharp, AS_IT_IS) is None
 
 
 @pytest.mark.parametrize("coc_px", [0.0, 1.0, 2.5, 4.0, -8.0])
 def test_lights_are_raised_as_far_as_they_are_blurred(coc_px: float) -> None:
     sharp = clipped(lamps(3.0))
-    lights = find_highlights(sharp, "srgb", LensSettings(highlights=2))
+    lights = found_in(sharp, LensSettings(highlights=2))
     assert lights is not None
     plain = to_linear(sharp, "srgb")
     raised = plain.clone()

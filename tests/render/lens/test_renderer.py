@@ -62,8 +62,8 @@ def test_on_mps_the_lens_is_compiled_for_the_cpu_and_says_so_once(
     assert "mps" in caplog.text
     assert isinstance(lens, LensRenderer)
     assert isinstance(lens.engine, CompiledEngine)
-    on_cpu = compiled_lens(LensSettings())
-    assert all(torch.equal(picture, on_cpu.refocus(blurred_scene(i))) for i, picture in enumerate(pictures))
+    on_cpu = compiled_lens(LensSettings()).render(iter([blurred_scene(0), blurred_scene(1)]))
+    assert all(torch.equal(one, frame.picture) for one, frame in zip(pictures, on_cpu, strict=True))
 
 
 @pytest.mark.slow

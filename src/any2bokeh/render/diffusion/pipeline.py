@@ -41,7 +41,6 @@ class DiffusionRenderer:
     """
 
     name = "diffusion"
-    looks_around = True
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ from torch import Tensor
 from any2bokeh.optics.coc import CocScale
 from any2bokeh.optics.transfer import keeps_beyond_white
 from any2bokeh.render.lens.aperture import DrawnExtent, widest_reach
-from any2bokeh.render.lens.highlights import Highlights, find_highlights
+from any2bokeh.render.lens.highlights import Highlights
 from any2bokeh.render.lens.model import CLIPPED
 from any2bokeh.render.lens.neighbors import Neighbor, PreparedFrame
 from any2bokeh.render.lens.surroundings import Surroundings
@@ -46,10 +46,6 @@ class Lens:
         longer_side_px = max(width * self.pixel_aspect, height)
         return CocScale.of(scene.focus_disparity, scene.blur_strength, longer_side_px)
 
-    def find_highlights(self, sharp: Tensor) -> Highlights | None:
-        """The lights of a picture ``3 H W`` that this lens raises, ``None`` if there are none."""
-        return find_highlights(sharp, self.transfer, self.settings)
-
     def extent(self, coc: Tensor, margin_px: int = 0) -> DrawnExtent:
         """The drawn pixels: all of ``coc H W``, of which ``margin_px`` on each side lie outside the frame."""
         return DrawnExtent(coc.shape[0], coc.shape[1], margin_px, self.pixel_aspect)
@@ -70,11 +66,14 @@ class LensEngine(Protocol):
         """Signed CoC ``H W`` [px], ramps of disparity made steps; the next call may overwrite it."""
         ...
 
-    def matte(self, scene: Scene, coc: Tensor) -> tuple[Tensor, Tensor]:
-        """Linear light ``3 H W``, and the same without the share of nearer surfaces in edge pixels."""
+    def matte(self, scene: Scene, coc: Tensor, lights: Highlights | None) -> tuple[Tensor, Tensor]:
+        """Linear light ``3 H W``, and the same without the share of nearer surfaces in edge pixels.
+
+        ``lights`` are raised.
+        """
         ...
 
-    def draw(self, scene: Scene, coc: Tensor) -> Tensor:
+    def draw(self, scene: Scene, coc: Tensor, lights: Highlights | None) -> Tensor:
         """The refocused picture ``3 H W`` in code values; pixels that no blur touches are the scene's own."""
         ...
 

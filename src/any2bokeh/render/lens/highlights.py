@@ -7,8 +7,12 @@ is ``L`` times as bright, those with more than ``1 / L`` of it are white as well
 color. Blur of the picture softens rims, and the light is taken for less bright than it was.
 Surfaces in the sun end softly, and stay as they are. In a dim frame only lights are clipped, and they are
 taken to be at least somewhat brighter than white.
+
+The rim of a lamp is a few pixels, and as it moves between pixels their mean is now twice, now half as much:
+its disc would flicker. So rims of the frames before count as well.
 """
 
+from collections import deque
 from typing import NamedTuple
 
 import cv2
@@ -16,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from any2bokeh.arrays import Flags, Floats, Integers
+from any2bokeh.arrays import Bytes, Floats, Integers
 from any2bokeh.optics.smoothstep import smoothstep
 from any2bokeh.optics.transfer import keeps_beyond_white, to_linear
 from any2bokeh.settings.color_settings import TransferFunction
@@ -30,13 +34,13 @@ BESIDE_PX = 3  # how far from a rim the darkest is looked for
 AROUND = 0.05  # of the longer side: how wide the square is whose rims tell of a light
 CELL_PX = 4  # rims are summed up in cells of so many pixels
 PLAIN_RIM = 0.5  # the mean on the rim of a light that just reaches white
-PLAIN_PIXELS = 30  # of such a rim that count with all of a frame: few pixels tell little
-COMMON_PIXELS = 60  # of the frame's mean rim that count with those around a light
-DOUBTFUL, SURE = (
-    1.2,
-    1.6,
-)  # times white: less is not believed, as clothes in the sun have such rims, and more is
-BRIGHTEST = 4.0  # times white; rims do not tell more
+PLAIN_PIXELS = 30  # of such a rim that count with all there are: few pixels tell little
+COMMON_PIXELS = 60  # of the mean rim that count with those around a light
+DOUBTFUL, SURE = 1.2, 1.6  # times white: less is not believed, as clothes in the sun have such rims; more is
+BRIGHTEST = 6.0  # times white; rims do not tell more
+# How many times this frame counts, and those before it: little changes as one comes, and as one goes.
+FRAME_COUNTS = (1.0, 2.0, 3.0, 3.0, 2.5, 2.0, 1.5, 1.0, 0.5)
+FRAMES_BEFORE = len(FRAME_COUNTS) - 1
 # Median code value up to which a frame is dim, so that clipped pixels are lights, and from which on it is
 # bright, where most of it are surfaces in the sun; the gain of lights in dim frames is at least that much.
 DIM, BRIGHT, LEAST_GAIN = 0.26, 0.32, 0.75
@@ -55,27 +59,42 @@ class Highlights(NamedTuple):
     gain: Tensor
 
 
-def find_highlights(sharp: Tensor, transfer: TransferFunction, settings: LensSettings) -> Highlights | None:
-    """The lights of a picture that are to be raised, ``None`` if there are none.
+def guesses_highlights(transfer: TransferFunction, settings: LensSettings) -> bool:
+    """Whether a lens guesses how bright clipped lights were; scene light is not clipped."""
+    return settings.highlights is None and not keeps_beyond_white(transfer)
 
-    ``sharp`` is ``3 H W`` in code values, on the CPU.
-    """
-    if settings.highlights == 0 or (settings.highlights is None and keeps_beyond_white(transfer)):
-        return None
-    codes, threshold = sharp.contiguous().numpy(), settings.highlight_threshold
-    is_clipped = np.greater(codes.max(axis=0), threshold)
-    clipped = _places(is_clipped)
-    if len(clipped.number) == 0:
-        return None
-    values = torch.from_numpy(clipped.of(codes))
-    if settings.highlights is None:
-        full_gain = torch.from_numpy(_gain_by_rims(codes, is_clipped, clipped, transfer))
-    else:
-        full_gain, values = torch.tensor(settings.highlights), values.amax(dim=0).expand(3, -1)
-    # It rises smoothly from the threshold to white, so that nothing pops as a light moves.
-    excess = (values - threshold) / max(1 - threshold, LEAST_HEADROOM)
-    gain = full_gain * smoothstep(excess.clamp(0, 1))
-    return Highlights(torch.from_numpy(clipped.rows), torch.from_numpy(clipped.columns), gain)
+
+class HighlightFinder:
+    """Finds the lights that a lens raises, in one frame of a clip after another."""
+
+    def __init__(self, transfer: TransferFunction, settings: LensSettings) -> None:
+        self._transfer, self._settings = transfer, settings
+        self._guesses = guesses_highlights(transfer, settings)
+        self._rims: deque[_Rims] = deque(maxlen=1 + FRAMES_BEFORE)  # of this frame and of those before it
+
+    def find(self, sharp: Tensor) -> Highlights | None:
+        """The lights of the next frame, ``None`` if there are none to raise.
+
+        ``sharp`` is ``3 H W`` in code values, on the CPU.
+        """
+        if not (self._guesses or self._settings.highlights):
+            return None
+        codes, threshold = sharp.contiguous().numpy(), self._settings.highlight_threshold
+        clipped = _Clipped.of(codes, threshold)
+        if self._guesses:
+            self._rims.appendleft(_look_at_rims(codes, clipped, self._transfer))
+        if len(clipped.places.number) == 0:
+            return None
+        values = torch.from_numpy(clipped.places.of(codes))
+        if self._guesses:
+            full_gain = torch.from_numpy(_gain_by_rims(codes, clipped, self._rims))
+        else:
+            full_gain, values = torch.tensor(self._settings.highlights), values.amax(dim=0).expand(3, -1)
+        # It rises smoothly from the threshold to white, so that nothing pops as a light moves.
+        excess = (values - threshold) / max(1 - threshold, LEAST_HEADROOM)
+        gain = full_gain * smoothstep(excess.clamp(0, 1))
+        rows, columns = (torch.from_numpy(one) for one in clipped.places[1:])
+        return Highlights(rows, columns, gain)
 
 
 def raise_highlights(linear: Tensor, coc: Tensor, lights: Highlights) -> None:
@@ -103,6 +122,12 @@ class _Places(NamedTuple):
     rows: Integers
     columns: Integers
 
+    @classmethod
+    def where(cls, mask: Bytes) -> "_Places":
+        """Those that a mask ``H W`` has."""
+        number = np.flatnonzero(mask > 0)  # of flags: many times as fast as of numbers, or ``nonzero``
+        return cls(number, *np.divmod(number, mask.shape[1]))
+
     def cells(self, across: int) -> Integers:
         """The numbers of their cells, of which ``across`` are in a row."""
         return self.rows // CELL_PX * across + self.columns // CELL_PX
@@ -112,39 +137,81 @@ class _Places(NamedTuple):
         return image.reshape(*image.shape[:-2], -1).take(self.number, axis=-1)
 
 
-def _places(mask: Flags) -> _Places:
-    number = np.flatnonzero(mask)  # several times as fast as ``nonzero``
-    return _Places(number, *np.divmod(number, mask.shape[1]))
+class _Clipped(NamedTuple):
+    """The clipped pixels of a picture: a mask ``H W`` of 255 and 0, and their places."""
+
+    mask: Bytes
+    places: _Places
+
+    @classmethod
+    def of(cls, codes: Floats, threshold: float) -> "_Clipped":
+        mask = np.greater(codes.max(axis=0), threshold).astype(np.uint8) * 255
+        return cls(mask, _Places.where(mask))
 
 
-def _gain_by_rims(codes: Floats, is_clipped: Flags, clipped: _Places, transfer: TransferFunction) -> Floats:
-    """How many times brighter than white channels of clipped pixels were, minus one, ``3 N``."""
-    mask = is_clipped.astype(np.uint8) * 255
-    rim = _places(cv2.dilate(mask, np.ones((3, 3), np.uint8)) > mask)
+class _Rims(NamedTuple):
+    """The rims of a picture's lights, summed up in those ``N`` cells that have any: ``sums`` ``4 N``.
+
+    They are the light that pixels show, 0 to 1, of each channel, and the number of these pixels, of which
+    ``around`` is the sum in the square around each of all cells, ``down across``.
+    """
+
+    cells: Integers
+    sums: Floats
+    around: Floats
+
+
+def _look_at_rims(codes: Floats, clipped: _Clipped, transfer: TransferFunction) -> _Rims:
+    """The rims of a picture's clipped pixels."""
+    rim = _Places.where(cv2.dilate(clipped.mask, np.ones((3, 3), np.uint8)) - clipped.mask)
     beside = np.ones((2 * BESIDE_PX + 1,) * 2, np.uint8)
     darkest = np.stack([rim.of(cv2.erode(channel, beside)) for channel in codes])
     light, dark = (to_linear(torch.from_numpy(one), transfer).numpy() for one in (rim.of(codes), darkest))
     shown = np.maximum((light - dark) / (1 - dark), dark**2)  # beside bright surroundings a rim tells little
+    down, across = (-(-side // CELL_PX) for side in clipped.mask.shape)
+    of_cells = rim.cells(across)
+    sums = [np.bincount(of_cells, one, down * across) for one in (*shown, np.ones(len(of_cells)))]
+    whole = np.stack(sums).astype(np.float32)
+    cells = np.flatnonzero(whole[3])
+    return _Rims(cells, whole[:, cells], _sum_around(whole[3].reshape(down, across)))
 
-    down, across = (-(-side // CELL_PX) for side in mask.shape)
-    around = (2 * round(AROUND * max(down, across) / 2) + 1,) * 2
-    sources, targets = rim.cells(across), clipped.cells(across)
 
-    def sum_around(values: Floats) -> Floats:
-        sums = np.bincount(sources, values, minlength=down * across).reshape(down, across)
-        sums = cv2.boxFilter(sums, -1, around, normalize=False, borderType=cv2.BORDER_CONSTANT)
-        return np.asarray(sums.astype(np.float32).take(targets))
+def _sum_around(image: Floats) -> Floats:
+    """The sums of cells ``down across`` in the square around each."""
+    side = 2 * round(AROUND * max(image.shape) / 2) + 1
+    sums: Floats = cv2.boxFilter(image, -1, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT)
+    return sums
 
-    count = len(rim.number)
-    mean = (shown.sum(axis=1, keepdims=True) + PLAIN_PIXELS * PLAIN_RIM) / (count + PLAIN_PIXELS)
-    rims = np.stack([sum_around(channel) for channel in shown]) + COMMON_PIXELS * mean
-    pixels = sum_around(np.ones(count, np.float32)) + COMMON_PIXELS
-    clearest = rims.max(axis=0)
-    told = PLAIN_RIM * pixels / clearest
+
+def _sum_frames(rims: deque[_Rims]) -> Floats:
+    """The sums of cells in this frame and in those before, ``4 down across``.
+
+    A frame counts as far as lights are where they are in this one: after a cut it does not.
+    """
+    here = rims[0].around
+    sums = np.zeros((4, here.size), np.float32)
+    for times, one in zip(FRAME_COUNTS, rims, strict=False):
+        in_both, in_any = (float(common(one.around, here).sum()) for common in (np.minimum, np.maximum))
+        overlap = (in_both + 1) / (in_any + 1)  # of pictures without rims as well
+        sums[:, one.cells] += np.float32(times * overlap**2) * one.sums
+    return sums.reshape(4, *here.shape)
+
+
+def _gain_by_rims(codes: Floats, clipped: _Clipped, rims: deque[_Rims]) -> Floats:
+    """How many times brighter than white channels of clipped pixels were, minus one, ``3 N``."""
+    sums = _sum_frames(rims)
+    *light, count = sums.sum(axis=(1, 2))
+    common = (np.array(light) + PLAIN_PIXELS * PLAIN_RIM) / (count + PLAIN_PIXELS)
+    targets = clipped.places.cells(sums.shape[2])
+    *own, pixels = (_sum_around(one).take(targets) for one in sums)
+    shown = np.stack(own) + COMMON_PIXELS * common[:, None].astype(np.float32)
+    clearest = shown.max(axis=0)
+    told = PLAIN_RIM * (pixels + COMMON_PIXELS) / clearest
     told = 1 + (told - 1) * smoothstep(((told - DOUBTFUL) / (SURE - DOUBTFUL)).clip(0, 1))
     brightness = np.clip(told, _least_brightness(codes), BRIGHTEST)
     # A straight rim leaves 2/3 of the pixels around clipped.
-    inner = clipped.of(cv2.blur(mask, (3, 3), borderType=cv2.BORDER_REPLICATE)) / np.float32(255)
+    around = cv2.blur(clipped.mask, (3, 3), borderType=cv2.BORDER_REPLICATE)
+    inner = clipped.places.of(around) / np.float32(255)
     share = np.clip(1 - (1 - RIM_SHARE) * 3 * (1 - inner), RIM_SHARE, 1)
-    gain: Floats = np.maximum(brightness * rims / clearest - 1, 0) * share
+    gain: Floats = np.maximum(brightness * shown / clearest - 1, 0) * share
     return gain

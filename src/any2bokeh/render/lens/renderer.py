@@ -11,6 +11,12 @@ from torch import Tensor
 
 from any2bokeh.optics.transfer import scene_encoding, to_linear
 from any2bokeh.render.lens.engine import Lens, LensEngine
+from any2bokeh.render.lens.highlights import (
+    FRAMES_BEFORE,
+    HighlightFinder,
+    Highlights,
+    guesses_highlights,
+)
 from any2bokeh.render.lens.model import IN_FOCUS_PX
 from any2bokeh.render.lens.neighbors import REACH, Neighbor, PreparedFrame, with_neighbors
 from any2bokeh.render.lens.surroundings import look_around
@@ -64,20 +70,16 @@ class LensRenderer:
             warm.result()
         return self._engine
 
-    @property
-    def looks_around(self) -> bool:
-        """Whether a frame is drawn by other frames as well: in the best quality."""
-        return self._lens.settings.quality != "standard"
-
     def context(self, part: range, frames: int) -> range:
-        """Return the part itself, with the neighbors on either side in the best quality."""
-        reach = REACH if self.looks_around else 0
-        return range(max(0, part.start - reach), min(frames, part.stop + reach))
+        """Return the part itself and frames before it for its lights, in the best quality its neighbors."""
+        reach = REACH if self._has_neighbors else 0
+        before = FRAMES_BEFORE if self._guesses_lights else 0
+        return range(max(0, part.start - reach - before), min(frames, part.stop + reach))
 
     def render(self, scenes: Iterator[Scene]) -> Iterator[Frame]:
         """Yield each scene's refocused frame, on the CPU.
 
-        Scenes do not depend on one another, but for quality "best": there three scenes are read ahead.
+        Scenes are of one clip, one after another. In quality "best" three scenes are read ahead.
         """
         if self._code is None:
             yield from self._drawn(scenes)
@@ -98,30 +100,46 @@ class LensRenderer:
             yield replace(scene, sharp=linear)
 
     def _drawn(self, scenes: Iterator[Scene]) -> Iterator[Frame]:
-        if self._lens.settings.quality == "standard":
-            for scene in scenes:
-                yield Frame(picture=self.refocus(scene), pts=scene.pts)
+        finder = self._make_finder()
+        lit = ((scene, finder.find(scene.sharp)) for scene in scenes)
+        if not self._has_neighbors:
+            for scene, lights in lit:
+                yield Frame(picture=self._refocus(scene, lights), pts=scene.pts)
             return
-        for frame, neighbors in with_neighbors(self._prepare(scene) for scene in scenes):
+        for frame, neighbors in with_neighbors(self._prepare(*one) for one in lit):
             yield Frame(picture=self._refocus_among(frame, neighbors), pts=frame.scene.pts)
 
     def refocus(self, scene: Scene) -> Tensor:
-        """The refocused picture ``3 H W`` of one scene; pixels that no blur touches are the scene's own.
+        """The refocused picture ``3 H W`` of one scene alone; pixels that no blur touches are its own.
 
         Not for several threads at once: frames share memory.
         """
+        return self._refocus(scene, self._make_finder().find(scene.sharp))
+
+    @property
+    def _guesses_lights(self) -> bool:
+        return guesses_highlights(self._lens.transfer, self._lens.settings)
+
+    @property
+    def _has_neighbors(self) -> bool:
+        return self._lens.settings.quality == "best"
+
+    def _make_finder(self) -> HighlightFinder:
+        return HighlightFinder(self._lens.transfer, self._lens.settings)
+
+    def _refocus(self, scene: Scene, lights: Highlights | None) -> Tensor:
         coc = self.engine.coc(scene)
-        return scene.sharp if _is_in_focus(coc) else self.engine.draw(scene, coc)
+        return scene.sharp if _is_in_focus(coc) else self.engine.draw(scene, coc, lights)
 
     @torch.inference_mode()
-    def _prepare(self, scene: Scene) -> PreparedFrame:
+    def _prepare(self, scene: Scene, lights: Highlights | None) -> PreparedFrame:
         """The frame as it and its neighbors need it."""
         scale, coc = self._lens.coc_scale(scene), self.engine.coc(scene).clone()
         if _is_in_focus(coc):  # no edges to take apart; without blur, a CoC does not tell its disparity
             linear = to_linear(scene.sharp.to(coc.device), self._lens.transfer)
             disparity = scale.disparity(coc) if scale.px > 0 else scene.disparity[0].to(coc.device)
             return PreparedFrame(scene, scale, linear, linear, coc, disparity)
-        linear, matted = self.engine.matte(scene, coc)
+        linear, matted = self.engine.matte(scene, coc, lights)
         return PreparedFrame(scene, scale, linear, matted, coc, scale.disparity(coc))
 
     @torch.inference_mode()
@@ -155,7 +173,7 @@ class LensRenderer:
             pts=0,
             coverage=coverage,
         )
-        self._engine.draw(scene, self._engine.coc(scene))
+        self._engine.draw(scene, self._engine.coc(scene), None)
         compile_rest()
 
     def peak_bytes(self, pictures: PictureFormat) -> int | None:

@@ -23,7 +23,7 @@ from any2bokeh.render.lens.cpu.compiled_light import code_table, linear_table
 from any2bokeh.render.lens.cpu.compiled_subject import uncover_rows
 from any2bokeh.render.lens.cpu.layer_stack import LayerStack, stack_layers
 from any2bokeh.render.lens.engine import Lens
-from any2bokeh.render.lens.highlights import raise_highlights
+from any2bokeh.render.lens.highlights import Highlights, raise_highlights
 from any2bokeh.render.lens.layers import Layer, plan_layers
 from any2bokeh.render.lens.model import OCCLUDED_REACH, sample_step, search_stride
 from any2bokeh.render.lens.neighbors import Neighbor, PreparedFrame, recall_points
@@ -68,16 +68,16 @@ class CompiledEngine:
         )
         return torch.from_numpy(uncovered)
 
-    def matte(self, scene: Scene, coc: Tensor) -> tuple[Tensor, Tensor]:
+    def matte(self, scene: Scene, coc: Tensor, lights: Highlights | None) -> tuple[Tensor, Tensor]:
         """Linear light ``3 H W``, and the same without the share of nearer surfaces in edge pixels."""
-        frame = self._linearized(scene.sharp, coc)
+        frame = self._linearized(scene.sharp, coc, lights)
         linear = torch.from_numpy(frame.linear.copy())
         frame.matte_edges(self.lens.clipped, _coverage(scene))
         return linear, torch.from_numpy(frame.linear.copy())
 
-    def draw(self, scene: Scene, coc: Tensor) -> Tensor:
+    def draw(self, scene: Scene, coc: Tensor, lights: Highlights | None) -> Tensor:
         """The refocused picture ``3 H W`` in code values; pixels that no blur touches are the scene's own."""
-        frame = self._linearized(scene.sharp, coc)
+        frame = self._linearized(scene.sharp, coc, lights)
         fringe = frame.matte_edges(self.lens.clipped, _coverage(scene))
         occluded = frame.find_occluded(self._occluded_reach_px(coc))
         return torch.from_numpy(frame.compose(fringe, occluded, code_table(self.lens.transfer)))
@@ -121,11 +121,9 @@ class CompiledEngine:
         nearest, farthest = coc.aminmax()
         return OCCLUDED_REACH * self.lens.reach * max(float(farthest), -float(nearest))
 
-    def _linearized(self, sharp: Tensor, coc: Tensor) -> CompiledFrame:
-        sharp = sharp.contiguous()
+    def _linearized(self, sharp: Tensor, coc: Tensor, lights: Highlights | None) -> CompiledFrame:
         frame = self._frame(sharp, coc)
         frame.linearize(linear_table(self.lens.transfer))
-        lights = self.lens.find_highlights(sharp)
         if lights is not None:
             raise_highlights(torch.from_numpy(frame.linear), coc, lights)
         return frame

@@ -8,7 +8,7 @@ from torch.nn.functional import pad
 
 from any2bokeh.optics.transfer import from_linear, keeps_beyond_white, to_linear
 from any2bokeh.render.lens.engine import Lens
-from any2bokeh.render.lens.highlights import raise_highlights
+from any2bokeh.render.lens.highlights import Highlights, raise_highlights
 from any2bokeh.render.lens.model import CLIPPED, OCCLUDED_REACH
 from any2bokeh.render.lens.neighbors import Neighbor, PreparedFrame
 from any2bokeh.render.lens.surroundings import Surroundings
@@ -38,15 +38,15 @@ class TorchEngine:
         return coc if coverage is None else uncover(coc, coverage)
 
     @torch.inference_mode()
-    def matte(self, scene: Scene, coc: Tensor) -> tuple[Tensor, Tensor]:
+    def matte(self, scene: Scene, coc: Tensor, lights: Highlights | None) -> tuple[Tensor, Tensor]:
         """Linear light ``3 H W``, and the same without the share of nearer surfaces in edge pixels."""
-        linear = self._linearize(scene, coc)
+        linear = self._linearize(scene, coc, lights)
         return linear, matte_edges(linear, coc, self._coverage(scene), self.lens.clipped)[0]
 
     @torch.inference_mode()
-    def draw(self, scene: Scene, coc: Tensor) -> Tensor:
+    def draw(self, scene: Scene, coc: Tensor, lights: Highlights | None) -> Tensor:
         """The refocused picture ``3 H W`` in code values; pixels that no blur touches are the scene's own."""
-        linear, coverage = self._linearize(scene, coc), self._coverage(scene)
+        linear, coverage = self._linearize(scene, coc, lights), self._coverage(scene)
         surfaces = find_surfaces(linear, coc, coverage, self.lens.reach, self.lens.clipped)
         extent = self.lens.extent(coc)
         return self._encode(scene, *draw_surfaces(surfaces, self.lens.settings, extent, self._pool))
@@ -76,9 +76,8 @@ class TorchEngine:
     def _coverage(self, scene: Scene) -> Tensor | None:
         return None if scene.coverage is None else scene.coverage[0].to(self.device)
 
-    def _linearize(self, scene: Scene, coc: Tensor) -> Tensor:
+    def _linearize(self, scene: Scene, coc: Tensor, lights: Highlights | None) -> Tensor:
         linear = to_linear(scene.sharp.to(self.device), self.lens.transfer)
-        lights = self.lens.find_highlights(scene.sharp)
         if lights is not None:
             raise_highlights(linear, coc, lights)
         return linear
