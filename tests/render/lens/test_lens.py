@@ -279,6 +279,18 @@ def test_a_depth_ramp_has_no_bands() -> None:
         assert side.diff().max() < 0.09  # blur grows steadily away from the focal plane
 
 
+@pytest.mark.parametrize("radius", [0.65, 0.75, 0.85, -0.75])
+@pytest.mark.parametrize("period", [2.5, 3.0, 4.0, 6.0])
+def test_fine_stripes_near_focus_lose_the_contrast_that_a_disc_takes(radius: float, period: float) -> None:
+    frequency = 1 / period
+    wave = torch.cos(2 * math.pi * frequency * torch.arange(60.0))
+    linear = (0.4 + 0.2 * wave).expand(3, 60, 60)
+    blurred = refocus(linear, torch.full((60, 60), 0.3), focus=0.3 + radius / 10)
+    kept = 2 * float((blurred[0] * wave).mean()) / 0.2
+    turn = 2 * math.pi * frequency * abs(radius)
+    assert kept == pytest.approx(2 * float(torch.special.bessel_j1(torch.tensor(turn))) / turn, abs=0.06)
+
+
 def test_highlights_brighten_clipped_lights_only() -> None:
     size = 61
     linear = torch.full((3, size, size), 0.1)

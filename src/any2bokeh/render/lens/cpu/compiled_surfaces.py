@@ -12,6 +12,8 @@ from any2bokeh.jit import compiled
 from any2bokeh.render.lens.model import (
     EVEN_SPACING_END_PX,
     FADE_PX,
+    FIRST_LAYER_OFFSET,
+    FIRST_LAYER_RISE,
     FULL_SPACING_END_PX,
     IN_FOCUS_PX,
     ROUNDING,
@@ -153,10 +155,11 @@ def _place(coc: np.float32, radii: Floats, in_focus: int) -> np.float32:
         index -= 1
     low, high = radii[index], radii[index + 1]
     onset = min(max((abs(coc) - np.float32(IN_FOCUS_PX)) / np.float32(FADE_PX), np.float32(0)), np.float32(1))
+    of_first = (np.float32(FIRST_LAYER_RISE) * abs(coc) - np.float32(FIRST_LAYER_OFFSET)) * onset
     if low == 0 and high == 1:
-        share = coc * coc * onset
+        share = of_first
     elif low == -1 and high == 0:
-        share = 1 - coc * coc * onset
+        share = 1 - of_first
     else:
         share = (coc - low) / (high - low)
     share = min(max(share, np.float32(0)), np.float32(1))
