@@ -27,18 +27,32 @@ _SUBJECT = re.compile(r"subject(\d{1,3})", re.ASCII)
 _KEY = re.compile(rf"([^,;@\s]+)\s*:\s*(?:@{_DIGITS},{_DIGITS}|([^,;:@\s]+)\s*)(?:[,;]\s*|$)", re.ASCII)
 
 
-def number(option_name: str, accepted: Range, kind: type[Number]) -> Callable[[str], Number]:
-    """Return the parser of one number, whose complaint names the option, the unit and the range."""
+def number(
+    option_name: str, accepted: Range, kind: type[Number], besides: str = ""
+) -> Callable[[str], Number]:
+    """Return the parser of one number, whose complaint names the option, the unit and the range.
+
+    ``besides`` is a word that is accepted as well, of which the complaint tells.
+    """
+    wanted = f"{besides} or {accepted}" if besides else accepted
 
     def parse(text: str) -> Number:
         try:
             value = kind(text)
         except ValueError as error:
-            raise SettingsError(f"{option_name} must be {accepted}, got {shown(text)}.") from error
+            raise SettingsError(f"{option_name} must be {wanted}, got {shown(text)}.") from error
         accepted.check(value, called=option_name)
         return value
 
     return parse
+
+
+def number_or_auto(
+    option_name: str, accepted: Range, kind: type[Number], auto: Value
+) -> Callable[[str], Number | Value]:
+    """Return the parser of a number or the word ``auto``, which stands for the value ``auto``."""
+    parse = number(option_name, accepted, kind, besides="auto")
+    return lambda text: auto if text == "auto" else parse(str(text))
 
 
 def option(
@@ -76,11 +90,10 @@ def named(option_name: str, parse: Callable[[str], Value]) -> Callable[[str], Va
 
 def auto_option(name: str, help: str, accepted: Range, kind: type[float] = int) -> Any:
     """An option that takes a number, or ``auto``, which is ``None``."""
-    parse = number(name, accepted, kind)
     return typer.Option(
         name,
         help=f"{help} {shown_range(accepted)}",
-        parser=lambda text: None if text == "auto" else parse(text),
+        parser=number_or_auto(name, accepted, kind, None),
         metavar="auto|N" if kind is int else "auto|X",
         show_default="auto",
     )
@@ -99,16 +112,15 @@ def parse_shard(text: str) -> ShardNumber:
 
 def parse_workers(text: str) -> int | None:
     """Read a number of processes, or ``auto``, which is ``None``."""
-    return None if text == "auto" else number("--workers", WORKERS, int)(text)
+    return number_or_auto("--workers", WORKERS, int, None)(text)
 
 
 def grain_option(name: str, help: str, accepted: Range) -> Any:
     """An option that takes a multiple, or ``auto``, which is 1."""
-    parse = number(name, accepted, float)
     return typer.Option(
         name,
         help=f"{help} {shown_range(accepted)}",
-        parser=lambda text: 1.0 if text == "auto" else parse(str(text)),
+        parser=number_or_auto(name, accepted, float, 1.0),
         metavar="auto|X",
     )
 
