@@ -85,16 +85,18 @@ class HighlightFinder:
             self._rims.appendleft(_look_at_rims(codes, clipped, self._transfer))
         if len(clipped.places.number) == 0:
             return None
-        values = torch.from_numpy(clipped.places.of(codes))
         if self._guesses:
-            full_gain = torch.from_numpy(_gain_by_rims(codes, clipped, self._rims))
+            lights, full_gain = _gain_by_rims(codes, clipped, self._rims)
+            values = lights.of(codes)
         else:
-            full_gain, values = torch.tensor(self._settings.highlights), values.amax(dim=0).expand(3, -1)
+            lights, full_gain = clipped.places, np.full((3, 1), self._settings.highlights, np.float32)
+            values = lights.of(codes).max(axis=0)
+        if len(lights.number) == 0:
+            return None
         # It rises smoothly from the threshold to white, so that nothing pops as a light moves.
-        excess = (values - threshold) / max(1 - threshold, LEAST_HEADROOM)
-        gain = full_gain * smoothstep(excess.clamp(0, 1))
-        rows, columns = (torch.from_numpy(one) for one in clipped.places[1:])
-        return Highlights(rows, columns, gain)
+        excess = (values - threshold) / np.float32(max(1 - threshold, LEAST_HEADROOM))
+        gain = full_gain * smoothstep(excess.clip(0, 1))
+        return Highlights(*(torch.from_numpy(one) for one in (lights.rows, lights.columns, gain)))
 
 
 def raise_highlights(linear: Tensor, coc: Tensor, lights: Highlights) -> None:
@@ -197,21 +199,25 @@ def _sum_frames(rims: deque[_Rims]) -> Floats:
     return sums.reshape(4, *here.shape)
 
 
-def _gain_by_rims(codes: Floats, clipped: _Clipped, rims: deque[_Rims]) -> Floats:
-    """How many times brighter than white channels of clipped pixels were, minus one, ``3 N``."""
+def _gain_by_rims(codes: Floats, clipped: _Clipped, rims: deque[_Rims]) -> tuple[_Places, Floats]:
+    """Those of the clipped pixels that were brighter than white, and by how much in each channel, ``3 N``."""
     sums = _sum_frames(rims)
     *light, count = sums.sum(axis=(1, 2))
-    common = (np.array(light) + PLAIN_PIXELS * PLAIN_RIM) / (count + PLAIN_PIXELS)
-    targets = clipped.places.cells(sums.shape[2])
-    *own, pixels = (_sum_around(one).take(targets) for one in sums)
-    shown = np.stack(own) + COMMON_PIXELS * common[:, None].astype(np.float32)
+    common = (np.array(light, np.float32) + PLAIN_PIXELS * PLAIN_RIM) / (count + PLAIN_PIXELS)
+    *own, pixels = (_sum_around(one) for one in sums)
+    shown = np.stack(own) + COMMON_PIXELS * common[:, None, None]
     clearest = shown.max(axis=0)
     told = PLAIN_RIM * (pixels + COMMON_PIXELS) / clearest
     told = 1 + (told - 1) * smoothstep(((told - DOUBTFUL) / (SURE - DOUBTFUL)).clip(0, 1))
     brightness = np.clip(told, _least_brightness(codes), BRIGHTEST)
+    of_cells = np.maximum(brightness * shown / clearest - 1, 0).reshape(3, -1)
+
+    cells = clipped.places.cells(sums.shape[2])
+    is_light = (of_cells.max(axis=0) > 0).take(cells)  # by day hardly any is
+    lights = _Places(*(one[is_light] for one in clipped.places))
     # A straight rim leaves 2/3 of the pixels around clipped.
     around = cv2.blur(clipped.mask, (3, 3), borderType=cv2.BORDER_REPLICATE)
-    inner = clipped.places.of(around) / np.float32(255)
+    inner = lights.of(around) / np.float32(255)
     share = np.clip(1 - (1 - RIM_SHARE) * 3 * (1 - inner), RIM_SHARE, 1)
-    gain: Floats = np.maximum(brightness * shown / clearest - 1, 0) * share
-    return gain
+    gain: Floats = of_cells.take(cells[is_light], axis=1) * share
+    return lights, gain
