@@ -91,6 +91,7 @@ def refocus(
                 prefetch(clip.scenes(), SCENES_AHEAD) as scenes,
             ):
                 drawn = exported(scenes, exports, pictures, align_edges=settings.render.align_edges)
+                kept = sum(not writer.needs(time) for time in clip.times)
                 for run in _runs(drawn, clip.times, writer.needs, renderer.context):
                     for frame in renderer.render(map(layers.note, run)):  # same order, same time stamps
                         frame = replace(frame, layers=layers.layers_at(frame.pts))
@@ -98,7 +99,7 @@ def refocus(
                             continue
                         writer.write(frame)
                         frames += 1
-                        on_progress(Progress("render", frames, len(clip.times)))
+                        on_progress(Progress("render", kept + frames, len(clip.times)))
         if settings.save_focus_track:
             write_focus(settings.save_focus_track, clip.focus, clip.video.seconds, overwrite=overwrite)
         return Result(

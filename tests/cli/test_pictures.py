@@ -10,7 +10,9 @@ from PIL import Image
 from stills import HEIGHT, WIDTH, stripes, write_ramps, write_sequence, write_still
 
 from any2bokeh.optics.transfer import from_linear, to_linear
-from any2bokeh.render.lens.highlights import FRAMES_BEFORE, HighlightFinder, Highlights
+from any2bokeh.render.lens.cpu.compiled_engine import CompiledEngine
+from any2bokeh.render.lens.highlights import FRAMES_AHEAD, FRAMES_BEFORE, Highlights
+from any2bokeh.scene import Scene
 from any2bokeh.video.decode import open_video
 from any2bokeh.video.pictures.picture_files import read_picture_file
 
@@ -100,10 +102,10 @@ def test_existing_frames_are_filled_up_with_skip_existing(
     assert (folder / "shot.refocus.1001.png").stat().st_mtime_ns == kept
 
 
-def test_a_missing_frame_is_drawn_with_the_lights_of_those_before_it(
+def test_a_missing_frame_is_drawn_with_the_lights_of_those_around_it(
     tmp_path: Path, bokeh: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    numbers = list(range(1001, 1016))
+    numbers = list(range(1001, 1018))
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     for number in numbers:
         away = np.hypot(columns - 9 - 0.37 * (number - 1000), rows - 20)
@@ -115,17 +117,20 @@ def test_a_missing_frame_is_drawn_with_the_lights_of_those_before_it(
     missing = tmp_path / "lamp" / "lamp.refocus" / "lamp.refocus.1013.png"
     expected = codes(missing)
     missing.unlink()
-    seen: list[int] = []
-    find = HighlightFinder.find
+    drawn: set[int] = set()
+    draw = CompiledEngine.draw
 
-    def counted(self: HighlightFinder, sharp: torch.Tensor) -> Highlights | None:
-        seen.append(len(seen))
-        return find(self, sharp)
+    def counted(
+        self: CompiledEngine, scene: Scene, coc: torch.Tensor, lights: Highlights | None
+    ) -> torch.Tensor:
+        drawn.add(scene.pts)
+        return draw(self, scene, coc, lights)
 
-    monkeypatch.setattr(HighlightFinder, "find", counted)
+    monkeypatch.setattr(CompiledEngine, "draw", counted)
     assert bokeh(*how, "-n").code == 0
     np.testing.assert_array_equal(codes(missing), expected)
-    assert len(seen) == FRAMES_BEFORE + 1  # of 15
+    # 0 is not of the sequence: the lens draws a small picture while it gets warm.
+    assert drawn - {0} == set(range(1013 - FRAMES_BEFORE, 1014 + FRAMES_AHEAD)) < set(numbers)
 
 
 def test_a_photo_becomes_a_photo(tmp_path: Path, bokeh: Callable) -> None:

@@ -9,10 +9,12 @@ Surfaces in the sun end softly, and stay as they are. In a dim frame only lights
 taken to be at least somewhat brighter than white.
 
 The rim of a lamp is a few pixels, and as it moves between pixels their mean is now twice, now half as much:
-its disc would flicker. So rims of the frames before count as well.
+its disc would flicker. So rims of the frames around count as well, mostly of those before: each frame that is
+read ahead takes memory.
 """
 
 from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -23,6 +25,7 @@ from torch import Tensor
 from any2bokeh.arrays import Bytes, Floats, Integers
 from any2bokeh.optics.smoothstep import smoothstep
 from any2bokeh.optics.transfer import keeps_beyond_white, to_linear
+from any2bokeh.scene import Scene
 from any2bokeh.settings.color_settings import TransferFunction
 from any2bokeh.settings.render_settings import LensSettings
 
@@ -38,9 +41,10 @@ PLAIN_PIXELS = 30  # of such a rim that count with all there are: few pixels tel
 COMMON_PIXELS = 60  # of the mean rim that count with those around a light
 DOUBTFUL, SURE = 1.2, 1.6  # times white: less is not believed, as clothes in the sun have such rims; more is
 BRIGHTEST = 6.0  # times white; rims do not tell more
-# How many times this frame counts, and those before it: little changes as one comes, and as one goes.
-FRAME_COUNTS = (1.0, 2.0, 3.0, 3.0, 2.5, 2.0, 1.5, 1.0, 0.5)
-FRAMES_BEFORE = len(FRAME_COUNTS) - 1
+# How many times this frame counts, those ahead, and those before, each from the nearest on: little changes as
+# one comes, and as one goes. None counts more often than there are frames.
+OWN_COUNT, COUNTS_AHEAD, COUNTS_BEFORE = 3.0, (2.0, 1.0), (3.0, 3.0, 3.0, 2.5, 2.0, 1.5, 1.0, 0.5)
+FRAMES_AHEAD, FRAMES_BEFORE = len(COUNTS_AHEAD), len(COUNTS_BEFORE)
 # Median code value up to which a frame is dim, so that clipped pixels are lights, and from which on it is
 # bright, where most of it are surfaces in the sun; the gain of lights in dim frames is at least that much.
 DIM, BRIGHT, LEAST_GAIN = 0.26, 0.32, 0.75
@@ -64,39 +68,36 @@ def guesses_highlights(transfer: TransferFunction, settings: LensSettings) -> bo
     return settings.highlights is None and not keeps_beyond_white(transfer)
 
 
-class HighlightFinder:
-    """Finds the lights that a lens raises, in one frame of a clip after another."""
+def with_highlights(
+    scenes: Iterable[Scene], transfer: TransferFunction, settings: LensSettings
+) -> Iterator[tuple[Scene, Highlights | None]]:
+    """Yield each scene of a clip, in order, with the lights that are raised, ``None`` where there are none.
 
-    def __init__(self, transfer: TransferFunction, settings: LensSettings) -> None:
-        self._transfer, self._settings = transfer, settings
-        self._guesses = guesses_highlights(transfer, settings)
-        self._rims: deque[_Rims] = deque(maxlen=1 + FRAMES_BEFORE)  # of this frame and of those before it
+    Where they are guessed, ``FRAMES_AHEAD`` scenes are read ahead.
+    """
+    if not guesses_highlights(transfer, settings):
+        for scene in scenes:
+            yield scene, _as_asked(scene.sharp, settings)
+        return
+    before: deque[_Rims] = deque(maxlen=FRAMES_BEFORE)
+    waiting: deque[tuple[Scene, _Clipped, _Rims]] = deque()
 
-    def find(self, sharp: Tensor) -> Highlights | None:
-        """The lights of the next frame, ``None`` if there are none to raise.
+    def first() -> tuple[Scene, Highlights | None]:
+        scene, clipped, rims = waiting.popleft()
+        ahead = [rims for _, _, rims in waiting]
+        counts = (OWN_COUNT, *COUNTS_AHEAD[: len(ahead)], *COUNTS_BEFORE[: len(before)])
+        counted = list(zip(counts, (rims, *ahead, *before), strict=True))
+        before.appendleft(rims)
+        return scene, _as_they_seem(scene.sharp, clipped, _sum_frames(counted), settings)
 
-        ``sharp`` is ``3 H W`` in code values, on the CPU.
-        """
-        if not (self._guesses or self._settings.highlights):
-            return None
-        codes, threshold = sharp.contiguous().numpy(), self._settings.highlight_threshold
-        clipped = _Clipped.of(codes, threshold)
-        if self._guesses:
-            self._rims.appendleft(_look_at_rims(codes, clipped, self._transfer))
-        if len(clipped.places.number) == 0:
-            return None
-        if self._guesses:
-            lights, full_gain = _gain_by_rims(codes, clipped, self._rims)
-            values = lights.of(codes)
-        else:
-            lights, full_gain = clipped.places, np.full((3, 1), self._settings.highlights, np.float32)
-            values = lights.of(codes).max(axis=0)
-        if len(lights.number) == 0:
-            return None
-        # It rises smoothly from the threshold to white, so that nothing pops as a light moves.
-        excess = (values - threshold) / np.float32(max(1 - threshold, LEAST_HEADROOM))
-        gain = full_gain * smoothstep(excess.clip(0, 1))
-        return Highlights(*(torch.from_numpy(one) for one in (lights.rows, lights.columns, gain)))
+    for scene in scenes:
+        codes = _codes(scene.sharp)
+        clipped = _Clipped.of(codes, settings.highlight_threshold)
+        waiting.append((scene, clipped, _look_at_rims(codes, clipped, transfer)))
+        if len(waiting) > FRAMES_AHEAD:
+            yield first()
+    while waiting:
+        yield first()
 
 
 def raise_highlights(linear: Tensor, coc: Tensor, lights: Highlights) -> None:
@@ -107,6 +108,44 @@ def raise_highlights(linear: Tensor, coc: Tensor, lights: Highlights) -> None:
     rows, columns = lights.rows.to(linear.device), lights.columns.to(linear.device)
     defocus = ((coc[rows, columns].abs() - FROM_PX) / (FULL_PX - FROM_PX)).clamp(0, 1)
     linear[:, rows, columns] *= 1 + lights.gain.to(linear.device) * defocus
+
+
+def _codes(sharp: Tensor) -> Floats:
+    codes: Floats = sharp.contiguous().numpy()
+    return codes
+
+
+def _as_asked(sharp: Tensor, settings: LensSettings) -> Highlights | None:
+    """The clipped pixels of a picture ``3 H W``, all channels raised by the brightest."""
+    if not settings.highlights:
+        return None
+    codes = _codes(sharp)
+    places = _Clipped.of(codes, settings.highlight_threshold).places
+    brightest = places.of(codes).max(axis=0)
+    return _highlights(places, np.full((3, 1), settings.highlights, np.float32), brightest, settings)
+
+
+def _as_they_seem(
+    sharp: Tensor, clipped: "_Clipped", rims: Floats, settings: LensSettings
+) -> Highlights | None:
+    """Those clipped pixels of a picture ``3 H W`` that were brighter than white; see ``_sum_frames``."""
+    if len(clipped.places.number) == 0:
+        return None
+    codes = _codes(sharp)
+    lights, gain = _gain_by_rims(codes, clipped, rims)
+    return _highlights(lights, gain, lights.of(codes), settings)
+
+
+def _highlights(
+    lights: "_Places", full_gain: Floats, values: Floats, settings: LensSettings
+) -> Highlights | None:
+    """Lights whose gain rises smoothly from the threshold to white, so that nothing pops as they move."""
+    if len(lights.number) == 0:
+        return None
+    threshold = settings.highlight_threshold
+    excess = (values - threshold) / np.float32(max(1 - threshold, LEAST_HEADROOM))
+    gain = full_gain * smoothstep(excess.clip(0, 1))
+    return Highlights(*(torch.from_numpy(one) for one in (lights.rows, lights.columns, gain)))
 
 
 def _least_brightness(codes: Floats) -> float:
@@ -185,23 +224,23 @@ def _sum_around(image: Floats) -> Floats:
     return sums
 
 
-def _sum_frames(rims: deque[_Rims]) -> Floats:
-    """The sums of cells in this frame and in those before, ``4 down across``.
+def _sum_frames(counted: Sequence[tuple[float, _Rims]]) -> Floats:
+    """The sums of cells in a frame, the first of ``counted``, and those around, so many times each.
 
-    A frame counts as far as lights are where they are in this one: after a cut it does not.
+    They are ``4 down across``. A frame counts as far as lights are where they are in this one: across a cut
+    it does not.
     """
-    here = rims[0].around
+    here = counted[0][1].around
     sums = np.zeros((4, here.size), np.float32)
-    for times, one in zip(FRAME_COUNTS, rims, strict=False):
+    for times, one in counted:
         in_both, in_any = (float(common(one.around, here).sum()) for common in (np.minimum, np.maximum))
         overlap = (in_both + 1) / (in_any + 1)  # of pictures without rims as well
-        sums[:, one.cells] += np.float32(times * overlap**2) * one.sums
+        sums[:, one.cells] += np.float32(min(times, len(counted)) * overlap**2) * one.sums
     return sums.reshape(4, *here.shape)
 
 
-def _gain_by_rims(codes: Floats, clipped: _Clipped, rims: deque[_Rims]) -> tuple[_Places, Floats]:
+def _gain_by_rims(codes: Floats, clipped: _Clipped, sums: Floats) -> tuple[_Places, Floats]:
     """Those of the clipped pixels that were brighter than white, and by how much in each channel, ``3 N``."""
-    sums = _sum_frames(rims)
     *light, count = sums.sum(axis=(1, 2))
     common = (np.array(light, np.float32) + PLAIN_PIXELS * PLAIN_RIM) / (count + PLAIN_PIXELS)
     *own, pixels = (_sum_around(one) for one in sums)

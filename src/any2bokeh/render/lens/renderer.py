@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
@@ -12,10 +12,11 @@ from torch import Tensor
 from any2bokeh.optics.transfer import scene_encoding, to_linear
 from any2bokeh.render.lens.engine import Lens, LensEngine
 from any2bokeh.render.lens.highlights import (
+    FRAMES_AHEAD,
     FRAMES_BEFORE,
-    HighlightFinder,
     Highlights,
     guesses_highlights,
+    with_highlights,
 )
 from any2bokeh.render.lens.model import IN_FOCUS_PX
 from any2bokeh.render.lens.neighbors import REACH, Neighbor, PreparedFrame, with_neighbors
@@ -71,15 +72,17 @@ class LensRenderer:
         return self._engine
 
     def context(self, part: range, frames: int) -> range:
-        """Return the part itself and frames before it for its lights, in the best quality its neighbors."""
-        reach = REACH if self._has_neighbors else 0
-        before = FRAMES_BEFORE if self._guesses_lights else 0
-        return range(max(0, part.start - reach - before), min(frames, part.stop + reach))
+        """Return the part itself and frames around for its lights, and in the best quality its neighbors."""
+        before = after = REACH if self._has_neighbors else 0
+        if guesses_highlights(self._lens.transfer, self._lens.settings):
+            before, after = before + FRAMES_BEFORE, after + FRAMES_AHEAD
+        return range(max(0, part.start - before), min(frames, part.stop + after))
 
     def render(self, scenes: Iterator[Scene]) -> Iterator[Frame]:
         """Yield each scene's refocused frame, on the CPU.
 
-        Scenes are of one clip, one after another. In quality "best" three scenes are read ahead.
+        Scenes are of one clip, one after another. Two are read ahead where lights are guessed, and three more
+        in quality "best".
         """
         if self._code is None:
             yield from self._drawn(scenes)
@@ -100,8 +103,7 @@ class LensRenderer:
             yield replace(scene, sharp=linear)
 
     def _drawn(self, scenes: Iterator[Scene]) -> Iterator[Frame]:
-        finder = self._make_finder()
-        lit = ((scene, finder.find(scene.sharp)) for scene in scenes)
+        lit = self._with_highlights(scenes)
         if not self._has_neighbors:
             for scene, lights in lit:
                 yield Frame(picture=self._refocus(scene, lights), pts=scene.pts)
@@ -114,18 +116,14 @@ class LensRenderer:
 
         Not for several threads at once: frames share memory.
         """
-        return self._refocus(scene, self._make_finder().find(scene.sharp))
-
-    @property
-    def _guesses_lights(self) -> bool:
-        return guesses_highlights(self._lens.transfer, self._lens.settings)
+        return self._refocus(*next(self._with_highlights([scene])))
 
     @property
     def _has_neighbors(self) -> bool:
         return self._lens.settings.quality == "best"
 
-    def _make_finder(self) -> HighlightFinder:
-        return HighlightFinder(self._lens.transfer, self._lens.settings)
+    def _with_highlights(self, scenes: Iterable[Scene]) -> Iterator[tuple[Scene, Highlights | None]]:
+        return with_highlights(scenes, self._lens.transfer, self._lens.settings)
 
     def _refocus(self, scene: Scene, lights: Highlights | None) -> Tensor:
         coc = self.engine.coc(scene)
