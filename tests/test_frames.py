@@ -30,6 +30,7 @@ from any2bokeh import (
 HEIGHT, WIDTH, FRAMES = 40, 64, 5
 ON_CPU = RenderSettings(renderer="lens", device="cpu")
 BEST = RenderSettings(renderer="lens", device="cpu", lens=LensSettings(quality="best"))
+AS_IT_IS = RenderSettings(renderer="lens", device="cpu", lens=LensSettings(highlights=0))
 SMALL = RenderSettings(renderer="small", device="cpu")
 
 Pictures = list[NDArray[Any]]
@@ -155,7 +156,9 @@ def write_rgb(path: Path, frames: Pictures) -> None:
         container.mux(stream.encode())
 
 
-@pytest.mark.parametrize(("settings", "ahead"), [(ON_CPU, 0), (BEST, 3)], ids=["lens", "best"])
+@pytest.mark.parametrize(
+    ("settings", "ahead"), [(ON_CPU, 2), (AS_IT_IS, 0), (BEST, 5)], ids=["lens", "no highlights", "best"]
+)
 def test_frames_are_read_as_results_are_asked_for(settings: RenderSettings, ahead: int) -> None:
     read: list[int] = []
     threads: set[threading.Thread] = set()

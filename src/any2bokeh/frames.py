@@ -54,9 +54,9 @@ def refocus_frames(
     of confusion in pixels, per unit of disparity difference, where the longer side has 1024 pixels (0..128);
     each is one number, or one for each frame.
 
-    Frames are read when results are asked for, in the same thread. The lens reads one for each that it gives
-    (three ahead in its best quality), a network the window that it works on; with ``settings.grain`` four are
-    read at the beginning, as they tell the noise.
+    Frames are read when results are asked for, in the same thread. The lens reads two ahead, for the
+    brightness of lights (none with ``highlights=0``), and three more in its best quality; a network reads the
+    window that it works on; with ``settings.grain`` four are read at the beginning, as they tell the noise.
 
     Raises ``SettingsError`` for numbers out of range. While the result is iterated: ``ShapeError`` where
     frames and disparity are not of one kind, size and number, ``SettingsError`` and ``DisparityError`` for

@@ -73,7 +73,8 @@ def with_highlights(
 ) -> Iterator[tuple[Scene, Highlights | None]]:
     """Yield each scene of a clip, in order, with the lights that are raised, ``None`` where there are none.
 
-    Where they are guessed, ``FRAMES_AHEAD`` scenes are read ahead.
+    Where they are guessed, ``FRAMES_AHEAD`` scenes are read ahead; an error that ends them is raised when all
+    before it are given out.
     """
     if not guesses_highlights(transfer, settings):
         for scene in scenes:
@@ -90,7 +91,13 @@ def with_highlights(
         before.appendleft(rims)
         return scene, _as_they_seem(scene.sharp, clipped, _sum_frames(counted), settings)
 
-    for scene in scenes:
+    given, failure = iter(scenes), None
+    while failure is None:
+        try:
+            scene = next(given)
+        except Exception as error:  # noqa: BLE001  it is raised below
+            failure = error
+            continue
         codes = _codes(scene.sharp)
         clipped = _Clipped.of(codes, settings.highlight_threshold)
         waiting.append((scene, clipped, _look_at_rims(codes, clipped, transfer)))
@@ -98,6 +105,8 @@ def with_highlights(
             yield first()
     while waiting:
         yield first()
+    if not isinstance(failure, StopIteration):
+        raise failure
 
 
 def raise_highlights(linear: Tensor, coc: Tensor, lights: Highlights) -> None:
