@@ -1,6 +1,7 @@
 """What one frame hides, another shows: the lens with the frames around."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from any2bokeh.lab.synthesis.stage import Camera, FrameView, Trajectory
 from any2bokeh.motion.camera import fit_motion, make_thumbnail
 from any2bokeh.optics.coc import CocScale
 from any2bokeh.optics.transfer import from_linear
+from any2bokeh.render.lens.highlights import FRAMES_AHEAD
 from any2bokeh.render.lens.neighbors import Neighbor, recall_points
 from any2bokeh.scene import Scene
 from any2bokeh.settings.render_settings import LensSettings
@@ -83,7 +85,14 @@ def test_order_and_time_stamps_are_kept(clip: list[Scene]) -> None:
         assert [frame.pts for frame in frames] == [scene.pts for scene in clip[:count]]
 
 
-def test_three_scenes_are_read_ahead_and_no_more(clip: list[Scene]) -> None:
+@pytest.mark.parametrize(
+    ("settings", "ahead"),
+    [(replace(BEST, highlights=0), 3), (BEST, 3 + FRAMES_AHEAD)],
+    ids=["neighbors", "and lights"],
+)
+def test_scenes_around_are_read_ahead_and_no_more(
+    clip: list[Scene], settings: LensSettings, ahead: int
+) -> None:
     read: list[int] = []
 
     def scenes():  # type: ignore[no-untyped-def]
@@ -91,9 +100,9 @@ def test_three_scenes_are_read_ahead_and_no_more(clip: list[Scene]) -> None:
             read.append(scene.pts)
             yield scene
 
-    rendered = torch_lens(BEST).render(scenes())
+    rendered = torch_lens(settings).render(scenes())
     for done, _ in enumerate(rendered, start=1):
-        assert len(read) == min(done + 3, len(clip))
+        assert len(read) == min(done + ahead, len(clip))
 
 
 def test_one_frame_alone_is_rendered_nearly_as_without_neighbors(clip: list[Scene]) -> None:
