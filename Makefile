@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OUT ?= out
-# A click on the woman in red; depth by the bundled network, whatever has been downloaded.
+# A click on the woman in red, and one on a lamp that is not hers; depth by the bundled network, whatever has been downloaded.
 DEMO_LOOK := --depth compact --subject 235,330 --not-subject 245,68 --k 24
 
 .PHONY: demo quick test lint map wheel pictures clean

@@ -127,9 +127,10 @@ def _runs(
     """
     run_of: dict[int, int] = {}
     number, stop = 0, 0
-    for frame, time in enumerate(times):
-        if needs(time):
-            around = context(range(frame, frame + 1), len(times))
+    for is_needed, numbers in groupby(range(len(times)), lambda frame: needs(times[frame])):
+        if is_needed:
+            first, *rest = numbers  # asked for as one: a network counts through its windows for each answer
+            around = context(range(first, first + len(rest) + 1), len(times))
             number += around.start > stop
             run_of |= {times[other]: number for other in range(max(around.start, stop), around.stop)}
             stop = max(stop, around.stop)

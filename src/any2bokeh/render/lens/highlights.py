@@ -89,7 +89,7 @@ def with_highlights(
         counts = (OWN_COUNT, *COUNTS_AHEAD[: len(ahead)], *COUNTS_BEFORE[: len(before)])
         counted = list(zip(counts, (rims, *ahead, *before), strict=True))
         before.appendleft(rims)
-        return scene, _as_they_seem(scene.sharp, clipped, _sum_frames(counted), settings)
+        return scene, _as_they_seem(scene.sharp, clipped, counted, settings)
 
     given, failure = iter(scenes), None
     while failure is None:
@@ -135,13 +135,13 @@ def _as_asked(sharp: Tensor, settings: LensSettings) -> Highlights | None:
 
 
 def _as_they_seem(
-    sharp: Tensor, clipped: "_Clipped", rims: Floats, settings: LensSettings
+    sharp: Tensor, clipped: "_Clipped", counted: Sequence[tuple[float, "_Rims"]], settings: LensSettings
 ) -> Highlights | None:
-    """Those clipped pixels of a picture ``3 H W`` that were brighter than white; see ``_sum_frames``."""
+    """Those clipped pixels of a picture ``3 H W`` that were brighter than white, by rims of frames."""
     if len(clipped.places.number) == 0:
         return None
     codes = _codes(sharp)
-    lights, gain = _gain_by_rims(codes, clipped, rims)
+    lights, gain = _gain_by_rims(codes, clipped, _sum_frames(counted))
     return _highlights(lights, gain, lights.of(codes), settings)
 
 
